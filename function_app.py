@@ -1,0 +1,129 @@
+"""The functions: triggers only. Each reads the clock, wires and calls; nothing is loaded until one fires."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import azure.functions as func
+
+from shared.bindings import STORAGE, read_bindings
+
+if TYPE_CHECKING:
+    from shared.api import Reply
+    from shared.flow import Lamplighter
+
+BINDINGS = read_bindings(os.environ)
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
+
+
+@app.timer_trigger(arg_name="timer", schedule=BINDINGS.schedule)
+async def reconcile_deployments(timer: func.TimerRequest) -> None:
+    """Sweep the inbox and make a pass over every account."""
+    await _lamplighter().reconcile()
+
+
+@app.timer_trigger(arg_name="timer", schedule=BINDINGS.schedule)
+async def drain_backlog(timer: func.TimerRequest) -> None:
+    """Answer what waits on every ready deployment, for a slice."""
+    from shared.flow import slice_seconds
+
+    await _lamplighter().drain_backlog(slice_seconds(datetime.now(UTC), BINDINGS.ticks))
+
+
+@app.blob_trigger(
+    arg_name="blob",
+    path="inbox/{name}",
+    connection=STORAGE,
+    source=func.BlobSource(BINDINGS.blob_source),
+)
+async def document_uploaded(blob: func.InputStream) -> None:
+    """Record an upload, then drive its deployment's ad hoc flow for a slice."""
+    from shared.errors import SettingsError
+
+    try:
+        lamplighter = _lamplighter()
+    except SettingsError:
+        return  # Raising would spend the host's five tries; the sweep records it once the file is mended.
+    await lamplighter.document_uploaded((blob.name or "").partition("/")[2])
+
+
+@app.route(route="deployments/{deployment}/documents", methods=["POST"])
+async def submit_document(req: func.HttpRequest) -> func.HttpResponse:
+    """The submit button: the body is the file, its name in X-File-Name or ?name=."""
+    from shared import api
+
+    name = req.headers.get("X-File-Name") or req.params.get("name")
+    return await _answer(
+        lambda lamplighter: api.submit(
+            lamplighter, req.route_params["deployment"], name, req.get_body(), req.headers.get("Prefer")
+        )
+    )
+
+
+@app.route(route="documents", methods=["GET"])
+async def list_documents(req: func.HttpRequest) -> func.HttpResponse:
+    """A deployment's documents by arrival."""
+    from shared import api
+
+    deployment, since = req.params.get("deployment", ""), req.params.get("since")
+    return await _answer(lambda lamplighter: api.documents(lamplighter, deployment, since))
+
+
+@app.route(route="documents/{id}", methods=["GET"])
+async def get_document(req: func.HttpRequest) -> func.HttpResponse:
+    """One document: state, reason, tokens, cost."""
+    from shared import api
+
+    return await _answer(lambda lamplighter: api.document(lamplighter, req.route_params["id"]))
+
+
+@app.route(route="documents/{id}/result", methods=["GET"])
+async def get_result(req: func.HttpRequest) -> func.HttpResponse:
+    """A document's stored result."""
+    from shared import api
+
+    return await _answer(lambda lamplighter: api.result(lamplighter, req.route_params["id"]))
+
+
+@app.route(route="deployments", methods=["GET"])
+async def list_deployments(req: func.HttpRequest) -> func.HttpResponse:
+    """Every deployment: observed, wanted, reason, next change."""
+    from shared import api
+
+    return await _answer(api.deployments)
+
+
+def _lamplighter() -> Lamplighter:
+    """The wired app. Raises SettingsError after an alert: a broken file stops passes, not functions."""
+    from shared import wiring
+    from shared.alerts import Alert, alert
+    from shared.errors import SettingsError
+
+    for problem in BINDINGS.problems:
+        alert(Alert.SETTINGS_BROKEN, f"{problem}; until then the default is used")
+    try:
+        return wiring.app()
+    except SettingsError as error:
+        alert(Alert.SETTINGS_BROKEN, f"nothing is hosted or answered until this is mended: {error}")
+        raise
+
+
+async def _answer(call: Callable[[Lamplighter], Awaitable[Reply]]) -> func.HttpResponse:
+    from shared.api import problem
+    from shared.errors import SettingsError, StorageError
+
+    try:
+        reply = await call(_lamplighter())
+    except SettingsError as error:
+        reply = problem(503, f"the configuration cannot be used: {error}")
+    except StorageError as error:
+        reply = problem(503, f"try again: {error}")
+    body = json.dumps(reply.body, ensure_ascii=False)
+    return func.HttpResponse(
+        body, status_code=reply.status, headers=reply.headers, mimetype="application/json"
+    )

@@ -1,0 +1,124 @@
+"""The command line: `python -m local.emulator`."""
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from local.emulator.server import Options, emulator
+
+_DESCRIPTION = """\
+Emulates Azure Resource Manager for the deployments of Azure OpenAI accounts, and the accounts' data plane,
+on one port of 127.0.0.1. Prints one line with its URL when it is ready, and stops on SIGINT or SIGTERM.
+
+  /subscriptions/...                            ARM: PUT, GET, LIST, DELETE of deployments, GET of the account
+  /ACCOUNT/openai/v1/chat/completions           chat completions, the model being a deployment's name
+  /ACCOUNT/openai/deployments/NAME/chat/completions?api-version=...   the same, on the classic path
+  GET /emulator/bill                            what was hosted, since when, for how much; calls, requests
+  POST, GET, DELETE /emulator/faults            ask for faults, list how often they fired, clear them
+                                                (an unknown key is answered with the valid ones)
+  GET /emulator/health                          200 when it is up
+
+A prompt that contains [[content_filter]] meets the content filter.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The arguments; each default is that of Options."""
+    result = argparse.ArgumentParser(
+        "python -m local.emulator",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+    def option(name: str, kind: type, metavar: str, explanation: str) -> None:
+        default = getattr(Options, name.replace("-", "_"))
+        shown = "" if default is None else f" (default {default})"
+        result.add_argument(
+            f"--{name}", type=kind, default=default, metavar=metavar, help=explanation + shown
+        )
+
+    def choice(name: str, choices: Sequence[str], explanation: str) -> None:
+        default = getattr(Options, name.replace("-", "_"))
+        result.add_argument(
+            f"--{name}", choices=choices, default=default, help=f"{explanation} (default {default})"
+        )
+
+    result.add_argument(
+        "--account",
+        action="append",
+        required=True,
+        metavar="RESOURCE_ID",
+        help="an account's ARM resource id; may be given several times",
+    )
+    option("port", int, "PORT", "0 takes a free one")
+    option("seed", int, "N", "of the provisioning times: the same seed, the same times")
+    option("provision-median", float, "S", "median seconds from PUT to Succeeded, lognormal")
+    option("provision-p95", float, "S", "its 95th percentile; equal to the median, each takes exactly that")
+    option("delete-seconds", float, "S", "seconds from DELETE until the deployment is gone")
+    option("warmup-seconds", float, "S", "seconds from Succeeded until requests no longer get a 404")
+    choice(
+        "serialise-until",
+        ("terminal", "accepted"),
+        "how long a write keeps others on its account waiting (409)",
+    )
+    option("quota", int, "N", "capacity of an account, in thousands of tokens per minute")
+    option("slots", int, "N", "fine-tuned deployments that an account may have")
+    option("page-size", int, "N", "deployments on a page of LIST")
+    option("latency-seconds", float, "S", "seconds that an answer takes")
+    option("context-tokens", int, "N", "tokens of prompt and answer that the model takes")
+    option(
+        "request-window", int, "S", "1 or 10: requests per minute are counted over so many seconds as well"
+    )
+    option("hosting-price", float, "DOLLARS", "per hour of a fine-tuned deployment; DeveloperTier has no fee")
+    choice("billing-unit", ("second", "minute", "hour"), "hosting is billed in started units")
+    choice(
+        "billing-starts", ("create", "ready"), "from the PUT, or from the first moment requests are answered"
+    )
+    option(
+        "upstream",
+        str,
+        "URL",
+        "forward to this OpenAI-compatible server (base URL with its /v1; the key is UPSTREAM_API_KEY)",
+    )
+    option("upstream-model", str, "NAME", "the model to ask for there")
+    return result
+
+
+async def serve(options: Options) -> None:
+    """Run until a signal says stop."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    # Not loop.add_signal_handler, which Windows lacks; SIGBREAK exists there only.
+    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda *_: loop.call_soon_threadsafe(stop.set))
+    async with emulator(options) as running:
+        print(f"The emulator is ready at {running.url}", flush=True)
+        await stop.wait()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit status."""
+    command = parser()
+    given = vars(command.parse_args(arguments))
+    accounts = tuple(given.pop("account"))
+    try:
+        options = Options(accounts=accounts, upstream_key=os.environ.get("UPSTREAM_API_KEY"), **given)
+    except ValueError as error:
+        command.error(str(error))
+    try:
+        asyncio.run(serve(options))
+    except OSError as error:
+        print(
+            f"Port {options.port} cannot be opened ({error.strerror}): choose another with --port.",
+            file=sys.stderr,
+        )
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,141 @@
+"""Chat requests, and answers to them that depend on nothing but the request."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jsonschema
+
+from local.emulator.structured import Unanswerable, conforming_value
+
+_BYTES_PER_TOKEN = 4
+_FIRST_WORDS = 12
+
+
+class InvalidRequest(Exception):
+    """A request that the data plane refuses with 400, in OpenAI's shape."""
+
+    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.code = code
+
+
+@dataclass(frozen=True)
+class ChatRequest:
+    """What the emulator reads of a chat completion request; `document` is the last message from the user."""
+
+    prompt: str
+    document: str
+    max_tokens: int | None
+    choices: int
+    response_format: Mapping[str, Any]
+
+    @property
+    def prompt_tokens(self) -> int:
+        return count_tokens(self.prompt)
+
+    @property
+    def estimated_tokens(self) -> int:
+        """What Azure charges on arrival: the prompt and the tokens that the answers may have at most.
+
+        Azure does not document its estimate for a request without max_tokens: here, it is the prompt.
+        """
+        return self.prompt_tokens + (self.max_tokens or 0) * self.choices
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer, cut to the tokens allowed."""
+
+    content: str
+    finish_reason: str
+    tokens: int
+
+
+def count_tokens(text: str) -> int:
+    """Tokens of a text: a quarter of its bytes in UTF-8, rounded up."""
+    return math.ceil(len(text.encode()) / _BYTES_PER_TOKEN)
+
+
+def parse(body: Mapping[str, Any]) -> ChatRequest:
+    """Read a chat completion request; raises InvalidRequest for what is missing or malformed."""
+    messages = body.get("messages")
+    if not isinstance(messages, list) or not messages or not all(isinstance(each, dict) for each in messages):
+        raise InvalidRequest("'messages' must be a list of at least one message.", param="messages")
+    if body.get("stream"):
+        raise InvalidRequest("This emulator does not stream: leave out 'stream'.", param="stream")
+    texts = [_text(each.get("content")) for each in messages]
+    of_user = [text for each, text in zip(messages, texts, strict=True) if each.get("role") == "user"]
+    response_format = body.get("response_format") or {"type": "text"}
+    if not isinstance(response_format, dict):
+        raise InvalidRequest("'response_format' must be an object.", param="response_format")
+    return ChatRequest(
+        prompt="\n".join(texts),
+        document=of_user[-1] if of_user else "",
+        max_tokens=_positive(body, "max_completion_tokens") or _positive(body, "max_tokens"),
+        choices=_positive(body, "n") or 1,
+        response_format=response_format,
+    )
+
+
+def answer(request: ChatRequest) -> Answer:
+    """The answer to a request, always the same for the same request.
+
+    Raises InvalidRequest for a response format that cannot be met.
+    """
+    content = _content(request)
+    tokens = count_tokens(content)
+    if request.max_tokens is None or tokens <= request.max_tokens:
+        return Answer(content, "stop", tokens)
+    cut = content.encode()[: request.max_tokens * _BYTES_PER_TOKEN].decode(errors="ignore")
+    return Answer(cut, "length", request.max_tokens)
+
+
+def _content(request: ChatRequest) -> str:
+    kind = request.response_format.get("type")
+    if kind == "json_schema":
+        return json.dumps(_structured(request), ensure_ascii=False)
+    words = request.document.split()
+    digest = hashlib.sha256(request.prompt.encode()).hexdigest()[:12]
+    text = f"{' '.join(words[:_FIRST_WORDS])} ({len(words)} words, digest {digest})".strip()
+    return json.dumps({"answer": text}, ensure_ascii=False) if kind == "json_object" else text
+
+
+def _structured(request: ChatRequest) -> object:
+    described = request.response_format.get("json_schema")
+    schema = described.get("schema") if isinstance(described, dict) else None
+    where = "response_format.json_schema"
+    if not isinstance(schema, dict):
+        raise InvalidRequest(f"'{where}.schema' must be an object.", param=where)
+    try:
+        return conforming_value(schema, request.prompt)
+    except jsonschema.SchemaError as error:
+        raise InvalidRequest(f"Invalid schema for response_format: {error.message}", param=where) from error
+    except Unanswerable as error:
+        raise InvalidRequest(f"This emulator has no answer for the schema: {error}", param=where) from error
+
+
+def _text(content: object) -> str:
+    """The text of a message: a string, or its parts of type text."""
+    if isinstance(content, list):
+        parts = [
+            part.get("text") for part in content if isinstance(part, dict) and part.get("type") == "text"
+        ]
+        return "\n".join(part for part in parts if isinstance(part, str))
+    if content is None or isinstance(content, str):
+        return content or ""
+    raise InvalidRequest("The content of a message must be a string or a list of parts.", param="messages")
+
+
+def _positive(body: Mapping[str, Any], name: str) -> int | None:
+    value = body.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise InvalidRequest(f"'{name}' must be a whole number above 0.", param=name)
+    return value

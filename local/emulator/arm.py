@@ -1,0 +1,254 @@
+"""Azure Resource Manager over HTTP: accounts and their deployments, api-version 2025-09-01."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from aiohttp import web
+
+from local.emulator.faults import Fault, Faults, dropped
+from local.emulator.limits import TokenBucket
+from local.emulator.meter import Meter
+from local.emulator.options import Account
+from local.emulator.resources import account_json, deployment_json, timestamp
+from local.emulator.specification import REGION, ArmError, Specification, parse
+from local.emulator.state import SUCCEEDED, Deployments, Operation
+
+ArmOperation = Literal["put", "delete", "list", "get"]
+_Act = Callable[[Account, Fault | None], web.Response]
+
+# Azure throttles each subscription and principal: calls in the bucket, calls refilled a second.
+_BUCKETS = {"reads": (250, 25.0), "writes": (200, 10.0), "deletes": (200, 10.0)}
+_BUCKET_OF: dict[ArmOperation, str] = {"list": "reads", "get": "reads", "put": "writes", "delete": "deletes"}
+
+
+def _path(template: str) -> str:
+    """A route whose fixed parts match whatever their case, as resource ids do."""
+    parts = template.strip("/").split("/")
+    fixed = (part if part.startswith("{") else f"{{_{at}:(?i:{part})}}" for at, part in enumerate(parts))
+    return "/" + "/".join(fixed)
+
+
+_PROVIDER = "providers/Microsoft[.]CognitiveServices"
+_ACCOUNT = _path(f"subscriptions/{{subscription}}/resourceGroups/{{group}}/{_PROVIDER}/accounts/{{account}}")
+_DEPLOYMENTS = f"{_ACCOUNT}/{{_d:(?i:deployments)}}"
+_DEPLOYMENT = f"{_DEPLOYMENTS}/{{deployment}}"
+_OPERATION = _path(
+    f"subscriptions/{{subscription}}/{_PROVIDER}/locations/{{location}}/operations/{{operation}}"
+)
+_RESULT = _path(
+    f"subscriptions/{{subscription}}/{_PROVIDER}/locations/{{location}}/operationResults/{{operation}}"
+)
+
+
+@dataclass(frozen=True)
+class ControlPlane:
+    """The handlers of the control plane."""
+
+    accounts: Mapping[str, Account]  # by their keys
+    page_size: int
+    deployments: Deployments
+    meter: Meter
+    faults: Faults
+    clock: Callable[[], datetime]
+    _buckets: dict[tuple[str, str, str], TokenBucket] = field(init=False, default_factory=dict)
+
+    def routes(self) -> Iterable[web.RouteDef]:
+        return (
+            web.get(_ACCOUNT, self.get_account),
+            web.get(_DEPLOYMENTS, self.list_deployments),
+            web.get(_DEPLOYMENT, self.get_deployment),
+            web.put(_DEPLOYMENT, self.put_deployment),
+            web.delete(_DEPLOYMENT, self.delete_deployment),
+            web.get(_OPERATION, self.get_operation),
+            web.get(_RESULT, self.get_result),
+        )
+
+    async def get_account(self, request: web.Request) -> web.StreamResponse:
+        return await self._serve(
+            request, "get", lambda account, _: web.json_response(account_json(account, request.url.origin()))
+        )
+
+    async def get_deployment(self, request: web.Request) -> web.StreamResponse:
+        def act(account: Account, _: Fault | None) -> web.Response:
+            now = self.clock()
+            found = self.deployments.find(account, request.match_info["deployment"], now)
+            if found is None:
+                raise _not_found(account, f"/deployments/{request.match_info['deployment']}")
+            return web.json_response(deployment_json(found, now))
+
+        return await self._serve(request, "get", act)
+
+    async def list_deployments(self, request: web.Request) -> web.StreamResponse:
+        def act(account: Account, fault: Fault | None) -> web.Response:
+            at = self.clock()
+            if fault is not None and fault.lag_seconds is not None:
+                at -= timedelta(seconds=fault.lag_seconds)
+            token = request.query.get("$skiptoken", "0")
+            if not token.isdecimal():
+                raise ArmError(
+                    400, "InvalidQueryParameterValue", "The $skiptoken is not one that a LIST returned."
+                )
+            start, end = int(token), int(token) + self.page_size
+            found = self.deployments.list(account, at)
+            page: dict[str, Any] = {"value": [deployment_json(each, at) for each in found[start:end]]}
+            if end < len(found):
+                page["nextLink"] = str(request.url.update_query({"$skiptoken": str(end)}))
+            return web.json_response(page)
+
+        return await self._serve(request, "list", act)
+
+    async def put_deployment(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+
+        def act(account: Account, fault: Fault | None) -> web.Response:
+            now = self.clock()
+            name = request.match_info["deployment"]
+            outcome = SUCCEEDED if fault is None or fault.provision is None else fault.provision
+            asked = _specification(name, body)
+            put, created = self.deployments.put(account, name, asked, _principal(request), now, outcome)
+            return web.json_response(deployment_json(put, now), status=201 if created else 200)
+
+        return await self._serve(request, "put", act)
+
+    async def delete_deployment(self, request: web.Request) -> web.StreamResponse:
+        def act(account: Account, _: Fault | None) -> web.Response:
+            operation = self.deployments.delete(account, request.match_info["deployment"], self.clock())
+            if operation is None:
+                return web.Response(status=204)
+            self.meter.note_delete(operation.generation)
+            return web.Response(status=202, headers=_operation_headers(operation, request))
+
+        return await self._serve(request, "delete", act)
+
+    async def get_operation(self, request: web.Request) -> web.StreamResponse:
+        """The azure-asyncoperation URL: 200 with a status."""
+        operation = self._operation(request)
+        if isinstance(operation, ArmError):
+            return _error(operation)
+        done = operation.ends <= self.clock()
+        body = {
+            "id": request.path,
+            "name": operation.identifier,
+            "status": "Succeeded" if done else "InProgress",
+            "startTime": timestamp(operation.started),
+        }
+        return web.json_response({**body, "endTime": timestamp(operation.ends)} if done else body)
+
+    async def get_result(self, request: web.Request) -> web.StreamResponse:
+        """The Location URL: 202 while the operation runs, then 204."""
+        operation = self._operation(request)
+        if isinstance(operation, ArmError):
+            return _error(operation)
+        if operation.ends <= self.clock():
+            return web.Response(status=204)
+        return web.Response(status=202, headers=_operation_headers(operation, request))
+
+    async def _serve(self, request: web.Request, operation: ArmOperation, act: _Act) -> web.StreamResponse:
+        if self.faults.is_resend(request):
+            return dropped(request)
+        asked = Account(*(request.match_info[part] for part in ("subscription", "group", "account")))
+        account = self.accounts.get(asked.key)
+        if account is not None:
+            self.meter.count_arm_call(account.name, operation)
+        try:
+            headers = self._admit(request, operation)
+            if account is None:
+                raise _not_found(asked)
+        except ArmError as refusal:
+            return _error(refusal)
+        fault = self.faults.take("arm", operation, request.match_info.get("deployment"))
+
+        async def answer() -> web.StreamResponse:
+            try:
+                response = act(account, fault)
+            except ArmError as refusal:
+                response = _error(refusal)
+            response.headers.update(headers)
+            return response
+
+        return await self.faults.carry_out(fault, request, answer)
+
+    def _operation(self, request: web.Request) -> Operation | ArmError:
+        try:
+            self._admit(request, "get")
+        except ArmError as refusal:
+            return refusal
+        identifier = request.match_info["operation"]
+        return self.deployments.operation(identifier) or ArmError(
+            404, "ResourceNotFound", f"The operation '{identifier}' was not found."
+        )
+
+    def _admit(self, request: web.Request, operation: ArmOperation) -> dict[str, str]:
+        """Check the bearer, the api-version and the throttle; returns the throttle's headers."""
+        principal = _principal(request)
+        if not request.query.get("api-version"):
+            raise ArmError(
+                400,
+                "MissingApiVersionParameter",
+                "The api-version query parameter (?api-version=) is required for all requests.",
+            )
+        subscription, kind = request.match_info["subscription"].lower(), _BUCKET_OF[operation]
+        bucket = self._buckets.setdefault((subscription, principal, kind), TokenBucket(*_BUCKETS[kind]))
+        wait = bucket.take(self.clock())
+        if wait:
+            raise ArmError(
+                429,
+                "TooManyRequests",
+                f"Number of {kind} for subscription '{subscription}' exceeded the limit. "
+                f"Please try again after '{wait}' seconds.",
+                {"Retry-After": str(wait)},
+            )
+        return {f"x-ms-ratelimit-remaining-subscription-{kind}": str(bucket.remaining)}
+
+
+def _principal(request: web.Request) -> str:
+    """Who calls: the token itself is neither kept nor shown."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise ArmError(
+            401, "AuthenticationFailed", "Authentication failed. The 'Authorization' header is missing."
+        )
+    return hashlib.sha256(token.encode()).hexdigest()[:12]
+
+
+def _specification(name: str, body: bytes) -> Specification:
+    try:
+        content = json.loads(body)
+    except ValueError as error:
+        raise ArmError(
+            400,
+            "InvalidRequestContent",
+            "The request content was invalid and could not be deserialized: not JSON.",
+        ) from error
+    return parse(name, content)
+
+
+def _error(error: ArmError) -> web.Response:
+    body = {"error": {"code": error.code, "message": error.message}}
+    return web.json_response(body, status=error.status, headers=error.headers)
+
+
+def _not_found(account: Account, below: str = "") -> ArmError:
+    return ArmError(
+        404,
+        "ResourceNotFound",
+        f"The Resource 'Microsoft.CognitiveServices/accounts/{account.name}{below}' under resource group "
+        f"'{account.group}' was not found.",
+    )
+
+
+def _operation_headers(operation: Operation, request: web.Request) -> dict[str, str]:
+    account = operation.generation.account
+    base = (
+        f"{request.url.origin()}/subscriptions/{account.subscription}/providers/Microsoft.CognitiveServices"
+        f"/locations/{REGION}"
+    )
+    query = f"{operation.identifier}?api-version={request.query['api-version']}"
+    return {
+        "azure-asyncoperation": f"{base}/operations/{query}",
+        "Location": f"{base}/operationResults/{query}",
+    }

@@ -1,0 +1,197 @@
+"""The Azure OpenAI data plane over HTTP: chat completions on the v1 and the classic path."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from aiohttp import web
+
+from local.emulator import refusals
+from local.emulator.answers import ChatRequest, InvalidRequest, answer, parse
+from local.emulator.faults import Faults, dropped
+from local.emulator.limits import DeploymentLimits
+from local.emulator.meter import Meter
+from local.emulator.options import Account
+from local.emulator.refusals import Refusal
+from local.emulator.state import Deployments, Generation
+from local.emulator.upstream import Upstream
+
+CONTENT_FILTER_MARKER = "[[content_filter]]"
+_V1_API_VERSIONS = (None, "preview", "v1")
+
+
+@dataclass(frozen=True)
+class DataPlane:
+    """The handlers of the data plane."""
+
+    accounts: Mapping[str, Account]  # by their names in lower case
+    context_tokens: int
+    latency_seconds: float
+    request_window: int
+    deployments: Deployments
+    meter: Meter
+    faults: Faults
+    clock: Callable[[], datetime]
+    upstream: Upstream | None
+    _limits: dict[tuple[int, int, int], DeploymentLimits] = field(init=False, default_factory=dict)
+
+    def routes(self) -> Iterable[web.RouteDef]:
+        return (
+            web.post("/{account}/openai/v1/chat/completions", self.chat_v1),
+            web.post("/{account}/openai/deployments/{deployment}/chat/completions", self.chat_classic),
+        )
+
+    async def chat_v1(self, request: web.Request) -> web.StreamResponse:
+        """The v1 path: the deployment is the `model` of the body, and no dated api-version is allowed."""
+        try:
+            _authenticate(request)
+            if request.query.get("api-version") not in _V1_API_VERSIONS:
+                raise refusals.api_version_not_supported()
+            body = await _body(request)
+            deployment = body.get("model")
+            if not isinstance(deployment, str) or not deployment:
+                raise refusals.invalid(InvalidRequest("'model' must name a deployment.", param="model"))
+            return await self._chat(request, deployment, body)
+        except Refusal as refusal:
+            return refusal.response()
+
+    async def chat_classic(self, request: web.Request) -> web.StreamResponse:
+        """The classic path: the deployment is in the path, and an api-version is required."""
+        try:
+            _authenticate(request)
+            if not request.query.get("api-version"):
+                raise refusals.resource_not_found()
+            return await self._chat(request, request.match_info["deployment"], await _body(request))
+        except Refusal as refusal:
+            return refusal.response()
+
+    async def _chat(self, request: web.Request, deployment: str, body: dict[str, Any]) -> web.StreamResponse:
+        account = self.accounts.get(request.match_info["account"].lower())
+        if account is None:
+            raise refusals.resource_not_found()
+        fault = self.faults.take("data", "chat", deployment)
+        generation = self.deployments.find(account, deployment, self.clock())
+        if generation is None:
+            return await self.faults.carry_out(fault, request, _deployment_not_found)
+        found = generation
+        usage = self.meter.usage(found)
+        usage.in_flight += 1
+        try:
+            response = await self.faults.carry_out(fault, request, lambda: self._answer(request, found, body))
+        finally:
+            usage.in_flight -= 1
+        if fault is not None and fault.status is not None:
+            usage.requests_refused += 1
+        return response
+
+    async def _answer(
+        self, request: web.Request, generation: Generation, body: dict[str, Any]
+    ) -> web.StreamResponse:
+        usage = self.meter.usage(generation)
+        try:
+            asked, headers = self._admit(request, generation, body)
+            completion = await self._completion(generation, body, asked)
+        except Refusal as refusal:
+            usage.requests_refused += 1
+            return refusal.response()
+        if not generation.serving(self.clock()):
+            # Azure does not say what becomes of a request whose deployment is deleted: here, it is cut.
+            return dropped(request)
+        usage.requests_answered += 1
+        tokens = completion.get("usage") or {}
+        usage.tokens_in += tokens.get("prompt_tokens", 0)
+        usage.tokens_out += tokens.get("completion_tokens", 0)
+        return web.json_response(completion, headers=headers)
+
+    def _admit(
+        self, request: web.Request, generation: Generation, body: dict[str, Any]
+    ) -> tuple[ChatRequest, dict[str, str]]:
+        """Refuse what Azure refuses before the model sees it; returns the rate limit headers as well."""
+        now = self.clock()
+        if not generation.serving(now):
+            raise refusals.deployment_not_found()
+        generation.last_call = now
+        limits = self._limits_of(generation, now)
+        try:
+            asked = parse(body)
+        except InvalidRequest as error:
+            headers = refusals.limit_headers(limits.admit(0, now))  # a failing request counts, too
+            raise refusals.invalid(error, headers) from error
+        verdict = limits.admit(asked.estimated_tokens, now)
+        headers = refusals.limit_headers(verdict)
+        if verdict.exceeded is not None:
+            raise refusals.too_many_requests(verdict, request.query.get("api-version", "v1"))
+        if CONTENT_FILTER_MARKER in asked.prompt:
+            raise refusals.content_filter(headers)
+        if asked.prompt_tokens + (asked.max_tokens or 0) > self.context_tokens:
+            completion = asked.max_tokens or 0
+            raise refusals.context_length_exceeded(
+                self.context_tokens, asked.prompt_tokens, completion, headers
+            )
+        return asked, headers
+
+    async def _completion(
+        self, generation: Generation, body: dict[str, Any], asked: ChatRequest
+    ) -> dict[str, Any]:
+        if self.upstream is not None:
+            status, completion = await self.upstream.chat(body)
+            if status != 200:
+                raise Refusal(status, completion.get("error") or {"message": "The upstream server failed."})
+            return completion
+        now = self.clock()
+        try:
+            answered = answer(asked)
+        except InvalidRequest as error:
+            raise refusals.invalid(error) from error
+        await asyncio.sleep(self.latency_seconds)
+        completion_tokens = answered.tokens * asked.choices
+        identity = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:24]
+        message = {"role": "assistant", "content": answered.content, "refusal": None}
+        return {
+            "id": f"chatcmpl-{identity}",
+            "object": "chat.completion",
+            "created": int(now.timestamp()),
+            "model": generation.run(now).specification.model_name,
+            "choices": [
+                {"index": at, "message": message, "finish_reason": answered.finish_reason, "logprobs": None}
+                for at in range(asked.choices)
+            ],
+            "usage": {
+                "prompt_tokens": asked.prompt_tokens,
+                "completion_tokens": completion_tokens,
+                "total_tokens": asked.prompt_tokens + completion_tokens,
+            },
+        }
+
+    def _limits_of(self, generation: Generation, now: datetime) -> DeploymentLimits:
+        """The limiter of a generation; an update of the capacity starts with fresh counters."""
+        asked = generation.run(now).specification
+        key = (generation.number, asked.tokens_per_minute, asked.requests_per_minute)
+        if key not in self._limits:
+            self._limits[key] = DeploymentLimits(*key[1:], self.request_window)
+        return self._limits[key]
+
+
+async def _deployment_not_found() -> web.StreamResponse:
+    return refusals.deployment_not_found().response()
+
+
+def _authenticate(request: web.Request) -> None:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if not request.headers.get("api-key") and not (scheme.lower() == "bearer" and token.strip()):
+        raise refusals.unauthorized()
+
+
+async def _body(request: web.Request) -> dict[str, Any]:
+    try:
+        body = json.loads(await request.read())
+    except ValueError as error:
+        message = "We could not parse the JSON body of your request."
+        raise refusals.invalid(InvalidRequest(message)) from error
+    if not isinstance(body, dict):
+        raise refusals.invalid(InvalidRequest("The body of the request must be a JSON object."))
+    return body

@@ -1,0 +1,105 @@
+"""The bill: what was hosted, for how long and for how much, by the emulator's own record."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from local.emulator.options import BillingStarts, BillingUnit
+from local.emulator.state import Generation
+
+_UNIT_SECONDS: dict[BillingUnit, int] = {"second": 1, "minute": 60, "hour": 3600}
+
+
+@dataclass(frozen=True)
+class Prices:
+    """Dollars per hour of hosting. Azure does not document its unit, nor when billing starts: both are set.
+
+    Every started unit is billed whole, until the DELETE, also of a deployment that failed to provision.
+    Provisioned deployments, which Azure bills by their capacity, are metered at the same price as others.
+    """
+
+    hosting_per_hour: float
+    unit: BillingUnit
+    starts: BillingStarts
+
+
+@dataclass
+class Usage:
+    """What one generation was asked. `cut`: requests in flight when its DELETE was accepted."""
+
+    requests_answered: int = 0
+    requests_refused: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    in_flight: int = 0
+    cut: int = 0
+
+
+class Meter:
+    """Counts calls and requests, and computes the bill at `now` from the generations themselves."""
+
+    def __init__(self, prices: Prices) -> None:
+        self._prices = prices
+        self._usage: defaultdict[int, Usage] = defaultdict(Usage)
+        self._arm_calls: defaultdict[str, Counter[str]] = defaultdict(Counter)
+
+    def usage(self, generation: Generation) -> Usage:
+        """The counters of a generation, to be changed in place."""
+        return self._usage[generation.number]
+
+    def count_arm_call(self, account: str, operation: str) -> None:
+        self._arm_calls[account][operation] += 1
+
+    def note_delete(self, generation: Generation) -> None:
+        """A DELETE was accepted: what is in flight on the deployment is cut."""
+        usage = self.usage(generation)
+        usage.cut = usage.in_flight
+
+    def bill(
+        self, accounts: Iterable[str], generations: Iterable[Generation], now: datetime
+    ) -> dict[str, Any]:
+        """The bill as JSON: a row per generation, totals, what is open, and calls to ARM per account."""
+        generations = list(generations)
+        rows = [self._row(generation, now) for generation in generations]
+        summed = ("hosted_seconds", "billed_seconds", "dollars", *asdict(Usage()))
+        totals = {key: sum(row[key] for row in rows) for key in summed}
+        totals["dollars"] = round(totals["dollars"], 6)
+        return {
+            "now": now.isoformat(),
+            "open": sum(generation.exists(now) for generation in generations),
+            "in_flight": totals.pop("in_flight"),
+            "deployments": rows,
+            "totals": totals,
+            "arm_calls": {
+                account: {call: self._arm_calls[account][call] for call in ("put", "delete", "list", "get")}
+                for account in accounts
+            },
+        }
+
+    def _row(self, generation: Generation, now: datetime) -> dict[str, Any]:
+        asked = generation.runs[0].specification
+        ready = generation.ready(now)
+        end = generation.hosted_until()
+        ended = end if end is not None and end <= now else None
+        start = generation.created if self._prices.starts == "create" else ready
+        seconds = 0.0 if start is None else ((ended or now) - start).total_seconds()
+        unit = _UNIT_SECONDS[self._prices.unit]
+        billed = math.ceil(seconds / unit) * unit
+        price = self._prices.hosting_per_hour if asked.has_hosting_fee else 0.0
+        return {
+            "account": generation.account.name,
+            "deployment": generation.name,
+            "generation": generation.number,
+            "sku": asked.sku_name,
+            "model": asked.model_name,
+            "created": generation.created.isoformat(),
+            "ready": None if ready is None else ready.isoformat(),
+            "deleted": None if ended is None else ended.isoformat(),
+            "hosted_seconds": seconds,
+            "billed_seconds": billed,
+            "dollars": round(billed / 3600 * price, 6),
+            **asdict(self.usage(generation)),
+        }

@@ -1,0 +1,116 @@
+"""The data plane's error answers, in the shapes that Azure and public reports show."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+from local.emulator.answers import InvalidRequest
+from local.emulator.limits import Verdict
+
+
+class Refusal(Exception):
+    """An error answer: its status, error object and headers."""
+
+    def __init__(
+        self, status: int, error: Mapping[str, Any], headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(error.get("message"))
+        self.status = status
+        self.error = error
+        self.headers = headers
+
+    def response(self) -> web.Response:
+        return web.json_response({"error": self.error}, status=self.status, headers=self.headers)
+
+
+def unauthorized() -> Refusal:
+    """No bearer and no key."""
+    message = (
+        "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid "
+        "key for an active subscription and use a correct regional API endpoint for your resource."
+    )
+    return Refusal(401, {"code": "401", "message": message})
+
+
+def resource_not_found() -> Refusal:
+    """No such account, or a call on the classic path without its api-version."""
+    return Refusal(404, {"code": "404", "message": "Resource not found"})
+
+
+def api_version_not_supported() -> Refusal:
+    """A dated api-version on the v1 path."""
+    return Refusal(400, {"code": "BadRequest", "message": "API version not supported"})
+
+
+def deployment_not_found() -> Refusal:
+    """No such deployment, or one that does not answer yet."""
+    message = (
+        "The API deployment for this resource does not exist. If you created the deployment within the last "
+        "5 minutes, please wait a moment and try again."
+    )
+    return Refusal(404, {"code": "DeploymentNotFound", "message": message})
+
+
+def invalid(error: InvalidRequest, headers: Mapping[str, str] | None = None) -> Refusal:
+    """A malformed request, in OpenAI's shape."""
+    shown = {
+        "message": error.message,
+        "type": "invalid_request_error",
+        "param": error.param,
+        "code": error.code,
+    }
+    return Refusal(400, shown, headers)
+
+
+def context_length_exceeded(limit: int, prompt: int, completion: int, headers: Mapping[str, str]) -> Refusal:
+    """More tokens than the model takes."""
+    message = (
+        f"This model's maximum context length is {limit} tokens. However, you requested "
+        f"{prompt + completion} tokens ({prompt} in the messages, {completion} in the completion). "
+        "Please reduce the length of the messages or completion."
+    )
+    return invalid(InvalidRequest(message, param="messages", code="context_length_exceeded"), headers)
+
+
+def content_filter(headers: Mapping[str, str]) -> Refusal:
+    """A prompt that Azure's content filter stops."""
+    safe = {"filtered": False, "severity": "safe"}
+    filtered = {"filtered": True, "severity": "medium"}
+    result = {"hate": filtered, "self_harm": safe, "sexual": safe, "violence": safe}
+    error = {
+        "code": "content_filter",
+        "message": "The response was filtered due to the prompt triggering Azure OpenAI's content management "
+        "policy.",
+        "status": 400,
+        "innererror": {"code": "ResponsibleAIPolicyViolation", "content_filter_result": result},
+    }
+    return Refusal(400, error, headers)
+
+
+def too_many_requests(verdict: Verdict, api_version: str) -> Refusal:
+    """Above the deployment's tokens or requests per minute, with the time to wait."""
+    seconds = math.ceil(verdict.retry_after)
+    message = (
+        "Requests to the ChatCompletions_Create Operation under Azure OpenAI API version "
+        f"{api_version} have exceeded {verdict.exceeded} rate limit of your current OpenAI S0 pricing tier. "
+        f"Please retry after {seconds} seconds."
+    )
+    waits = {
+        "retry-after": str(seconds),
+        "retry-after-ms": str(math.ceil(verdict.retry_after * 1000)),
+    }
+    return Refusal(429, {"code": "429", "message": message}, {**limit_headers(verdict), **waits})
+
+
+def limit_headers(verdict: Verdict) -> dict[str, str]:
+    """Azure's rate limit headers, which answers carry too; resets in whole seconds."""
+    return {
+        "x-ratelimit-limit-requests": str(verdict.limit_requests),
+        "x-ratelimit-remaining-requests": str(verdict.remaining_requests),
+        "x-ratelimit-reset-requests": str(math.ceil(verdict.reset_requests)),
+        "x-ratelimit-limit-tokens": str(verdict.limit_tokens),
+        "x-ratelimit-remaining-tokens": str(verdict.remaining_tokens),
+        "x-ratelimit-reset-tokens": str(math.ceil(verdict.reset_tokens)),
+    }

@@ -1,0 +1,59 @@
+"""How Azure Resource Manager shows accounts and deployments."""
+
+import hashlib
+from datetime import datetime
+from typing import Any
+
+from yarl import URL
+
+from local.emulator.options import Account
+from local.emulator.specification import REGION
+from local.emulator.state import SUCCEEDED, Generation
+
+
+def account_json(account: Account, origin: URL) -> dict[str, Any]:
+    return {
+        "id": account.resource_id,
+        "name": account.name,
+        "type": "Microsoft.CognitiveServices/accounts",
+        "location": REGION,
+        "kind": "OpenAI",
+        "sku": {"name": "S0"},
+        "properties": {
+            "endpoint": f"{origin}/{account.name}/",
+            "customSubDomainName": account.name,
+            "provisioningState": SUCCEEDED,
+        },
+    }
+
+
+def deployment_json(generation: Generation, at: datetime) -> dict[str, Any]:
+    first, last = generation.runs[0], generation.run(at)
+    asked = last.specification
+    version = f"{generation.number}.{generation.runs.index(last)}.{generation.state(at)}"
+    limits = (("request", asked.requests_per_minute), ("token", asked.tokens_per_minute))
+    return {
+        "id": generation.resource_id,
+        "name": generation.name,
+        "type": "Microsoft.CognitiveServices/accounts/deployments",
+        "etag": f'"{hashlib.sha256(version.encode()).hexdigest()[:32]}"',
+        "sku": dict(asked.sku),
+        "tags": dict(asked.tags),
+        "systemData": {
+            "createdBy": first.by,
+            "createdByType": "Application",
+            "createdAt": timestamp(first.accepted),
+            "lastModifiedBy": last.by,
+            "lastModifiedByType": "Application",
+            "lastModifiedAt": timestamp(last.accepted),
+        },
+        "properties": {
+            **asked.properties,
+            "provisioningState": generation.state(at),
+            "rateLimits": [{"key": key, "renewalPeriod": 60, "count": count} for key, count in limits],
+        },
+    }
+
+
+def timestamp(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")

@@ -1,0 +1,127 @@
+"""The emulator as one web application on one port of 127.0.0.1, wired and started."""
+
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from aiohttp import web
+
+from local.emulator.arm import ControlPlane
+from local.emulator.faults import Faults
+from local.emulator.inference import DataPlane
+from local.emulator.meter import Meter, Prices
+from local.emulator.options import Account, Options
+from local.emulator.state import Deployments, ProvisioningTime, Rules
+from local.emulator.upstream import Upstream
+
+__all__ = ["Options", "Running", "emulator"]
+
+_HOST = "127.0.0.1"
+_LARGEST_BODY = 128 * 1024 * 1024
+_SHUTDOWN_SECONDS = 1.0
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True)
+class Running:
+    """A started emulator; `url` has no slash at its end and is the base URL of its ARM."""
+
+    url: str
+
+
+@asynccontextmanager
+async def emulator(options: Options, clock: Clock = lambda: datetime.now(UTC)) -> AsyncIterator[Running]:
+    """Run an emulator while the context is open; requests still under way at its end are cut.
+
+    `clock` gives an aware time, and may be set by hand: deployments, limits and the bill follow it. What
+    waits for real (latency, and the delays of faults) does not. Raises OSError if the port is taken.
+    """
+    accounts = [Account.parse(resource_id) for resource_id in options.accounts]
+    rules = Rules(
+        ProvisioningTime(options.provision_median, options.provision_p95),
+        options.delete_seconds,
+        options.warmup_seconds,
+        options.serialise_until,
+        options.quota,
+        options.slots,
+    )
+    # Seeded, so that a run can be repeated.
+    deployments = Deployments(rules, random.Random(options.seed))
+    meter = Meter(Prices(options.hosting_price, options.billing_unit, options.billing_starts))
+    faults = Faults()
+    upstream = None
+    if options.upstream is not None and options.upstream_model is not None:
+        upstream = Upstream(options.upstream, options.upstream_model, options.upstream_key)
+    control_plane = ControlPlane(
+        {account.key: account for account in accounts}, options.page_size, deployments, meter, faults, clock
+    )
+    data_plane = DataPlane(
+        {account.name.lower(): account for account in accounts},
+        options.context_tokens,
+        options.latency_seconds,
+        options.request_window,
+        deployments,
+        meter,
+        faults,
+        clock,
+        upstream,
+    )
+
+    async def bill(_: web.Request) -> web.Response:
+        names = [account.name for account in accounts]
+        return web.json_response(meter.bill(names, deployments.generations, clock()))
+
+    app = web.Application(middlewares=[_errors_as_json], client_max_size=_LARGEST_BODY)
+    app.add_routes([web.get("/emulator/health", _health), web.get("/emulator/bill", bill)])
+    app.add_routes(_fault_routes(faults))
+    app.add_routes(control_plane.routes())
+    app.add_routes(data_plane.routes())
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, _HOST, options.port).start()
+        yield Running(f"http://{_HOST}:{runner.addresses[0][1]}")
+    finally:
+        await runner.cleanup()
+        await faults.close()
+        if upstream is not None:
+            await upstream.close()
+
+
+async def _health(_: web.Request) -> web.Response:
+    return web.json_response({"status": "ok"})
+
+
+def _fault_routes(faults: Faults) -> list[web.RouteDef]:
+    async def post(request: web.Request) -> web.Response:
+        try:
+            fault = faults.add(await request.read())
+        except ValueError as error:
+            return web.json_response({"error": {"code": "InvalidFault", "message": str(error)}}, status=400)
+        return web.json_response(fault.model_dump(exclude_none=True), status=201)
+
+    async def get(_: web.Request) -> web.Response:
+        return web.json_response({"faults": faults.listed()})
+
+    async def delete(_: web.Request) -> web.Response:
+        faults.clear()
+        return web.Response(status=204)
+
+    path = "/emulator/faults"
+    return [web.post(path, post), web.get(path, get), web.delete(path, delete)]
+
+
+@web.middleware
+async def _errors_as_json(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """What the web framework refuses (unknown path, method, a body too large), in Azure's error shape."""
+    try:
+        return await handler(request)
+    except web.HTTPException as refusal:
+        message = "Resource not found" if refusal.status == 404 else refusal.reason
+        return web.json_response(
+            {"error": {"code": str(refusal.status), "message": message}}, status=refusal.status
+        )

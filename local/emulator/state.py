@@ -1,0 +1,246 @@
+"""The deployments of all accounts, as a pure state machine: every question and change takes `now`.
+
+A deployment's state is computed from the times at which its writes take hold, so that it can be asked for
+any moment, which is also how a stale LIST is answered. A *generation* is one creation of a deployment.
+"""
+
+import math
+import random
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from local.emulator.options import Account, SerialiseUntil
+from local.emulator.specification import DEVELOPER_TIER, ArmError, Specification
+
+ACCEPTED, CREATING, SUCCEEDED, DELETING = "Accepted", "Creating", "Succeeded", "Deleting"
+NEVER_READY = "never_ready"  # an outcome: Succeeded, and yet no request ever does
+_ACCEPTED_SHARE = 0.1  # of the provisioning time; then Creating
+_DEVELOPER_TIER_LIFE = timedelta(hours=24)
+_UNUSED_LIFE = timedelta(days=15)  # Azure deletes a fine-tuned deployment that nobody called for so long
+_Z95 = 1.6448536269514722  # the 95th percentile of the standard normal distribution
+
+
+@dataclass(frozen=True)
+class ProvisioningTime:
+    """How long provisioning takes, in seconds: lognormal by its median and 95th percentile."""
+
+    median: float
+    p95: float
+
+    def sample(self, source: random.Random) -> float:
+        """One duration in seconds; equal percentiles make it a constant."""
+        if self.median == self.p95:
+            return self.median
+        return source.lognormvariate(math.log(self.median), math.log(self.p95 / self.median) / _Z95)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How the accounts behave; seconds, and thousands of tokens per minute."""
+
+    provisioning: ProvisioningTime
+    delete_seconds: float
+    warmup_seconds: float
+    serialise_until: SerialiseUntil
+    quota: int
+    slots: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """One accepted PUT: what it asked for, by whom, and when it takes hold."""
+
+    specification: Specification
+    by: str
+    accepted: datetime
+    creating: datetime
+    settled: datetime
+    outcome: str  # the provisioning state from `settled` on
+    serves: datetime | None  # from then on requests are answered
+
+
+@dataclass
+class Generation:
+    """One deployment from its creation to its end; `number` is unique in the emulator."""
+
+    number: int
+    account: Account
+    name: str
+    runs: list[Run]
+    deleted: datetime | None = None  # DELETE accepted
+    gone: datetime | None = None
+    last_call: datetime | None = None
+
+    @property
+    def created(self) -> datetime:
+        return self.runs[0].accepted
+
+    @property
+    def resource_id(self) -> str:
+        return f"{self.account.resource_id}/deployments/{self.name}"
+
+    def hosted_until(self) -> datetime | None:
+        """When hosting ends: at the DELETE, or when Azure itself removes it; None if that is not in sight."""
+        ends = [end for end in (self.deleted, self._removed_by_azure()) if end is not None]
+        return min(ends, default=None)
+
+    def exists(self, at: datetime) -> bool:
+        ends = [end for end in (self.gone, self._removed_by_azure()) if end is not None]
+        return self.created <= at and all(at < end for end in ends)
+
+    def run(self, at: datetime) -> Run:
+        """The last PUT accepted by then."""
+        return [run for run in self.runs if run.accepted <= at][-1]
+
+    def state(self, at: datetime) -> str:
+        """The provisioning state; only asked while it exists."""
+        if self.deleted is not None and self.deleted <= at:
+            return DELETING
+        run = self.run(at)
+        if at < run.creating:
+            return ACCEPTED
+        return CREATING if at < run.settled else run.outcome
+
+    def busy(self, at: datetime) -> bool:
+        """Whether a write to it is still under way."""
+        return self.state(at) == DELETING or at < self.run(at).settled
+
+    def serving(self, at: datetime) -> bool:
+        """Whether requests are answered. Azure does not say what a deployment being deleted does: here,
+        it answers no more."""
+        serves = self.run(at).serves
+        return self.exists(at) and self.state(at) != DELETING and serves is not None and serves <= at
+
+    def ready(self, at: datetime) -> datetime | None:
+        """When its first request could have succeeded, if that moment came."""
+        first = min((run.serves for run in self.runs if run.serves is not None), default=None)
+        end = self.hosted_until()
+        return first if first is not None and first <= at and (end is None or first < end) else None
+
+    def _removed_by_azure(self) -> datetime | None:
+        asked = self.runs[0].specification
+        if asked.sku_name == DEVELOPER_TIER:
+            return self.created + _DEVELOPER_TIER_LIFE
+        return (self.last_call or self.created) + _UNUSED_LIFE if asked.fine_tuned else None
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A deletion under way, as its azure-asyncoperation URL shows it."""
+
+    identifier: str
+    generation: Generation
+    started: datetime
+    ends: datetime
+
+
+class Deployments:
+    """Every deployment that exists or ever existed.
+
+    A PUT on a deployment that is Succeeded takes hold at once; on one that came to another state it is
+    provisioned anew. An operation ends with the provisioning time, whatever state that led to.
+    """
+
+    def __init__(self, rules: Rules, source: random.Random) -> None:
+        self._rules = rules
+        self._random = source
+        self._operations: dict[str, Operation] = {}
+        self.generations: list[Generation] = []
+
+    def list(self, account: Account, at: datetime) -> list[Generation]:
+        """What exists in the account at that time, by name."""
+        found = [each for each in self.generations if each.account == account and each.exists(at)]
+        return sorted(found, key=lambda each: each.name.lower())
+
+    def find(self, account: Account, name: str, at: datetime) -> Generation | None:
+        """The deployment of that name, whatever its case, if it exists at that time."""
+        return next((each for each in self.list(account, at) if each.name.lower() == name.lower()), None)
+
+    def put(
+        self,
+        account: Account,
+        name: str,
+        specification: Specification,
+        by: str,
+        now: datetime,
+        outcome: str = SUCCEEDED,
+    ) -> tuple[Generation, bool]:
+        """Accept a PUT; the second value tells whether it creates. Raises ArmError on a conflict or quota."""
+        existing = self.find(account, name, now)
+        self._refuse_if_busy(account, name, now)
+        self._refuse_without_quota(account, existing, specification, now)
+        if existing is not None and existing.state(now) == SUCCEEDED:
+            serves = existing.run(now).serves
+            existing.runs.append(Run(specification, by, now, now, now, SUCCEEDED, serves))
+            return existing, False
+        run = self._provision(specification, by, now, outcome)
+        if existing is not None:
+            existing.runs.append(run)
+            return existing, False
+        generation = Generation(len(self.generations) + 1, account, name, [run])
+        self.generations.append(generation)
+        return generation, True
+
+    def delete(self, account: Account, name: str, now: datetime) -> Operation | None:
+        """Accept a DELETE; None where there is nothing to delete. Raises ArmError for a conflict."""
+        existing = self.find(account, name, now)
+        if existing is None:
+            return None
+        self._refuse_if_busy(account, name, now)
+        existing.deleted = now
+        existing.gone = now + timedelta(seconds=self._rules.delete_seconds)
+        operation = Operation(f"delete-{existing.number}", existing, now, existing.gone)
+        self._operations[operation.identifier] = operation
+        return operation
+
+    def operation(self, identifier: str) -> Operation | None:
+        return self._operations.get(identifier)
+
+    def _provision(self, specification: Specification, by: str, now: datetime, outcome: str) -> Run:
+        seconds = self._rules.provisioning.sample(self._random)
+        run = Run(
+            specification,
+            by,
+            accepted=now,
+            creating=now + timedelta(seconds=seconds * _ACCEPTED_SHARE),
+            settled=now + timedelta(seconds=seconds),
+            outcome=SUCCEEDED if outcome == NEVER_READY else outcome,
+            serves=None,
+        )
+        if outcome != SUCCEEDED:
+            return run
+        return replace(run, serves=run.settled + timedelta(seconds=self._rules.warmup_seconds))
+
+    def _refuse_if_busy(self, account: Account, name: str, now: datetime) -> None:
+        for each in self.list(account, now):
+            same = each.name.lower() == name.lower()
+            if each.busy(now) and (same or self._rules.serialise_until == "terminal"):
+                raise ArmError(
+                    409,
+                    "RequestConflict",
+                    "Another operation is being performed on the parent resource "
+                    f"'{account.resource_id}'. Please try again later.",
+                )
+
+    def _refuse_without_quota(
+        self, account: Account, existing: Generation | None, asked: Specification, now: datetime
+    ) -> None:
+        others = [each.run(now).specification for each in self.list(account, now) if each is not existing]
+        used = sum(each.capacity for each in others)
+        _refuse_above(
+            asked.capacity, used, self._rules.quota, f"Tokens Per Minute (thousands) - {asked.model_name}"
+        )
+        if asked.fine_tuned:
+            used = sum(each.fine_tuned for each in others)
+            _refuse_above(1, used, self._rules.slots, "Fine-tuned model deployments")
+
+
+def _refuse_above(needed: int, used: int, limit: int, quota: str) -> None:
+    if needed > limit - used:
+        raise ArmError(
+            400,
+            "InsufficientQuota",
+            f"This operation require {needed} new capacity in quota {quota}, which is bigger than the "
+            f"current available capacity {limit - used}. The current quota usage is {used} and the quota "
+            f"limit is {limit} for quota {quota}.",
+        )

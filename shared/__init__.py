@@ -1,0 +1,1 @@
+"""Lamplighter: hosts fine-tuned Azure OpenAI models only while somebody needs them."""

@@ -1,0 +1,181 @@
+"""Deployments on azure-mgmt-cognitiveservices. Nothing here retries or polls: the next pass does."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
+from azure.core.pipeline import PipelineRequest
+from azure.core.pipeline.policies import SansIOHTTPPolicy
+from azure.mgmt.cognitiveservices.aio import CognitiveServicesManagementClient
+from azure.mgmt.cognitiveservices.models import (
+    Deployment,
+    DeploymentModel,
+    DeploymentProperties,
+    Sku,
+    ThrottlingRule,
+)
+
+from shared.adapters.credentials import is_local, token_credential
+from shared.domain import AzureDeployment, DeploymentSpec
+from shared.errors import ArmConflict, ArmError, ArmRefused, ArmUncertain
+
+_LONGEST_MESSAGE = 300
+_REMEDIES = {
+    "InsufficientQuota": "lower sku.capacity, or ask for more quota in the region",
+    "DeploymentModelNotSupported": "check model.name and model.version in deployments.yaml",
+    "InvalidResourceProperties": "check sku.name: the region does not offer it for this model",
+    "SpecialFeatureOrQuotaIdRequired": "the subscription has no access to this model",
+    "LinkedAuthorizationFailed": "grant the app's identity the right to read the model's source",
+    "AuthorizationFailed": "grant the app's identity accounts/read and deployments/read, write, delete",
+}
+
+
+class AzureArm:
+    """Fulfils `shared.ports.Arm`. `url`: Azure Resource Manager, or the emulator on http at loopback."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url.rstrip("/")
+        self._credential = token_credential(url)
+        self._clients: dict[str, CognitiveServicesManagementClient] = {}
+
+    async def close(self) -> None:
+        """Close the connections."""
+        for client in self._clients.values():
+            await client.close()
+        await self._credential.close()
+
+    async def endpoint(self, account: str, *, timeout: float) -> str:
+        """See the port."""
+        async with _call(account, timeout):
+            _, group, name = _parts(account)
+            found = await self._client(account).accounts.get(group, name)
+            endpoint = found.properties.endpoint if found.properties else None
+            if not endpoint:
+                raise ArmRefused(f"the account {name} has no endpoint: is it an Azure OpenAI account?")
+            return endpoint.rstrip("/") + "/"
+
+    async def deployments(self, account: str, *, timeout: float) -> Mapping[str, AzureDeployment]:
+        """See the port."""
+        async with _call(account, timeout):
+            _, group, name = _parts(account)
+            listed = [each async for each in self._client(account).deployments.list(group, name)]
+            return {each.name: each for each in map(_from_azure, listed)}
+
+    async def put(self, account: str, spec: DeploymentSpec, *, timeout: float) -> AzureDeployment:
+        """See the port."""
+        async with _call(account, timeout):
+            _, group, name = _parts(account)
+            poller = await self._client(account).deployments.begin_create_or_update(
+                group, name, spec.name, _to_azure(spec), polling=False
+            )
+            return _from_azure(await poller.result())
+
+    async def delete(self, account: str, deployment: str, *, timeout: float) -> None:
+        """See the port."""
+        async with _call(account, timeout):
+            _, group, name = _parts(account)
+            with contextlib.suppress(ResourceNotFoundError):
+                await self._client(account).deployments.begin_delete(group, name, deployment, polling=False)
+
+    def _client(self, account: str) -> CognitiveServicesManagementClient:
+        subscription = _parts(account)[0]
+        if subscription not in self._clients:
+            options: dict[str, Any] = {"authentication_policy": _LocalBearer()} if is_local(self._url) else {}
+            self._clients[subscription] = CognitiveServicesManagementClient(
+                self._credential,
+                subscription,
+                base_url=self._url,
+                credential_scopes=[f"{self._url}/.default"],
+                retry_total=0,
+                **options,
+            )
+        return self._clients[subscription]
+
+
+class _LocalBearer(SansIOHTTPPolicy[Any, Any]):
+    """The SDK refuses to send a bearer over plain http, which the emulator speaks on loopback."""
+
+    def on_request(self, request: PipelineRequest[Any]) -> None:
+        request.http_request.headers["Authorization"] = "Bearer local"
+
+
+def _parts(account: str) -> tuple[str, str, str]:
+    """Subscription, resource group and name of an account's resource id, which settings have validated."""
+    parts = account.strip("/").split("/")
+    return parts[1], parts[3], parts[7]
+
+
+def _to_azure(spec: DeploymentSpec) -> Deployment:
+    model = DeploymentModel(
+        format="OpenAI", name=spec.model_name, version=spec.model_version, source=spec.model_source
+    )
+    properties = DeploymentProperties(
+        model=model,
+        rai_policy_name=spec.rai_policy_name,
+        version_upgrade_option=spec.version_upgrade_option,
+        spillover_deployment_name=spec.spillover_deployment_name,
+    )
+    sku = Sku(name=spec.sku, capacity=spec.capacity)
+    return Deployment(sku=sku, tags=dict(spec.tags), properties=properties)
+
+
+def _from_azure(found: Deployment) -> AzureDeployment:
+    properties = found.properties
+    model = properties.model if properties else None
+    limits = (properties.rate_limits if properties else None) or []
+    return AzureDeployment(
+        name=str(found.name),
+        provisioning_state=str((properties and properties.provisioning_state) or ""),
+        sku=str(found.sku.name) if found.sku else "",
+        capacity=(found.sku.capacity if found.sku else None) or 0,
+        model_name=str((model and model.name) or ""),
+        tags=dict(found.tags or {}),
+        created_at=found.system_data.created_at if found.system_data else None,
+        tokens_per_minute=_per_minute(limits, "token"),
+        requests_per_minute=_per_minute(limits, "request"),
+    )
+
+
+def _per_minute(limits: list[ThrottlingRule], key: str) -> int | None:
+    for rule in limits:
+        if rule.key == key and rule.count and rule.renewal_period:
+            return max(1, int(rule.count * 60 / rule.renewal_period))
+    return None
+
+
+@contextlib.asynccontextmanager
+async def _call(account: str, timeout: float) -> AsyncIterator[None]:
+    """A time limit, and vendor errors → ours."""
+    name = account.rsplit("/", 1)[-1]
+    try:
+        async with asyncio.timeout(timeout):
+            yield
+    except TimeoutError as error:
+        raise ArmUncertain(f"Azure did not answer within {timeout:.0f} s (account {name})") from error
+    except HttpResponseError as error:
+        raise _error(name, error) from error
+    except AzureError as error:
+        raise ArmUncertain(f"Azure could not be reached (account {name}): {type(error).__name__}") from error
+
+
+def _error(name: str, error: HttpResponseError) -> ArmError:
+    status = error.status_code or 0
+    code = str((error.error and error.error.code) or status)
+    said = str((error.error and error.error.message) or error.reason or "")[:_LONGEST_MESSAGE]
+    remedy = f" Remedy: {_REMEDIES[code]}." if code in _REMEDIES else ""
+    message = f"Azure answered {status} {code} (account {name}): {said}{remedy}"
+    if status in (409, 429):
+        return ArmConflict(message, code=code, retry_after=_retry_after(error))
+    if 400 <= status < 500 and status != 408:
+        return ArmRefused(message, code=code)
+    return ArmUncertain(message, code=code)
+
+
+def _retry_after(error: HttpResponseError) -> float | None:
+    headers: Mapping[str, str] = getattr(error.response, "headers", {})
+    value = headers.get("Retry-After", "")
+    return float(value) if value.isdigit() else None

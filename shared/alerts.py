@@ -1,0 +1,39 @@
+"""Alerts and log lines: structured events with stable names. Never secrets, prompts or document text."""
+
+from __future__ import annotations
+
+import json
+import logging
+from enum import StrEnum
+
+_log = logging.getLogger("lamplighter")
+
+
+class Alert(StrEnum):
+    """The stable names, which infrastructure turns into notifications."""
+
+    SETTINGS_BROKEN = "settings_broken"
+    PASS_FAILED = "pass_failed"  # noqa: S105
+    CREATE_LED_NOWHERE = "create_led_nowhere"
+    DELETE_REFUSED = "delete_refused"
+    FOREIGN_DEPLOYMENT = "foreign_deployment"
+    UNKNOWN_STATE = "unknown_state"
+    DELETED_FROM_OUTSIDE = "deleted_from_outside"
+    MODEL_ACCESS_DENIED = "model_access_denied"
+    DOCUMENT_FAILED = "document_failed"
+    DRAIN_FAILED = "drain_failed"
+    UNACCOUNTED_DOCUMENTS = "unaccounted_documents"
+
+
+def alert(name: Alert, remedy: str, **fields: str | float | None) -> None:
+    """Something that a person should look at, with what to do."""
+    _log.warning(_line(name, alert=True, remedy=remedy, **fields))
+
+
+def event(name: str, **fields: str | float | None) -> None:
+    """Something that happened, as one line of JSON."""
+    _log.info(_line(name, **fields))
+
+
+def _line(name: str, **fields: str | float | None) -> str:
+    return json.dumps({"event": name, **{key: value for key, value in fields.items() if value is not None}})

@@ -1,0 +1,201 @@
+"""The HTTP API: plain values in, a status and JSON out."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import unquote
+
+from shared.documents.ask import question
+from shared.documents.backlog import INBOX, is_final
+from shared.documents.intake import refuse_by_size
+from shared.documents.read import read_text
+from shared.documents.results import RESULTS, file_name
+from shared.domain import Demand, Document, DocumentState, Hosting
+from shared.errors import AlreadyExists, DocumentRefused, Missing
+from shared.flow import Lamplighter
+from shared.planning.plan import wanted
+
+LONGEST_WAIT = 200.0
+"""Seconds; an HTTP response must come within 230 s."""
+_LOOK = 0.5
+_MANY = 1000
+_LONGEST_BLOB_NAME = 1000
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What to answer."""
+
+    status: int
+    body: Any
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def problem(status: int, message: str) -> Reply:
+    """A refusal: what happened and what to do."""
+    return Reply(status, {"error": message})
+
+
+async def submit(
+    app: Lamplighter, deployment: str, name: str | None, body: bytes, prefer: str | None
+) -> Reply:
+    """Take a document in. 202 with Location, or with `Prefer: wait=N` 200 with the result if it came in time.
+
+    What cannot be answered is refused here and stored nowhere.
+    """
+    hosting = app.intake.hosting(deployment)
+    if hosting is None:
+        known = ", ".join(sorted(app.settings.deployments))
+        return problem(404, f"no deployment is called {deployment[:64]!r}; known are {known}")
+    name = unquote(name or "").strip()
+    if (objection := _objection(name, hosting)) is not None:
+        return problem(400, objection)
+    limit = app.settings.max_document_bytes
+    try:
+        refuse_by_size(len(body), limit)
+        question(read_text(body), hosting, app.settings.prices)
+    except DocumentRefused as refusal:
+        return problem(413 if len(body) > limit else 400, str(refusal))
+    document = await app.intake.arrived(await _store(app, hosting, name, body))
+    if document is None:
+        return problem(409, "the document was deleted from the inbox while it was taken in: submit it again")
+    location = {"Location": f"/api/documents/{document.id}"}
+    until = app.control.clock.monotonic() + _wait(prefer)
+    while app.control.clock.monotonic() < until and not is_final(document):
+        await app.control.clock.sleep(_LOOK)
+        document = await app.documents.get(document.id) or document
+    if document.state is DocumentState.DONE:
+        reply = await result(app, document.id)
+        return Reply(reply.status, reply.body, location)
+    return Reply(202, await _told(app, document), location)
+
+
+async def _store(app: Lamplighter, hosting: Hosting, name: str, body: bytes) -> str:
+    """Put the body into the inbox under its name, or beside what has that name already."""
+    blob = f"{hosting.name}/{name}"
+    try:
+        await app.control.blobs.create(INBOX, blob, body, "application/octet-stream")
+    except AlreadyExists:
+        suffix = PurePosixPath(name).suffix
+        blob = f"{blob.removesuffix(suffix)}-{uuid.uuid4().hex[:12]}{suffix}"
+        await app.control.blobs.create(INBOX, blob, body, "application/octet-stream")
+    return blob
+
+
+def _objection(name: str, hosting: Hosting) -> str | None:
+    if not name:
+        return "name the file in the header X-File-Name (percent-encoded) or in the query: ?name=letter.txt"
+    if re.search(r"[\x00-\x1f\x7f/\\]", name) or name.strip(".") == "":
+        return "the file's name must be a plain name: no slashes, no control characters, not only dots"
+    try:
+        length = len(f"{hosting.name}/{name}".encode("utf-16-le")) // 2
+    except UnicodeEncodeError:
+        return "the file's name is not valid Unicode"
+    if length > _LONGEST_BLOB_NAME:
+        return f"the file's name is too long: {_LONGEST_BLOB_NAME - len(hosting.name) - 1} characters at most"
+    return None
+
+
+def _wait(prefer: str | None) -> float:
+    """Seconds from `Prefer: wait=N` (RFC 7240); header values are untrusted."""
+    match = re.search(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,6})\b", prefer or "", re.IGNORECASE)
+    return min(float(match[1]), LONGEST_WAIT) if match else 0.0
+
+
+async def document(app: Lamplighter, document_id: str) -> Reply:
+    """One document: state, reason, tokens, cost."""
+    found = await app.documents.get(document_id)
+    return Reply(200, await _told(app, found)) if found else problem(404, "no document has this id")
+
+
+async def documents(app: Lamplighter, deployment: str, since: str | None) -> Reply:
+    """A deployment's documents by arrival, from `since` (ISO time; a day ago by default)."""
+    hosting = app.intake.hosting(deployment)
+    if hosting is None:
+        return problem(404, f"no deployment is called {deployment[:64]!r}: say ?deployment=NAME")
+    try:
+        start = datetime.fromisoformat(since) if since else app.control.clock.now() - timedelta(days=1)
+    except ValueError:
+        return problem(400, "since must be an ISO time such as 2026-11-22T14:00:00Z")
+    start = start if start.tzinfo else start.replace(tzinfo=UTC)
+    history = await app.documents.history(hosting.name, start, _MANY)
+    return Reply(
+        200, {"documents": [await _told(app, each) for each in history.documents], "more": history.more}
+    )
+
+
+async def result(app: Lamplighter, document_id: str) -> Reply:
+    """The stored result of a document."""
+    found = await app.documents.get(document_id)
+    if found is None:
+        return problem(404, "no document has this id")
+    if not found.result:
+        return problem(404, f"there is no result: the document is {found.state}. {found.reason}".strip())
+    try:
+        return Reply(200, json.loads(await app.control.blobs.read(RESULTS, found.result)))
+    except Missing:
+        return problem(410, f"the result {found.result} was deleted from the container {RESULTS}")
+
+
+async def _told(app: Lamplighter, found: Document) -> dict[str, Any]:
+    reason, hosting = found.reason, app.settings.deployments.get(found.deployment)
+    if found.state is DocumentState.WAITING and hosting is not None:
+        # Why it waits is its deployment's reason, unless it was tried already.
+        record = await app.control.ledger.record(hosting.account, hosting.name)
+        reason = reason or record.reason
+    return {
+        "id": found.id,
+        "deployment": found.deployment,
+        "name": file_name(found),
+        "state": found.state,
+        "reason": reason,
+        "run": found.run,
+        "attempts": found.attempts,
+        "prompt_tokens": found.prompt_tokens,
+        "completion_tokens": found.completion_tokens,
+        "cost": round(found.cost, 6),
+        "currency": app.settings.prices.currency,
+        "result": f"{RESULTS}/{found.result}" if found.result else None,
+        "moved_to": found.moved_to or None,
+        "size": found.size,
+        "arrived_at": _iso(found.arrived_at),
+        "finished_at": _iso(found.finished_at),
+    }
+
+
+async def deployments(app: Lamplighter) -> Reply:
+    """Every deployment: what is observed and wanted, why, and when that next changes."""
+    now = app.control.clock.now()
+    demand = await app.control.demand(app.settings.deployments)
+    accounts = {key: await app.control.ledger.account(key) for key in app.settings.accounts}
+    told = []
+    for name, hosting in app.settings.deployments.items():
+        record = await app.control.ledger.record(hosting.account, name)
+        want = wanted(hosting, demand.get(name, Demand()), now)
+        told.append(
+            {
+                "deployment": name,
+                "account": app.settings.accounts[hosting.account].name,
+                "model": hosting.spec.model_name,
+                "observed": record.observed,
+                "observed_at": _iso(accounts[hosting.account].listed_at),
+                "wanted": "up" if want.up else "down",
+                "reason": want.reason,
+                "next_change": _iso(want.changes_at),
+                "step": record.action,
+                "step_reason": record.reason,
+                "problem": record.problem or None,
+                "unfinished": demand[name].unfinished,
+            }
+        )
+    return Reply(200, {"deployments": told})
+
+
+def _iso(at: datetime | None) -> str | None:
+    return at.isoformat() if at else None

@@ -1,0 +1,1 @@
+"""The work: an upload becomes a ledger row, its text a request, the answer a result."""

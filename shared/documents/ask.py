@@ -1,0 +1,75 @@
+"""Text → the request, and what it may cost, so that nothing is deployed for what cannot be answered."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from shared.domain import Hosting, ModelAnswer, ModelRequest, Prices
+from shared.errors import DocumentRefused
+from shared.planning.cost import token_cost
+
+_BYTES_PER_TOKEN = 4  # English prose; answers teach the pacer better
+
+
+@dataclass(frozen=True)
+class Question:
+    """A request and the estimate of its prompt, in tokens."""
+
+    request: ModelRequest
+    prompt_tokens: int
+
+
+def question(text: str, hosting: Hosting, prices: Prices, spent: float = 0.0) -> Question:
+    """What to ask of a document. `spent`: what it has cost so far.
+
+    Raises DocumentRefused when the deployment could never admit it, or when it would exceed its cap.
+    """
+    task = hosting.task
+    size = len(text.encode()) + len(task.system_prompt.encode())
+    estimate = math.ceil(size / _BYTES_PER_TOKEN)
+    at_once, limit = estimate + task.max_output_tokens, hosting.spec.capacity * 1000
+    if at_once > limit:
+        raise DocumentRefused(
+            f"it needs about {at_once:,} tokens at once, and the deployment admits {limit:,} a minute: "
+            "split the document, or have sku.capacity raised"
+        )
+    cap, cost = task.max_cost_per_document, spent + token_cost(estimate, task.max_output_tokens, prices)
+    if cap is not None and cost > cap:
+        raise DocumentRefused(
+            f"it would cost up to {cost:.2f} {prices.currency}, and max_cost_per_document is {cap:.2f}"
+        )
+    request = ModelRequest(task.system_prompt, text, task.max_output_tokens, task.response_schema)
+    return Question(request, estimate)
+
+
+class AnswerUnusable(Exception):
+    """The model answered, but not what was asked for; another try may."""
+
+
+def accept(answer: ModelAnswer, request: ModelRequest) -> Any:
+    """The answer to store: a text, or a value that conforms to the schema.
+
+    Raises DocumentRefused when no other try would help, AnswerUnusable when one may; neither quotes it.
+    """
+    if answer.finish_reason == "length":
+        raise DocumentRefused(
+            f"the answer did not fit into {request.max_output_tokens} tokens: raise max_output_tokens"
+        )
+    if answer.finish_reason == "content_filter":
+        raise DocumentRefused("Azure's content filter withheld the answer")
+    if request.response_schema is None:
+        return answer.text
+    from jsonschema import ValidationError, validate
+
+    try:
+        value = json.loads(answer.text)
+        validate(value, request.response_schema)
+    except ValueError as error:
+        raise AnswerUnusable("the model's answer is not JSON") from error
+    except ValidationError as error:
+        where = "/".join(str(part) for part in error.absolute_schema_path)
+        raise AnswerUnusable(f"the model's answer does not conform to the schema at {where}") from None
+    return value

@@ -1,0 +1,143 @@
+"""The ledger of documents: one row each, and a second one while it is unfinished.
+
+A partition a deployment. `d <id>` is the document's row, written when it arrives and when it is finished;
+`w <id>` is there while it is unfinished and carries its claim and attempts. Ids begin with the time of
+arrival, so what waits is read oldest first, a page at a time, however long the history is; and finishing is
+one transaction in one partition.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from shared.domain import Demand, Document, DocumentState
+from shared.errors import AlreadyExists, Changed
+from shared.ports import BlobItem, Insert, Remove, Replace, Tables
+from shared.rows import from_row, to_values
+
+INBOX = "inbox"
+UNKNOWN_DEPLOYMENT = "_unknown"
+"""The partition of uploads to folders that cannot be a deployment's name."""
+
+_DOCUMENTS = "documents"  # table
+_PAGE = 200
+_FINAL = frozenset(
+    {DocumentState.DONE, DocumentState.FAILED, DocumentState.SUPERSEDED, DocumentState.WITHDRAWN}
+)
+
+
+def is_final(document: Document) -> bool:
+    """Whether nothing more will happen to it."""
+    return document.state in _FINAL
+
+
+def identify(item: BlobItem, deployment: str) -> Document:
+    """The document that an upload is: the same container, name and ETag are always the same document."""
+    digest = hashlib.sha256(f"{INBOX}\n{item.name}\n{item.etag}".encode()).hexdigest()[:16]
+    arrived_at = item.modified_at.astimezone(UTC)
+    return Document(
+        id=f"{deployment}~{arrived_at:%Y%m%dT%H%M%S}-{digest}",
+        deployment=deployment,
+        name=item.name,
+        source_etag=item.etag,
+        size=item.size,
+        arrived_at=arrived_at,
+    )
+
+
+def short_id(document: Document) -> str:
+    """The id without the deployment, for names inside a deployment's folder."""
+    return document.id.partition("~")[2]
+
+
+@dataclass(frozen=True)
+class History:
+    """Documents by arrival, and whether there are more."""
+
+    documents: tuple[Document, ...]
+    more: bool
+
+
+class DocumentLedger:
+    """Rows of documents. Saves name the version that they replace and raise Changed if it is stale."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    async def add(self, document: Document) -> bool:
+        """Record an arrival, or, with a final state, an upload that was refused at once. False: known."""
+        key, values = short_id(document), to_values(document)
+        changes: list[Insert | Replace | Remove] = [Insert(f"d {key}", values)]
+        if not is_final(document):
+            changes.append(Insert(f"w {key}", values))
+        try:
+            await self._tables.write(_DOCUMENTS, document.deployment, changes)
+        except AlreadyExists:
+            return False
+        return True
+
+    async def get(self, document_id: str) -> Document | None:
+        """A document as it stands."""
+        deployment, _, key = document_id.partition("~")
+        if not deployment or not key:
+            return None
+        unfinished = await self._tables.get(_DOCUMENTS, deployment, f"w {key}")
+        row = unfinished or await self._tables.get(_DOCUMENTS, deployment, f"d {key}")
+        return from_row(Document, row) if row else None
+
+    async def unfinished(self, deployment: str) -> AsyncIterator[Document]:
+        """Every unfinished document of a deployment, oldest first."""
+        start, more = "w ", True
+        while more:
+            page = await self._tables.page(_DOCUMENTS, deployment, start, "w ~", _PAGE)
+            for row in page.rows:
+                yield from_row(Document, row)
+                start = row.key + " "
+            more = page.more
+
+    async def demand(self, deployment: str) -> Demand:
+        """The first page of the unfinished documents, counted."""
+        page = await self._tables.page(_DOCUMENTS, deployment, "w ", "w ~", _PAGE)
+        oldest = from_row(Document, page.rows[0]).arrived_at if page.rows else None
+        return Demand(len(page.rows), page.more, oldest)
+
+    async def history(self, deployment: str, since: datetime, limit: int) -> History:
+        """Documents that arrived since then, oldest first, finished or not."""
+        start = f"d {since.astimezone(UTC):%Y%m%dT%H%M%S}"
+        page = await self._tables.page(_DOCUMENTS, deployment, start, "d ~", limit)
+        found = []
+        for row in page.rows:
+            document = from_row(Document, row)
+            if not is_final(document):
+                document = await self.get(document.id) or document
+            found.append(document)
+        return History(tuple(found), page.more)
+
+    async def save(self, document: Document) -> Document:
+        """Compare-and-swap an unfinished document: its claim, attempts, reason."""
+        assert document.etag is not None and not is_final(document)
+        key = f"w {short_id(document)}"
+        change = Replace(key, to_values(document), document.etag)
+        etag = (await self._tables.write(_DOCUMENTS, document.deployment, [change]))[0]
+        return replace(document, etag=etag)
+
+    async def finish(self, document: Document) -> None:
+        """Write the final state and end the unfinished row, both or none."""
+        assert document.etag is not None and is_final(document)
+        key = short_id(document)
+        changes: list[Insert | Replace | Remove] = [
+            Replace(f"d {key}", to_values(document), etag=None),
+            Remove(f"w {key}", document.etag),
+        ]
+        await self._tables.write(_DOCUMENTS, document.deployment, changes)
+
+    async def try_finish(self, document: Document) -> bool:
+        """Finish it unless somebody else has changed it meanwhile."""
+        try:
+            await self.finish(document)
+        except Changed:
+            return False
+        return True

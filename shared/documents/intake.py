@@ -1,0 +1,197 @@
+"""An upload becomes a ledger row; the sweep finds what events missed.
+
+What can be told to be unanswerable from the file and the settings is refused here, before anything is
+deployed for it: the reason is on the document, and the file goes to `failed`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from shared.alerts import Alert, alert, event
+from shared.documents.ask import question
+from shared.documents.backlog import INBOX, UNKNOWN_DEPLOYMENT, DocumentLedger, identify, is_final
+from shared.documents.read import read_text
+from shared.documents.results import Results
+from shared.domain import Document, DocumentState, Hosting, Settings
+from shared.errors import Changed, DocumentRefused, Missing, StorageError
+from shared.ports import BlobItem, Blobs, Clock, Replace, Tables
+
+SWEEP_SECONDS = 10.0
+_SWEEPS, _AT_ONCE, _PAGE = "sweeps", 8, 500
+_DEPLOYMENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+@dataclass
+class SweepReport:
+    """What a sweep saw and did."""
+
+    seen: int = 0
+    taken_in: int = 0
+    settled: int = 0
+    complete: bool = False
+    errors: list[StorageError] = field(default_factory=list)
+
+    @property
+    def unaccounted(self) -> int:
+        """Uploads that could not be recorded, which the next sweep tries again. Target 0."""
+        return len(self.errors)
+
+
+class Intake:
+    """Records uploads. Safe to repeat: the same version of a blob is always the same document."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        tables: Tables,
+        blobs: Blobs,
+        ledger: DocumentLedger,
+        results: Results,
+        settings: Settings,
+    ) -> None:
+        self._clock = clock
+        self._tables = tables
+        self._blobs = blobs
+        self._ledger = ledger
+        self._results = results
+        self._settings = settings
+        self._by_folder = {name.lower(): hosting for name, hosting in settings.deployments.items()}
+
+    def hosting(self, folder: str) -> Hosting | None:
+        """The deployment that a folder of the inbox names, in whatever case."""
+        return self._by_folder.get(folder.lower())
+
+    async def arrived(self, name: str) -> Document | None:
+        """Record the blob of that name as it stands; None if it is gone again."""
+        item = await self._blobs.stat(INBOX, name)
+        return await self.take_in(item) if item else None
+
+    async def take_in(self, item: BlobItem) -> Document:
+        """Record an upload, or end what was begun for it. Raises StorageError if that cannot be done."""
+        folder, slash, _ = item.name.partition("/")
+        hosting = self.hosting(folder) if slash else None
+        document = identify(item, _partition(folder if slash else "", hosting))
+        known = await self._ledger.get(document.id)
+        if known is not None and (is_final(known) or hosting is not None):
+            if is_final(known):
+                await self._results.clear_inbox(known)
+            return known
+        try:
+            if hosting is None:
+                raise DocumentRefused(self._no_such_deployment(folder, slash))
+            refuse_by_size(item.size, self._settings.max_document_bytes)
+            text = read_text(await self._blobs.read(INBOX, item.name, item.etag))
+            question(text, hosting, self._settings.prices)
+        except DocumentRefused as refusal:
+            if known is not None:
+                await self._results.settle(known, DocumentState.FAILED, str(refusal), self._clock.now())
+            else:
+                await self._results.refuse(document, str(refusal), self._clock.now())
+        except (Missing, Changed) as error:
+            state, reason = gone(error)
+            now = self._clock.now()
+            await self._ledger.add(replace(document, state=state, reason=reason, finished_at=now))
+        else:
+            await self._ledger.add(document)
+        return await self._ledger.get(document.id) or document
+
+    def _no_such_deployment(self, folder: str, slash: str) -> str:
+        names = ", ".join(sorted(self._settings.deployments)) or "none is configured"
+        if not slash:
+            return f"it lies outside any folder: put it into the folder of a deployment ({names})"
+        close = difflib.get_close_matches(folder.lower(), self._by_folder, n=1)
+        hint = f": did you mean {self._by_folder[close[0]].name!r}?" if close else f" ({names})"
+        return f"no deployment is called {folder[:64]!r}{hint}"
+
+    # --- the sweep ----------------------------------------------------------------------------
+
+    async def sweep(self) -> SweepReport:
+        """Walk the inbox, for 10 s at most, from where the last walk stopped, and account for everything."""
+        until, report = self._clock.monotonic() + SWEEP_SECONDS, SweepReport()
+        row = await self._tables.get(_SWEEPS, INBOX, "walk")
+        token = str(row.values["token"]) if row and row.values.get("token") else None
+        whole_walk, present, began_at = token is None, set[str](), self._clock.now()
+        waiting = {document.id: document async for document in self._waiting()}
+        while True:
+            page = await self._blobs.list(INBOX, token, _PAGE)
+            identities = [(item, self._identity(item)) for item in page.items]
+            present.update(identity for _, identity in identities)
+            unknown = [item for item, identity in identities if identity not in waiting]
+            report.seen += len(page.items)
+            for start in range(0, len(unknown), _AT_ONCE):
+                await asyncio.gather(
+                    *(self._account_for(item, report) for item in unknown[start : start + _AT_ONCE])
+                )
+                if self._clock.monotonic() > until:
+                    break
+            else:
+                token = page.token
+            if token is None or self._clock.monotonic() > until:
+                break
+        report.complete = token is None
+        if report.complete and whole_walk:
+            await self._settle_vanished(waiting, present, began_at, report)
+        walk = Replace("walk", {"token": token or "", "began_at": began_at}, etag=None)
+        await self._tables.write(_SWEEPS, INBOX, [walk])
+        event("sweep", seen=report.seen, taken_in=report.taken_in, unaccounted=report.unaccounted)
+        if report.unaccounted:
+            remedy = f"{report.unaccounted} upload(s) could not be recorded; the next sweep tries again"
+            alert(Alert.UNACCOUNTED_DOCUMENTS, f"{remedy}: {report.errors[0]}")
+        return report
+
+    async def _waiting(self) -> AsyncIterator[Document]:
+        for name in self._settings.deployments:
+            async for document in self._ledger.unfinished(name):
+                yield document
+
+    def _identity(self, item: BlobItem) -> str:
+        folder, slash, _ = item.name.partition("/")
+        return identify(item, _partition(folder if slash else "", self.hosting(folder))).id
+
+    async def _account_for(self, item: BlobItem, report: SweepReport) -> None:
+        try:
+            await self.take_in(item)
+            report.taken_in += 1
+        except StorageError as error:
+            report.errors.append(error)
+
+    async def _settle_vanished(
+        self, waiting: dict[str, Document], present: set[str], began_at: datetime, report: SweepReport
+    ) -> None:
+        """What waited and is not in the inbox any more was overwritten or deleted by its owner."""
+        for document in waiting.values():
+            if document.id in present or (document.claimed_until and document.claimed_until > began_at):
+                continue
+            item = await self._blobs.stat(INBOX, document.name)
+            if item is not None and item.etag == document.source_etag:
+                continue
+            state, reason = gone(Changed() if item else Missing())
+            await self._results.settle(document, state, reason, self._clock.now())
+            report.settled += 1
+
+
+def refuse_by_size(size: int, limit: int) -> None:
+    """Raises DocumentRefused for an empty file and one above the limit (both in bytes)."""
+    if size == 0:
+        raise DocumentRefused("the file is empty")
+    if size > limit:
+        raise DocumentRefused(f"the file has {size:,} bytes; limits.max_document_bytes is {limit:,}")
+
+
+def gone(error: Missing | Changed) -> tuple[DocumentState, str]:
+    """The final state of a document whose source is not what it was, and the reason."""
+    if isinstance(error, Missing):
+        return DocumentState.WITHDRAWN, "the file was deleted from the inbox before it was answered"
+    return DocumentState.SUPERSEDED, "the file was overwritten before it was answered; see the newer document"
+
+
+def _partition(folder: str, hosting: Hosting | None) -> str:
+    if hosting is not None:
+        return hosting.name
+    return folder if _DEPLOYMENT_NAME.fullmatch(folder) else UNKNOWN_DEPLOYMENT

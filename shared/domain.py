@@ -1,0 +1,323 @@
+"""The vocabulary of Lamplighter: frozen data, no logic.
+
+Times are aware UTC datetimes, durations timedeltas, money US dollars unless `Prices.currency`
+says otherwise, capacity thousands of tokens per minute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, time, timedelta
+from enum import StrEnum
+from typing import Any
+
+
+class Observed(StrEnum):
+    """What Azure has, in the words of the planner. Every provisioning state maps to one of these."""
+
+    ABSENT = "absent"
+    CREATING = "creating"
+    SUCCEEDED = "succeeded"  # Azure says Succeeded, but no request has succeeded in this generation
+    READY = "ready"
+    DELETING = "deleting"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    FOREIGN = "foreign"
+
+
+class RecordState(StrEnum):
+    """Where a deployment's record stands: absent → creating → open → closing → deleting → absent."""
+
+    ABSENT = "absent"
+    CREATING = "creating"
+    OPEN = "open"
+    CLOSING = "closing"
+    DELETING = "deleting"
+
+
+class Action(StrEnum):
+    """A step of the plan. Only CREATE and DELETE write to Azure; PROBE sends one tiny request."""
+
+    NOTHING = "nothing"
+    WAIT = "wait"
+    SERVE = "serve"
+    CREATE = "create"
+    PROBE = "probe"
+    CLOSE = "close"
+    REOPEN = "reopen"
+    DELETE = "delete"
+    TAKE_UP = "take_up"  # the record follows a deployment of ours that it had lost sight of
+    FORGET = "forget"  # the record follows a deployment that is gone
+
+
+class DocumentState(StrEnum):
+    """The life of an upload. The last four are final."""
+
+    WAITING = "waiting"
+    CLAIMED = "claimed"
+    DONE = "done"
+    FAILED = "failed"
+    SUPERSEDED = "superseded"
+    WITHDRAWN = "withdrawn"
+
+
+class UploadStart(StrEnum):
+    """Whether waiting documents start their deployment themselves."""
+
+    ON_DEMAND = "on_demand"
+    SCHEDULED = "scheduled"
+
+
+class BillingUnit(StrEnum):
+    """The granularity in which hosting is charged: Azure documents none, so it is a setting."""
+
+    MINUTE = "minute"
+    HOUR = "hour"
+
+
+class BillingStart(StrEnum):
+    """The instant from which hosting is charged: Azure documents none, so it is a setting."""
+
+    CREATE = "create"
+    READY = "ready"
+
+
+# --- what is configured ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class WeeklyWindow:
+    """A window on local days and times. `end` at or before `start` means the next day; None is 24:00."""
+
+    days: frozenset[int]  # Monday is 0
+    start: time
+    end: time | None
+    time_zone: str  # IANA name
+    stop_when_empty: bool = False
+    close_grace: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True)
+class OneOffWindow:
+    """A window that happens once."""
+
+    start: datetime
+    end: datetime
+    stop_when_empty: bool = False
+    close_grace: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to ask of each document."""
+
+    system_prompt: str
+    max_output_tokens: int
+    response_schema: Mapping[str, Any] | None = None
+    max_cost_per_document: float | None = None  # in the currency of the prices, over all runs
+
+
+@dataclass(frozen=True)
+class Prices:
+    """Dollars per hour of hosting by SKU, and dollars per million tokens."""
+
+    currency: str
+    hosting_per_hour: Mapping[str, float]
+    input_per_million: float
+    output_per_million: float
+    billing_unit: BillingUnit
+    billing_starts: BillingStart
+
+
+@dataclass(frozen=True)
+class DeploymentSpec:
+    """Everything that Azure needs to create a deployment, but for the tags that the pass adds."""
+
+    name: str
+    model_name: str
+    model_version: str
+    model_source: str | None  # ARM id of the account that owns the model, when it is another one
+    sku: str
+    capacity: int
+    rai_policy_name: str | None = None
+    version_upgrade_option: str | None = None
+    spillover_deployment_name: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Account:
+    """An Azure OpenAI account."""
+
+    name: str  # the name in deployments.yaml, for people
+    resource_id: str  # its identity
+    fine_tuned_slots: int
+
+
+@dataclass(frozen=True)
+class Hosting:
+    """One entry of `deployments`: what to host, when, and what to ask of each document."""
+
+    account: str  # resource id
+    spec: DeploymentSpec
+    windows: tuple[WeeklyWindow | OneOffWindow, ...]
+    uploads: UploadStart
+    lead: timedelta
+    max_session: timedelta
+    task: Task
+    cost_center: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The deployment's name in Azure, which is the inbox folder's name too."""
+        return self.spec.name
+
+
+@dataclass(frozen=True)
+class Settings:
+    """deployments.yaml, validated."""
+
+    installation: str
+    accounts: Mapping[str, Account]  # by resource id
+    deployments: Mapping[str, Hosting]  # by name
+    prices: Prices
+    max_document_bytes: int
+
+
+# --- what is observed and recorded ------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class AzureDeployment:
+    """A deployment as ARM lists it. `provisioning_state` is Azure's own word, possibly unknown to us."""
+
+    name: str
+    provisioning_state: str
+    sku: str
+    capacity: int
+    model_name: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+    created_at: datetime | None = None
+    tokens_per_minute: int | None = None
+    requests_per_minute: int | None = None
+
+
+@dataclass(frozen=True)
+class DeploymentRecord:
+    """What the app knows of one deployment across passes. Changed by compare-and-swap only."""
+
+    account: str
+    deployment: str
+    state: RecordState = RecordState.ABSENT
+    generation: int = 0
+    changed_at: datetime | None = None  # when `state` last changed
+    settled: bool = True  # False: the outcome of the last ARM write is unknown
+    owned: bool = True  # False: somebody else's deployment, used and never changed
+    intent_at: datetime | None = None  # when this generation's create was decided
+    created_at: datetime | None = None  # Azure's own createdAt of this generation
+    succeeded_at: datetime | None = None  # when Azure was first seen to say Succeeded
+    opened_at: datetime | None = None  # when the first request succeeded
+    deleted_at: datetime | None = None  # when Azure last accepted a delete
+    seen_at: datetime | None = None  # the last time that a change was seen in Azure
+    delete_after: datetime | None = None  # hard deadline of this generation
+    failures: int = 0  # creations in a row that led nowhere
+    not_before: datetime | None = None  # no create earlier than this
+    problem: str = ""  # why the last creation led nowhere
+    sku: str = ""
+    capacity: int = 0
+    tokens_per_minute: int | None = None
+    requests_per_minute: int | None = None
+    observed: Observed = Observed.ABSENT
+    wanted: bool = False
+    action: Action = Action.NOTHING
+    reason: str = ""
+    etag: str | None = None  # None: the row does not exist yet
+
+
+@dataclass(frozen=True)
+class AccountRecord:
+    """What the app knows of one account across passes."""
+
+    account: str
+    endpoint: str | None = None
+    listed_at: datetime | None = None
+    etag: str | None = None
+
+
+@dataclass(frozen=True)
+class HostingSession:
+    """One generation of a deployment, for the bill. An end that was not seen is an interval."""
+
+    account: str
+    deployment: str
+    generation: int
+    started_at: datetime
+    ready_at: datetime | None
+    ended_after: datetime | None  # it still existed then
+    ended_by: datetime | None  # it was gone then
+    sku: str
+    capacity: int
+    price_per_hour: float
+
+
+@dataclass(frozen=True)
+class Demand:
+    """The unfinished documents of one deployment: a page of them, and whether there are more."""
+
+    unfinished: int = 0
+    more: bool = False
+    oldest: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Document:
+    """An upload: container, name and ETag, and how far it has come."""
+
+    id: str
+    deployment: str
+    name: str  # blob name in the inbox, folder included
+    source_etag: str
+    size: int  # bytes
+    arrived_at: datetime
+    state: DocumentState = DocumentState.WAITING
+    run: int = 1
+    reason: str = ""
+    attempts: int = 0  # failures, not hand-overs or crashes
+    crashes: int = 0
+    claimed_by: str = ""
+    claimed_until: datetime | None = None
+    not_before: datetime | None = None
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost: float = 0.0  # in the currency of the prices, over all attempts
+    result: str = ""  # blob name in `results`
+    moved_to: str = ""  # container/name of the finished source
+    finished_at: datetime | None = None
+    etag: str | None = None
+
+
+# --- inference --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ModelRequest:
+    """One question to the model."""
+
+    system_prompt: str
+    text: str
+    max_output_tokens: int
+    response_schema: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class ModelAnswer:
+    """What the model said. Untrusted."""
+
+    text: str
+    finish_reason: str
+    model: str
+    prompt_tokens: int
+    completion_tokens: int
+    remaining_tokens: int | None = None  # from the response's rate limit headers
+    remaining_requests: int | None = None

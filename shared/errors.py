@@ -1,0 +1,116 @@
+"""Our errors. Adapters translate every vendor error into one of these, once.
+
+Messages say what happened, where, and what to do; they never carry secrets, prompts or document text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class LamplighterError(Exception):
+    """The root of our errors."""
+
+
+@dataclass(frozen=True)
+class SettingProblem:
+    """One mistake in the configuration: where it is, what was found there, and the remedy."""
+
+    key: str
+    value: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.remedy}" + (f" (found: {self.value})" if self.value else "")
+
+
+class SettingsError(LamplighterError):
+    """The configuration cannot be used. Carries all problems at once."""
+
+    def __init__(self, source: str, problems: Sequence[SettingProblem]) -> None:
+        self.source = source
+        self.problems = tuple(problems)
+        super().__init__(f"{source}: " + "; ".join(str(problem) for problem in problems))
+
+
+# --- storage ------------------------------------------------------------------------------------
+
+
+class StorageError(LamplighterError):
+    """Storage did not do what was asked, and may do so later."""
+
+
+class AlreadyExists(StorageError):
+    """A row or blob of that name is there already."""
+
+
+class Changed(StorageError):
+    """The row or blob is not the version that was named, or is gone."""
+
+
+class Missing(StorageError):
+    """There is no such row or blob."""
+
+
+# --- Azure Resource Manager ---------------------------------------------------------------------
+
+
+class ArmError(LamplighterError):
+    """Azure Resource Manager did not do what was asked."""
+
+    def __init__(self, message: str, *, code: str = "", retry_after: float | None = None) -> None:
+        self.code = code
+        self.retry_after = retry_after
+        super().__init__(message)
+
+
+class ArmConflict(ArmError):
+    """Another operation runs on the account (409), or ARM throttles (429): nothing happened, wait."""
+
+
+class ArmRefused(ArmError):
+    """Azure refused the request for good (other 4xx): nothing happened."""
+
+
+class ArmUncertain(ArmError):
+    """No answer, or a 5xx: the write may have taken effect, or may still."""
+
+
+# --- inference ----------------------------------------------------------------------------------
+
+
+class ModelError(LamplighterError):
+    """The model did not answer."""
+
+    def __init__(self, message: str, *, code: str = "", retry_after: float | None = None) -> None:
+        self.code = code
+        self.retry_after = retry_after  # seconds, as the server named it
+        super().__init__(message)
+
+
+class RateLimited(ModelError):
+    """429: the deployment's limit, or high demand."""
+
+
+class ModelUnavailable(ModelError):
+    """408, 409, 5xx or no connection: worth another try."""
+
+
+class DeploymentNotFound(ModelError):
+    """404: not there yet (Azure says Succeeded minutes before it is ready), or gone."""
+
+
+class AccessDenied(ModelError):
+    """401 or 403: the app's identity may not call the model. No document is to blame."""
+
+
+class RequestRefused(ModelError):
+    """400 and the like: this request will never be answered (content filter, context length, schema)."""
+
+
+# --- documents ----------------------------------------------------------------------------------
+
+
+class DocumentRefused(LamplighterError):
+    """The document itself cannot be answered; the message is the reason shown to its owner."""

@@ -1,0 +1,241 @@
+"""One deployment's flow: pass, wait, drain, pass. What triggers and commands call.
+
+Nothing here depends on an edge: each method computes what should be from the present, so that a late,
+repeated or missed call costs a minute.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from shared.alerts import Alert, alert, event
+from shared.documents.backlog import DocumentLedger
+from shared.documents.drain import Drainer, DrainReport
+from shared.documents.intake import Intake
+from shared.documents.results import Results
+from shared.domain import Account, DocumentState, Hosting, RecordState, Settings
+from shared.errors import LamplighterError, StorageError
+from shared.hosting.leases import drain_lease
+from shared.hosting.observe import Control
+from shared.hosting.reconcile import Outcome, PassReport, reconcile
+from shared.planning.plan import wanted
+
+SLICE_SECONDS = 420.0
+"""The longest slice. With the longest request after its end it stays inside host.json's functionTimeout."""
+POLL_SECONDS = 5.0
+"""Between passes while a deployment is on its way."""
+
+_BEFORE_TICK = 2.0  # a slice ends so long before the timer ticks again
+
+
+class PassesFailed(LamplighterError):
+    """At least one account's pass failed; the others were made."""
+
+
+@dataclass(frozen=True)
+class Lamplighter:
+    """The app, wired."""
+
+    settings: Settings
+    control: Control
+    documents: DocumentLedger
+    results: Results
+    intake: Intake
+    drainer: Drainer
+
+    async def reconcile(self) -> list[PassReport]:
+        """Sweep the inbox, then one pass over every account, each independent of the others.
+
+        Raises PassesFailed after all were tried.
+        """
+        problems: list[str] = []
+        try:
+            report = await self.intake.sweep()
+            problems += [f"sweep: {error}" for error in report.errors]
+        except StorageError as error:
+            problems.append(f"sweep: {error}")
+        accounts = await self._accounts()
+        outcomes = await asyncio.gather(
+            *(self.pass_over(account) for account in accounts), return_exceptions=True
+        )
+        reports = []
+        for account, outcome in zip(accounts, outcomes, strict=True):
+            if isinstance(outcome, PassReport):
+                reports.append(outcome)
+                continue
+            problems.append(f"{account.name}: {outcome}")
+            alert(Alert.PASS_FAILED, str(outcome), account=account.name, error=type(outcome).__name__)
+            if not isinstance(outcome, LamplighterError):
+                raise outcome
+        if problems:
+            raise PassesFailed("; ".join(problems))
+        return reports
+
+    async def pass_over(self, account: Account) -> PassReport:
+        """One pass over one account."""
+        hosted = {
+            name: hosting
+            for name, hosting in self.settings.deployments.items()
+            if hosting.account.lower() == account.resource_id.lower()
+        }
+        return await reconcile(self.control, account, hosted)
+
+    async def _accounts(self) -> list[Account]:
+        """Configured ∪ recorded: what was hosted on an account that is no longer configured is deleted."""
+        accounts = {key.lower(): account for key, account in self.settings.accounts.items()}
+        for record in await self.control.ledger.accounts():
+            name = record.account.rsplit("/", 1)[-1]
+            accounts.setdefault(record.account.lower(), Account(name, record.account, 0))
+        return list(accounts.values())
+
+    # --- documents ----------------------------------------------------------------------------
+
+    async def document_uploaded(self, name: str) -> None:
+        """Record an upload, then drive its deployment's flow for a slice.
+
+        Raises StorageError when it could not be recorded, and for nothing else: errors of ARM or the model
+        are on the document and in alerts, and the timers go on where this stopped.
+        """
+        document = await self.intake.arrived(name)
+        if document is None or document.state is not DocumentState.WAITING:
+            return
+        hosting = self.settings.deployments.get(document.deployment)
+        if hosting is None:
+            return
+        try:
+            await self.drive(hosting, SLICE_SECONDS)
+        except LamplighterError as error:
+            alert(Alert.DRAIN_FAILED, f"the timers go on with it: {error}", deployment=hosting.name)
+
+    async def drive(self, hosting: Hosting, seconds: float) -> None:
+        """The ad hoc flow: check the status, deploy, poll until ready, answer, delete; for so long at most.
+
+        If somebody else drives it, its documents are theirs: they look again *after* letting the lease go,
+        so a document recorded before we found the lease held is always seen by one of us.
+        """
+        until = self.control.clock.monotonic() + seconds
+        finished = True
+        while finished and (await self.documents.demand(hosting.name)).unfinished:
+            async with drain_lease(
+                self.control.blobs, self.control.clock, hosting.account, hosting.name
+            ) as held:
+                if not held:
+                    return
+                finished = await self._drive_held(hosting, until)
+        if finished:
+            await self._pass_soon(self.settings.accounts[hosting.account], until)
+
+    async def _drive_held(self, hosting: Hosting, until: float) -> bool:
+        """Whether everything was finished; otherwise the timers go on."""
+        clock, account = self.control.clock, self.settings.accounts[hosting.account]
+        while clock.monotonic() < until:
+            demand = await self.documents.demand(hosting.name)
+            if not demand.unfinished:
+                return True
+            if not wanted(hosting, demand, clock.now()).up:
+                return False
+            report = await self.pass_over(account)
+            record = await self.control.ledger.record(hosting.account, hosting.name)
+            if record.state is RecordState.OPEN:
+                drained = await self._drain_held(hosting, until)
+                if not drained.answered and not drained.settled:
+                    return False
+                continue
+            decision = report.decisions.get(hosting.name)
+            pause = POLL_SECONDS
+            if decision is not None and decision.again_at is not None:
+                pause = max(pause, (decision.again_at - clock.now()).total_seconds())
+            if clock.monotonic() + pause > until:
+                return False
+            await clock.sleep(pause)
+        return False
+
+    async def _pass_soon(self, account: Account, until: float) -> None:
+        """A pass now, or as soon as another that is under way ends: it deletes what nobody needs."""
+        while (await self.pass_over(account)).outcome is Outcome.HELD:
+            if self.control.clock.monotonic() + POLL_SECONDS > until:
+                return
+            await self.control.clock.sleep(POLL_SECONDS)
+
+    async def _drain_held(self, hosting: Hosting, until: float) -> DrainReport:
+        account = await self.control.ledger.account(hosting.account)
+        if account.endpoint is None:
+            return DrainReport(halted="the account was never looked at")
+        report = await self.drainer.drain(hosting, account.endpoint, until)
+        event(
+            "drained",
+            deployment=hosting.name,
+            answered=report.answered,
+            settled=report.settled,
+            handed_back=report.handed_back,
+        )
+        return report
+
+    async def drain_backlog(self, seconds: float) -> None:
+        """Answer what waits on every ready deployment, each on its own, for so long at most.
+
+        Raises PassesFailed after all were tried.
+        """
+        clock = self.control.clock
+        until = clock.monotonic() + seconds
+        running: dict[str, asyncio.Task[bool]] = {}
+        left_alone: set[str] = set()  # held by somebody else, or nothing could be done
+        problems: list[str] = []
+        while clock.monotonic() < until:
+            for hosting in self.settings.deployments.values():
+                if hosting.name in running or hosting.name in left_alone:
+                    continue
+                if await self._can_drain(hosting):
+                    running[hosting.name] = asyncio.create_task(self._drain_one(hosting, until))
+            if not running:
+                break
+            await asyncio.wait(running.values(), timeout=POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            for name in [name for name, task in running.items() if task.done()]:
+                self._collect(name, running.pop(name), left_alone, problems)
+        await asyncio.gather(*running.values(), return_exceptions=True)
+        for name, task in running.items():
+            self._collect(name, task, left_alone, problems)
+        if problems:
+            raise PassesFailed("; ".join(problems))
+
+    def _collect(
+        self, name: str, task: asyncio.Task[bool], left_alone: set[str], problems: list[str]
+    ) -> None:
+        error = task.exception()
+        if error is not None:
+            problems.append(f"{name}: {type(error).__name__}: {error}")
+            alert(Alert.DRAIN_FAILED, "the next slice tries again", deployment=name)
+        if error is not None or not task.result():
+            left_alone.add(name)
+
+    async def _can_drain(self, hosting: Hosting) -> bool:
+        record = await self.control.ledger.record(hosting.account, hosting.name)
+        return record.state is RecordState.OPEN and bool(
+            (await self.documents.demand(hosting.name)).unfinished
+        )
+
+    async def _drain_one(self, hosting: Hosting, until: float) -> bool:
+        """Whether anything could be done. When all is answered, a pass deletes what is not needed."""
+        async with drain_lease(self.control.blobs, self.control.clock, hosting.account, hosting.name) as held:
+            if not held:
+                return False
+            report = await self._drain_held(hosting, until)
+        if not (await self.documents.demand(hosting.name)).unfinished:
+            await self._pass_soon(self.settings.accounts[hosting.account], until)
+        for error in report.errors:
+            raise error
+        return bool(report.answered or report.settled)
+
+
+def slice_seconds(now: datetime, schedule: str) -> float:
+    """How long a slice may last that begins now: to just before the last tick within the longest slice."""
+    from cronsim import CronSim
+
+    last, latest = now, now + timedelta(seconds=SLICE_SECONDS)
+    for tick in CronSim(schedule, now):
+        if tick > latest:
+            break
+        last = tick
+    return max(0.0, (last - now).total_seconds() - _BEFORE_TICK) or SLICE_SECONDS

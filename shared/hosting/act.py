@@ -1,0 +1,272 @@
+"""Steps of a plan, carried out. Every write to Azure is preceded by its intent in the record.
+
+A crash at any point leaves an intent from which the next pass goes on; nothing waits here for Azure, whose
+provisioning state is the durable state of a long operation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from shared.alerts import Alert, alert, event
+from shared.domain import Action, AzureDeployment, DeploymentRecord, ModelRequest, Observed, RecordState
+from shared.errors import AccessDenied, ArmConflict, ArmError, ArmRefused, ModelError
+from shared.hosting.ledger import DecisionRow
+from shared.hosting.observe import View
+from shared.planning.plan import DELETE_AFTER_TAG, OWNER_TAG, Decision, backoff
+
+PROBE_SECONDS = 10.0
+CONFLICT_PAUSE = timedelta(seconds=10)
+"""How long a create waits after Azure was busy with another operation on the account."""
+
+_PROBE = ModelRequest(system_prompt="Answer with one word.", text="ready?", max_output_tokens=16)
+_TAG_TIME = "%Y-%m-%dT%H:%M:%SZ"
+
+
+class ArmBusy(Exception):
+    """Azure took no write now, or left its outcome open: no further write in this pass."""
+
+
+async def take(step: Decision, view: View, timeout: float) -> None:
+    """Carry out one step; `timeout`: seconds that a call to Azure may take.
+
+    Raises ArmBusy when this pass should write to Azure no more, StorageError when records cannot be kept.
+    """
+    event(
+        "step",
+        account=view.account.name,
+        deployment=step.deployment,
+        action=step.action,
+        observed=step.observed,
+        reason=step.reason,
+    )
+    match step.action:
+        case Action.CREATE:
+            await _create(step, view, timeout)
+        case Action.DELETE:
+            await _delete(step, view, timeout)
+        case Action.PROBE:
+            await _probe(step, view, timeout)
+        case Action.CLOSE:
+            await _move(step, view, state=RecordState.CLOSING)
+            # The fence: only after closing is written do the work leases and the demand count.
+            await view.count_workers(step.deployment)
+            await view.count_demand(step.deployment)
+        case Action.REOPEN:
+            await _move(step, view, state=RecordState.OPEN)
+        case Action.TAKE_UP:
+            await _take_up(step, view)
+        case Action.FORGET:
+            await _forget(step, view)
+        case Action.NOTHING | Action.WAIT | Action.SERVE:
+            raise AssertionError(f"{step.action} is not a step")
+        case _:
+            assert_never(step.action)
+
+
+async def keep_decision(step: Decision, view: View) -> None:
+    """Write a decision to the record and as a row when it changed, not every minute."""
+    record = view.record(step.deployment)
+    if _is_bookkeeping(record):
+        return
+    kept = _with_decision(record, step)
+    if replace(kept, reason=record.reason) != record:
+        await view.save(kept)
+        await _save_decision(step, view)
+
+
+async def _create(step: Decision, view: View, timeout: float) -> None:
+    name, now = step.deployment, view.control.clock.now()
+    hosting, record = view.hosted[name], view.record(name)
+    delete_after = now + hosting.max_session
+    intent = DeploymentRecord(
+        account=view.account.resource_id,
+        deployment=name,
+        generation=record.generation + 1,
+        intent_at=now,
+        delete_after=delete_after,
+        deleted_at=record.deleted_at,
+        failures=record.failures,
+        problem=record.problem,
+        sku=hosting.spec.sku,
+        capacity=hosting.spec.capacity,
+        observed=record.observed,
+        wanted=record.wanted,
+        action=record.action,
+        etag=record.etag,
+    )
+    await _move(step, view, intent, state=RecordState.CREATING, settled=False)
+    tags = {
+        **hosting.spec.tags,
+        OWNER_TAG: view.control.installation,
+        DELETE_AFTER_TAG: delete_after.strftime(_TAG_TIME),
+    }
+    spec = replace(hosting.spec, tags=tags)
+    try:
+        view.azure[name] = await view.control.arm.put(view.account.resource_id, spec, timeout=timeout)
+    except ArmConflict as error:
+        pause = max(CONFLICT_PAUSE, timedelta(seconds=error.retry_after or 0))
+        again_at = view.control.clock.now() + pause
+        busy = replace(view.record(name), not_before=again_at, problem=str(error)[:500])
+        await _move(step, view, busy, state=RecordState.DELETING)
+        raise ArmBusy from error
+    except ArmRefused as error:
+        await _move(step, view, _led_nowhere(name, str(error), view), state=RecordState.DELETING)
+    except ArmError as error:
+        # The record stays at creating, unsettled: the create may still take effect.
+        await view.save(_led_nowhere(name, str(error), view))
+        raise ArmBusy from error
+    else:
+        await view.save(replace(view.record(name), settled=True))
+        await view.note(name)
+
+
+async def _delete(step: Decision, view: View, timeout: float) -> None:
+    name = step.deployment
+    record = _led_nowhere(name, step.reason, view) if step.failed else view.record(name)
+    await _move(step, view, record, state=RecordState.DELETING, settled=False)
+    try:
+        await view.control.arm.delete(view.account.resource_id, name, timeout=timeout)
+    except (ArmConflict, ArmRefused) as error:
+        # Nothing happened. The record stays at deleting, from which the next pass tries again.
+        await view.save(replace(view.record(name), settled=True))
+        if isinstance(error, ArmRefused):
+            remedy = f"Azure refuses to delete {name}, which goes on costing money: {error}"
+            alert(Alert.DELETE_REFUSED, remedy, account=view.account.name, deployment=name)
+        raise ArmBusy from error
+    except ArmError as error:
+        raise ArmBusy from error
+    await view.save(replace(view.record(name), settled=True, deleted_at=view.control.clock.now()))
+    view.azure[name] = replace(view.azure[name], provisioning_state="Deleting")
+    await view.save_session(name)
+
+
+async def _probe(step: Decision, view: View, timeout: float) -> None:
+    """The one request that is allowed before the record is open. Only its success makes it open."""
+    name, control = step.deployment, view.control
+    try:
+        await control.model.ask(view.endpoint, name, _PROBE, timeout=min(timeout, PROBE_SECONDS))
+    except ModelError as error:
+        event("not_ready", account=view.account.name, deployment=name, code=error.code)
+        if isinstance(error, AccessDenied):
+            remedy = "grant the app's identity the role Cognitive Services OpenAI User on the account"
+            alert(Alert.MODEL_ACCESS_DENIED, remedy, account=view.account.name, deployment=name)
+        return
+    opened = replace(
+        view.record(name), opened_at=control.clock.now(), failures=0, not_before=None, problem=""
+    )
+    if step.observed is Observed.FOREIGN:
+        opened = _as_foreign(opened, view.azure[name], view)
+    await _move(step, view, opened, state=RecordState.OPEN)
+    await view.save_session(name)
+
+
+def _as_foreign(record: DeploymentRecord, azure: AzureDeployment, view: View) -> DeploymentRecord:
+    prices = view.control.prices
+    remedy = (
+        f"{azure.name} was not created by this installation: it is used as it is and never changed. It costs "
+        f"{prices.hosting_per_hour.get(azure.sku, 0.0):.2f} {prices.currency} an hour until it is deleted"
+    )
+    alert(Alert.FOREIGN_DEPLOYMENT, remedy, account=view.account.name, deployment=azure.name)
+    return replace(
+        record,
+        owned=False,
+        generation=record.generation + 1,
+        intent_at=None,
+        created_at=azure.created_at,
+        delete_after=None,
+        sku=azure.sku,
+        capacity=azure.capacity,
+        tokens_per_minute=azure.tokens_per_minute,
+        requests_per_minute=azure.requests_per_minute,
+    )
+
+
+async def _take_up(step: Decision, view: View) -> None:
+    record, azure = view.record(step.deployment), view.azure[step.deployment]
+    found = replace(
+        record,
+        generation=record.generation + 1,
+        owned=True,
+        intent_at=azure.created_at or view.now,
+        created_at=azure.created_at,
+        succeeded_at=None,
+        opened_at=None,
+        seen_at=None,
+        delete_after=_tagged_deadline(azure),
+    )
+    await _move(step, view, found, state=RecordState.CREATING)
+    await view.note(step.deployment)
+
+
+def _tagged_deadline(azure: AzureDeployment) -> datetime | None:
+    try:
+        deadline = datetime.fromisoformat(azure.tags.get(DELETE_AFTER_TAG, ""))
+    except ValueError:
+        return None
+    return deadline if deadline.tzinfo else None
+
+
+async def _forget(step: Decision, view: View) -> None:
+    record = view.record(step.deployment)
+    if record.owned and record.state in (RecordState.OPEN, RecordState.CLOSING):
+        remedy = f"{step.deployment} was deleted by somebody or something else; it comes back when needed"
+        alert(Alert.DELETED_FROM_OUTSIDE, remedy, account=view.account.name, deployment=step.deployment)
+    await view.save_session(step.deployment, gone=True)
+    await _move(step, view, state=RecordState.ABSENT)
+
+
+def _led_nowhere(name: str, problem: str, view: View) -> DeploymentRecord:
+    """The record with one more creation that led nowhere: the next one waits longer."""
+    record, now = view.record(name), view.control.clock.now()
+    failures = record.failures + 1
+    not_before = now + backoff(failures, name)
+    remedy = f"{problem} Its documents wait; the next try is at {not_before:%H:%M:%S} UTC."
+    alert(Alert.CREATE_LED_NOWHERE, remedy, account=view.account.name, deployment=name)
+    return replace(record, failures=failures, problem=problem[:500], not_before=not_before)
+
+
+async def _move(
+    step: Decision,
+    view: View,
+    record: DeploymentRecord | None = None,
+    *,
+    state: RecordState,
+    settled: bool = True,
+) -> None:
+    """Move a record to its next state by compare-and-swap, with the decision that moved it."""
+    before = view.record(step.deployment)
+    after = replace(record or before, state=state, settled=settled, changed_at=view.control.clock.now())
+    if _is_bookkeeping(before) or _is_bookkeeping(after):
+        await view.save(after)
+        return
+    decided = _with_decision(after, step)
+    await view.save(decided)
+    if replace(_with_decision(before, step), reason=before.reason) != before:
+        await _save_decision(step, view)
+
+
+def _is_bookkeeping(record: DeploymentRecord) -> bool:
+    """A create that Azure refused: nothing ever existed, and the decision to create still stands."""
+    return record.state is RecordState.DELETING and record.seen_at is None
+
+
+def _with_decision(record: DeploymentRecord, step: Decision) -> DeploymentRecord:
+    return replace(
+        record, observed=step.observed, wanted=step.wanted.up, action=step.action, reason=step.reason
+    )
+
+
+async def _save_decision(step: Decision, view: View) -> None:
+    row = DecisionRow(
+        at=view.control.clock.now(),
+        deployment=step.deployment,
+        generation=view.record(step.deployment).generation,
+        observed=step.observed,
+        wanted=step.wanted.up,
+        action=step.action,
+        reason=step.reason,
+    )
+    await view.control.ledger.save_decision(view.account.resource_id, row)

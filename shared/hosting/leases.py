@@ -1,0 +1,137 @@
+"""Account lease, drain lease, work leases: the fence that keeps a delete from cutting off a request.
+
+The fence: to call the model, a worker writes a work lease, *then* reads the record; not open, no request.
+Renewal is an entry too. To delete, a pass sets the record to closing, *then* reads the work leases; only
+when there are none does it set deleting. Whatever the order of these two writes and two reads, either the
+worker sees closing, or the pass sees the lease.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+from shared.domain import DeploymentRecord, RecordState
+from shared.errors import StorageError
+from shared.hosting.ledger import Ledger, account_key
+from shared.planning.plan import SESSION_MARGIN
+from shared.ports import Blobs, Clock, Remove, Replace, Tables
+
+WORK_LEASE = 240.0
+"""Seconds that a work lease lives without renewal; it must exceed the longest request by a renewal's time."""
+REQUEST_LIMIT = 120.0
+"""Seconds that one request to the model may take."""
+BLOB_LEASE = 60
+"""Seconds of a blob lease; Azure allows 15 to 60."""
+
+_LEASES = "leases"  # container
+_WORK = "workleases"  # table
+
+
+@contextlib.asynccontextmanager
+async def account_lease(blobs: Blobs, account: str) -> AsyncIterator[bool]:
+    """Hold the account for one pass, never renewed; False if another pass holds it."""
+    name = f"accounts/{account_key(account)}"
+    lease = await blobs.acquire_lease(_LEASES, name, BLOB_LEASE)
+    if lease is None:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        await blobs.release_lease(_LEASES, name, lease)
+
+
+@contextlib.asynccontextmanager
+async def drain_lease(blobs: Blobs, clock: Clock, account: str, deployment: str) -> AsyncIterator[bool]:
+    """Be the one drainer of a deployment, renewed until let go; False if somebody else is.
+
+    Losing it to a pause costs no document and cuts nothing off (claims and the fence see to that): two
+    drainers would only share the deployment's limit for a while.
+    """
+    name = f"drains/{account_key(account)}/{deployment}"
+    lease = await blobs.acquire_lease(_LEASES, name, BLOB_LEASE)
+    if lease is None:
+        yield False
+        return
+
+    async def renew() -> None:
+        while True:
+            await clock.sleep(BLOB_LEASE / 3)
+            with contextlib.suppress(StorageError):
+                await blobs.renew_lease(_LEASES, name, lease)
+
+    renewal = asyncio.create_task(renew())
+    try:
+        yield True
+    finally:
+        renewal.cancel()
+        await blobs.release_lease(_LEASES, name, lease)
+
+
+class WorkLease:
+    """One worker's right to call one deployment, for a slice of work."""
+
+    def __init__(self, clock: Clock, tables: Tables, ledger: Ledger, account: str, deployment: str) -> None:
+        self._clock = clock
+        self._tables = tables
+        self._ledger = ledger
+        self._account = account
+        self._deployment = deployment
+        self._expires = 0.0  # monotonic, counted from before the write
+        self.holder = uuid.uuid4().hex
+        self.record: DeploymentRecord | None = None
+
+    @property
+    def _partition(self) -> str:
+        return f"{account_key(self._account)}|{self._deployment}"
+
+    async def enter(self) -> bool:
+        """Write (or renew) the lease, then read the record: whether requests may start."""
+        before = self._clock.monotonic()
+        change = Replace(self.holder, {"seconds": WORK_LEASE}, etag=None)
+        await self._tables.write(_WORK, self._partition, [change])
+        self._expires = before + WORK_LEASE
+        return await self.is_open()
+
+    async def is_open(self) -> bool:
+        """Read the record again: whether requests may start."""
+        self.record = await self._ledger.record(self._account, self._deployment)
+        return self.record.state is RecordState.OPEN
+
+    def allows(self, seconds: float) -> bool:
+        """Whether a request that takes up to `seconds` may start now."""
+        record = self.record
+        if record is None or record.state is not RecordState.OPEN:
+            return False
+        deadline = record.delete_after
+        if deadline is not None:
+            last_end = deadline - SESSION_MARGIN
+            if self._clock.now() + timedelta(seconds=seconds) > last_end:
+                return False
+        return self._clock.monotonic() + seconds < self._expires
+
+    async def leave(self) -> None:
+        """No request of this worker is in flight any more."""
+        self.record = None
+        row = await self._tables.get(_WORK, self._partition, self.holder)
+        if row is not None:
+            await self._tables.write(_WORK, self._partition, [Remove(self.holder, row.etag)])
+
+
+async def live_work(tables: Tables, account: str, deployment: str) -> int:
+    """How many work leases of a deployment live, by the server's own clock."""
+    partition = f"{account_key(account)}|{deployment}"
+    page = await tables.page(_WORK, partition, " ", "~", 1000)
+    live = 0
+    for row in page.rows:
+        expired_for = page.server_time - row.written_at - timedelta(seconds=float(row.values["seconds"]))  # type: ignore[arg-type]
+        if expired_for <= timedelta(0):
+            live += 1
+        elif expired_for > timedelta(hours=1):
+            with contextlib.suppress(StorageError):
+                await tables.write(_WORK, partition, [Remove(row.key, row.etag)])
+    return live

@@ -1,0 +1,109 @@
+"""Deployment records, hosting sessions and decisions, as table rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from shared.domain import AccountRecord, Action, DeploymentRecord, HostingSession, Observed
+from shared.ports import Insert, Replace, Row, Tables
+from shared.rows import from_row, to_values
+
+DEPLOYMENTS, SESSIONS, DECISIONS = "deployments", "sessions", "decisions"
+_ACCOUNTS = "accounts"  # the partition of DEPLOYMENTS that lists the accounts
+_FIRST, _LAST = " ", "~"  # every key of ours lies between these
+_MANY = 1000
+
+
+def account_key(resource_id: str) -> str:
+    """An account's resource id as a partition key or blob name: ARM ids ignore case, keys bar slashes."""
+    return resource_id.strip("/").lower().replace("/", "|")
+
+
+@dataclass(frozen=True)
+class DecisionRow:
+    """A decision as it was taken."""
+
+    at: datetime
+    deployment: str
+    generation: int
+    observed: Observed
+    wanted: bool
+    action: Action
+    reason: str
+
+
+class Ledger:
+    """Every save of a record names the version that it replaces and raises Changed if that is stale."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    async def accounts(self) -> list[AccountRecord]:
+        """Every account that was ever looked at."""
+        page = await self._tables.page(DEPLOYMENTS, _ACCOUNTS, _FIRST, _LAST, _MANY)
+        return [from_row(AccountRecord, row) for row in page.rows]
+
+    async def account(self, resource_id: str) -> AccountRecord:
+        """An account's record, a new one if it was never looked at."""
+        row = await self._tables.get(DEPLOYMENTS, _ACCOUNTS, account_key(resource_id))
+        return from_row(AccountRecord, row) if row else AccountRecord(resource_id)
+
+    async def save_account(self, record: AccountRecord) -> AccountRecord:
+        """Write an account's record."""
+        etag = await self._save(_ACCOUNTS, account_key(record.account), record)
+        return replace(record, etag=etag)
+
+    async def records(self, resource_id: str) -> dict[str, DeploymentRecord]:
+        """The records of an account's deployments, by name."""
+        page = await self._tables.page(DEPLOYMENTS, account_key(resource_id), _FIRST, _LAST, _MANY)
+        found = (from_row(DeploymentRecord, row) for row in page.rows)
+        return {record.deployment: record for record in found}
+
+    async def record(self, resource_id: str, deployment: str) -> DeploymentRecord:
+        """One deployment's record, a new one if there is none."""
+        row = await self._tables.get(DEPLOYMENTS, account_key(resource_id), deployment)
+        return from_row(DeploymentRecord, row) if row else DeploymentRecord(resource_id, deployment)
+
+    async def save(self, record: DeploymentRecord) -> DeploymentRecord:
+        """Compare-and-swap a deployment's record."""
+        etag = await self._save(account_key(record.account), record.deployment, record)
+        return replace(record, etag=etag)
+
+    async def _save(self, partition: str, key: str, record: AccountRecord | DeploymentRecord) -> str:
+        values = to_values(record)
+        change = Insert(key, values) if record.etag is None else Replace(key, values, record.etag)
+        return (await self._tables.write(DEPLOYMENTS, partition, [change]))[0]
+
+    async def save_session(self, session: HostingSession) -> None:
+        """Write what is known of a session by now. Safe to repeat."""
+        key = f"{session.deployment} {session.generation:08d}"
+        change = Replace(key, to_values(session), etag=None)
+        await self._tables.write(SESSIONS, account_key(session.account), [change])
+
+    async def sessions(self, resource_id: str, deployment: str) -> list[HostingSession]:
+        """A deployment's sessions, oldest first."""
+        start, stop = f"{deployment} ", f"{deployment} ~"
+        found: list[HostingSession] = []
+        while True:
+            page = await self._tables.page(SESSIONS, account_key(resource_id), start, stop, _MANY)
+            found += (from_row(HostingSession, row) for row in page.rows)
+            if not page.more:
+                return found
+            start = _after(page.rows[-1])
+
+    async def save_decision(self, resource_id: str, decision: DecisionRow) -> None:
+        """Write a decision; rows sort newest first."""
+        newest_first = 10**14 - int(decision.at.timestamp() * 1000)
+        change = Replace(f"{decision.deployment} {newest_first:015d}", to_values(decision), etag=None)
+        await self._tables.write(DECISIONS, account_key(resource_id), [change])
+
+    async def decisions(self, resource_id: str, deployment: str, limit: int) -> list[DecisionRow]:
+        """The latest decisions about a deployment, newest first."""
+        start, stop = f"{deployment} ", f"{deployment} ~"
+        page = await self._tables.page(DECISIONS, account_key(resource_id), start, stop, limit)
+        return [from_row(DecisionRow, row) for row in page.rows]
+
+
+def _after(row: Row) -> str:
+    return row.key + " "

@@ -1,0 +1,1 @@
+"""Asking one deployment within its limits, and deciding what an error means."""

@@ -1,0 +1,1 @@
+"""Pure planning: data and `now` in, data out. No I/O, no clock, no randomness."""

@@ -1,0 +1,101 @@
+"""Settings → adapters → the app. The only place that knows the adapters; imported when a trigger fires."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from shared.adapters.arm import AzureArm
+from shared.adapters.blobs import AzureBlobs
+from shared.adapters.credentials import is_local
+from shared.adapters.openai import AzureModel
+from shared.adapters.tables import AzureTables
+from shared.bindings import STORAGE
+from shared.documents.backlog import DocumentLedger
+from shared.documents.drain import Drainer
+from shared.documents.intake import Intake
+from shared.documents.results import Results
+from shared.domain import Settings
+from shared.errors import SettingProblem, SettingsError
+from shared.flow import Lamplighter
+from shared.hosting.ledger import Ledger
+from shared.hosting.observe import Control
+from shared.ports import Arm, Blobs, Clock, Model, Tables
+from shared.settings import load
+
+_AZURE = "https://management.azure.com"
+_app: Lamplighter | None = None
+
+
+class SystemClock:
+    """The real time."""
+
+    def now(self) -> datetime:
+        """See the port."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """See the port."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """See the port."""
+        await asyncio.sleep(seconds)
+
+
+def app() -> Lamplighter:
+    """The app of this process, built on first use. Raises SettingsError, then and whenever asked again."""
+    global _app
+    if _app is None:
+        _app = build(os.environ)
+    return _app
+
+
+def build(environment: Mapping[str, str]) -> Lamplighter:
+    """The app on Azure, or on the local stack where the environment says so. Raises SettingsError."""
+    problems: list[SettingProblem] = []
+    blobs = _url(environment, f"{STORAGE}__blobServiceUri", "", problems)
+    tables = _url(environment, f"{STORAGE}__tableServiceUri", "", problems)
+    arm = _url(environment, "AZURE_RESOURCE_MANAGER_ENDPOINT", _AZURE, problems)
+    file = Path(environment.get("DEPLOYMENTS_FILE") or "deployments.yaml")
+    try:
+        settings = load(file, environment)
+    except SettingsError as error:
+        raise SettingsError(error.source, [*problems, *error.problems]) from None
+    if problems:
+        raise SettingsError("app settings", problems)
+    return assemble(
+        settings, SystemClock(), AzureTables(tables), AzureBlobs(blobs), AzureArm(arm), AzureModel()
+    )
+
+
+def assemble(
+    settings: Settings, clock: Clock, tables: Tables, blobs: Blobs, arm: Arm, model: Model
+) -> Lamplighter:
+    """The app on whatever fulfils the ports."""
+    documents, ledger = DocumentLedger(tables), Ledger(tables)
+    results = Results(blobs, documents)
+    return Lamplighter(
+        settings=settings,
+        control=Control(
+            clock, tables, blobs, arm, model, documents, ledger, settings.installation, settings.prices
+        ),
+        documents=documents,
+        results=results,
+        intake=Intake(clock, tables, blobs, documents, results, settings),
+        drainer=Drainer(clock, tables, blobs, model, documents, results, ledger, settings.prices),
+    )
+
+
+def _url(environment: Mapping[str, str], name: str, default: str, problems: list[SettingProblem]) -> str:
+    """An https URL, or the local stack's on http at loopback: tokens are sent there."""
+    url = environment.get(name) or default
+    if not url:
+        problems.append(SettingProblem(name, "", "is missing from the app settings"))
+    elif not url.startswith("https://") and not is_local(url):
+        problems.append(SettingProblem(name, url, "must be an https URL"))
+    return url

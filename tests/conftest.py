@@ -1,0 +1,23 @@
+"""Azurite for every test that asks: one process a session, and a storage account of its own for each."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from local.azurite import Azurite, run_azurite
+
+# As many tests as may use it in one session; the accounts fit into one environment variable.
+_ACCOUNTS = [f"test{number:03}" for number in range(800)]
+
+
+@pytest.fixture(scope="session")
+def azurite_accounts() -> Iterator[Iterator[Azurite]]:
+    """The unused accounts of an Azurite that keeps its data in memory."""
+    with run_azurite(accounts=_ACCOUNTS) as azurite:
+        yield (azurite.account(name) for name in _ACCOUNTS)
+
+
+@pytest.fixture
+def azurite(azurite_accounts: Iterator[Azurite]) -> Azurite:
+    """The services of a storage account that no other test has, empty."""
+    return next(azurite_accounts)

@@ -1,0 +1,128 @@
+"""One suite over blobs in memory and on Azurite through the real SDK."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import pytest
+
+from local.azurite import Azurite
+from shared.adapters.blobs import AzureBlobs
+from shared.errors import AlreadyExists, Changed, Missing
+from shared.ports import Blobs
+from tests.fakes.blobs import MemoryBlobs
+from tests.fakes.clock import VirtualClock
+
+TEXT = "text/plain"
+
+
+@pytest.fixture(params=["memory", "azurite"])
+async def blobs(request: pytest.FixtureRequest) -> AsyncIterator[Blobs]:
+    if request.param == "memory":
+        yield MemoryBlobs(VirtualClock(datetime.now(UTC)))
+        return
+    azurite: Azurite = request.getfixturevalue("azurite")
+    real = AzureBlobs(azurite.blob_uri)
+    yield real
+    await real.close()
+
+
+async def overwrite(blobs: Blobs, name: str, data: bytes) -> str:
+    """As a person would who saves the file again."""
+    item = await blobs.stat("inbox", name)
+    assert item is not None
+    await blobs.delete("inbox", name, item.etag)
+    return await blobs.create("inbox", name, data, TEXT)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["plain.txt", "a/b/c d.txt", "ä ö 📄.md", "100%25.txt", "a#b?c&d=e+f.txt", "x" * 900],
+)
+async def test_every_name_is_found_under_itself(blobs: Blobs, name: str) -> None:
+    """What was written under an awkward name is listed, read, copied and deleted under that very name."""
+    name = f"dep/{name}"
+    etag = await blobs.create("inbox", name, b"content", TEXT)
+    page = await blobs.list("inbox", None, 10)
+    assert [(item.name, item.etag, item.size) for item in page.items] == [(name, etag, 7)]
+    stood = await blobs.stat("inbox", name)
+    assert stood is not None and stood.etag == etag and stood.modified_at == page.items[0].modified_at
+    assert await blobs.read("inbox", name, etag) == b"content"
+    await blobs.copy("inbox", name, etag, "processed", f"{name}.copy")
+    assert await blobs.read("processed", f"{name}.copy") == b"content"
+    assert await blobs.delete("inbox", name, etag)
+    assert (await blobs.list("inbox", None, 10)).items == ()
+
+
+async def test_what_is_not_there(blobs: Blobs) -> None:
+    """A missing blob or container is None, empty, Missing or False, as the port says."""
+    assert await blobs.stat("inbox", "no.txt") is None
+    assert (await blobs.list("inbox", None, 10)).items == ()
+    assert not await blobs.delete("inbox", "no.txt", "0x1")
+    with pytest.raises(Missing):
+        await blobs.read("inbox", "no.txt")
+    with pytest.raises(Missing):
+        await blobs.copy("inbox", "no.txt", "0x1", "processed", "no.txt")
+
+
+async def test_a_blob_is_created_once(blobs: Blobs) -> None:
+    """Who comes second learns it and changes nothing."""
+    await blobs.create("results", "r.json", b"first", TEXT)
+    with pytest.raises(AlreadyExists):
+        await blobs.create("results", "r.json", b"second", TEXT)
+    assert await blobs.read("results", "r.json") == b"first"
+
+
+async def test_of_two_creators_at_once_one_wins(blobs: Blobs) -> None:
+    """Results are written with If-None-Match."""
+    outcomes = await asyncio.gather(
+        *(blobs.create("results", "r.json", b"%d" % n, TEXT) for n in range(5)), return_exceptions=True
+    )
+    assert sum(isinstance(outcome, str) for outcome in outcomes) == 1
+    assert sum(isinstance(outcome, AlreadyExists) for outcome in outcomes) == 4
+
+
+async def test_an_overwritten_version_is_neither_read_nor_copied_nor_deleted(blobs: Blobs) -> None:
+    """Every access that names a version holds to it."""
+    old = await blobs.create("inbox", "d/a.txt", b"old", TEXT)
+    new = await overwrite(blobs, "d/a.txt", b"new")
+    assert old != new
+    with pytest.raises(Changed):
+        await blobs.read("inbox", "d/a.txt", old)
+    with pytest.raises(Changed):
+        await blobs.copy("inbox", "d/a.txt", old, "processed", "a.txt")
+    assert not await blobs.delete("inbox", "d/a.txt", old)
+    assert await blobs.read("inbox", "d/a.txt", new) == b"new"
+
+
+async def test_a_listing_goes_on_from_its_token(blobs: Blobs) -> None:
+    """Pages follow each other in name order and end without a token."""
+    for n in (3, 1, 2):
+        await blobs.create("inbox", f"d/{n}.txt", b"x", TEXT)
+    first = await blobs.list("inbox", None, 2)
+    assert [item.name for item in first.items] == ["d/1.txt", "d/2.txt"]
+    assert first.token is not None
+    rest = await blobs.list("inbox", first.token, 2)
+    assert ([item.name for item in rest.items], rest.token) == (["d/3.txt"], None)
+
+
+async def test_one_holds_a_lease(blobs: Blobs) -> None:
+    """While it is held nobody else gets it; renewed it goes on, released it is free."""
+    lease = await blobs.acquire_lease("leases", "accounts/a|b", 60)
+    assert lease is not None
+    assert await blobs.acquire_lease("leases", "accounts/a|b", 60) is None
+    assert await blobs.renew_lease("leases", "accounts/a|b", lease)
+    await blobs.release_lease("leases", "accounts/a|b", lease)
+    other = await blobs.acquire_lease("leases", "accounts/a|b", 60)
+    assert other is not None and other != lease
+    assert not await blobs.renew_lease("leases", "accounts/a|b", lease)
+    await blobs.release_lease("leases", "accounts/a|b", lease)
+    assert await blobs.acquire_lease("leases", "accounts/a|b", 60) is None
+
+
+async def test_of_two_takers_at_once_one_gets_the_lease(blobs: Blobs) -> None:
+    """Also on first use, when container and blob are made on the way."""
+    leases = await asyncio.gather(*(blobs.acquire_lease("leases", "x", 60) for _ in range(5)))
+    assert sum(lease is not None for lease in leases) == 1

@@ -1,0 +1,112 @@
+"""Blobs in memory."""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from dataclasses import dataclass, replace
+
+from shared.errors import AlreadyExists, Changed, Missing
+from shared.ports import BlobItem, BlobPage, Clock
+
+
+@dataclass(frozen=True)
+class _Blob:
+    item: BlobItem
+    data: bytes
+    lease: str | None = None
+    lease_seconds: int = 0
+    leased_until: float = 0.0
+
+
+class MemoryBlobs:
+    """Fulfils `shared.ports.Blobs`."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._containers: dict[str, dict[str, _Blob]] = {}
+        self._etags = itertools.count(1)
+
+    async def list(self, container: str, token: str | None, limit: int) -> BlobPage:
+        blobs = self._blobs(container)
+        names = sorted(name for name in blobs if token is None or name > token)
+        more = len(names) > limit
+        items = tuple(blobs[name].item for name in names[:limit])
+        return BlobPage(items, names[limit - 1] if more else None)
+
+    async def stat(self, container: str, name: str) -> BlobItem | None:
+        blob = self._blobs(container).get(name)
+        return blob.item if blob else None
+
+    async def read(self, container: str, name: str, etag: str | None = None) -> bytes:
+        return self._version(container, name, etag).data
+
+    async def create(self, container: str, name: str, data: bytes, content_type: str) -> str:
+        if name in self._blobs(container):
+            raise AlreadyExists("a blob of that name is there already")
+        return self.upload(container, name, data)
+
+    async def copy(self, container: str, name: str, etag: str, to_container: str, to_name: str) -> None:
+        self.upload(to_container, to_name, self._version(container, name, etag).data)
+
+    async def delete(self, container: str, name: str, etag: str) -> bool:
+        try:
+            self._version(container, name, etag)
+        except (Missing, Changed):
+            return False
+        del self._blobs(container)[name]
+        return True
+
+    async def acquire_lease(self, container: str, name: str, seconds: int) -> str | None:
+        if name not in self._blobs(container):
+            self.upload(container, name, b"")
+        blob = self._blobs(container)[name]
+        now = self._clock.monotonic()
+        if blob.lease is not None and now < blob.leased_until:
+            return None
+        lease = uuid.uuid4().hex
+        self._blobs(container)[name] = replace(
+            blob, lease=lease, lease_seconds=seconds, leased_until=now + seconds
+        )
+        return lease
+
+    async def renew_lease(self, container: str, name: str, lease: str) -> bool:
+        blob = self._blobs(container).get(name)
+        # As Azure does: an expired lease can be renewed as long as nobody else has taken one since.
+        if blob is None or blob.lease != lease:
+            return False
+        until = self._clock.monotonic() + blob.lease_seconds
+        self._blobs(container)[name] = replace(blob, leased_until=until)
+        return True
+
+    async def release_lease(self, container: str, name: str, lease: str) -> None:
+        blob = self._blobs(container).get(name)
+        if blob is not None and blob.lease == lease:
+            self._blobs(container)[name] = replace(blob, lease=None)
+
+    # --- what people do to containers -----------------------------------------------------------
+
+    def upload(self, container: str, name: str, data: bytes) -> str:
+        """Write or overwrite, as somebody outside the app would; returns the ETag."""
+        item = BlobItem(name, f"0x{next(self._etags):X}", len(data), self._clock.now().replace(microsecond=0))
+        self._blobs(container)[name] = _Blob(item, data)
+        return item.etag
+
+    def names(self, container: str) -> list[str]:
+        """What lies in a container."""
+        return sorted(self._blobs(container))
+
+    def remove(self, container: str, name: str) -> None:
+        """Delete whatever version is there, as somebody outside the app would."""
+        del self._blobs(container)[name]
+
+    def _blobs(self, container: str) -> dict[str, _Blob]:
+        return self._containers.setdefault(container, {})
+
+    def _version(self, container: str, name: str, etag: str | None) -> _Blob:
+        blob = self._blobs(container).get(name)
+        if blob is None:
+            raise Missing("there is no such blob")
+        if etag is not None and blob.item.etag != etag:
+            raise Changed("the blob is not the version that was named")
+        return blob

@@ -1,0 +1,64 @@
+"""Tables in memory."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from shared.errors import AlreadyExists, Changed
+from shared.ports import Clock, Insert, Page, Remove, Replace, Row, Value
+
+
+class MemoryTables:
+    """Fulfils `shared.ports.Tables`."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._partitions: dict[tuple[str, str], dict[str, Row]] = {}
+        self._etags = itertools.count(1)
+
+    async def get(self, table: str, partition: str, key: str) -> Row | None:
+        return self._rows(table, partition).get(key)
+
+    async def page(self, table: str, partition: str, start: str, stop: str, limit: int) -> Page:
+        rows = self._rows(table, partition)
+        found = [rows[key] for key in sorted(rows) if start <= key < stop]
+        # A response's Date has whole seconds.
+        return Page(tuple(found[:limit]), len(found) > limit, self._clock.now().replace(microsecond=0))
+
+    async def write(
+        self, table: str, partition: str, changes: Sequence[Insert | Replace | Remove]
+    ) -> tuple[str, ...]:
+        rows = dict(self._rows(table, partition))
+        etags = tuple(self._apply(rows, change) for change in changes)
+        self._partitions[table, partition] = rows
+        return etags
+
+    def _rows(self, table: str, partition: str) -> dict[str, Row]:
+        return self._partitions.setdefault((table, partition), {})
+
+    def _apply(self, rows: dict[str, Row], change: Insert | Replace | Remove) -> str:
+        match change:
+            case Insert(key, values):
+                if key in rows:
+                    raise AlreadyExists("a row of that key is there already")
+                return self._put(rows, key, values)
+            case Replace(key, values, etag):
+                if etag is not None and (key not in rows or rows[key].etag != etag):
+                    raise Changed("the row is not the version that was named")
+                return self._put(rows, key, values)
+            case Remove(key, etag):
+                if key not in rows or rows[key].etag != etag:
+                    raise Changed("the row is not the version that was named")
+                del rows[key]
+                return ""
+
+    def _put(self, rows: dict[str, Row], key: str, values: Mapping[str, Value]) -> str:
+        etag = f"v{next(self._etags)}"
+        rows[key] = Row(key, dict(values), etag, self._clock.now())
+        return etag
+
+
+SKEW = timedelta(seconds=2)
+"""How far a server's Date, in whole seconds, and a row's time may lie apart."""

@@ -1,0 +1,164 @@
+"""Answers: deterministic, of the length allowed, and conforming to a schema where one is given."""
+
+import json
+
+import jsonschema
+import pytest
+
+from local.emulator.answers import Answer, InvalidRequest, answer, count_tokens, parse
+from local.emulator.structured import Unanswerable, conforming_value
+
+
+def request(text: str, **fields):
+    return parse(
+        {"messages": [{"role": "system", "content": "Sum up."}, {"role": "user", "content": text}], **fields}
+    )
+
+
+CONTRACT = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["parties", "signed", "value", "risk", "kind", "clauses", "note"],
+    "properties": {
+        "parties": {"type": "array", "minItems": 2, "maxItems": 4, "items": {"$ref": "#/$defs/party"}},
+        "signed": {"type": "string", "format": "date"},
+        "value": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+        "risk": {"type": "integer", "minimum": 1, "maximum": 5},
+        "kind": {"enum": ["lease", "sale", "service"]},
+        "clauses": {"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "null"}]}},
+        "note": {"type": ["string", "null"], "maxLength": 20},
+        "version": {"const": 2},
+    },
+    "$defs": {
+        "party": {
+            "type": "object",
+            "required": ["name", "email"],
+            "properties": {
+                "name": {"type": "string", "minLength": 30},
+                "email": {"type": "string", "format": "email"},
+                "parent": {"anyOf": [{"$ref": "#/$defs/party"}, {"type": "null"}]},
+            },
+        }
+    },
+}
+
+
+@pytest.mark.parametrize("text", ["", "one", "a longer document of ten words or so, in one line", "ü" * 500])
+def test_structured_answers_conform_to_their_schema(text):
+    """Types, bounds, formats, enum, const, required, arrays, references and unions, whatever the document."""
+    value = json.loads(answer(request(text, response_format=json_schema(CONTRACT))).content)
+    checker = jsonschema.Draft202012Validator.FORMAT_CHECKER
+    jsonschema.validate(value, CONTRACT, jsonschema.Draft202012Validator, format_checker=checker)
+
+
+def json_schema(schema: dict) -> dict:
+    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "integer", "exclusiveMinimum": 3, "exclusiveMaximum": 5},
+        {"type": "integer", "maximum": -7, "multipleOf": 5},
+        {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 0.5},
+        {"type": "number", "minimum": 3, "maximum": 3},
+        {"type": "array", "items": {"type": "boolean"}, "minItems": 3},
+        {"type": "array", "maxItems": 0},
+        {"prefixItems": [{"type": "integer"}, {"type": "null"}], "items": False, "type": "array"},
+        {"oneOf": [{"type": "integer"}, {"type": "string"}]},
+        {
+            "allOf": [{"$ref": "#/$defs/named"}, {"properties": {"b": {"type": "null"}}, "required": ["b"]}],
+            "$defs": {"named": {"type": "object", "properties": {"a": {"const": 1}}, "required": ["a"]}},
+        },
+        {"required": ["next"], "properties": {"next": {"anyOf": [{"$ref": "#"}, {"type": "null"}]}}},
+        {"type": "string", "minLength": 300},
+        *({"type": "string", "format": form} for form in ("date-time", "time", "uuid", "ipv4", "uri")),
+    ],
+)
+def test_a_value_is_found_at_the_edges_of_what_schemas_say(schema):
+    """Each conforms for twenty different texts; conforming_value checks its own result by jsonschema."""
+    for at in range(20):
+        jsonschema.validate(conforming_value(schema, f"document number {at}"), schema)
+
+
+@pytest.mark.parametrize(
+    ("schema", "reason"),
+    [
+        ({"type": "string", "pattern": "^[0-9]{4}$"}, "'pattern' at [$] is not met"),
+        ({"type": "integer", "minimum": 3, "maximum": 2}, "no number lies within"),
+        ({"$ref": "https://example.com/schema.json"}, "leads out of the schema"),
+        ({"$ref": "#/$defs/nothing"}, "leads nowhere"),
+        ({"$ref": "#"}, "never ends"),
+        ({"type": "object", "required": ["a"], "properties": {"a": {"$ref": "#"}}}, "never ends"),
+    ],
+)
+def test_a_schema_without_an_answer_is_refused_with_the_reason(schema, reason):
+    """An answer that does not conform is never given."""
+    with pytest.raises(Unanswerable, match=reason):
+        conforming_value(schema, "a document")
+    with pytest.raises(InvalidRequest, match="has no answer for the schema"):
+        answer(request("a document", response_format=json_schema(schema)))
+
+
+def test_an_invalid_schema_is_an_invalid_request():
+    """The message is the validator's, the parameter the response format."""
+    with pytest.raises(InvalidRequest, match="Invalid schema") as refused:
+        answer(request("a document", response_format=json_schema({"type": "text"})))
+    assert refused.value.param == "response_format.json_schema"
+
+
+def test_answers_are_the_same_for_the_same_request_and_differ_for_another():
+    """So a run can be repeated, and a result told from another document's."""
+    for extra in ({}, {"response_format": json_schema(CONTRACT)}):
+        assert answer(request("first", **extra)) == answer(request("first", **extra))
+        assert answer(request("first", **extra)) != answer(request("second", **extra))
+
+
+def test_a_plain_answer_begins_with_the_documents_words_and_counts_them():
+    """Twelve words, the number of words, and a digest."""
+    text = " ".join(f"word{at}" for at in range(30))
+    assert answer(request(text)).content.startswith(f"{' '.join(text.split()[:12])} (30 words, digest ")
+    assert json.loads(answer(request(text, response_format={"type": "json_object"})).content)["answer"]
+
+
+def test_an_answer_above_max_tokens_is_cut_and_says_so():
+    """A token is four bytes of UTF-8; a character is not cut in two."""
+    whole = answer(request("ü" * 40))
+    assert (whole.finish_reason, whole.tokens) == ("stop", count_tokens(whole.content))
+    assert answer(request("xüü", max_tokens=1)) == Answer("xü", "length", 1)
+    assert answer(request("ü" * 40, max_completion_tokens=whole.tokens)) == whole
+
+
+def test_the_estimate_is_the_prompt_and_all_that_may_be_answered():
+    """Prompt tokens come from the text of all messages, parts included; n answers count n times."""
+    asked = parse(
+        {
+            "messages": [
+                {"role": "system", "content": "1234567"},
+                {"role": "user", "content": [{"type": "text", "text": "12345678"}, {"type": "image_url"}]},
+            ],
+            "max_tokens": 100,
+            "n": 2,
+        }
+    )
+    assert (asked.prompt_tokens, asked.estimated_tokens, asked.document) == (4, 204, "12345678")
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({}, "messages"),
+        ({"messages": []}, "messages"),
+        ({"messages": ["hello"]}, "messages"),
+        ({"messages": [{"role": "user", "content": 1}]}, "messages"),
+        ({"messages": [{"role": "user", "content": "x"}], "max_tokens": 0}, "max_tokens"),
+        ({"messages": [{"role": "user", "content": "x"}], "max_tokens": True}, "max_tokens"),
+        ({"messages": [{"role": "user", "content": "x"}], "response_format": "json"}, "response_format"),
+        ({"messages": [{"role": "user", "content": "x"}], "stream": True}, "stream"),
+    ],
+)
+def test_a_malformed_request_names_its_parameter(body, param):
+    """As OpenAI's errors do."""
+    with pytest.raises(InvalidRequest) as refused:
+        parse(body)
+    assert refused.value.param == param
