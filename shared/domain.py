@@ -232,6 +232,7 @@ class DeploymentRecord:
     wanted: bool = False
     action: Action = Action.NOTHING
     reason: str = ""
+    decisions: int = 0  # how many were kept
     etag: str | None = None  # None: the row does not exist yet
 
 

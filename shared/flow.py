@@ -21,6 +21,7 @@ from shared.hosting.leases import drain_lease
 from shared.hosting.observe import Control
 from shared.hosting.reconcile import Outcome, PassReport, reconcile
 from shared.planning.plan import wanted
+from shared.waiting import first_done
 
 SLICE_SECONDS = 420.0
 """The longest slice. With the longest request after its end it stays inside host.json's functionTimeout."""
@@ -191,7 +192,7 @@ class Lamplighter:
                     running[hosting.name] = asyncio.create_task(self._drain_one(hosting, until))
             if not running:
                 break
-            await asyncio.wait(running.values(), timeout=POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            await first_done(clock, running.values(), POLL_SECONDS)
             for name in [name for name, task in running.items() if task.done()]:
                 self._collect(name, running.pop(name), left_alone, problems)
         await asyncio.gather(*running.values(), return_exceptions=True)

@@ -35,6 +35,7 @@ from shared.inference.pacer import Pacer
 from shared.inference.retry import with_retry
 from shared.planning.cost import token_cost
 from shared.ports import Blobs, Clock, Model, Tables
+from shared.waiting import first_done
 
 AT_ONCE = 8
 """Documents in work at once; the pacer decides how fast their requests go out."""
@@ -155,7 +156,7 @@ class _Slice:
                 await self._start_more()
                 if not self._running:
                     break
-                await asyncio.wait(self._running.values(), timeout=_LOOK, return_when=asyncio.FIRST_COMPLETED)
+                await first_done(self._clock, self._running.values(), _LOOK)
                 self._running = {key: task for key, task in self._running.items() if not task.done()}
         finally:
             await asyncio.gather(*self._running.values())
@@ -212,8 +213,8 @@ class _Slice:
         )
 
     async def _answer(self, document: Document) -> None:
-        last_start = self._clock.monotonic() + WORK_LEASE - REQUEST_LIMIT - _BOOKKEEPING
-        last_start = min(last_start, self._until)
+        claim_allows = self._clock.monotonic() + WORK_LEASE - REQUEST_LIMIT - _BOOKKEEPING
+        last_start = min(claim_allows, self._until)
         try:
             if document.crashes and (stored := await self._of.results.load(document)):
                 # A crash came between storing and recording: the answer is there, and is not paid for twice.
@@ -243,7 +244,9 @@ class _Slice:
             if isinstance(error, AccessDenied):
                 alert(Alert.MODEL_ACCESS_DENIED, str(error), deployment=document.deployment)
         except (ModelError, AnswerUnusable) as error:
-            await self._give_back(document, str(error), blame=True)
+            # Retries that the end of the slice cuts short are nobody's fault.
+            cut_short = isinstance(error, ModelError) and self._until < claim_allows
+            await self._give_back(document, str(error), blame=not cut_short)
 
     async def _ask(self, asked: Question, last_start: float) -> ModelAnswer:
         async def ask() -> ModelAnswer:

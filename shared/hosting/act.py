@@ -18,8 +18,6 @@ from shared.hosting.observe import View
 from shared.planning.plan import DELETE_AFTER_TAG, OWNER_TAG, Decision, backoff
 
 PROBE_SECONDS = 10.0
-CONFLICT_PAUSE = timedelta(seconds=10)
-"""How long a create waits after Azure was busy with another operation on the account."""
 
 _PROBE = ModelRequest(system_prompt="Answer with one word.", text="ready?", max_output_tokens=16)
 _TAG_TIME = "%Y-%m-%dT%H:%M:%SZ"
@@ -71,9 +69,8 @@ async def keep_decision(step: Decision, view: View) -> None:
     record = view.record(step.deployment)
     if _is_bookkeeping(record):
         return
-    kept = _with_decision(record, step)
-    if replace(kept, reason=record.reason) != record:
-        await view.save(kept)
+    if not _is_decided(record, step):
+        await view.save(_with_decision(record, step))
         await _save_decision(step, view)
 
 
@@ -95,6 +92,7 @@ async def _create(step: Decision, view: View, timeout: float) -> None:
         observed=record.observed,
         wanted=record.wanted,
         action=record.action,
+        decisions=record.decisions,
         etag=record.etag,
     )
     await _move(step, view, intent, state=RecordState.CREATING, settled=False)
@@ -107,8 +105,7 @@ async def _create(step: Decision, view: View, timeout: float) -> None:
     try:
         view.azure[name] = await view.control.arm.put(view.account.resource_id, spec, timeout=timeout)
     except ArmConflict as error:
-        pause = max(CONFLICT_PAUSE, timedelta(seconds=error.retry_after or 0))
-        again_at = view.control.clock.now() + pause
+        again_at = view.control.clock.now() + timedelta(seconds=error.retry_after or 0)
         busy = replace(view.record(name), not_before=again_at, problem=str(error)[:500])
         await _move(step, view, busy, state=RecordState.DELETING)
         raise ArmBusy from error
@@ -242,9 +239,8 @@ async def _move(
     if _is_bookkeeping(before) or _is_bookkeeping(after):
         await view.save(after)
         return
-    decided = _with_decision(after, step)
-    await view.save(decided)
-    if replace(_with_decision(before, step), reason=before.reason) != before:
+    await view.save(_with_decision(after, step))
+    if not _is_decided(before, step):
         await _save_decision(step, view)
 
 
@@ -253,17 +249,29 @@ def _is_bookkeeping(record: DeploymentRecord) -> bool:
     return record.state is RecordState.DELETING and record.seen_at is None
 
 
+def _is_decided(record: DeploymentRecord, step: Decision) -> bool:
+    """Whether the record holds this decision already; its reason may count documents and does not matter."""
+    return (record.observed, record.wanted, record.action) == (step.observed, step.wanted.up, step.action)
+
+
 def _with_decision(record: DeploymentRecord, step: Decision) -> DeploymentRecord:
     return replace(
-        record, observed=step.observed, wanted=step.wanted.up, action=step.action, reason=step.reason
+        record,
+        observed=step.observed,
+        wanted=step.wanted.up,
+        action=step.action,
+        reason=step.reason,
+        decisions=record.decisions + (not _is_decided(record, step)),
     )
 
 
 async def _save_decision(step: Decision, view: View) -> None:
+    record = view.record(step.deployment)
     row = DecisionRow(
         at=view.control.clock.now(),
         deployment=step.deployment,
-        generation=view.record(step.deployment).generation,
+        number=record.decisions,
+        generation=record.generation,
         observed=step.observed,
         wanted=step.wanted.up,
         action=step.action,

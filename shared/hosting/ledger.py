@@ -26,6 +26,7 @@ class DecisionRow:
 
     at: datetime
     deployment: str
+    number: int  # counted for each deployment
     generation: int
     observed: Observed
     wanted: bool
@@ -94,8 +95,7 @@ class Ledger:
 
     async def save_decision(self, resource_id: str, decision: DecisionRow) -> None:
         """Write a decision; rows sort newest first."""
-        newest_first = 10**14 - int(decision.at.timestamp() * 1000)
-        change = Replace(f"{decision.deployment} {newest_first:015d}", to_values(decision), etag=None)
+        change = Replace(f"{decision.deployment} {10**9 - decision.number:09d}", to_values(decision), None)
         await self._tables.write(DECISIONS, account_key(resource_id), [change])
 
     async def decisions(self, resource_id: str, deployment: str, limit: int) -> list[DecisionRow]:

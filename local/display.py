@@ -1,0 +1,146 @@
+"""The demonstration on the terminal: live while it runs, then its report; plain lines without a terminal."""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from local.progress import FINAL, Snapshot, answer_text, plain
+from local.scenarios import ALWAYS_ON, ASSUMPTIONS, Scenario, minutes_a_day, month_dollars, read_meter
+
+_PLAIN_WIDTH = 110
+_STYLES = {"ready": "green", "done": "green", "failed": "red", "creating": "yellow", "deleting": "yellow"}
+
+
+def _console() -> Console:
+    console = Console(markup=False, highlight=False, emoji=False)
+    if not console.is_terminal:
+        console.width = _PLAIN_WIDTH
+    return console
+
+
+class Display:
+    """Shows snapshots as they come: what changed as lines, and on a terminal the present below them."""
+
+    def __init__(self, scenarios: Sequence[Scenario], files: int) -> None:
+        self._scenarios = scenarios
+        self._files = files
+        self._began = time.monotonic()
+        self._console = _console()
+        self._live = Live(console=self._console, auto_refresh=False, transient=True)
+
+    def __enter__(self) -> "Display":
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def show(self, snapshot: Snapshot, changes: Iterable[tuple[str, str]]) -> None:
+        """Print what changed, each with the seconds since the start, and renew the live table."""
+        for name, event in changes:
+            seconds = time.monotonic() - self._began
+            self._console.print(Text(f"{seconds:4.0f} s  {name:<13} {event}"), soft_wrap=True)
+        if self._console.is_terminal:
+            self._live.update(self._table(snapshot), refresh=True)
+
+    def _table(self, snapshot: Snapshot) -> Group:
+        table = Table(title=f"{time.monotonic() - self._began:.0f} s", title_justify="left")
+        for heading in ("scenario", "deployment", "documents", "hosted", "by the meter"):
+            table.add_column(heading)
+        for scenario in self._scenarios:
+            deployment = snapshot.deployments.get(scenario.name)
+            observed = deployment.observed if deployment else "absent"
+            metered = read_meter(snapshot.bill, scenario)
+            table.add_row(
+                Text(scenario.title),
+                Text(plain(observed), style=_STYLES.get(observed, "")),
+                Text(f"{snapshot.count(scenario.name, *FINAL)} of {self._files}"),
+                Text(f"{metered.hosted_seconds:.0f} s"),
+                Text(f"${metered.dollars:.4f}"),
+            )
+        return Group(table)
+
+
+def print_report(
+    scenarios: Sequence[Scenario],
+    files: Sequence[str],
+    snapshot: Snapshot,
+    results: Mapping[tuple[str, str], Mapping[str, Any]],
+    folder: Path,
+) -> None:
+    """Print each document's answer or why there is none, what the meter says, and what a month would cost."""
+    console = _console()
+    for scenario in scenarios:
+        console.print(Text(f"\n{scenario.title} ({scenario.name})", style="bold"))
+        for file in files:
+            document = snapshot.documents.get((scenario.name, file))
+            result = results.get((scenario.name, file))
+            if result is not None:
+                line = Text(f"  {plain(file, 60)}: {answer_text(result)}")
+            elif document is None:
+                line = Text(
+                    f"  {plain(file, 60)}: NOT ANSWERED: it never appeared in the app's list", style="red"
+                )
+            else:
+                reason = plain(document.reason) or "no reason was given"
+                line = Text(
+                    f"  {plain(file, 60)}: NOT ANSWERED ({plain(document.state)}): {reason}", style="red"
+                )
+            console.print(line, soft_wrap=True)
+    if results:
+        console.print(Text(f"\nThe results, as stored: {folder / 'results'}"), soft_wrap=True)
+    if len(results) < len(scenarios) * len(files):
+        console.print(Text(f"\nWhat happened is in {folder / 'host.log'}"), soft_wrap=True)
+    console.print(_costs(scenarios, snapshot))
+    for assumption in ASSUMPTIONS:
+        console.print(Text(f"  - {assumption}"), soft_wrap=True)
+    left, sessions = snapshot.bill["open"], len(snapshot.bill["deployments"])
+    text = f"\nDeployments, by the emulator's meter: {sessions} hosted, {left} left."
+    console.print(Text(text, style="red" if left else "green"))
+
+
+def _costs(scenarios: Sequence[Scenario], snapshot: Snapshot) -> Table:
+    table = Table(title="\nHosting by the meter, and the same pattern in a month", title_justify="left")
+    for heading in (
+        "scenario",
+        "hosted here",
+        "cost here",
+        "in Azure a day",
+        "a month",
+        "always on",
+        "saved",
+    ):
+        table.add_column(heading, justify="left" if heading == "scenario" else "right")
+    months = []
+    for scenario in scenarios:
+        metered = read_meter(snapshot.bill, scenario)
+        if metered.sessions == 0:
+            table.add_row(scenario.title, "not hosted")
+            continue
+        months.append(month_dollars(scenario, metered))
+        table.add_row(
+            scenario.title,
+            f"{metered.hosted_seconds / 60:.2f} min",
+            f"${metered.dollars:.4f}",
+            f"{minutes_a_day(scenario, metered)} min",
+            *_against_always_on(months[-1], ALWAYS_ON),
+        )
+    if len(months) > 1:
+        table.add_section()
+        table.add_row("together", "", "", "", *_against_always_on(sum(months), ALWAYS_ON * len(months)))
+    return table
+
+
+def _against_always_on(dollars: float, always_on: float) -> tuple[str, str, str]:
+    saved = always_on - dollars
+    return f"${dollars:,.2f}", f"${always_on:,.2f}", f"${saved:,.2f} ({saved / always_on:.1%})"

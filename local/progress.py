@@ -1,0 +1,94 @@
+"""What the demonstration sees from outside, and what changed since it last looked."""
+
+import json
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+FINAL = frozenset({"done", "failed", "superseded", "withdrawn"})
+
+
+@dataclass(frozen=True)
+class Document:
+    """A document as ``GET /api/documents`` shows it, or as its submission was refused."""
+
+    state: str
+    reason: str = ""
+    id: str | None = None
+    result: str | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.state in FINAL
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A deployment as ``GET /api/deployments`` shows it."""
+
+    observed: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Deployments by name, documents by deployment and name, and the emulator's bill."""
+
+    deployments: Mapping[str, Deployment] = field(default_factory=dict)
+    documents: Mapping[tuple[str, str], Document] = field(default_factory=dict)
+    bill: Mapping[str, Any] = field(default_factory=lambda: {"open": 0, "deployments": []})
+
+    def count(self, deployment: str, *states: str) -> int:
+        """How many of a deployment's documents are in one of these states."""
+        return sum(key[0] == deployment and each.state in states for key, each in self.documents.items())
+
+
+def changes(before: Snapshot, after: Snapshot) -> Iterator[tuple[str, str]]:
+    """What happened between two snapshots: pairs of a deployment's name and a sentence."""
+    for name, deployment in after.deployments.items():
+        old = before.deployments.get(name)
+        if old is None or old.observed != deployment.observed:
+            yield name, f"{deployment.observed}: {plain(deployment.reason)}"
+    alike: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for (name, file), document in after.documents.items():
+        known = before.documents.get((name, file))
+        if known is None or (document.state != known.state and document.is_final):
+            why = f" ({plain(document.reason)})" if document.state == "failed" else ""
+            alike[name, f"{document.state}{why}"].append(plain(file, 60))
+    for (name, what), files in alike.items():
+        yield name, f"{what}: {', '.join(sorted(files))}"
+    gone_before = sum(row["deleted"] is not None for row in before.bill["deployments"])
+    gone = [row for row in after.bill["deployments"] if row["deleted"] is not None]
+    for row in sorted(gone, key=lambda row: row["deleted"])[gone_before:]:
+        cost = f"${row['dollars']:.4f}"
+        yield row["deployment"], f"gone, by the meter: hosted for {row['hosted_seconds']:.0f} s at {cost}"
+
+
+def plain(text: str, limit: int = 200) -> str:
+    """Untrusted text as one short line without anything that a terminal would act on.
+
+    Control, format (bidirectional overrides), surrogate and private characters are dropped.
+    """
+    visible = (" " if c.isspace() else c for c in text if c.isspace() or unicodedata.category(c)[0] != "C")
+    line = " ".join("".join(visible).split())
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def answer_text(result: Mapping[str, Any]) -> str:
+    """The answer in a stored result, as one short line."""
+    answer = result.get("answer")
+    return plain(answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False))
+
+
+def unique_names(names: Sequence[str]) -> list[str]:
+    """The names to submit files under: a name that comes twice would overwrite the earlier upload."""
+    taken: list[str] = []
+    for name in names:
+        candidate, number = name, 2
+        while candidate in taken:
+            candidate, number = f"{number}-{name}", number + 1
+        taken.append(candidate)
+    return taken

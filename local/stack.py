@@ -1,0 +1,293 @@
+"""The whole local stack: Azurite, the emulator and the functions host, each a process of its own.
+
+``python -m local.stack`` (``dev.py up``) runs it until Ctrl-C. The app is given what it would be given in
+Azure: settings in its environment. Of the caller's environment it sees only what any process here needs.
+"""
+
+import argparse
+import os
+import re
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.azurite import Azurite, AzuriteError, run_azurite
+
+ROOT = Path(__file__).resolve().parent.parent
+ACCOUNT_ID = (
+    "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/local"
+    "/providers/Microsoft.CognitiveServices/accounts/local-openai"
+)
+# Ports that local.settings.sample.json names: Azurite's usual three, and the emulator's.
+STANDARD_PORTS = (10000, 10001, 10002, 10010)
+START_SECONDS = 60.0
+STOP_SECONDS = 15.0
+
+# What a process needs from the machine, and where it finds certificates; no credentials, proxies or settings.
+_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "USERPROFILE")
+_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_ADDRESS = re.compile(r"\bhttp://127\.0\.0\.1:\d+")
+
+
+class StackError(RuntimeError):
+    """A part of the stack did not start or has ended; the message holds the end of its output."""
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """How the emulated Azure behaves: seconds, short ones so that a demonstration is quick."""
+
+    provision_median: float = 4.0
+    provision_p95: float = 5.0
+    delete_seconds: float = 2.0
+    warmup_seconds: float = 1.0
+    latency_seconds: float = 0.3
+    upstream: str | None = None
+    upstream_model: str | None = None
+
+    def arguments(self) -> list[str]:
+        """The emulator's command line for it."""
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        return [text for name, value in given.items() for text in (f"--{name.replace('_', '-')}", str(value))]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A running process of the stack."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def output(self) -> str:
+        """What it has written so far."""
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+    def check(self) -> None:
+        """Raise StackError, with the end of its output, if it has ended."""
+        code = self.process.poll()
+        if code is not None:
+            tail = "\n".join("  | " + line for line in self.output().splitlines()[-15:])
+            raise StackError(
+                f"the {self.name} ended with exit code {code}:\n{tail}\nits whole output: {self.log}"
+            )
+
+    def wait_for_address(self) -> str:
+        """The address that it prints when it is ready. Raises StackError after START_SECONDS."""
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            # Only whole lines: the last one may still be in the making.
+            if match := _ADDRESS.search(self.output().rpartition("\n")[0]):
+                return match.group()
+            self.check()
+            time.sleep(0.05)
+        raise StackError(f"the {self.name} was not ready after {START_SECONDS:.0f} s; its output: {self.log}")
+
+
+@contextmanager
+def run_part(
+    name: str, arguments: Sequence[str], environment: Mapping[str, str], log: Path
+) -> Iterator[Part]:
+    """Run a Python module from the repository's root until the block is left; its output goes to ``log``.
+
+    It stays in the caller's process group: whoever ends the group ends it too.
+    """
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *arguments],
+            cwd=ROOT,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield Part(name, process, log)
+    finally:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_SECONDS)
+        process.kill()
+        process.wait()
+
+
+@dataclass(frozen=True)
+class Services:
+    """What the app needs around it: storage, and an Azure to create deployments in."""
+
+    azurite: Azurite
+    emulator: Part
+    emulator_url: str
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The app running on its services."""
+
+    services: Services
+    host: Part
+    host_url: str
+    function_key: str
+
+    def check(self) -> None:
+        """Raise StackError if a part has ended."""
+        self.services.emulator.check()
+        self.host.check()
+
+
+@contextmanager
+def run_services(folder: Path, behaviour: Behaviour, standard_ports: bool = False) -> Iterator[Services]:
+    """Run Azurite, in memory, and the emulator, on free ports or on STANDARD_PORTS; logs go to ``folder``."""
+    ports = STANDARD_PORTS if standard_ports else (0, 0, 0, 0)
+    check_ports(ports)
+    command = ["local.emulator", "--port", str(ports[3]), "--account", ACCOUNT_ID, *behaviour.arguments()]
+    with ExitStack() as stack:
+        azurite = stack.enter_context(run_azurite(ports=ports[:3]))
+        emulator = stack.enter_context(run_part("emulator", command, os.environ, folder / "emulator.log"))
+        yield Services(azurite, emulator, emulator.wait_for_address())
+
+
+@contextmanager
+def run_host(services: Services, deployments_file: Path, folder: Path) -> Iterator[Stack]:
+    """Run the functions host with the app on these services; its log goes to ``folder``."""
+    key = secrets.token_urlsafe(24)
+    command = ["local.host", "--app-dir", str(ROOT), "--port", "0", "--function-key", key]
+    environment = machine_environment() | app_settings(services, deployments_file)
+    with run_part("functions host", command, environment, folder / "host.log") as host:
+        yield Stack(services, host, host.wait_for_address(), key)
+
+
+def machine_environment() -> dict[str, str]:
+    """The little that the app's process takes over from the caller's environment."""
+    return {name: os.environ[name] for name in (*_PASSED_ON, *_CERTIFICATES) if name in os.environ}
+
+
+def app_settings(services: Services, deployments_file: Path) -> dict[str, str]:
+    """The app settings, as a function app has them in Azure; local.settings.sample.json holds the same."""
+    azurite = services.azurite
+    uris = {"blob": azurite.blob_uri, "queue": azurite.queue_uri, "table": azurite.table_uri}
+    storage = {
+        f"{connection}__{service}ServiceUri": uri
+        for connection in ("AzureWebJobsStorage", "DOCUMENTS_STORAGE")
+        for service, uri in uris.items()
+    }
+    return storage | {
+        "FUNCTIONS_WORKER_RUNTIME": "python",
+        "DEPLOYMENTS_FILE": str(deployments_file),
+        "AZURE_RESOURCE_MANAGER_ENDPOINT": services.emulator_url,
+        "AZURE_OPENAI_ACCOUNT_ID": ACCOUNT_ID,
+        "BLOB_SOURCE": "LogsAndContainerScan",
+        "RECONCILE_SCHEDULE": "*/5 * * * * *",
+    }
+
+
+def check_ports(ports: Sequence[int]) -> None:
+    """Raise StackError naming the first port of 127.0.0.1 that is taken; 0 stands for any free one."""
+    for port in ports:
+        with socket.socket() as probe:
+            if os.name != "nt":
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as error:
+                taken = f"port {port} of 127.0.0.1 is taken" if port else "127.0.0.1 has no free port"
+                raise StackError(
+                    f"{taken} ({error.strerror}): stop what uses it, then start again"
+                ) from error
+
+
+def stop_with_parent() -> None:
+    """Let a request to terminate, and the end of the process that started this one, act like Ctrl-C.
+
+    So nothing is left behind even when the parent was killed; Windows does not tell a child about that.
+    """
+    for name in ("SIGTERM", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda *_: signal.raise_signal(signal.SIGINT))
+    if sys.platform == "win32":
+        return
+    parent, this_thread = os.getppid(), threading.get_ident()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        signal.pthread_kill(this_thread, signal.SIGINT)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
+
+
+def new_folder(purpose: str) -> Path:
+    """A new working folder for one start of the stack, below ``.dev`` which git ignores."""
+    folder = ROOT / ".dev" / f"{purpose}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def describe(stack: Stack) -> str:
+    """The addresses of a stack, and how to hand it a document."""
+    services = stack.services
+    return f"""\
+The functions   {stack.host_url}/api, key {stack.function_key}
+The emulator    {services.emulator_url} (the bill: {services.emulator_url}/emulator/bill)
+The storage     {services.azurite.blob_uri}: drop files into inbox/DEPLOYMENT/NAME (Azurite's public key)
+Logs            {stack.host.log.parent}
+
+To submit a document and wait up to a minute for its answer:
+  curl -X POST -H 'x-functions-key: {stack.function_key}' -H 'Prefer: wait=60' --data-binary @FILE \\
+    '{stack.host_url}/api/deployments/DEPLOYMENT/documents?name=NAME'
+"""
+
+
+def describe_services(services: Services) -> str:
+    """What to do with services that wait for a host."""
+    return f"""\
+The emulator    {services.emulator_url} (the bill: {services.emulator_url}/emulator/bill)
+The storage     {services.azurite.blob_uri} (Azurite's public key)
+
+To run the app on them: cp local.settings.sample.json local.settings.json, then func start.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the stack until Ctrl-C; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m local.stack", description=__doc__)
+    parser.add_argument(
+        "--no-host", action="store_true", help="only Azurite and the emulator, on standard ports"
+    )
+    options = parser.parse_args(arguments)
+    stop_with_parent()
+    folder = new_folder("up")
+    try:
+        with (
+            run_services(folder, Behaviour(), standard_ports=options.no_host) as services,
+            ExitStack() as rest,
+        ):
+            parts = [services.emulator]
+            if options.no_host:
+                print(describe_services(services))
+            else:
+                stack = rest.enter_context(run_host(services, ROOT / "deployments.yaml", folder))
+                parts.append(stack.host)
+                print(describe(stack))
+            print("Ctrl-C stops it.", flush=True)
+            while True:
+                for part in parts:
+                    part.check()
+                time.sleep(1)
+    except (StackError, AzuriteError) as error:
+        print(f"The stack stopped: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,288 @@
+"""One suite over Azure in memory and over the emulator through the real SDKs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import aiohttp
+import pytest
+
+from local.emulator.server import Options, emulator
+from shared.adapters.arm import AzureArm
+from shared.adapters.openai import AzureModel
+from shared.domain import DeploymentSpec, ModelRequest
+from shared.errors import (
+    ArmConflict,
+    ArmRefused,
+    ArmUncertain,
+    DeploymentNotFound,
+    ModelUnavailable,
+    RateLimited,
+    RequestRefused,
+)
+from shared.ports import Arm, Model
+from tests.fakes.azure import MemoryAzure, renamed
+from tests.fakes.clock import VirtualClock
+
+ACCOUNT = "/subscriptions/s/resourceGroups/g/providers/Microsoft.CognitiveServices/accounts/contoso"
+SPEC = DeploymentSpec(
+    name="clauses",
+    model_name="gpt-4.1-mini-2025-04-14.ft-0e2c",
+    model_version="1",
+    model_source=None,
+    sku="GlobalStandard",
+    capacity=120,
+    tags={"lamplighter": "test"},
+)
+HELLO = ModelRequest("Be brief.", "hello", 50)
+SECONDS = 20.0
+
+
+@dataclass
+class Azure:
+    """One side of the contract."""
+
+    arm: Arm
+    model: Model
+    clock: VirtualClock
+    url: str | None  # of the emulator
+
+    async def ready(self, spec: DeploymentSpec = SPEC) -> str:
+        """Create a deployment, wait until it answers, and return its endpoint."""
+        await self.arm.put(ACCOUNT, spec, timeout=SECONDS)
+        self.clock.advance(100)
+        return await self.arm.endpoint(ACCOUNT, timeout=SECONDS)
+
+
+@pytest.fixture(params=["memory", "emulated"])
+def azure(request: pytest.FixtureRequest) -> Azure:
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def memory() -> Azure:
+    clock = VirtualClock()
+    both = MemoryAzure(clock, provision_seconds=60, delete_seconds=5, warmup_seconds=10)
+    return Azure(both, both, clock, None)
+
+
+@pytest.fixture
+async def emulated() -> AsyncIterator[Azure]:
+    clock = VirtualClock()
+    options = Options(
+        accounts=(ACCOUNT,),
+        provision_median=60,
+        provision_p95=60,
+        delete_seconds=5,
+        warmup_seconds=10,
+        latency_seconds=0,
+    )
+    async with emulator(options, clock.now) as running:
+        arm, model = AzureArm(running.url), AzureModel()
+        yield Azure(arm, model, clock, running.url)
+        await arm.close()
+        await model.close()
+
+
+async def fault(azure: Azure, **what: object) -> None:
+    """Ask the emulator for a fault."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{azure.url}/emulator/faults", json=what) as answer,
+    ):
+        assert answer.status < 300, await answer.text()
+
+
+async def test_a_deployment_lives_through_its_states(azure: Azure) -> None:
+    """Accepted or Creating, then Succeeded, then Deleting, then gone, with Azure's own createdAt."""
+    put = await azure.arm.put(ACCOUNT, SPEC, timeout=SECONDS)
+    assert put.provisioning_state in ("Accepted", "Creating")
+    azure.clock.advance(30)
+    creating = (await azure.arm.deployments(ACCOUNT, timeout=SECONDS))["clauses"]
+    assert creating.provisioning_state == "Creating"
+    azure.clock.advance(31)
+    ready = (await azure.arm.deployments(ACCOUNT, timeout=SECONDS))["clauses"]
+    assert ready.provisioning_state == "Succeeded"
+    assert ready.created_at == put.created_at
+    assert ready.created_at is not None
+    assert abs(ready.created_at - azure.clock.start) < timedelta(seconds=1)
+    assert (ready.sku, ready.capacity, ready.model_name) == ("GlobalStandard", 120, SPEC.model_name)
+    assert ready.tags == {"lamplighter": "test"}
+    assert (ready.tokens_per_minute, ready.requests_per_minute) == (120_000, 120)
+    await azure.arm.delete(ACCOUNT, "clauses", timeout=SECONDS)
+    deleting = await azure.arm.deployments(ACCOUNT, timeout=SECONDS)
+    assert deleting["clauses"].provisioning_state == "Deleting"
+    azure.clock.advance(6)
+    assert await azure.arm.deployments(ACCOUNT, timeout=SECONDS) == {}
+
+
+async def test_deleting_what_is_not_there_is_no_error(azure: Azure) -> None:
+    """A repeated delete has nothing to do."""
+    await azure.arm.delete(ACCOUNT, "nothing", timeout=SECONDS)
+
+
+async def test_writes_serialise_per_account(azure: Azure) -> None:
+    """While a creation runs, every other write on the account is a conflict: its own delete too."""
+    await azure.arm.put(ACCOUNT, SPEC, timeout=SECONDS)
+    azure.clock.advance(1)
+    with pytest.raises(ArmConflict) as conflict:
+        await azure.arm.put(ACCOUNT, renamed(SPEC, "other"), timeout=SECONDS)
+    assert conflict.value.code == "RequestConflict"
+    with pytest.raises(ArmConflict):
+        await azure.arm.delete(ACCOUNT, "clauses", timeout=SECONDS)
+    azure.clock.advance(60)
+    await azure.arm.put(ACCOUNT, renamed(SPEC, "other"), timeout=SECONDS)
+
+
+async def test_an_unknown_model_is_refused_for_good(azure: Azure) -> None:
+    """A refusal has no effect and says why."""
+    with pytest.raises(ArmRefused) as refusal:
+        await azure.arm.put(ACCOUNT, replace(SPEC, model_name="nonsense"), timeout=SECONDS)
+    assert refusal.value.code == "DeploymentModelNotSupported"
+    assert await azure.arm.deployments(ACCOUNT, timeout=SECONDS) == {}
+
+
+async def test_succeeded_is_not_ready(azure: Azure) -> None:
+    """Right after Succeeded a request is DeploymentNotFound; some seconds later it is answered."""
+    await azure.arm.put(ACCOUNT, SPEC, timeout=SECONDS)
+    azure.clock.advance(61)
+    endpoint = await azure.arm.endpoint(ACCOUNT, timeout=SECONDS)
+    assert endpoint.endswith("/")
+    with pytest.raises(DeploymentNotFound):
+        await azure.model.ask(endpoint, "clauses", HELLO, timeout=SECONDS)
+    azure.clock.advance(10)
+    answer = await azure.model.ask(endpoint, "clauses", HELLO, timeout=SECONDS)
+    assert answer.text and answer.finish_reason == "stop"
+    assert answer.prompt_tokens > 0 and answer.completion_tokens > 0
+
+
+async def test_a_content_filter_refuses_the_request(azure: Azure) -> None:
+    """The refusal carries Azure's code and not a word of the document."""
+    endpoint = await azure.ready()
+    request = replace(HELLO, text="a secret [[content_filter]]")
+    with pytest.raises(RequestRefused) as refusal:
+        await azure.model.ask(endpoint, "clauses", request, timeout=SECONDS)
+    assert refusal.value.code == "content_filter"
+    assert "secret" not in str(refusal.value)
+
+
+async def test_a_deployment_that_is_being_deleted_answers_nothing(azure: Azure) -> None:
+    """From the accepted delete on a request is DeploymentNotFound."""
+    endpoint = await azure.ready()
+    await azure.arm.delete(ACCOUNT, "clauses", timeout=SECONDS)
+    with pytest.raises(DeploymentNotFound):
+        await azure.model.ask(endpoint, "clauses", HELLO, timeout=SECONDS)
+
+
+# --- what the adapters make of answers that only a server gives ---------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        ({"status": 409, "code": "RequestConflict", "message": "busy"}, ArmConflict),
+        (
+            {"status": 429, "code": "TooManyRequests", "message": "slow", "headers": {"Retry-After": "7"}},
+            ArmConflict,
+        ),
+        ({"status": 400, "code": "InsufficientQuota", "message": "no"}, ArmRefused),
+        ({"status": 403, "code": "AuthorizationFailed", "message": "no"}, ArmRefused),
+        ({"status": 500, "code": "InternalServerError", "message": ""}, ArmUncertain),
+        ({"status": 503, "code": "ServiceUnavailable", "message": "later"}, ArmUncertain),
+        ({"drop": "before"}, ArmUncertain),
+        ({"drop": "after"}, ArmUncertain),
+        ({"delay_seconds": 5}, ArmUncertain),
+    ],
+)
+async def test_an_answer_of_arm_becomes_our_error(
+    emulated: Azure, answer: dict[str, object], error: type[Exception]
+) -> None:
+    """Nothing happened and wait, nothing happened for good, or nobody knows."""
+    await fault(emulated, plane="arm", operation="put", **answer)
+    with pytest.raises(error) as raised:
+        await emulated.arm.put(ACCOUNT, SPEC, timeout=1.0)
+    if isinstance(raised.value, ArmConflict) and answer["status"] == 429:
+        assert raised.value.retry_after == 7.0
+    effect = answer.get("drop") == "after"
+    assert ("clauses" in await emulated.arm.deployments(ACCOUNT, timeout=SECONDS)) == effect
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "retry_after"),
+    [
+        ({"status": 429, "headers": {"retry-after-ms": "1500", "retry-after": "2"}}, RateLimited, 1.5),
+        ({"status": 429, "headers": {"retry-after": "3"}}, RateLimited, 3.0),
+        ({"status": 429, "headers": {"retry-after": "soon"}}, RateLimited, None),
+        ({"status": 500}, ModelUnavailable, None),
+        ({"status": 503, "headers": {"retry-after": "-1"}}, ModelUnavailable, None),
+        ({"status": 408}, ModelUnavailable, None),
+        ({"status": 400, "code": "context_length_exceeded"}, RequestRefused, None),
+        ({"drop": "before"}, ModelUnavailable, None),
+    ],
+)
+async def test_an_answer_of_the_model_becomes_our_error(
+    emulated: Azure, answer: dict[str, object], error: type[Exception], retry_after: float | None
+) -> None:
+    """With the pause that the server named, if it is sane."""
+    endpoint = await emulated.ready()
+    full = {"code": "x", "message": "y", **answer} if "status" in answer else answer
+    await fault(emulated, plane="data", operation="chat", **full)
+    with pytest.raises(error) as raised:
+        await emulated.model.ask(endpoint, "clauses", HELLO, timeout=SECONDS)
+    assert raised.value.retry_after == retry_after  # type: ignore[attr-defined]
+
+
+async def test_a_request_ends_at_its_time_limit(emulated: Azure) -> None:
+    """The fence counts on it: no request outlives its deadline."""
+    endpoint = await emulated.ready()
+    await fault(emulated, plane="data", operation="chat", delay_seconds=30)
+    with pytest.raises(ModelUnavailable):
+        await emulated.model.ask(endpoint, "clauses", HELLO, timeout=0.5)
+
+
+async def test_every_property_of_a_deployment_is_set_as_configured(emulated: Azure) -> None:
+    """Content filter policy, upgrade option, spillover and the model's source arrive in Azure."""
+    spec = replace(
+        SPEC,
+        rai_policy_name="strict",
+        version_upgrade_option="NoAutoUpgrade",
+        spillover_deployment_name="spill",
+        model_source=ACCOUNT,
+    )
+    await emulated.arm.put(ACCOUNT, spec, timeout=SECONDS)
+    url = f"{emulated.url}{ACCOUNT}/deployments/clauses?api-version=2025-09-01"
+    async with aiohttp.ClientSession(headers={"Authorization": "Bearer x"}) as session:
+        shown = await (await session.get(url)).json()
+    assert shown["properties"]["raiPolicyName"] == "strict"
+    assert shown["properties"]["versionUpgradeOption"] == "NoAutoUpgrade"
+    assert shown["properties"]["spilloverDeploymentName"] == "spill"
+    assert shown["properties"]["model"]["source"] == ACCOUNT
+    assert shown["properties"]["model"]["format"] == "OpenAI"
+
+
+async def test_an_answer_conforms_to_the_schema_that_was_asked_for(emulated: Azure) -> None:
+    """Structured output goes over the wire as Azure wants it."""
+    endpoint = await emulated.ready()
+    schema = {
+        "type": "object",
+        "properties": {"title": {"type": "string"}},
+        "required": ["title"],
+        "additionalProperties": False,
+    }
+    request = replace(HELLO, response_schema=schema)
+    answer = await emulated.model.ask(endpoint, "clauses", request, timeout=SECONDS)
+    assert answer.text.startswith('{"title"')
+
+
+async def test_no_token_is_sent_to_http_elsewhere() -> None:
+    """Only loopback means the local stack; any other http address gets no local shortcut."""
+    from shared.adapters.credentials import LocalCredential, is_local, token_credential
+
+    assert is_local("http://127.0.0.1:10010")
+    for url in ("https://management.azure.com", "http://example.org", "http://127.0.0.1.example.org"):
+        assert not is_local(url)
+        credential = token_credential(url)
+        assert not isinstance(credential, LocalCredential)
+        await credential.close()

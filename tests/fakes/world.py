@@ -1,0 +1,134 @@
+"""The app on memory and virtual time, with one account and whatever deployments a test wants."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from shared.domain import (
+    Account,
+    BillingStart,
+    BillingUnit,
+    DeploymentRecord,
+    DeploymentSpec,
+    Document,
+    Hosting,
+    OneOffWindow,
+    Prices,
+    Settings,
+    Task,
+    UploadStart,
+    WeeklyWindow,
+)
+from shared.flow import Lamplighter
+from shared.wiring import assemble
+from tests.fakes.azure import MemoryAzure
+from tests.fakes.blobs import MemoryBlobs
+from tests.fakes.clock import VirtualClock
+from tests.fakes.tables import MemoryTables
+
+ACCOUNT = Account(
+    "main", "/subscriptions/s/resourceGroups/g/providers/Microsoft.CognitiveServices/accounts/contoso", 10
+)
+PRICES = Prices(
+    currency="USD",
+    hosting_per_hour={"GlobalStandard": 1.70},
+    input_per_million=0.40,
+    output_per_million=1.60,
+    billing_unit=BillingUnit.MINUTE,
+    billing_starts=BillingStart.CREATE,
+)
+
+
+def hosting(
+    name: str = "clauses",
+    *windows: WeeklyWindow | OneOffWindow,
+    uploads: UploadStart = UploadStart.ON_DEMAND,
+    capacity: int = 120,
+    task: Task | None = None,
+    model: str = "gpt-4.1-mini-2025-04-14.ft-0e2c",
+    max_session: timedelta = timedelta(hours=12),
+) -> Hosting:
+    """One configured deployment."""
+    return Hosting(
+        account=ACCOUNT.resource_id,
+        spec=DeploymentSpec(
+            name=name,
+            model_name=model,
+            model_version="1",
+            model_source=None,
+            sku="GlobalStandard",
+            capacity=capacity,
+        ),
+        windows=windows,
+        uploads=uploads,
+        lead=timedelta(minutes=15),
+        max_session=max_session,
+        task=task or Task("Summarise.", 100),
+    )
+
+
+def settings(*deployments: Hosting) -> Settings:
+    """A configuration of one account."""
+    return Settings(
+        installation="test",
+        accounts={ACCOUNT.resource_id: ACCOUNT},
+        deployments={each.name: each for each in deployments},
+        prices=PRICES,
+        max_document_bytes=1_000_000,
+    )
+
+
+@dataclass
+class World:
+    """The app and everything around it."""
+
+    clock: VirtualClock
+    tables: MemoryTables
+    blobs: MemoryBlobs
+    azure: MemoryAzure
+    app: Lamplighter
+
+    @classmethod
+    def of(cls, *deployments: Hosting) -> World:
+        """A world in which these are configured."""
+        clock = VirtualClock()
+        tables, blobs, azure = MemoryTables(clock), MemoryBlobs(clock), MemoryAzure(clock)
+        return cls(
+            clock, tables, blobs, azure, assemble(settings(*deployments), clock, tables, blobs, azure, azure)
+        )
+
+    def reconfigured(self, *deployments: Hosting) -> World:
+        """The same world after a deployment of the app with another file."""
+        app = assemble(settings(*deployments), self.clock, self.tables, self.blobs, self.azure, self.azure)
+        return replace(self, app=app)
+
+    def upload(self, name: str, text: str | bytes = "some text") -> None:
+        """Somebody drops a file into the inbox."""
+        self.blobs.upload("inbox", name, text.encode() if isinstance(text, str) else text)
+
+    async def document(self, name: str, deployment: str = "clauses") -> Document:
+        """The newest document of that name."""
+        history = await self.app.documents.history(deployment, self.clock.start - timedelta(days=1), 1000)
+        return [each for each in history.documents if each.name == name][-1]
+
+    async def record(self, name: str = "clauses") -> DeploymentRecord:
+        """A deployment's record."""
+        return await self.app.control.ledger.record(ACCOUNT.resource_id, name)
+
+    async def tick(self) -> None:
+        """What the two timers do each minute."""
+        await self.app.reconcile()
+        await self.app.drain_backlog(50.0)
+
+    async def until(self, condition: Callable[[], bool | Awaitable[bool]], within: timedelta) -> datetime:
+        """Let the timers tick every minute until it holds; returns when that was."""
+        end = self.clock.now() + within
+        while self.clock.now() <= end:
+            await self.tick()
+            holds = condition()
+            if holds if isinstance(holds, bool) else await holds:
+                return self.clock.now()
+            self.clock.advance(60)
+        raise AssertionError(f"it did not come to hold within {within}")

@@ -1,0 +1,125 @@
+"""The local stack's own part: starting, watching and ending processes, and what they are told."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from local import stack
+from local.azurite import ACCOUNT, Azurite
+from local.emulator.__main__ import parser
+from local.stack import Behaviour, Services, StackError, run_part
+
+# Any server that prints its address will do; this one comes with Python.
+SERVER = ["http.server", "0", "--bind", "127.0.0.1"]
+UNBUFFERED = {**os.environ, "PYTHONUNBUFFERED": "1"}
+
+
+def standard_services(tmp_path: Path) -> Services:
+    """The addresses of ``dev.py up --no-host``; nothing runs there."""
+    blob, queue, table, emulator = (f"http://127.0.0.1:{port}" for port in stack.STANDARD_PORTS)
+    azurite = Azurite(*(f"{uri}/{ACCOUNT}" for uri in (blob, table, queue)))
+    return Services(azurite, stack.Part("emulator", None, tmp_path / "log"), emulator)  # type: ignore[arg-type]
+
+
+def test_a_part_is_ready_when_it_prints_its_address_and_gone_when_the_block_is_left(tmp_path: Path) -> None:
+    """A server starts, answers at the address that it printed, and is ended."""
+    with run_part("server", SERVER, UNBUFFERED, tmp_path / "log") as part:
+        port = int(part.wait_for_address().rpartition(":")[2])
+        socket.create_connection(("127.0.0.1", port), timeout=10).close()
+        part.check()
+    assert part.process.poll() is not None
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=10)
+
+
+def test_a_part_that_fails_to_start_shows_the_end_of_its_output(tmp_path: Path) -> None:
+    """Its name, its exit code, what it wrote last, and where the rest is."""
+    with (
+        run_part("functions host", ["local.no_such_module"], os.environ, tmp_path / "log") as part,
+        pytest.raises(StackError, match="functions host ended with exit code 1") as failure,
+    ):
+        part.wait_for_address()
+    assert "No module named local.no_such_module" in str(failure.value)
+    assert str(tmp_path / "log") in str(failure.value)
+
+
+def test_a_part_that_never_gets_ready_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It runs, but prints no address: a bounded wait, then an error that names its output."""
+    monkeypatch.setattr(stack, "START_SECONDS", 0.3)
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with (
+        run_part("server", SERVER, buffered, tmp_path / "log") as part,
+        pytest.raises(StackError, match="the server was not ready"),
+    ):
+        part.wait_for_address()
+    assert part.process.poll() is not None
+
+
+def test_a_taken_port_is_named_before_anything_starts() -> None:
+    """The standard ports may be somebody else's; 0 is always free."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(StackError, match=f"port {port} of 127.0.0.1 is taken"):
+            stack.check_ports([0, port])
+    stack.check_ports([0, port])
+
+
+def test_the_app_sees_none_of_the_callers_secrets_and_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PATH, HOME and certificates pass; credentials, proxies and other people's settings do not."""
+    monkeypatch.setenv("PATH", "/usr/bin")
+    monkeypatch.setenv("SSL_CERT_FILE", "/etc/ssl/company.pem")
+    for name in ("AZURE_CLIENT_SECRET", "OPENAI_API_KEY", "HTTPS_PROXY", "BLOB_SOURCE", "PYTHONPATH"):
+        monkeypatch.setenv(name, "not for the app")
+    passed = stack.machine_environment()
+    assert passed["PATH"] == "/usr/bin"
+    assert passed["SSL_CERT_FILE"] == "/etc/ssl/company.pem"
+    assert "not for the app" not in passed.values()
+
+
+def test_the_sample_settings_are_those_of_the_stack_on_its_standard_ports(tmp_path: Path) -> None:
+    """``func start`` with the sample runs the same app on the same services as ``dev.py up``."""
+    sample = json.loads((stack.ROOT / "local.settings.sample.json").read_text())["Values"]
+    here = stack.app_settings(standard_services(tmp_path), Path("deployments.yaml"))
+    # Core Tools know Azurite by its own name; the host here takes addresses.
+    host_storage = {name: value for name, value in here.items() if name.startswith("AzureWebJobsStorage")}
+    assert host_storage.items().isdisjoint(sample.items())
+    assert (
+        sample.pop("AzureWebJobsStorage") == sample.pop("DOCUMENTS_STORAGE") == "UseDevelopmentStorage=true"
+    )
+    assert sample == {name: value for name, value in here.items() if name not in host_storage}
+
+
+def test_the_emulator_understands_every_behaviour() -> None:
+    """Each setting has a flag of the same name, and what is not given is left to the emulator."""
+    behaviour = Behaviour(provision_median=7.5, upstream="http://127.0.0.1:1/v1", upstream_model="m")
+    options = parser().parse_args(["--account", stack.ACCOUNT_ID, *behaviour.arguments()])
+    assert vars(behaviour).items() <= vars(options).items()
+    assert "--upstream" not in Behaviour().arguments()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell a child that its parent is gone")
+def test_the_stack_stops_when_the_process_that_started_it_was_killed(tmp_path: Path) -> None:
+    """The parent ends without a word; the child notices and leaves as on Ctrl-C."""
+    child = (
+        "import sys, time\nfrom local.stack import stop_with_parent\nstop_with_parent()\n"
+        "try:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    open(sys.argv[1], 'w').close()\n"
+    )
+    parent = (
+        "import os, subprocess, sys, time\n"
+        "child = subprocess.Popen([sys.executable, '-c', *sys.argv[1:]])\n"
+        "time.sleep(1)\nos._exit(0)\n"
+    )
+    noticed = tmp_path / "noticed"
+    subprocess.run([sys.executable, "-c", parent, child, str(noticed)], cwd=stack.ROOT, check=True)
+    deadline = time.monotonic() + 30
+    while not noticed.exists():
+        assert time.monotonic() < deadline, "the child did not notice"
+        time.sleep(0.1)

@@ -1,0 +1,408 @@
+"""Documents through the app, in memory and virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from shared.documents.results import result_name
+from shared.domain import DocumentState, OneOffWindow, Task, UploadStart
+from shared.errors import (
+    AccessDenied,
+    ModelUnavailable,
+    RateLimited,
+    StorageError,
+)
+from shared.flow import SLICE_SECONDS, slice_seconds
+from shared.hosting.leases import BLOB_LEASE, WORK_LEASE
+from tests.fakes.clock import START
+from tests.fakes.world import ACCOUNT, World, hosting
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"title": {"type": "string"}},
+    "required": ["title"],
+    "additionalProperties": False,
+}
+
+
+async def test_an_upload_is_answered_and_its_deployment_deleted() -> None:
+    """Ad hoc, in one invocation of the blob trigger."""
+    world = World.of(hosting())
+    world.upload("clauses/letter.txt", "Dear all")
+    await world.app.document_uploaded("clauses/letter.txt")
+    document = await world.document("clauses/letter.txt")
+    assert document.state is DocumentState.DONE
+    assert world.azure.asked == ["ready?", "Dear all"]
+    assert world.blobs.names("inbox") == []
+    assert world.blobs.names("results") == [result_name(document)]
+    assert document.moved_to.startswith("processed/clauses/letter.")
+    assert (world.azure.count("put"), world.azure.count("delete")) == (1, 1)
+    stored = json.loads(await world.blobs.read("results", document.result))
+    assert stored["answer"] == "an answer"
+    assert stored["document"]["id"] == document.id
+    assert document.cost > 0 and document.prompt_tokens == stored["usage"]["prompt_tokens"]
+
+
+async def test_twenty_uploads_at_once_share_one_deployment() -> None:
+    """One invocation drives the flow, the others record and return, and none is left behind."""
+    world = World.of(hosting())
+    names = [f"clauses/{n}.txt" for n in range(20)]
+    for name in names:
+        world.upload(name)
+    await asyncio.gather(*(world.app.document_uploaded(name) for name in names))
+    assert {(await world.document(name)).state for name in names} == {DocumentState.DONE}
+    assert len(world.blobs.names("results")) == 20
+    assert world.azure.count("put") == 1
+    assert [deleted.cut for deleted in world.azure.deleted] == [0]
+
+
+async def test_an_upload_at_the_last_moment_is_not_left_behind() -> None:
+    """Recorded while another invocation is about to let the lease go: one of both sees it."""
+    world = World.of(hosting())
+    world.upload("clauses/first.txt")
+
+    async def late() -> None:
+        while not world.blobs.names("results"):
+            await world.clock.sleep(0.1)
+        world.upload("clauses/late.txt")
+        await world.app.document_uploaded("clauses/late.txt")
+
+    await asyncio.gather(world.app.document_uploaded("clauses/first.txt"), late())
+    await world.until(lambda: world.blobs.names("inbox") == [], timedelta(minutes=1))
+    assert (await world.document("clauses/late.txt")).state is DocumentState.DONE
+
+
+async def test_an_event_that_never_came_is_made_good_by_the_sweep() -> None:
+    """Nothing depends on an edge: the timers alone answer the document."""
+    world = World.of(hosting())
+    world.upload("clauses/quiet.txt")
+    await world.until(lambda: bool(world.blobs.names("results")), timedelta(minutes=4))
+    await world.until(lambda: world.azure.names() == [], timedelta(minutes=2))
+
+
+async def test_an_event_that_comes_twice_makes_one_document() -> None:
+    """Deliveries can repeat."""
+    world = World.of(hosting())
+    world.upload("clauses/a.txt")
+    await asyncio.gather(*(world.app.document_uploaded("clauses/a.txt") for _ in range(3)))
+    await world.app.document_uploaded("clauses/a.txt")
+    history = await world.app.documents.history("clauses", START - timedelta(days=1), 100)
+    assert len(history.documents) == 1
+    assert len(world.blobs.names("results")) == 1
+
+
+async def test_a_batch_is_answered_in_its_window_and_the_deployment_goes() -> None:
+    """What waits is answered from the window's start, and an empty window hosts nothing."""
+    window = OneOffWindow(START + timedelta(hours=1), START + timedelta(hours=5), stop_when_empty=True)
+    world = World.of(hosting("clauses", window, uploads=UploadStart.SCHEDULED))
+    for n in range(30):
+        world.upload(f"clauses/{n}.txt")
+    for n in range(30):
+        await world.app.document_uploaded(f"clauses/{n}.txt")
+    assert world.azure.count("put") == 0
+    done = await world.until(lambda: len(world.blobs.names("results")) == 30, timedelta(hours=2))
+    assert done < window.start + timedelta(minutes=5)
+    await world.until(lambda: world.azure.names() == [], timedelta(minutes=3))
+    assert world.azure.deleted[0].cut == 0
+
+
+async def test_a_closing_window_cuts_nothing_off() -> None:
+    """Documents that the window had no time for wait for the next; those in work are answered."""
+    window = OneOffWindow(START, START + timedelta(minutes=3))
+    later = OneOffWindow(START + timedelta(hours=3), START + timedelta(hours=4))
+    world = World.of(hosting("clauses", window, later, uploads=UploadStart.SCHEDULED, capacity=10))
+    world.azure.answer_seconds = 45
+    for n in range(40):
+        world.upload(f"clauses/{n}.txt")
+    for _ in range(60):
+        await world.tick()
+        world.clock.advance(10)
+    assert world.azure.names() == []
+    assert [deleted.cut for deleted in world.azure.deleted] == [0]
+    answered = len(world.blobs.names("results"))
+    assert 0 < answered < 40
+    assert len(world.blobs.names("inbox")) == 40 - answered
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty"),
+        (b"   \n", "white space"),
+        (b"%PDF-1.7 ...", "PDF"),
+        (b"\x00\x01\x02\x03" * 50, "binary"),
+        (b"x" * 1_000_001, "max_document_bytes"),
+        (b"word " * 190_000, "tokens at once"),
+    ],
+)
+async def test_what_cannot_be_answered_costs_nothing(data: bytes, reason: str) -> None:
+    """The reason is on the document and beside the file, and nothing is deployed for it."""
+    world = World.of(hosting())
+    world.upload("clauses/bad.txt", data)
+    await world.app.document_uploaded("clauses/bad.txt")
+    await world.tick()
+    document = await world.document("clauses/bad.txt")
+    assert document.state is DocumentState.FAILED
+    assert reason in document.reason
+    assert world.azure.count("put") == 0
+    assert world.blobs.names("inbox") == []
+    moved = document.moved_to.removeprefix("failed/")
+    assert world.blobs.names("failed") == [moved, f"{moved}.reason.txt"]
+
+
+@pytest.mark.parametrize(
+    ("name", "partition", "reason"),
+    [
+        ("clausse/a.txt", "clausse", "did you mean 'clauses'"),
+        ("📄/a.txt", "_unknown", "no deployment is called"),
+        ("a.txt", "_unknown", "outside any folder"),
+    ],
+)
+async def test_an_upload_to_no_deployment_says_so(name: str, partition: str, reason: str) -> None:
+    """An unknown folder is told with the names that there are, and the file is kept."""
+    world = World.of(hosting())
+    world.upload(name)
+    await world.app.document_uploaded(name)
+    document = await world.document(name, partition)
+    assert document.state is DocumentState.FAILED
+    assert reason in document.reason
+    assert document.moved_to.startswith("failed/")
+    assert world.azure.count("put") == 0
+
+
+async def test_a_folder_is_found_in_any_case() -> None:
+    """People write Clauses/ and clauses/."""
+    world = World.of(hosting())
+    world.upload("Clauses/a.txt")
+    await world.app.document_uploaded("Clauses/a.txt")
+    assert (await world.document("Clauses/a.txt")).state is DocumentState.DONE
+
+
+async def test_an_upload_overwritten_while_it_waits_is_superseded() -> None:
+    """The newer version is a document of its own, and only it is answered."""
+    window = OneOffWindow(START + timedelta(hours=1), START + timedelta(hours=2), stop_when_empty=True)
+    world = World.of(hosting("clauses", window, uploads=UploadStart.SCHEDULED))
+    world.upload("clauses/a.txt", "old")
+    await world.tick()
+    world.clock.advance(60)
+    world.upload("clauses/a.txt", "new")
+    await world.tick()
+    history = await world.app.documents.history("clauses", START - timedelta(days=1), 10)
+    assert [each.state for each in history.documents] == [DocumentState.SUPERSEDED, DocumentState.WAITING]
+    await world.until(lambda: "new" in world.azure.asked, timedelta(hours=2))
+    assert "old" not in world.azure.asked
+
+
+async def test_an_upload_deleted_while_it_waits_is_withdrawn_and_starts_nothing() -> None:
+    """A batch window with nothing left hosts nothing."""
+    window = OneOffWindow(START + timedelta(hours=1), START + timedelta(hours=2), stop_when_empty=True)
+    world = World.of(hosting("clauses", window, uploads=UploadStart.SCHEDULED))
+    world.upload("clauses/a.txt")
+    await world.tick()
+    world.blobs.remove("inbox", "clauses/a.txt")
+    for _ in range(130):
+        await world.tick()
+        world.clock.advance(60)
+    assert (await world.document("clauses/a.txt")).state is DocumentState.WITHDRAWN
+    assert world.azure.count("put") == 0
+
+
+async def test_an_upload_overwritten_while_it_is_answered_loses_neither() -> None:
+    """The first version's result stands; the second has one of its own; the move deletes neither."""
+    world = World.of(hosting())
+    world.upload("clauses/a.txt", "first")
+
+    async def overwrite() -> None:
+        while "ready?" not in world.azure.asked:
+            await world.clock.sleep(0.5)
+        world.upload("clauses/a.txt", "second")
+        await world.app.document_uploaded("clauses/a.txt")
+
+    await asyncio.gather(world.app.document_uploaded("clauses/a.txt"), overwrite())
+    await world.until(lambda: world.blobs.names("inbox") == [], timedelta(minutes=5))
+    assert "second" in world.azure.asked
+    newest = await world.document("clauses/a.txt")
+    assert newest.state is DocumentState.DONE
+
+
+async def test_a_rate_limit_pauses_and_blames_nobody() -> None:
+    """429 with Retry-After: everybody pauses, everything is answered, no attempt is counted."""
+    world = World.of(hosting())
+    for n in range(5):
+        world.upload(f"clauses/{n}.txt")
+    await world.app.reconcile()
+    world.clock.advance(75)
+    await world.app.reconcile()
+    world.azure.fail_next("ask", *(RateLimited("429", retry_after=20.0) for _ in range(3)))
+    before = world.clock.now()
+    done = await world.until(lambda: len(world.blobs.names("results")) == 5, timedelta(minutes=4))
+    assert done - before >= timedelta(seconds=20)
+    assert {(await world.document(f"clauses/{n}.txt")).attempts for n in range(5)} == {0}
+
+
+async def test_a_document_that_the_content_filter_refuses_fails_alone() -> None:
+    """It is a dead letter with its reason; its neighbours are answered."""
+    world = World.of(hosting())
+    world.upload("clauses/bad.txt", "[[content_filter]]")
+    world.upload("clauses/good.txt")
+    await world.app.document_uploaded("clauses/good.txt")
+    await world.until(lambda: world.blobs.names("inbox") == [], timedelta(minutes=5))
+    assert (await world.document("clauses/bad.txt")).state is DocumentState.FAILED
+    assert "content filter" in (await world.document("clauses/bad.txt")).reason
+    assert (await world.document("clauses/good.txt")).state is DocumentState.DONE
+
+
+async def test_a_document_that_always_fails_is_a_dead_letter_after_five_attempts() -> None:
+    """And its deployment goes: one poisoned document does not host a model for ever."""
+    world = World.of(hosting(task=Task("Title?", 100, {**SCHEMA, "required": ["title", "missing"]})))
+    world.upload("clauses/odd.txt")
+    await world.until(lambda: world.blobs.names("inbox") == [], timedelta(hours=1))
+    document = await world.document("clauses/odd.txt")
+    assert document.state is DocumentState.FAILED
+    assert "gave up after 5 attempts" in document.reason
+    assert document.attempts == 4
+    assert document.cost > 0, "what five answers cost is told"
+    await world.until(lambda: world.azure.names() == [], timedelta(minutes=3))
+
+
+async def test_an_answer_that_conforms_to_the_schema_is_stored_as_a_value() -> None:
+    """Not as a string of JSON."""
+    world = World.of(hosting(task=Task("Title?", 100, SCHEMA)))
+    world.upload("clauses/a.txt")
+    await world.app.document_uploaded("clauses/a.txt")
+    stored = json.loads(await world.blobs.read("results", (await world.document("clauses/a.txt")).result))
+    assert stored["answer"] == {"title": "an answer"}
+
+
+async def test_a_document_may_cost_only_so_much() -> None:
+    """What its prompt would cost at the most is known before anything is deployed."""
+    world = World.of(hosting(task=Task("Summarise.", 100, None, 0.01)))
+    world.upload("clauses/long.txt", "word " * 30_000)
+    await world.app.document_uploaded("clauses/long.txt")
+    assert "max_cost_per_document" in (await world.document("clauses/long.txt")).reason
+    assert world.azure.count("put") == 0
+
+
+async def test_a_missing_right_stops_the_drain_and_blames_no_document() -> None:
+    """403: the documents wait, and are answered once the right is there."""
+    world = World.of(hosting())
+    world.upload("clauses/a.txt")
+    await world.app.reconcile()
+    world.clock.advance(75)
+    await world.app.reconcile()
+    world.azure.fail_next("ask", AccessDenied("403", code="403"))
+    await world.tick()
+    document = await world.document("clauses/a.txt")
+    assert (document.state, document.attempts) == (DocumentState.WAITING, 0)
+    await world.tick()
+    assert (await world.document("clauses/a.txt")).state is DocumentState.DONE
+
+
+async def test_a_document_whose_worker_died_is_answered_after_its_claim() -> None:
+    """A crash costs the rest of its claim, is counted as a crash and not as an attempt."""
+    world = World.of(hosting())
+    world.upload("clauses/a.txt")
+    await world.app.reconcile()
+    world.clock.advance(75)
+    await world.app.reconcile()
+    drain = asyncio.create_task(world.app.drain_backlog(50))
+    while (await world.document("clauses/a.txt")).state is not DocumentState.CLAIMED:
+        await asyncio.sleep(0)
+    dead = World.of(hosting())  # a process that dies runs nothing more, not even its `finally`
+    world.app.drainer.model = dead.azure
+    drain.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await drain
+    world.app.drainer.model = world.azure
+    record = await world.document("clauses/a.txt")
+    if record.state is DocumentState.WAITING:
+        return
+    world.clock.advance(WORK_LEASE + BLOB_LEASE)
+    await world.until(lambda: world.blobs.names("inbox") == [], timedelta(minutes=3))
+    assert (await world.document("clauses/a.txt")).state is DocumentState.DONE
+
+
+async def test_an_unavailable_model_is_retried_and_then_rests() -> None:
+    """After its retries within a slice a document rests, with one attempt counted, and is answered later."""
+    world = World.of(hosting())
+    world.upload("clauses/a.txt")
+    await world.app.reconcile()
+    world.clock.advance(75)
+    await world.app.reconcile()
+    world.azure.fail_next("ask", *(ModelUnavailable("503") for _ in range(12)))
+    await world.tick()
+    document = await world.document("clauses/a.txt")
+    assert document.attempts <= 1
+    await world.until(lambda: world.blobs.names("inbox") == [], timedelta(minutes=10))
+    assert (await world.document("clauses/a.txt")).state is DocumentState.DONE
+
+
+async def test_an_upload_that_cannot_be_recorded_raises_for_the_host() -> None:
+    """Only then does the trigger raise, so that the host tries again."""
+    world = World.of(hosting())
+    world.upload("clauses/a.txt")
+
+    async def broken(*_: object) -> None:
+        raise StorageError("table storage did not answer")
+
+    world.tables.write = broken  # type: ignore[method-assign]
+    with pytest.raises(StorageError):
+        await world.app.document_uploaded("clauses/a.txt")
+
+
+async def test_a_document_of_a_deployment_taken_out_of_the_file_fails_with_its_reason() -> None:
+    """It does not wait for ever for what nobody hosts any more."""
+    window = OneOffWindow(START + timedelta(hours=1), START + timedelta(hours=2))
+    world = World.of(hosting("clauses", window, uploads=UploadStart.SCHEDULED), hosting("other"))
+    world.upload("clauses/a.txt")
+    await world.tick()
+    world = world.reconfigured(hosting("other"))
+    await world.tick()
+    document = await world.document("clauses/a.txt")
+    assert document.state is DocumentState.FAILED
+    assert "no deployment is called" in document.reason
+
+
+async def test_a_large_inbox_is_walked_in_pieces() -> None:
+    """More uploads than a page are all recorded, and the next walk goes on where the last stopped."""
+    window = OneOffWindow(START + timedelta(hours=5), START + timedelta(hours=6))
+    world = World.of(hosting("clauses", window, uploads=UploadStart.SCHEDULED))
+    for n in range(1203):
+        world.upload(f"clauses/{n:04}.txt")
+    for _ in range(3):
+        await world.app.intake.sweep()
+    demand = await world.app.documents.demand("clauses")
+    assert demand.more
+    assert len([each async for each in world.app.documents.unfinished("clauses")]) == 1203
+
+
+@pytest.mark.parametrize(("second", "expected"), [(0, 418.0), (1, 417.0), (30, 388.0), (59, 359.0)])
+def test_a_slice_ends_just_before_a_tick(second: int, expected: float) -> None:
+    """So that the singleton timer hands over without a gap, well inside the function's time limit."""
+    now = datetime(2026, 11, 23, 8, 0, second, tzinfo=UTC)
+    assert slice_seconds(now, "0 * * * * *") == expected
+
+
+def test_a_slice_with_a_rare_timer_takes_what_it_may() -> None:
+    """With an hourly tick there is none to end before."""
+    assert slice_seconds(START, "0 0 * * * *") == SLICE_SECONDS
+
+
+def test_the_longest_slice_fits_the_functions_time_limit() -> None:
+    """host.json's limit would cut every invocation in the worker."""
+    from pathlib import Path
+
+    from shared.hosting.leases import REQUEST_LIMIT
+
+    host = json.loads((Path(__file__).parents[2] / "host.json").read_text())
+    hours, minutes, seconds = (int(part) for part in host["functionTimeout"].split(":"))
+    assert hours * 3600 + minutes * 60 + seconds > SLICE_SECONDS + REQUEST_LIMIT + 30
+
+
+def test_the_account_of_the_tests_is_the_one_configured() -> None:
+    """The world's helper and the settings agree."""
+    assert World.of(hosting()).app.settings.accounts == {ACCOUNT.resource_id: ACCOUNT}

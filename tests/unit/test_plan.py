@@ -1,0 +1,376 @@
+"""The plan: every pair of what is observed and wanted, and the order of an account's steps."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import product
+
+import pytest
+
+from shared.domain import (
+    Account,
+    Action,
+    AzureDeployment,
+    Demand,
+    DeploymentRecord,
+    Hosting,
+    Observed,
+    OneOffWindow,
+    RecordState,
+    UploadStart,
+)
+from shared.planning.plan import (
+    AFTER_DELETE,
+    OWNER_TAG,
+    QUARANTINE,
+    READY_LIMIT,
+    SESSION_MARGIN,
+    SETTLE,
+    Decision,
+    Observation,
+    backoff,
+    is_ours,
+    observe,
+    plan,
+    wanted,
+)
+from tests.fakes.world import ACCOUNT, hosting
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+CREATED = NOW - timedelta(minutes=30)
+BUSY = Demand(3, False, NOW - timedelta(minutes=5))
+OURS = {OWNER_TAG: "test"}
+
+
+def azure(state: str = "Succeeded", name: str = "clauses", **changes: object) -> AzureDeployment:
+    found = AzureDeployment(name, state, "GlobalStandard", 120, "gpt-4.1.ft-1", OURS, CREATED)
+    return replace(found, **changes)
+
+
+def record(
+    state: RecordState = RecordState.OPEN, name: str = "clauses", **changes: object
+) -> DeploymentRecord:
+    found = DeploymentRecord(
+        ACCOUNT.resource_id,
+        name,
+        state,
+        generation=1,
+        changed_at=CREATED,
+        intent_at=CREATED,
+        created_at=CREATED,
+    )
+    return replace(found, **changes)
+
+
+def decide(
+    found: AzureDeployment | None,
+    known: DeploymentRecord | None,
+    *,
+    demand: Demand = BUSY,
+    working: int = 0,
+    configured: Hosting | None = None,
+    began_at: datetime = NOW,
+) -> Decision:
+    """The decision about one deployment."""
+    hosted = configured or hosting()
+    seen = Observation(
+        began_at,
+        {"clauses": found} if found else {},
+        {"clauses": known} if known else {},
+        {"clauses": demand},
+        {"clauses": working},
+    )
+    (decision,) = plan(NOW, "test", ACCOUNT, {"clauses": hosted}, seen)
+    return decision
+
+
+STATES = (
+    "Accepted",
+    "Creating",
+    "Succeeded",
+    "Deleting",
+    "Failed",
+    "Canceled",
+    "Disabled",
+    "Moving",
+    "Odd",
+    None,
+)
+
+
+@pytest.mark.parametrize(
+    ("state", "known", "up", "down"),
+    [
+        (None, RecordState.ABSENT, Action.CREATE, Action.NOTHING),
+        (None, RecordState.CREATING, Action.FORGET, Action.FORGET),
+        (None, RecordState.OPEN, Action.FORGET, Action.FORGET),
+        (None, RecordState.CLOSING, Action.FORGET, Action.FORGET),
+        (None, RecordState.DELETING, Action.FORGET, Action.FORGET),
+        ("Accepted", RecordState.CREATING, Action.WAIT, Action.WAIT),
+        ("Creating", RecordState.CREATING, Action.WAIT, Action.WAIT),
+        ("Creating", RecordState.ABSENT, Action.TAKE_UP, Action.TAKE_UP),
+        ("Succeeded", RecordState.ABSENT, Action.TAKE_UP, Action.TAKE_UP),
+        ("Succeeded", RecordState.CREATING, Action.PROBE, Action.DELETE),
+        ("Succeeded", RecordState.OPEN, Action.SERVE, Action.CLOSE),
+        ("Succeeded", RecordState.CLOSING, Action.REOPEN, Action.DELETE),
+        ("Succeeded", RecordState.DELETING, Action.DELETE, Action.DELETE),
+        ("Deleting", RecordState.DELETING, Action.WAIT, Action.WAIT),
+        ("Deleting", RecordState.OPEN, Action.WAIT, Action.WAIT),
+        ("Failed", RecordState.CREATING, Action.DELETE, Action.DELETE),
+        ("Canceled", RecordState.CREATING, Action.DELETE, Action.DELETE),
+        ("Disabled", RecordState.OPEN, Action.CLOSE, Action.CLOSE),
+        ("Failed", RecordState.CLOSING, Action.DELETE, Action.DELETE),
+        ("Failed", RecordState.ABSENT, Action.TAKE_UP, Action.TAKE_UP),
+        ("Moving", RecordState.OPEN, Action.WAIT, Action.WAIT),
+        ("Odd", RecordState.OPEN, Action.WAIT, Action.WAIT),
+    ],
+)
+def test_the_table(state: str | None, known: RecordState, up: Action, down: Action) -> None:
+    """What follows from each observed state, wanted up and wanted down."""
+    found = azure(state) if state else None
+    assert decide(found, record(known), demand=BUSY).action is up
+    assert decide(found, record(known), demand=Demand()).action is down
+
+
+def test_every_pair_has_a_decision_with_a_reason() -> None:
+    """Whatever Azure says and whatever the record says, there is an answer, and it says why."""
+    for state, known, owned, demand in product(STATES, RecordState, (True, False), (BUSY, Demand())):
+        found = azure(state) if state else None
+        decision = decide(found, record(known, owned=owned), demand=demand)
+        assert decision.reason
+        assert isinstance(decision.action, Action)
+
+
+def test_only_a_wanted_deployment_is_created_and_only_an_unwanted_one_deleted() -> None:
+    """No pair creates what nobody wants, or deletes what works and is wanted."""
+    for state, known in product(STATES, RecordState):
+        found = azure(state) if state else None
+        assert decide(found, record(known), demand=Demand()).action is not Action.CREATE
+        if state == "Succeeded" and known in (RecordState.CREATING, RecordState.OPEN, RecordState.CLOSING):
+            assert decide(found, record(known), demand=BUSY).action is not Action.DELETE
+
+
+def test_a_delete_waits_for_workers() -> None:
+    """Closing with a live work lease waits; without one it deletes."""
+    closing = record(RecordState.CLOSING)
+    assert decide(azure(), closing, demand=Demand(), working=2).action is Action.WAIT
+    assert decide(azure(), closing, demand=Demand(), working=0).action is Action.DELETE
+
+
+def test_absence_counts_only_a_minute_after_our_last_change() -> None:
+    """A LIST may lag behind a write."""
+    young = record(RecordState.CREATING, changed_at=NOW - SETTLE + timedelta(seconds=1))
+    waiting = decide(None, young)
+    assert waiting.action is Action.WAIT
+    assert waiting.again_at == NOW + timedelta(seconds=1)
+    assert decide(None, young, began_at=NOW + timedelta(seconds=1)).action is Action.FORGET
+
+
+def test_a_delete_of_unknown_outcome_is_in_quarantine_for_two_minutes() -> None:
+    """It may take effect late, so no create may come before that."""
+    unknown = record(RecordState.DELETING, settled=False, changed_at=NOW)
+    assert decide(None, unknown).action is Action.WAIT
+    assert decide(None, unknown, began_at=NOW + QUARANTINE).action is Action.FORGET
+    settled = record(RecordState.DELETING, settled=True, changed_at=NOW)
+    assert decide(None, settled).action is Action.FORGET
+
+
+def test_a_deployment_that_never_answers_is_created_anew() -> None:
+    """Succeeded for longer than the limit without an answer: deleted, and counted as a failure."""
+    early = record(RecordState.CREATING, succeeded_at=NOW - READY_LIMIT)
+    assert decide(azure(), early).action is Action.PROBE
+    late = decide(azure(), replace(early, succeeded_at=NOW - READY_LIMIT - timedelta(seconds=1)))
+    assert (late.action, late.failed) == (Action.DELETE, True)
+
+
+def test_a_failed_creation_counts_only_while_it_is_wanted() -> None:
+    """The backoff is for creations that were wanted and led nowhere."""
+    assert decide(azure("Failed"), record(RecordState.CREATING), demand=BUSY).failed
+    assert not decide(azure("Failed"), record(RecordState.CREATING), demand=Demand()).failed
+
+
+def test_backoff_holds_the_next_create() -> None:
+    """Until `not_before` nothing is created, and the reason says what went wrong."""
+    refused = DeploymentRecord(
+        ACCOUNT.resource_id, "clauses", failures=2, problem="no quota", not_before=NOW + timedelta(minutes=1)
+    )
+    waiting = decide(None, refused)
+    assert (waiting.action, waiting.again_at) == (Action.WAIT, refused.not_before)
+    assert "no quota" in waiting.reason
+    assert decide(None, replace(refused, not_before=NOW)).action is Action.CREATE
+
+
+def test_backoff_grows_to_an_hour_and_spreads() -> None:
+    """30 seconds, doubling, an hour at most; two deployments do not retry in step."""
+    pauses = [backoff(n, "clauses").total_seconds() for n in range(1, 40)]
+    assert 30 <= pauses[0] <= 36
+    assert all(pause <= 3600 * 1.2 for pause in pauses)
+    assert pauses[-1] >= 3600
+    assert backoff(3, "a") != backoff(3, "b")
+
+
+def test_a_create_waits_after_a_delete_on_the_account() -> None:
+    """Azure wants 15 to 20 s between a delete and the next create, of whichever deployment."""
+    other = record(RecordState.ABSENT, "other", deleted_at=NOW - timedelta(seconds=5))
+    seen = Observation(NOW, {}, {"other": other}, {"clauses": BUSY})
+    (decision,) = plan(NOW, "test", ACCOUNT, {"clauses": hosting()}, seen)
+    assert decision.action is Action.WAIT
+    assert decision.again_at == NOW - timedelta(seconds=5) + AFTER_DELETE
+
+
+def test_a_session_ends_before_its_hard_deadline() -> None:
+    """Ten minutes before `delete-after` it is closed, however much waits: a new generation goes on."""
+    deadline = NOW + SESSION_MARGIN
+    assert decide(azure(), record(delete_after=deadline)).action is Action.CLOSE
+    assert decide(azure(), record(delete_after=deadline + timedelta(seconds=1))).action is Action.SERVE
+
+
+# --- ownership --------------------------------------------------------------------------------
+
+
+def test_either_the_tag_or_the_record_makes_it_ours() -> None:
+    """Azure is reported to lose tags, and a crash may lose a record: one of both is enough."""
+    assert is_ours(azure(), record(RecordState.ABSENT), "test")
+    assert is_ours(azure(tags={}), record(RecordState.OPEN), "test")
+    assert is_ours(azure(tags={}), record(RecordState.CREATING, created_at=None), "test")
+    assert is_ours(azure(tags={}, created_at=None), record(RecordState.OPEN), "test")
+
+
+def test_what_was_there_before_our_intent_is_not_ours() -> None:
+    """A deployment of a configured name that somebody else made is foreign."""
+    assert not is_ours(azure(tags={}), record(RecordState.ABSENT), "test")
+    before = record(RecordState.CREATING, created_at=None, intent_at=CREATED + timedelta(minutes=10))
+    assert not is_ours(azure(tags={}), before, "test")
+    replaced = record(RecordState.OPEN, created_at=CREATED - timedelta(hours=1))
+    assert not is_ours(azure(tags={}), replaced, "test")
+
+
+def test_another_installations_deployment_is_foreign() -> None:
+    """A tag with another installation's name wins over our record."""
+    assert observe(azure(tags={OWNER_TAG: "they"}), record(), "test") is Observed.FOREIGN
+
+
+def test_a_foreign_deployment_is_used_and_left_alone() -> None:
+    """Wanted up it is probed and served; wanted down nothing is done to it."""
+    foreign = azure(tags={})
+    unknown = DeploymentRecord(ACCOUNT.resource_id, "clauses")
+    assert decide(foreign, unknown).action is Action.PROBE
+    assert decide(azure("Creating", tags={}), unknown).action is Action.WAIT
+    assert decide(foreign, unknown, demand=Demand()).action is Action.NOTHING
+    used = record(RecordState.OPEN, owned=False, intent_at=None)
+    assert decide(foreign, used).action is Action.SERVE
+    assert decide(foreign, used, demand=Demand()).action is Action.NOTHING
+
+
+def test_a_foreign_deployment_is_never_written_to() -> None:
+    """Whatever the record says, no step changes somebody else's deployment."""
+    for state, known, owned, demand in product(STATES, RecordState, (True, False), (BUSY, Demand())):
+        if state is None:
+            continue
+        foreign = azure(state, tags={OWNER_TAG: "they"})
+        action = decide(foreign, record(known, owned=owned), demand=demand).action
+        assert action not in (Action.CREATE, Action.DELETE, Action.TAKE_UP)
+
+
+def test_ours_and_no_longer_configured_is_deleted_through_the_fence() -> None:
+    """Taking a deployment out of the file closes and deletes it."""
+    seen = Observation(NOW, {"old": azure(name="old")}, {"old": record(name="old")})
+    (decision,) = plan(NOW, "test", ACCOUNT, {}, seen)
+    assert (decision.deployment, decision.action) == ("old", Action.CLOSE)
+    assert "deployments.yaml" in decision.reason
+
+
+def test_what_is_neither_ours_nor_configured_is_not_even_mentioned() -> None:
+    """Other teams' deployments on the account are none of our business."""
+    seen = Observation(NOW, {"theirs": azure(name="theirs", tags={})}, {})
+    assert plan(NOW, "test", ACCOUNT, {}, seen) == ()
+
+
+# --- what is wanted -----------------------------------------------------------------------------
+
+WINDOW = OneOffWindow(NOW, NOW + timedelta(hours=1), close_grace=timedelta(minutes=5))
+BATCH = OneOffWindow(NOW, NOW + timedelta(hours=1), stop_when_empty=True)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "up", "keep"),
+    [
+        (-16, False, False),
+        (-15, True, False),
+        (0, True, False),
+        (59, True, False),
+        (60, False, True),
+        (65, False, False),
+    ],
+)
+def test_a_window_is_wanted_from_its_lead_to_its_end(minutes: int, up: bool, keep: bool) -> None:
+    """Half-open, created by the lead before, and kept through its grace."""
+    want = wanted(hosting("clauses", WINDOW), Demand(), NOW + timedelta(minutes=minutes))
+    assert (want.up, want.keep) == (up, keep)
+
+
+def test_a_batch_window_is_wanted_while_something_waits() -> None:
+    """Without documents nothing is deployed; with them it is, and when they are done it goes."""
+    batch = hosting("clauses", BATCH, uploads=UploadStart.SCHEDULED)
+    assert not wanted(batch, Demand(), NOW).up
+    assert wanted(batch, BUSY, NOW).up
+    assert wanted(batch, BUSY, NOW - timedelta(minutes=15)).up
+    assert not wanted(batch, BUSY, NOW + timedelta(hours=1)).up
+
+
+def test_scheduled_uploads_wait_for_a_window() -> None:
+    """They start nothing by themselves, and the reason says what they wait for."""
+    scheduled = hosting("clauses", WINDOW, uploads=UploadStart.SCHEDULED)
+    want = wanted(scheduled, BUSY, NOW - timedelta(hours=2))
+    assert not want.up
+    assert "wait for the next window" in want.reason
+    assert want.changes_at == NOW - timedelta(minutes=15)
+
+
+def test_the_next_change_is_told() -> None:
+    """Inside a window it is its end."""
+    assert wanted(hosting("clauses", WINDOW), Demand(), NOW).changes_at == NOW + timedelta(hours=1)
+
+
+# --- an account as a whole ------------------------------------------------------------------------
+
+
+def order(hosted: list[Hosting], seen: Observation, account: Account = ACCOUNT) -> list[tuple[str, Action]]:
+    decisions = plan(NOW, "test", account, {each.name: each for each in hosted}, seen)
+    return [(each.deployment, each.action) for each in decisions]
+
+
+def test_deletes_come_before_creates() -> None:
+    """They take seconds, cost money while they wait, and free quota and slots."""
+    seen = Observation(
+        NOW,
+        {"old": azure(name="old")},
+        {"old": record(RecordState.CLOSING, "old")},
+        {"a": BUSY},
+    )
+    assert order([hosting("a"), hosting("old")], seen) == [("old", Action.DELETE), ("a", Action.CREATE)]
+
+
+def test_a_window_at_risk_comes_before_deletes() -> None:
+    """A create takes minutes: once a window's lead runs, its start does not wait for deletes."""
+    soon = hosting("w", OneOffWindow(NOW + timedelta(minutes=5), NOW + timedelta(hours=1)))
+    seen = Observation(NOW, {"old": azure(name="old")}, {"old": record(RecordState.CLOSING, "old")})
+    assert order([soon, hosting("old")], seen) == [("w", Action.CREATE), ("old", Action.DELETE)]
+
+
+def test_windows_then_the_oldest_document_get_the_slots() -> None:
+    """The rest wait, with that reason."""
+    window = hosting("w", OneOffWindow(NOW + timedelta(minutes=15), NOW + timedelta(hours=1)))
+    demand = {"young": Demand(1, False, NOW), "old": Demand(1, False, NOW - timedelta(hours=1))}
+    hosted = [hosting("young"), hosting("old"), window]
+    seen = Observation(NOW, {"x": azure(name="x", tags={})}, {}, demand)
+    assert order(hosted, seen, replace(ACCOUNT, fine_tuned_slots=3)) == [
+        ("w", Action.CREATE),
+        ("old", Action.CREATE),
+        ("young", Action.WAIT),
+    ]
+    decisions = plan(
+        NOW, "test", replace(ACCOUNT, fine_tuned_slots=3), {each.name: each for each in hosted}, seen
+    )
+    assert "slots" in decisions[-1].reason
