@@ -31,8 +31,8 @@ POLL_SECONDS = 5.0
 _BEFORE_TICK = 2.0  # a slice ends so long before the timer ticks again
 
 
-class PassesFailed(LamplighterError):
-    """At least one account's pass failed; the others were made."""
+class PartFailed(LamplighterError):
+    """Part of the work failed, and is told at the end; the rest was done."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Lamplighter:
     async def reconcile(self) -> list[PassReport]:
         """Sweep the inbox, then one pass over every account, each independent of the others.
 
-        Raises PassesFailed after all were tried.
+        Raises PartFailed after all were tried.
         """
         problems: list[str] = []
         try:
@@ -71,7 +71,7 @@ class Lamplighter:
             if not isinstance(outcome, LamplighterError):
                 raise outcome
         if problems:
-            raise PassesFailed("; ".join(problems))
+            raise PartFailed("; ".join(problems))
         return reports
 
     async def pass_over(self, account: Account) -> PassReport:
@@ -177,7 +177,7 @@ class Lamplighter:
     async def drain_backlog(self, seconds: float) -> None:
         """Answer what waits on every ready deployment, each on its own, for so long at most.
 
-        Raises PassesFailed after all were tried.
+        Raises PartFailed after all were tried.
         """
         clock = self.control.clock
         until = clock.monotonic() + seconds
@@ -199,7 +199,7 @@ class Lamplighter:
         for name, task in running.items():
             self._collect(name, task, left_alone, problems)
         if problems:
-            raise PassesFailed("; ".join(problems))
+            raise PartFailed("; ".join(problems))
 
     def _collect(
         self, name: str, task: asyncio.Task[bool], left_alone: set[str], problems: list[str]

@@ -9,6 +9,7 @@ one transaction in one partition.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ UNKNOWN_DEPLOYMENT = "_unknown"
 
 _DOCUMENTS = "documents"  # table
 _PAGE = 200
+_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}~\d{8}T\d{6}-[0-9a-f]{16}")
 _FINAL = frozenset(
     {DocumentState.DONE, DocumentState.FAILED, DocumentState.SUPERSEDED, DocumentState.WITHDRAWN}
 )
@@ -80,10 +82,10 @@ class DocumentLedger:
         return True
 
     async def get(self, document_id: str) -> Document | None:
-        """A document as it stands."""
-        deployment, _, key = document_id.partition("~")
-        if not deployment or not key:
+        """A document as it stands; None for an id that no document has, whatever it looks like."""
+        if not _ID.fullmatch(document_id):
             return None
+        deployment, _, key = document_id.partition("~")
         unfinished = await self._tables.get(_DOCUMENTS, deployment, f"w {key}")
         row = unfinished or await self._tables.get(_DOCUMENTS, deployment, f"d {key}")
         return from_row(Document, row) if row else None

@@ -37,8 +37,9 @@ from shared.planning.cost import token_cost
 from shared.ports import Blobs, Clock, Model, Tables
 from shared.waiting import first_done
 
-AT_ONCE = 8
-"""Documents in work at once; the pacer decides how fast their requests go out."""
+AT_ONCE = 32
+"""Documents in work at once at most; fewer where the deployment admits fewer requests a minute, so that a
+claim is not spent on waiting for the pacer."""
 MAX_ATTEMPTS = 5
 """Failures (not hand-overs or crashes) after which a document is a dead letter."""
 MAX_CRASHES = 5
@@ -141,11 +142,10 @@ class _Slice:
         self._until = until
         self._work = work
         self._opened_at = record.opened_at
-        self._pacer = Pacer(
-            drainer.clock,
-            record.tokens_per_minute or hosting.spec.capacity * 1000,
-            record.requests_per_minute or hosting.spec.capacity,
-        )
+        tokens = record.tokens_per_minute or hosting.spec.capacity * 1000
+        requests = record.requests_per_minute or hosting.spec.capacity
+        self._pacer = Pacer(drainer.clock, tokens, requests)
+        self._at_once = min(AT_ONCE, requests)
         self._running: dict[str, asyncio.Task[None]] = {}
         self._handed_back: set[str] = set()  # not again in this slice
         self._report = DrainReport()
@@ -166,7 +166,7 @@ class _Slice:
         return not self._report.halted and self._clock.monotonic() < self._until
 
     async def _start_more(self) -> None:
-        free = AT_ONCE - len(self._running)
+        free = self._at_once - len(self._running)
         if free == 0:
             return
         now = self._clock.now()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
+import string
 
 from shared.errors import DocumentRefused
 
-_SAMPLE = 64 * 1024  # bytes from which an old encoding is guessed
+_SAMPLE = 64 * 1024  # bytes from which an old encoding is told
 _KINDS = {
     b"%PDF": "a PDF",
     b"PK\x03\x04": "a ZIP or Office file",
@@ -21,20 +23,31 @@ _BYTE_ORDER_MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+# What Windows wrote and writes, the likeliest first: a short text fits several equally well.
+_LATIN = ("cp1252", "cp1250")
+_OTHER_ALPHABETS = ("cp1251", "koi8_r", "cp1253", "cp1255", "cp1256")
+_EAST_ASIAN = ("cp932", "gb18030", "big5", "cp949")
+# The control characters that no text holds: all but tabs, line and page ends, escape and the end mark of DOS.
+_BINARY = bytes(set(range(0x20)) - set(b"\t\n\v\f\r\x1a\x1b"))
+
+_AS_TEXT = "save it as text (txt, md, json, csv)"
+_AS_UTF8 = "save it again as UTF-8"
 
 
 def read_text(data: bytes) -> str:
     """The text of a plain text file (txt, md, json, csv and the like).
 
-    UTF-8, UTF-16 with a byte order mark, or an older encoding that can be told with confidence.
+    UTF-8, UTF-16 with a byte order mark, or an older encoding that can be told from what the file holds.
     Raises DocumentRefused with a reason for the document's owner.
     """
     if not data:
         raise DocumentRefused("the file is empty")
     kind = next((name for magic, name in _KINDS.items() if data.startswith(magic)), None)
     if kind is not None:
-        raise DocumentRefused(f"the file is {kind}, not plain text: save it as text (txt, md, json, csv)")
+        raise DocumentRefused(f"the file is {kind}, not plain text: {_AS_TEXT}")
     text = _decode(data)
+    if "\0" in text:
+        raise DocumentRefused(f"the file is binary, not plain text: {_AS_TEXT}")
     if not text.strip():
         raise DocumentRefused("the file holds nothing but white space")
     return text
@@ -42,26 +55,42 @@ def read_text(data: bytes) -> str:
 
 def _decode(data: bytes) -> str:
     mark = next((name for mark, name in _BYTE_ORDER_MARKS.items() if data.startswith(mark)), None)
-    text: str | None
     try:
-        text = data.decode(mark or "utf-8")
-    except UnicodeDecodeError:
-        text = None if mark else _decode_old(data)
-    if text is None or "\0" in text:
-        raise DocumentRefused("the file is binary, not plain text: save it as text (txt, md, json, csv)")
-    return text
+        return data.decode(mark or "utf-8")
+    except UnicodeDecodeError as error:
+        damaged_at = error.start
+    if mark is None and data.translate(None, _BINARY) != data:
+        raise DocumentRefused(f"the file is binary, not plain text: {_AS_TEXT}")
+    if mark is not None or _is_mostly_utf8(data):
+        name = (mark or "utf-8").removesuffix("-sig").upper()
+        raise DocumentRefused(f"the file is {name}, damaged at byte {damaged_at:,}: {_AS_UTF8}")
+    return _decode_old(data, damaged_at)
 
 
-def _decode_old(data: bytes) -> str | None:
-    """Text in an encoding from before Unicode, as Office on Windows still writes CSV."""
+def _is_mostly_utf8(data: bytes) -> bool:
+    """Whether it is UTF-8 that was cut off or damaged: other encodings form its sequences by chance only."""
+    text = data.decode(errors="replace")
+    damaged = text.count("\N{REPLACEMENT CHARACTER}")
+    return len(text) - len(text.encode("ascii", "ignore")) - damaged > 3 * damaged
+
+
+def _decode_old(data: bytes, telling: int) -> str:
+    """Text in an encoding from before Unicode, as Office on Windows still writes CSV.
+
+    `telling`: where its first byte is that is not UTF-8. Where several encodings fit, the likeliest is taken.
+    """
     from charset_normalizer import from_bytes  # imported where it is used: most files are UTF-8
 
-    if b"\0" in data[:_SAMPLE]:
-        return None
-    best = from_bytes(data[:_SAMPLE]).best()
-    if best is None:
-        return None
-    try:
-        return data.decode(best.encoding)
-    except UnicodeDecodeError:
-        return None
+    first = data.rfind(b"\n", 0, max(0, telling - _SAMPLE // 2)) + 1  # no character begins before a line
+    sample = data[first : first + _SAMPLE]
+    letters = len(sample) - len(sample.translate(None, string.ascii_letters.encode()))
+    high = sum(byte > 0x7F for byte in sample)
+    is_latin = high < max(letters, len(sample) / 3)
+    likely = _LATIN + _OTHER_ALPHABETS if is_latin else _OTHER_ALPHABETS + _EAST_ASIAN + _LATIN
+    matches = from_bytes(sample, cp_isolation=list(likely))
+    if (best := matches.best()) is not None:
+        equals = [each for each in matches if (each.chaos, each.coherence) == (best.chaos, best.coherence)]
+        names = {name for each in equals for name in each.could_be_from_charset}
+        with contextlib.suppress(UnicodeDecodeError):  # what follows the sample may be of another kind
+            return data.decode(next(name for name in likely if name in names))
+    raise DocumentRefused(f"the file's encoding cannot be told: {_AS_UTF8}")

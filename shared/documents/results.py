@@ -119,9 +119,10 @@ class Results:
             not_before=None,
         )
         final = await self._copy_source(final)
+        # Whoever lost the document to somebody else must not take its source away from them.
         if await self._ledger.try_finish(final):
             self.report(final)
-        await self.clear_inbox(final)
+            await self.clear_inbox(final)
 
     async def refuse(self, document: Document, reason: str, finished_at: datetime) -> None:
         """Record an upload that was refused at once, and move it to `failed`."""
@@ -129,7 +130,7 @@ class Results:
         final = await self._copy_source(final)
         if await self._ledger.add(final):
             self.report(final)
-        await self.clear_inbox(final)
+            await self.clear_inbox(final)
 
     async def clear_inbox(self, document: Document) -> None:
         """Delete a finished source from the inbox, if it was copied and is still that version."""

@@ -108,7 +108,7 @@ def wanted(hosting: Hosting | None, demand: Demand, now: datetime) -> Wanted:
         what = f"batch window with {waiting}" if each.stop_when_empty else "window"
         return Wanted(
             True,
-            f"{what}, {_minute(each.start)} to {_minute(each.end)}",
+            f"{what}, {_clock_time(each.start)} to {_clock_time(each.end)}",
             changes_at=changes_at,
             opens_at=each.start,
         )
@@ -313,8 +313,8 @@ def is_fine_tuned(model_name: str) -> bool:
     return ".ft-" in model_name or model_name.startswith("ftchkpt-")
 
 
-def _minute(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M} UTC"
+def _clock_time(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S}".removesuffix(":00") + " UTC"
 
 
 def _span(length: timedelta) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -16,7 +17,7 @@ from shared.errors import (
     RateLimited,
     StorageError,
 )
-from shared.flow import SLICE_SECONDS, slice_seconds
+from shared.flow import SLICE_SECONDS, PartFailed, slice_seconds
 from shared.hosting.leases import BLOB_LEASE, WORK_LEASE
 from tests.fakes.clock import START
 from tests.fakes.world import ACCOUNT, World, hosting
@@ -324,6 +325,57 @@ async def test_a_document_whose_worker_died_is_answered_after_its_claim() -> Non
     world.clock.advance(WORK_LEASE + BLOB_LEASE)
     await world.until(lambda: world.blobs.names("inbox") == [], timedelta(minutes=3))
     assert (await world.document("clauses/a.txt")).state is DocumentState.DONE
+
+
+async def test_who_lost_a_document_leaves_its_source_to_the_winner() -> None:
+    """A worker that paused past its claim, and ends after another took over, changes and deletes nothing."""
+    world = World.of(hosting())
+    world.upload("clauses/a.txt")
+    await world.app.intake.arrived("clauses/a.txt")
+    stale = await world.document("clauses/a.txt")
+    taken_over = await world.app.documents.save(replace(stale, state=DocumentState.CLAIMED))
+    await world.app.results.settle(stale, DocumentState.FAILED, "gave up", world.clock.now())
+    assert await world.document("clauses/a.txt") == taken_over
+    assert world.blobs.names("inbox") == ["clauses/a.txt"]
+
+
+async def test_a_crash_between_record_and_delete_is_tidied_up_by_the_sweep() -> None:
+    """The document is finished and its source still lies in the inbox: it is deleted, not answered again."""
+    world = World.of(hosting())
+    world.upload("clauses/a.txt")
+    delete = world.blobs.delete
+
+    async def crash(*_: object) -> bool:
+        raise StorageError("the process died here")
+
+    world.blobs.delete = crash  # type: ignore[assignment]
+    with pytest.raises(PartFailed):
+        await world.until(lambda: bool(world.blobs.names("results")), timedelta(minutes=3))
+    assert (await world.document("clauses/a.txt")).state is DocumentState.DONE
+    assert world.blobs.names("inbox") == ["clauses/a.txt"]
+    world.blobs.delete = delete  # type: ignore[method-assign]
+    await world.app.reconcile()
+    assert world.blobs.names("inbox") == []
+    assert world.azure.asked.count("some text") == 1
+
+
+async def test_a_crash_between_result_and_record_pays_the_answer_once() -> None:
+    """The stored result is adopted when the claim has run out."""
+    world = World.of(hosting())
+    world.upload("clauses/a.txt")
+    copy = world.blobs.copy
+
+    async def crash(*_: object) -> None:
+        raise StorageError("the process died here")
+
+    world.blobs.copy = crash  # type: ignore[method-assign]
+    with pytest.raises(PartFailed):
+        await world.until(lambda: bool(world.blobs.names("results")), timedelta(minutes=3))
+    world.blobs.copy = copy  # type: ignore[method-assign]
+    await world.until(lambda: world.blobs.names("inbox") == [], timedelta(minutes=8))
+    document = await world.document("clauses/a.txt")
+    assert (document.state, document.crashes, document.attempts) == (DocumentState.DONE, 1, 0)
+    assert world.azure.asked.count("some text") == 1
 
 
 async def test_an_unavailable_model_is_retried_and_then_rests() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from shared.domain import Action, Observed, OneOffWindow, RecordState, UploadStart
 from shared.errors import ArmConflict, ArmRefused, ArmUncertain, ModelUnavailable
-from shared.flow import PassesFailed
+from shared.flow import PartFailed
 from shared.hosting.leases import WORK_LEASE, WorkLease, account_lease
 from shared.hosting.reconcile import Outcome
 from tests.fakes.clock import START
@@ -287,7 +287,7 @@ async def test_one_account_in_trouble_is_told_and_does_not_hide() -> None:
     """A pass that failed fails visibly at the end."""
     world = World.of(hosting())
     world.azure.fail_next("list", ArmRefused("403 no right to list", code="AuthorizationFailed"))
-    with pytest.raises(PassesFailed, match="no right to list"):
+    with pytest.raises(PartFailed, match="no right to list"):
         await world.app.reconcile()
 
 

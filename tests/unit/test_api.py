@@ -1,0 +1,164 @@
+"""The HTTP API over the app in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from shared import api
+from shared.domain import OneOffWindow, UploadStart
+from tests.fakes.clock import START
+from tests.fakes.world import World, hosting
+
+NIGHT = OneOffWindow(START + timedelta(hours=10), START + timedelta(hours=16), stop_when_empty=True)
+
+
+def waiting_world() -> World:
+    """Documents wait for the night."""
+    return World.of(hosting("clauses", NIGHT, uploads=UploadStart.SCHEDULED))
+
+
+async def test_a_submit_is_accepted_with_where_to_look() -> None:
+    """202 and Location; the document is in the inbox under its name."""
+    world = waiting_world()
+    reply = await api.submit(world.app, "clauses", "letter.txt", b"Dear all", None)
+    assert reply.status == 202
+    assert reply.headers["Location"] == f"/api/documents/{reply.body['id']}"
+    assert reply.body["state"] == "waiting"
+    assert world.blobs.names("inbox") == ["clauses/letter.txt"]
+
+
+async def test_two_submits_of_one_name_are_two_documents() -> None:
+    """Nobody overwrites what somebody else handed in."""
+    world = waiting_world()
+    first = await api.submit(world.app, "clauses", "letter.txt", b"one", None)
+    second = await api.submit(world.app, "clauses", "letter.txt", b"two", None)
+    assert first.body["id"] != second.body["id"]
+    assert len(world.blobs.names("inbox")) == 2
+    assert all(name.endswith(".txt") for name in world.blobs.names("inbox"))
+
+
+async def test_who_waits_gets_the_result() -> None:
+    """`Prefer: wait` answers 200 with the result when it comes in time, else 202."""
+    world = World.of(hosting())
+
+    async def timers() -> None:
+        while not world.blobs.names("results"):
+            await world.tick()
+            await world.clock.sleep(5)
+
+    reply, _ = await asyncio.gather(
+        api.submit(world.app, "clauses", "letter.txt", b"Dear all", "respond-async, wait=180"), timers()
+    )
+    assert reply.status == 200
+    assert reply.body["answer"] == "an answer"
+    late = await api.submit(waiting_world().app, "clauses", "letter.txt", b"Dear all", "wait=3")
+    assert late.status == 202
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [(None, 0), ("", 0), ("wait=60", 60), ("respond-async; wait=5", 5), ('wait="7"', 7), ("wait=999999", 200)]
+    + [(bad, 0) for bad in ("wait=-5", "wait=abc", "await=9", "wait", "wait=99999999999999")],
+)
+def test_the_prefer_header_is_untrusted(header: str | None, seconds: float) -> None:
+    """Whatever stands there, the wait lies between nothing and what an HTTP answer may take."""
+    assert api._wait(header) == seconds
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        (None, 400),
+        ("", 400),
+        ("  ", 400),
+        ("..", 400),
+        ("../secret.txt", 400),
+        ("a%2F..%2Fb.txt", 400),
+        ("a\\b.txt", 400),
+        ("a%00b.txt", 400),
+        ("x" * 1001, 400),
+        ("%ED%A0%80.txt", 202),
+        ("x" * 900, 202),
+        ("%F0%9F%93%84 Brief.txt", 202),
+        ("100%25.txt", 202),
+    ],
+)
+async def test_a_file_name_is_untrusted(name: str | None, status: int) -> None:
+    """A plain name of any script is taken; what looks like a path is refused and stored nowhere."""
+    world = waiting_world()
+    reply = await api.submit(world.app, "clauses", name, b"text", None)
+    assert reply.status == status, reply.body
+    assert len(world.blobs.names("inbox")) == (status == 202)
+
+
+@pytest.mark.parametrize(
+    ("deployment", "body", "status", "says"),
+    [
+        ("clausse", b"text", 404, "known are clauses"),
+        ("clauses", b"", 400, "empty"),
+        ("clauses", b"\0\1\2" * 100, 400, "binary"),
+        ("clauses", b"x" * 1_000_001, 413, "max_document_bytes"),
+        ("clauses", b"%PDF-1.4", 400, "PDF"),
+    ],
+)
+async def test_what_cannot_be_answered_is_refused_at_the_door(
+    deployment: str, body: bytes, status: int, says: str
+) -> None:
+    """With the reason, and nothing is stored or deployed for it."""
+    world = World.of(hosting())
+    reply = await api.submit(world.app, deployment, "a.txt", body, None)
+    assert (reply.status, world.blobs.names("inbox")) == (status, [])
+    assert says in reply.body["error"]
+
+
+async def test_a_document_tells_how_it_stands() -> None:
+    """While it waits it says why; when it is done it says what it cost and where the result is."""
+    world = World.of(hosting())
+    submitted = await api.submit(world.app, "clauses", "letter.txt", b"Dear all", None)
+    await world.app.reconcile()
+    waiting = (await api.document(world.app, submitted.body["id"])).body
+    assert (waiting["state"], waiting["reason"]) == ("waiting", "Azure is creating it")
+    none_yet = await api.result(world.app, submitted.body["id"])
+    assert none_yet.status == 404 and "waiting" in none_yet.body["error"]
+    await world.until(lambda: bool(world.blobs.names("results")), timedelta(minutes=5))
+    done = (await api.document(world.app, submitted.body["id"])).body
+    assert done["state"] == "done" and done["cost"] > 0 and done["currency"] == "USD"
+    assert done["result"].startswith("results/clauses/letter.txt.")
+    assert (await api.result(world.app, submitted.body["id"])).body["answer"] == "an answer"
+
+
+@pytest.mark.parametrize("id", ["", "nonsense", "clauses~", "~x", "clauses~20261123T080000-0", "a/b~c"])
+async def test_an_unknown_id_is_not_found(id: str) -> None:
+    """Whatever it looks like."""
+    world = World.of(hosting())
+    assert (await api.document(world.app, id)).status == 404
+    assert (await api.result(world.app, id)).status == 404
+
+
+async def test_documents_are_listed_by_arrival() -> None:
+    """Of one deployment, from a time on."""
+    world = waiting_world()
+    for name in ("a.txt", "b.txt"):
+        await api.submit(world.app, "clauses", name, name.encode(), None)
+        world.clock.advance(3600)
+    listed = (await api.documents(world.app, "clauses", None)).body
+    assert [each["name"] for each in listed["documents"]] == ["a.txt", "b.txt"]
+    later = (await api.documents(world.app, "clauses", "2026-11-23T08:30:00Z")).body
+    assert [each["name"] for each in later["documents"]] == ["b.txt"]
+    assert (await api.documents(world.app, "clauses", "yesterday")).status == 400
+    assert (await api.documents(world.app, "", None)).status == 404
+
+
+async def test_deployments_tell_what_is_wanted_and_why() -> None:
+    """Observed and wanted state, reason, and when that next changes."""
+    world = waiting_world()
+    await api.submit(world.app, "clauses", "a.txt", b"text", None)
+    await world.app.reconcile()
+    (told,) = (await api.deployments(world.app)).body["deployments"]
+    assert (told["observed"], told["wanted"], told["unfinished"]) == ("absent", "down", 1)
+    assert "wait for the next window" in told["reason"]
+    assert told["next_change"] == (NIGHT.start - timedelta(minutes=15)).isoformat()
+    assert told["observed_at"] == START.isoformat()

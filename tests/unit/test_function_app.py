@@ -1,0 +1,121 @@
+"""What the functions host sees: the import touches nothing, and every function is there."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+# Runs in a process of its own, as the import is what is tested. Opening a socket or a file that is not
+# Python's own is an audit event that ends it.
+IMPORT = """
+import json, sys, sysconfig, os
+places = sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), sys.prefix, sys.base_prefix
+own = tuple(os.path.realpath(place) for place in places)
+def guard(event, args):
+    if event.startswith("socket."):
+        raise SystemExit(f"the import opened a socket: {event}")
+    if event == "open" and isinstance(args[0], str):
+        path = os.path.realpath(args[0])
+        if not path.startswith(own) and not path.endswith((".py", ".pyc")) and "__pycache__" not in path:
+            raise SystemExit(f"the import opened {path}")
+sys.addaudithook(guard)
+import function_app
+sdks = "openai", "azure.storage", "azure.data", "azure.identity", "azure.mgmt", "pydantic", "yaml", "aiohttp"
+print(json.dumps({
+    "heavy": [name for name in sdks if name in sys.modules],
+    "functions": [
+        json.loads(each.get_function_json()) | {"name": each.get_function_name()}
+        for each in function_app.app.get_functions()
+    ],
+    "problems": function_app.BINDINGS.problems,
+}))
+"""
+
+
+def import_app(**environment: str) -> dict[str, object]:
+    inherited = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "SYSTEMROOT")}
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORT],
+        cwd=ROOT,
+        env={**inherited, **environment},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def triggers(told: dict[str, object]) -> dict[str, dict[str, object]]:
+    functions = told["functions"]
+    assert isinstance(functions, list)
+    return {
+        function["name"]: next(each for each in function["bindings"] if each["direction"] == "IN")
+        for function in functions
+    }
+
+
+def test_the_import_touches_no_sdk_no_file_and_no_network() -> None:
+    """Cold start is import time, and a broken setting must not make the functions vanish."""
+    assert import_app()["heavy"] == []
+
+
+def test_every_function_is_there_without_any_setting() -> None:
+    """The defaults: every minute, Event Grid, function keys."""
+    found = triggers(import_app())
+    assert set(found) == {
+        "reconcile_deployments",
+        "drain_backlog",
+        "document_uploaded",
+        "submit_document",
+        "list_documents",
+        "get_document",
+        "get_result",
+        "list_deployments",
+    }
+    assert found["reconcile_deployments"]["schedule"] == "0 * * * * *"
+    assert found["document_uploaded"]["path"] == "inbox/{name}"
+    assert found["document_uploaded"]["source"] == "EventGrid"
+    assert found["document_uploaded"]["connection"] == "DOCUMENTS_STORAGE"
+    http = [each for each in found.values() if each["type"] == "httpTrigger"]
+    assert {each["authLevel"] for each in http} == {"FUNCTION"}
+    assert {(each["route"], *each["methods"]) for each in http} == {
+        ("deployments/{deployment}/documents", "POST"),
+        ("documents", "GET"),
+        ("documents/{id}", "GET"),
+        ("documents/{id}/result", "GET"),
+        ("deployments", "GET"),
+    }
+
+
+def test_the_settings_reach_the_host() -> None:
+    """A schedule as the host's own %SETTING%, a polling source by its name."""
+    told = import_app(RECONCILE_SCHEDULE="*/5 * * * * *", BLOB_SOURCE="LogsAndContainerScan")
+    found = triggers(told)
+    assert found["drain_backlog"]["schedule"] == "%RECONCILE_SCHEDULE%"
+    assert found["document_uploaded"]["source"] == "LogsAndContainerScan"
+    assert told["problems"] == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "function", "key", "default"),
+    [
+        ("BLOB_SOURCE", "Polling", "document_uploaded", "source", "EventGrid"),
+        ("RECONCILE_SCHEDULE", "every minute", "reconcile_deployments", "schedule", "0 * * * * *"),
+        ("RECONCILE_SCHEDULE", "* * * * *", "reconcile_deployments", "schedule", "0 * * * * *"),
+    ],
+)
+def test_an_unknown_value_means_the_default_and_a_problem(
+    setting: str, value: str, function: str, key: str, default: str
+) -> None:
+    """Never an app without functions."""
+    told = import_app(**{setting: value})
+    assert triggers(told)[function][key] == default
+    problems = told["problems"]
+    assert isinstance(problems, list) and setting in problems[0] and value in problems[0]
