@@ -105,7 +105,8 @@ def run(command: Sequence[str], log: Path | None = None, limit: float | None = N
         )
         stack.callback(end, child)
         try:
-            return child.wait(limit)
+            code = child.wait(limit)
+            return code if code >= 0 else 128 - code  # ended by a signal: as shells tell it
         except subprocess.TimeoutExpired:
             name = " ".join(Path(part).name for part in command[:4])
             raise Problem(f"{name} was stopped: it took longer than {limit:.0f} s.") from None
@@ -314,10 +315,10 @@ def command_run(arguments: list[str]) -> int:
         "--upstream", metavar="URL", help="an OpenAI-compatible server that gives real answers"
     )
     options = parser.parse_args(arguments)
-    files = [Path(name).absolute() for name in options.files] or sorted((ROOT / "samples").iterdir())
+    files = [Path(name).absolute() for name in options.files] or sorted((ROOT / "samples").glob("[!.]*"))
     for path in files:
-        if not path.is_file():
-            raise Problem(f"{path} is not a file: name documents that exist (txt, md, json or csv).")
+        if not path.is_file() or not os.access(str(path), os.R_OK):
+            raise Problem(f"{path} is not a file that can be read: name documents (txt, md, json or csv).")
     flags = ["--keep"] if options.keep else []
     flags += ["--upstream", options.upstream] if options.upstream else []
     with ready_clone():

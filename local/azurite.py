@@ -8,9 +8,7 @@ import importlib.util
 import os
 import re
 import shutil
-import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -116,7 +114,6 @@ def run_azurite(
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,
             )
         try:
             yield _wait_until_listening(process, output, accounts[0])
@@ -139,23 +136,10 @@ def _wait_until_listening(process: subprocess.Popen[bytes], output: Path, accoun
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the whole process group, which is Azurite's own."""
-    _signal(process, signal.SIGTERM)
+    process.terminate()
     try:
-        process.wait(_STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        pass
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_STOP_SECONDS)
     finally:
-        if sys.platform != "win32":
-            _signal(process, signal.SIGKILL)
-        else:
-            process.kill()
+        process.kill()
         process.wait()
-
-
-def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    with suppress(ProcessLookupError):
-        if sys.platform == "win32":
-            process.send_signal(number)
-        else:
-            os.killpg(process.pid, number)

@@ -125,13 +125,16 @@ class Demo:
     async def _post(self, deployment: str, file: str, content: bytes) -> str | None:
         url = f"{self._stack.host_url}/api/deployments/{deployment}/documents"
         headers = {"x-functions-key": self._stack.function_key, "X-File-Name": quote(file)}
-        async with self._http.post(url, data=content, headers=headers) as response:
-            if response.status in (200, 202):
-                return None
-            text = await response.text()
-            with suppress(ValueError, LookupError, TypeError):
-                return str(json.loads(text)["error"])
-            return f"{response.status} {response.reason}: {text}"
+        try:
+            async with self._http.post(url, data=content, headers=headers) as response:
+                text = await response.text()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            return f"the app cannot be reached: {error!r}"
+        if response.status in (200, 202):
+            return None
+        with suppress(ValueError, LookupError, TypeError):
+            return str(json.loads(text)["error"])
+        return f"{response.status} {response.reason}: {text}"
 
     async def _look(self, before: Snapshot) -> Snapshot:
         """Look at everything once; what does not answer now is shown as it was before."""
@@ -144,7 +147,7 @@ class Demo:
         rows = listing["deployments"] if listing else []
         deployments = {row["deployment"]: Deployment(row["observed"], row["reason"]) for row in rows}
         documents = {
-            (name, row["name"]): Document(row["state"], row["reason"] or "", row["id"], row["result"])
+            (name, row["name"]): Document(row["state"], row["reason"] or "", row["id"])
             for name, content in zip(names, lists, strict=True)
             for row in sorted(content["documents"] if content else [], key=lambda row: row["arrived_at"])
         }
@@ -231,7 +234,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         time.sleep(1)
         return 0 if well else 1
     except (StackError, AzuriteError, OSError) as error:
-        print(f"The stack stopped: {error}", file=sys.stderr)
+        print(f"Stopped: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

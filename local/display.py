@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from rich.console import Console, Group
+from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -53,9 +53,9 @@ class Display:
         if self._console.is_terminal:
             self._live.update(self._table(snapshot), refresh=True)
 
-    def _table(self, snapshot: Snapshot) -> Group:
+    def _table(self, snapshot: Snapshot) -> Table:
         table = Table(title=f"{time.monotonic() - self._began:.0f} s", title_justify="left")
-        for heading in ("scenario", "deployment", "documents", "hosted", "by the meter"):
+        for heading in ("scenario", "deployment", "documents", "hosted", "cost by the meter"):
             table.add_column(heading)
         for scenario in self._scenarios:
             deployment = snapshot.deployments.get(scenario.name)
@@ -68,7 +68,7 @@ class Display:
                 Text(f"{metered.hosted_seconds:.0f} s"),
                 Text(f"${metered.dollars:.4f}"),
             )
-        return Group(table)
+        return table
 
 
 def print_report(
@@ -83,19 +83,9 @@ def print_report(
     for scenario in scenarios:
         console.print(Text(f"\n{scenario.title} ({scenario.name})", style="bold"))
         for file in files:
-            document = snapshot.documents.get((scenario.name, file))
             result = results.get((scenario.name, file))
-            if result is not None:
-                line = Text(f"  {plain(file, 60)}: {answer_text(result)}")
-            elif document is None:
-                line = Text(
-                    f"  {plain(file, 60)}: NOT ANSWERED: it never appeared in the app's list", style="red"
-                )
-            else:
-                reason = plain(document.reason) or "no reason was given"
-                line = Text(
-                    f"  {plain(file, 60)}: NOT ANSWERED ({plain(document.state)}): {reason}", style="red"
-                )
+            outcome = _why_not(snapshot, scenario, file) if result is None else answer_text(result)
+            line = Text(f"  {plain(file, 60)}: {outcome}", style="red" if result is None else "")
             console.print(line, soft_wrap=True)
     if results:
         console.print(Text(f"\nThe results, as stored: {folder / 'results'}"), soft_wrap=True)
@@ -107,6 +97,14 @@ def print_report(
     left, sessions = snapshot.bill["open"], len(snapshot.bill["deployments"])
     text = f"\nDeployments, by the emulator's meter: {sessions} hosted, {left} left."
     console.print(Text(text, style="red" if left else "green"))
+
+
+def _why_not(snapshot: Snapshot, scenario: Scenario, file: str) -> str:
+    document = snapshot.documents.get((scenario.name, file))
+    if document is None:
+        return "NOT ANSWERED: the app never listed it"
+    why = "its result cannot be fetched" if document.state == "done" else plain(document.reason)
+    return f"NOT ANSWERED ({plain(document.state)}): {why or 'no reason was given'}"
 
 
 def _costs(scenarios: Sequence[Scenario], snapshot: Snapshot) -> Table:

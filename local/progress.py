@@ -17,7 +17,6 @@ class Document:
     state: str
     reason: str = ""
     id: str | None = None
-    result: str | None = None
 
     @property
     def is_final(self) -> bool:
@@ -84,9 +83,10 @@ def answer_text(result: Mapping[str, Any]) -> str:
 
 
 def unique_names(names: Sequence[str]) -> list[str]:
-    """The names to submit files under: a name that comes twice would overwrite the earlier upload."""
+    """The names to submit files under, in Unicode; one that came twice would overwrite the earlier upload."""
     taken: list[str] = []
-    for name in names:
+    for given in names:
+        name = given.encode(errors="replace").decode()  # on POSIX a file's name can be any bytes
         candidate, number = name, 2
         while candidate in taken:
             candidate, number = f"{number}-{name}", number + 1

@@ -19,11 +19,12 @@ OFFICE_HOURS = 9
 OFFICE_LEAD_MINUTES = 15
 MODEL = "gpt-4.1-mini-2025-04-14.ft-0e2c5d7f41aa4c0f9c1d5b8e6a7f3d21"
 
-# An account's writes wait for each other, and a create waits after a delete. With these times the three creates
-# come one after another, the ad hoc one first, and before the first delete if the machine is not too slow.
+# An account's writes wait for each other, and a create waits long after a delete. With these times the three
+# creates come before the first delete if the machine is not too slow: office, ad hoc, batch.
 _LEAD = timedelta(seconds=12)
-_BATCH_OPENS = timedelta(seconds=17)
-_OFFICE_OPENS = timedelta(seconds=20)
+_OFFICE_OPENS = timedelta(seconds=10)
+_AD_HOC_ARRIVES = timedelta(seconds=6)
+_BATCH_OPENS = timedelta(seconds=22)
 
 _PROMPT = (
     "You read business documents. Say in two sentences, in the document's own language, what it is about."
@@ -71,7 +72,7 @@ def plan_scenarios(now: datetime, documents: int, seconds_each: float) -> list[S
     office, batch = now + _OFFICE_OPENS, now + _BATCH_OPENS
     work = timedelta(seconds=math.ceil(40 + documents * seconds_each))
     return [
-        Scenario("ad-hoc", "Ad hoc upload", Door.INBOX, now),
+        Scenario("ad-hoc", "Ad hoc upload", Door.INBOX, now + _AD_HOC_ARRIVES),
         Scenario("batch", "Batch window", Door.HTTP, now, (batch, batch + 10 * work), stop_when_empty=True),
         Scenario("office-hours", "Business hours", Door.INBOX, office, (office, office + work)),
     ]

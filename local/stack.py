@@ -30,6 +30,7 @@ ACCOUNT_ID = (
 STANDARD_PORTS = (10000, 10001, 10002, 10010)
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
+GRACE_SECONDS = 3.0  # for functions in flight when the stack is stopped
 
 # What a process needs from the machine, and where it finds certificates; no credentials, proxies or settings.
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "USERPROFILE")
@@ -158,8 +159,9 @@ def run_services(folder: Path, behaviour: Behaviour, standard_ports: bool = Fals
 @contextmanager
 def run_host(services: Services, deployments_file: Path, folder: Path) -> Iterator[Stack]:
     """Run the functions host with the app on these services; its log goes to ``folder``."""
-    key = secrets.token_urlsafe(24)
+    key = secrets.token_hex(20)
     command = ["local.host", "--app-dir", str(ROOT), "--port", "0", "--function-key", key]
+    command += ["--grace-seconds", str(GRACE_SECONDS)]
     environment = machine_environment() | app_settings(services, deployments_file)
     with run_part("functions host", command, environment, folder / "host.log") as host:
         yield Stack(services, host, host.wait_for_address(), key)
@@ -240,7 +242,7 @@ The emulator    {services.emulator_url} (the bill: {services.emulator_url}/emula
 The storage     {services.azurite.blob_uri}: drop files into inbox/DEPLOYMENT/NAME (Azurite's public key)
 Logs            {stack.host.log.parent}
 
-To submit a document and wait up to a minute for its answer:
+To submit a document and wait up to a minute for its answer (DEPLOYMENT: a name from deployments.yaml):
   curl -X POST -H 'x-functions-key: {stack.function_key}' -H 'Prefer: wait=60' --data-binary @FILE \\
     '{stack.host_url}/api/deployments/DEPLOYMENT/documents?name=NAME'
 """
@@ -283,7 +285,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     part.check()
                 time.sleep(1)
     except (StackError, AzuriteError) as error:
-        print(f"The stack stopped: {error}", file=sys.stderr)
+        print(f"Stopped: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -16,9 +16,10 @@ from shared.documents.backlog import INBOX, is_final
 from shared.documents.intake import refuse_by_size
 from shared.documents.read import read_text
 from shared.documents.results import RESULTS, file_name
-from shared.domain import Demand, Document, DocumentState, Hosting
+from shared.domain import Demand, Document, DocumentState, Hosting, HostingSession, Prices
 from shared.errors import AlreadyExists, DocumentRefused, Missing
 from shared.flow import Lamplighter
+from shared.planning.cost import hosting_cost
 from shared.planning.plan import wanted
 
 LONGEST_WAIT = 200.0
@@ -192,9 +193,25 @@ async def deployments(app: Lamplighter) -> Reply:
                 "step_reason": record.reason,
                 "problem": record.problem or None,
                 "unfinished": demand[name].unfinished,
+                "session": _session_told(await app.control.ledger.session(record), now, app.settings.prices),
             }
         )
     return Reply(200, {"deployments": told})
+
+
+def _session_told(session: HostingSession | None, now: datetime, prices: Prices) -> dict[str, Any] | None:
+    """The latest session and an estimate of its cost; the two bounds differ where its end was not seen."""
+    if session is None:
+        return None
+    least, most = hosting_cost(session, now, prices)
+    return {
+        "started_at": _iso(session.started_at),
+        "ready_at": _iso(session.ready_at),
+        "ended_at": _iso(session.ended_by),
+        "cost_at_least": round(least, 4),
+        "cost_at_most": round(most, 4),
+        "currency": prices.currency,
+    }
 
 
 def _iso(at: datetime | None) -> str | None:

@@ -5,6 +5,7 @@ A setting that cannot be used means its default and an alert, never an app witho
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,6 +13,10 @@ BLOB_SOURCES = ("EventGrid", "LogsAndContainerScan")
 EVERY_MINUTE = "0 * * * * *"
 STORAGE = "DOCUMENTS_STORAGE"
 """The connection: a prefix of settings such as DOCUMENTS_STORAGE__blobServiceUri."""
+
+# NCRONTAB as both the host and our own clockwork read it: numbers, ranges, lists and steps.
+_FIELDS = ((0, 59), (0, 59), (0, 23), (1, 31), (1, 12), (0, 6))  # the least and the greatest of each
+_PART = re.compile(r"(?:\*|(\d{1,2})(?:-(\d{1,2}))?)(?:/0*([1-9]\d?))?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -32,8 +37,25 @@ def read_bindings(environment: Mapping[str, str]) -> Bindings:
         problems.append(f"BLOB_SOURCE is {source!r}; use one of {', '.join(BLOB_SOURCES)}")
         source = BLOB_SOURCES[0]
     ticks = environment.get("RECONCILE_SCHEDULE") or EVERY_MINUTE
-    if len(ticks.split()) != 6 or not set(ticks) <= set("0123456789*/,- "):
+    if not _is_schedule(ticks):
         problems.append(f"RECONCILE_SCHEDULE is {ticks!r}; write six fields such as {EVERY_MINUTE!r}")
         ticks = EVERY_MINUTE
     schedule = "%RECONCILE_SCHEDULE%" if ticks == environment.get("RECONCILE_SCHEDULE") else ticks
     return Bindings(source, schedule, ticks, tuple(problems))
+
+
+def _is_schedule(ticks: str) -> bool:
+    fields = ticks.split()
+    return len(fields) == len(_FIELDS) and all(
+        _fits(part, *limits)
+        for field, limits in zip(fields, _FIELDS, strict=True)
+        for part in field.split(",")
+    )
+
+
+def _fits(part: str, least: int, greatest: int) -> bool:
+    match = _PART.fullmatch(part)
+    if match is None:
+        return False
+    first, last = int(match[1] or least), int(match[2] or match[1] or greatest)
+    return least <= first <= last <= greatest

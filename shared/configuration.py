@@ -1,45 +1,85 @@
-"""The shape of deployments.yaml: its sections, keys and scalars, checked one by one.
+"""The shape of deployments.yaml: its sections, keys and scalars, and what each of them may be.
 
-Scalars arrive as strings and are converted here. Checks that need more than one key are in `settings`.
+Scalars arrive as strings and are converted here; files that a task names are read from the folder that is
+the validation's context. What takes more than one section to tell is in `settings`.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationInfo,
+    model_validator,
+)
 
 from shared.domain import BillingStart, BillingUnit, UploadStart
+from shared.planning.plan import DELETE_AFTER_TAG, OWNER_TAG
+from shared.task_files import read_prompt, read_schema
+
+DAY = timedelta(days=1)
+SKUS = ("Standard", "GlobalStandard", "DataZoneStandard", "DeveloperTier", "ProvisionedManaged")
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)")
+_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*([smhd])\s*", re.ASCII)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)|24:00")
+_LONGEST_DURATION = timedelta(days=30)
+_SHORTEST_SESSION = timedelta(minutes=30)
+_TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)|24:00", re.ASCII)
 _ACCOUNT_ID = re.compile(
     r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.CognitiveServices/accounts/[^/]+",
     re.IGNORECASE,
 )
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
-_SKUS = ("Standard", "GlobalStandard", "DataZoneStandard", "DeveloperTier", "ProvisionedManaged")
+_OUR_TAGS = (OWNER_TAG, DELETE_AFTER_TAG)
 
 
-def _refuse(message: str) -> PydanticCustomError:
-    return PydanticCustomError("lamplighter", "{message}", {"message": message})
+# --- scalars: each raises ValueError with the remedy ---------------------------------------------
+
+
+def _text(value: str) -> str:
+    if value.strip() in ("", "~", "null"):
+        raise ValueError("has no value: write one, or remove the key")
+    return value
 
 
 def _duration(value: Any) -> timedelta:
-    if isinstance(value, timedelta):
-        return value
     parts = _DURATION.findall(str(value))
-    if not parts or _DURATION.sub("", str(value)).strip():
-        raise _refuse("write a duration such as 90s, 15m, 12h or 1h30m")
+    if not parts or _DURATION.sub("", str(value)):
+        raise ValueError("write a duration such as 90s, 15m, 12h or 1h30m")
     total: timedelta = sum((timedelta(**{_UNITS[unit]: float(n)}) for n, unit in parts), timedelta())
+    if total > _LONGEST_DURATION:
+        raise ValueError(f"is too long: {_LONGEST_DURATION.days} days at most")
     return total
+
+
+def _day_at_most(value: timedelta) -> timedelta:
+    if value > DAY:
+        raise ValueError("is too long: a day at most")
+    return value
+
+
+def _session(value: timedelta) -> timedelta:
+    if value < _SHORTEST_SESSION:
+        raise ValueError("must be 30m or more")
+    return value
+
+
+def _nothing(value: timedelta) -> timedelta:
+    if value:
+        raise ValueError("above zero is not supported yet: remove it")
+    return value
 
 
 def _zone(value: str) -> str:
@@ -48,54 +88,84 @@ def _zone(value: str) -> str:
         return value
     close = difflib.get_close_matches(value, zones, n=1)
     hint = f": did you mean {close[0]!r}?" if close else "; write an IANA name such as 'Europe/Berlin'"
-    raise _refuse(f"unknown time zone {value!r}{hint}")
+    raise ValueError(f"unknown time zone {value[:80]!r}{hint}")
 
 
 def _account_id(value: str) -> str:
     if not _ACCOUNT_ID.fullmatch(value.rstrip("/")):
-        raise _refuse(
+        raise ValueError(
             "write the account's resource id: /subscriptions/…/resourceGroups/…/providers/"
             "Microsoft.CognitiveServices/accounts/NAME"
         )
     return value.rstrip("/")
 
 
-def _days(value: str) -> frozenset[int]:
-    if value == "daily":
-        return frozenset(range(7))
+def _days(value: Any) -> frozenset[int]:
     found: set[int] = set()
-    for part in value.lower().split(","):
-        first, _, last = part.strip().partition("-")
-        if first not in _DAYS or (last or first) not in _DAYS:
-            raise _refuse("write days as daily, mon-fri or mon,wed,sat")
-        begin, end = _DAYS.index(first), _DAYS.index(last or first)
+    for part in str(value).lower().replace("daily", "mon-sun").split(","):
+        first, dash, last = part.strip().partition("-")
+        last = last if dash else first
+        if first not in _DAYS or last not in _DAYS:
+            raise ValueError("write days as daily, mon-fri or mon,wed,sat")
+        begin, end = _DAYS.index(first), _DAYS.index(last)
         found |= {day % 7 for day in range(begin, end + 1 if end >= begin else end + 8)}
     return frozenset(found)
 
 
-def _moment(value: str) -> datetime | str:
-    """A one-off instant, or HH:MM as it stands."""
-    if _TIME.fullmatch(value):
-        return value
+def _moment(value: Any) -> datetime | timedelta:
+    """HH:MM as the time since midnight, or the instant of a one-off window."""
+    text = str(value)
+    if _TIME.fullmatch(text):
+        return timedelta(hours=int(text[:2]), minutes=int(text[3:]))
     try:
-        at = datetime.fromisoformat(value)
+        at = datetime.fromisoformat(text)
     except ValueError:
-        raise _refuse(
+        raise ValueError(
             "write HH:MM, or for a one-off window an ISO time such as 2026-11-22T14:00:00Z"
         ) from None
     if at.tzinfo is None:
-        raise _refuse(f"the time names no zone: write {value}Z for UTC, or an offset such as {value}+01:00")
+        local = at.isoformat()
+        raise ValueError(f"names no zone: write {local}Z for UTC, or an offset such as {local}+01:00")
+    if not 2000 <= at.year < 2100:
+        raise ValueError("write a year from 2000 to 2099")
     return at.astimezone(UTC)
 
 
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
+def _tags(value: Mapping[str, str]) -> Mapping[str, str]:
+    if ours := [name for name in value if name.lower() in _OUR_TAGS]:
+        raise ValueError(f"the tag {ours[0]} is set by Lamplighter itself: remove it")
+    return value
+
+
+def _prompt(value: str, info: ValidationInfo) -> str:
+    return read_prompt(_beside(info, value))
+
+
+def _schema(value: Any, info: ValidationInfo) -> Mapping[str, Any]:
+    return read_schema(_beside(info, _text(str(value))))
+
+
+def _beside(info: ValidationInfo, name: str) -> Path:
+    assert isinstance(info.context, Path)
+    return info.context / name
+
+
+Text = Annotated[str, AfterValidator(_text)]
+Name = Annotated[str, Field(pattern=_NAME)]
 Zone = Annotated[str, AfterValidator(_zone)]
 AccountId = Annotated[str, AfterValidator(_account_id)]
-Name = Annotated[str, Field(pattern=_NAME)]
-Moment = Annotated[Any, BeforeValidator(str), AfterValidator(_moment)]
-Days = Annotated[Any, BeforeValidator(str), AfterValidator(_days)]
+Duration = Annotated[timedelta, PlainValidator(_duration)]
+Span = Annotated[Duration, AfterValidator(_day_at_most)]
+Days = Annotated[frozenset[int], PlainValidator(_days)]
+Moment = Annotated[datetime | timedelta, PlainValidator(_moment)]
 Positive = Annotated[int, Field(gt=0, lt=10**9)]
-Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Price = Annotated[float, Field(ge=0, lt=10**9, allow_inf_nan=False)]
+Tags = Annotated[dict[Text, Text], Field(max_length=40), AfterValidator(_tags)]
+Prompt = Annotated[Text, AfterValidator(_prompt)]
+Schema = Annotated[Mapping[str, Any], PlainValidator(_schema)]
+
+
+# --- sections --------------------------------------------------------------------------------------
 
 
 class _Section(BaseModel):
@@ -104,7 +174,7 @@ class _Section(BaseModel):
 
 class _Defaults(_Section):
     time_zone: Zone = "UTC"
-    lead: Duration = timedelta(minutes=15)
+    lead: Span = timedelta(minutes=15)
 
 
 class _TokenPrices(_Section):
@@ -113,8 +183,8 @@ class _TokenPrices(_Section):
 
 
 class PricesSection(_Section):
-    currency: str = "USD"
-    hosting_per_hour: dict[Literal[_SKUS], Price]  # type: ignore[valid-type]
+    currency: Text = "USD"
+    hosting_per_hour: dict[Literal[SKUS], Price]  # type: ignore[valid-type]
     tokens_per_million: _TokenPrices
     billing_unit: BillingUnit = BillingUnit.MINUTE
     billing_starts: BillingStart = BillingStart.CREATE
@@ -130,33 +200,56 @@ class AccountSection(_Section):
 
 
 class _Model(_Section):
-    name: Annotated[str, Field(min_length=1)]
-    version: Annotated[str, Field(min_length=1)]
+    name: Text
+    version: Text
     source: AccountId | None = None
 
 
 class _Sku(_Section):
-    name: Literal[_SKUS]  # type: ignore[valid-type]
+    name: Literal[SKUS]  # type: ignore[valid-type]
     capacity: Positive
 
 
 class WindowSection(_Section):
-    days: Days = None
+    days: Days | None = None
     start: Moment = Field(alias="from")
     end: Moment = Field(alias="to")
     time_zone: Zone | None = None
     stop_when_empty: bool = False
-    close_grace: Duration = timedelta(0)
+    close_grace: Span = timedelta(0)
+
+    @model_validator(mode="after")
+    def _of_one_kind(self) -> Self:
+        """Weekly or one-off, with what goes with it, and not empty."""
+        if isinstance(self.start, datetime) is not isinstance(self.end, datetime):
+            raise ValueError("from and to must both be HH:MM, or both ISO times")
+        if isinstance(self.start, timedelta) and self.days is None:
+            raise ValueError("days is missing: write daily, mon-fri or mon,wed,sat")
+        if isinstance(self.start, datetime) and (self.days is not None or self.time_zone is not None):
+            raise ValueError("days and time_zone do not go with a one-off window: remove them")
+        if self.start == DAY:
+            raise ValueError("from is 24:00: write 00:00 of the next day")
+        if not timedelta(0) < self.length:
+            raise ValueError("is empty: to must come after from (a whole day is 00:00 to 24:00)")
+        return self
+
+    @property
+    def length(self) -> timedelta:
+        """How long it is open, on a day without a change of the clocks."""
+        if isinstance(self.start, datetime) and isinstance(self.end, datetime):
+            return self.end - self.start
+        assert isinstance(self.start, timedelta) and isinstance(self.end, timedelta)
+        return self.end - self.start + (DAY if self.end < self.start else timedelta(0))
 
 
 class _Uploads(_Section):
     start: UploadStart = UploadStart.ON_DEMAND
-    start_within: Duration = timedelta(0)
+    start_within: Annotated[Duration, AfterValidator(_nothing)] = timedelta(0)
 
 
 class TaskSection(_Section):
-    system_prompt: str
-    response_schema: str | None = None
+    system_prompt: Prompt
+    response_schema: Schema | None = None
     max_output_tokens: Positive
     max_cost_per_document: Price | None = None
 
@@ -165,21 +258,31 @@ class DeploymentSection(_Section):
     account: str
     model: _Model
     sku: _Sku
-    rai_policy_name: str | None = None
+    rai_policy_name: Text | None = None
     version_upgrade_option: (
         Literal["OnceNewDefaultVersionAvailable", "OnceCurrentVersionExpired", "NoAutoUpgrade"] | None
     ) = None
-    spillover_deployment_name: str | None = None
-    tags: dict[str, str] = Field(default_factory=dict, max_length=40)
-    cost_center: str | None = None
+    spillover_deployment_name: Text | None = None
+    tags: Tags = Field(default_factory=dict)
+    cost_center: Text | None = None
     schedule: list[WindowSection] = Field(default_factory=list)
     uploads: _Uploads = _Uploads()
-    max_session: Duration = timedelta(hours=12)
+    max_session: Annotated[Duration, AfterValidator(_session)] = timedelta(hours=12)
     task: TaskSection
+
+    @model_validator(mode="after")
+    def _can_answer(self) -> Self:
+        limit = self.sku.capacity * 1000
+        if self.task.max_output_tokens >= limit:
+            raise ValueError(
+                f"task.max_output_tokens is {self.task.max_output_tokens:,}, and sku.capacity admits "
+                f"{limit:,} tokens a minute, prompt included: no request could ever be sent"
+            )
+        return self
 
 
 class DeploymentsFile(_Section):
-    installation: Annotated[str, Field(pattern=_NAME)]
+    installation: Name
     defaults: _Defaults = _Defaults()
     prices: PricesSection
     limits: _Limits = _Limits()

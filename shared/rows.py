@@ -28,21 +28,25 @@ def to_values(item: Any) -> dict[str, Value]:
 def from_row(kind: type[T], row: Row) -> T:
     """The dataclass that was written. Columns that it does not know are left out (a newer version's)."""
     types_of = _types(typing.cast(Any, kind))
-    values = {name: _convert(types_of[name], value) for name, value in row.values.items() if name in types_of}
+    values: dict[str, Any] = {name: None for name, (_, optional) in types_of.items() if optional}
+    values |= {
+        name: _convert(types_of[name][0], value) for name, value in row.values.items() if name in types_of
+    }
     if "etag" in types_of:
         values["etag"] = row.etag
     return kind(**values)
 
 
 @functools.cache
-def _types(kind: Any) -> dict[str, Any]:
+def _types(kind: Any) -> dict[str, tuple[Any, bool]]:
+    """Each column's type, and whether it may be None."""
     return {name: _plain(hint) for name, hint in typing.get_type_hints(kind).items()}
 
 
-def _plain(hint: Any) -> Any:
+def _plain(hint: Any) -> tuple[Any, bool]:
     if typing.get_origin(hint) in (types.UnionType, typing.Union):
-        return next(each for each in typing.get_args(hint) if each is not type(None))
-    return hint
+        return next(each for each in typing.get_args(hint) if each is not type(None)), True
+    return hint, False
 
 
 def _convert(kind: Any, value: Value) -> Any:

@@ -39,7 +39,7 @@ def question(text: str, hosting: Hosting, prices: Prices, spent: float = 0.0) ->
     cap, cost = task.max_cost_per_document, spent + token_cost(estimate, task.max_output_tokens, prices)
     if cap is not None and cost > cap:
         raise DocumentRefused(
-            f"it would cost up to {cost:.2f} {prices.currency}, and max_cost_per_document is {cap:.2f}"
+            f"it would cost up to {cost:.4f} {prices.currency}, and max_cost_per_document is {cap:.4f}"
         )
     request = ModelRequest(task.system_prompt, text, task.max_output_tokens, task.response_schema)
     return Question(request, estimate)
@@ -60,15 +60,21 @@ def accept(answer: ModelAnswer, request: ModelRequest) -> Any:
         )
     if answer.finish_reason == "content_filter":
         raise DocumentRefused("Azure's content filter withheld the answer")
-    if request.response_schema is None:
-        return answer.text
-    from jsonschema import ValidationError, validate
+    if answer.finish_reason == "refusal":
+        raise DocumentRefused("the model refused to answer")
+    schema = request.response_schema
+    try:
+        value = answer.text if schema is None else json.loads(answer.text)
+        # What is stored must be JSON in UTF-8: neither NaN nor half a surrogate pair.
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        raise AnswerUnusable("the model's answer is not valid JSON") from None
+    if schema is None:
+        return value
+    from jsonschema import Draft202012Validator, ValidationError
 
     try:
-        value = json.loads(answer.text)
-        validate(value, request.response_schema)
-    except ValueError as error:
-        raise AnswerUnusable("the model's answer is not JSON") from error
+        Draft202012Validator(schema).validate(value)
     except ValidationError as error:
         where = "/".join(str(part) for part in error.absolute_schema_path)
         raise AnswerUnusable(f"the model's answer does not conform to the schema at {where}") from None

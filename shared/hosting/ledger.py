@@ -78,9 +78,14 @@ class Ledger:
 
     async def save_session(self, session: HostingSession) -> None:
         """Write what is known of a session by now. Safe to repeat."""
-        key = f"{session.deployment} {session.generation:08d}"
-        change = Replace(key, to_values(session), etag=None)
+        change = Replace(_session_key(session.deployment, session.generation), to_values(session), None)
         await self._tables.write(SESSIONS, account_key(session.account), [change])
+
+    async def session(self, record: DeploymentRecord) -> HostingSession | None:
+        """The session of a record's generation; None before Azure was seen to have it."""
+        key = _session_key(record.deployment, record.generation)
+        row = await self._tables.get(SESSIONS, account_key(record.account), key)
+        return from_row(HostingSession, row) if row else None
 
     async def sessions(self, resource_id: str, deployment: str) -> list[HostingSession]:
         """A deployment's sessions, oldest first."""
@@ -103,6 +108,10 @@ class Ledger:
         start, stop = f"{deployment} ", f"{deployment} ~"
         page = await self._tables.page(DECISIONS, account_key(resource_id), start, stop, limit)
         return [from_row(DecisionRow, row) for row in page.rows]
+
+
+def _session_key(deployment: str, generation: int) -> str:
+    return f"{deployment} {generation:08d}"
 
 
 def _after(row: Row) -> str:

@@ -36,12 +36,15 @@ class Pacer:
     async def admit(self, tokens: int, until: float) -> bool:
         """Wait until `tokens` may be sent, and count them; False when that would be after `until`."""
         async with self._turn:
-            while (pause := self.pause_needed(self._clock.monotonic(), tokens)) > 0:
-                if self._clock.monotonic() + pause > until:
+            while True:
+                now = self._clock.monotonic()
+                pause = self.pause_needed(now, tokens)
+                if now + pause > until:
                     return False
+                if pause <= 0:
+                    self._sent.append((now, tokens))
+                    return True
                 await self._clock.sleep(pause)
-            self._sent.append((self._clock.monotonic(), tokens))
-            return True
 
     def pause_needed(self, now: float, tokens: int) -> float:
         """Seconds until `tokens` may be sent; infinite when they exceed the limit of a whole minute."""

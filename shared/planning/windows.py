@@ -37,13 +37,15 @@ def intervals(
                 found.append(_interval(window.start, window.end, window))
             case WeeklyWindow():
                 zone = ZoneInfo(window.time_zone)
-                # A window and its grace last under two days: go back so far for one that touches `since`.
-                day = since.astimezone(zone).date() - 2 * DAY
+                # A window ends on the day after its start at the latest.
+                day = (since - window.close_grace).astimezone(zone).date() - DAY
                 while day <= until.astimezone(zone).date():
                     if day.weekday() in window.days:
                         found.append(_on_day(window, day, zone))
                     day += DAY
-    return sorted(each for each in found if each.keep_until > since and each.start < until)
+    return sorted(
+        each for each in found if each.start < each.end and each.keep_until > since and each.start < until
+    )
 
 
 def _on_day(window: WeeklyWindow, day: date, zone: ZoneInfo) -> Interval:
@@ -51,8 +53,8 @@ def _on_day(window: WeeklyWindow, day: date, zone: ZoneInfo) -> Interval:
     last_day = day + DAY if passes_midnight else day
     start = _to_utc(datetime.combine(day, window.start), zone, closing=False)
     end = _to_utc(datetime.combine(last_day, window.end or time(0)), zone, closing=True)
-    # A closing time inside the skipped hour can fall before the shifted opening: that day's window is empty.
-    return _interval(start, max(start, end), window)
+    # An opening inside the skipped hour can fall behind the closing: there is no window on that day.
+    return _interval(start, end, window)
 
 
 def _interval(start: datetime, end: datetime, window: WeeklyWindow | OneOffWindow) -> Interval:

@@ -162,3 +162,18 @@ async def test_deployments_tell_what_is_wanted_and_why() -> None:
     assert "wait for the next window" in told["reason"]
     assert told["next_change"] == (NIGHT.start - timedelta(minutes=15)).isoformat()
     assert told["observed_at"] == START.isoformat()
+
+
+async def test_a_deployment_tells_what_its_latest_session_cost() -> None:
+    """An hour and a half in a window, at $1.70 an hour by the started minute."""
+    window = OneOffWindow(START, START + timedelta(minutes=90))
+    world = World.of(hosting("clauses", window))
+    (before,) = (await api.deployments(world.app)).body["deployments"]
+    assert before["session"] is None
+    for _ in range(95):
+        await world.tick()
+        world.clock.advance(60)
+    (told,) = (await api.deployments(world.app)).body["deployments"]
+    assert told["session"]["ended_at"] is not None
+    assert told["session"]["cost_at_least"] == told["session"]["cost_at_most"]
+    assert 90 / 60 * 1.70 <= told["session"]["cost_at_most"] <= 93 / 60 * 1.70

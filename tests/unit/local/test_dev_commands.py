@@ -98,6 +98,12 @@ def test_a_signal_ends_the_command_with_everything_it_started(tmp_path: Path, nu
     wait_until(lambda: not is_running(orphan))
 
 
+@needs_linux
+def test_a_command_that_was_killed_is_told_as_shells_tell_it() -> None:
+    """128 + the signal, which is a failure whatever the caller makes of it."""
+    assert dev.run([sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"]) == 137
+
+
 def test_a_command_sees_nothing_that_leads_its_environment_astray(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,7 +135,7 @@ def test_run_takes_the_samples_unless_files_are_named(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["run", "no such file.txt"], "no such file.txt is not a file"),
+        (["run", "no such file.txt"], "no such file.txt is not a file that can be read"),
         (["run", "."], "is not a file"),
         (["up", "--nohost"], "usage: dev.py up"),
         (["bench"], "usage: dev.py bench NAME"),

@@ -17,11 +17,19 @@ from local.azurite import ACCOUNT_KEY, Azurite, account_name
 from local.scenarios import Door, Scenario
 from local.stack import Services, Stack, StackError, run_part
 
-NOW = datetime.now(UTC)
-INBOX = Scenario("ad-hoc", "Ad hoc upload", Door.INBOX, NOW)
-BUTTON = Scenario(
-    "batch", "Batch window", Door.HTTP, NOW, (NOW, NOW + timedelta(days=1)), stop_when_empty=True
-)
+CREATED = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)
+
+
+def by_inbox() -> Scenario:
+    """Documents are uploaded at once."""
+    return Scenario("ad-hoc", "Ad hoc upload", Door.INBOX, datetime.now(UTC))
+
+
+def by_button(name: str = "batch") -> Scenario:
+    """Documents are submitted by HTTP at once, for a window that closes as soon as nothing waits."""
+    now = datetime.now(UTC)
+    window = (now, now + timedelta(days=1))
+    return Scenario(name, "Batch window", Door.HTTP, now, window, stop_when_empty=True)
 
 
 class PlayedApp:
@@ -84,9 +92,9 @@ class PlayedApp:
     async def bill(self, request: web.Request) -> web.Response:
         is_open = self.looks < 4 or self.never_deleted
         row = {
-            "created": NOW.isoformat(),
-            "ready": NOW.isoformat(),
-            "deleted": None if is_open else NOW.isoformat(),
+            "created": CREATED.isoformat(),
+            "ready": CREATED.isoformat(),
+            "deleted": None if is_open else CREATED.isoformat(),
             "hosted_seconds": 30.0,
             "dollars": 0.0283,
         }
@@ -126,7 +134,7 @@ async def test_every_document_is_handed_in_watched_answered_and_stored(
     app: PlayedApp, stack: Stack, files: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Two files through two scenarios, by the inbox and by HTTP; in the end the meter shows nothing open."""
-    assert await demo.carry_out(stack, [INBOX, BUTTON], files, tmp_path)
+    assert await demo.carry_out(stack, [by_inbox(), by_button()], files, tmp_path)
     content = {name: path.read_bytes() for name, path in files.items()}
     assert app.posted == content
     assert await app.uploaded() == {f"ad-hoc/{name}": body for name, body in content.items()}
@@ -144,7 +152,7 @@ async def test_a_refused_file_is_a_failure_with_its_reason_and_the_rest_goes_on(
 ) -> None:
     """One of the files is refused at the HTTP door; the others are answered and the deployments awaited."""
     app.refusals["b.csv"] = "the file is \x1b[2Jempty"
-    assert not await demo.carry_out(stack, [INBOX, BUTTON], files, tmp_path)
+    assert not await demo.carry_out(stack, [by_inbox(), by_button()], files, tmp_path)
     output = capsys.readouterr().out
     assert "the file is" in output and "\x1b" not in output
     assert output.count("NOT ANSWERED (failed)") == 1
@@ -162,8 +170,8 @@ async def test_answers_all_there_are_no_success_while_the_meter_runs(
 ) -> None:
     """A deployment is never deleted: the job gives up after its limit, fails, and says what is left."""
     app.never_deleted = True
-    monkeypatch.setattr(demo, "SETTLE", datetime.now(UTC) - NOW + timedelta(seconds=2))
-    assert not await demo.carry_out(stack, [INBOX, BUTTON], files, tmp_path)
+    monkeypatch.setattr(demo, "SETTLE", timedelta(seconds=2))
+    assert not await demo.carry_out(stack, [by_inbox(), by_button()], files, tmp_path)
     assert "2 hosted, 2 left" in capsys.readouterr().out
 
 
@@ -171,8 +179,7 @@ async def test_a_scenario_that_was_never_hosted_is_no_success(
     stack: Stack, files: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The documents were answered, but by the meter not on this scenario's deployment."""
-    ghost = Scenario("ad-hoc-2", "Ghost", Door.HTTP, NOW)
-    assert not await demo.carry_out(stack, [ghost], files, tmp_path)
+    assert not await demo.carry_out(stack, [by_button("never-hosted")], files, tmp_path)
     assert "not hosted" in capsys.readouterr().out
 
 
@@ -181,7 +188,7 @@ async def test_an_answer_is_text_and_not_orders_to_the_terminal(
 ) -> None:
     """Escape sequences and markup in an answer are shown as they are, without effect."""
     app.answer = {"title": "[red]alarm[/red] \x1b]0;gotcha\x07 [link=https://example.org]x[/link]"}
-    assert await demo.carry_out(stack, [BUTTON], files, tmp_path)
+    assert await demo.carry_out(stack, [by_button()], files, tmp_path)
     output = capsys.readouterr().out
     assert "[red]alarm[/red]" in output and "[link=https://example.org]" in output
     assert "\x1b" not in output and "\x07" not in output
@@ -195,7 +202,7 @@ async def test_a_part_that_ends_ends_the_job_at_once(
         dead.process.wait(60)
         broken = Stack(stack.services, dead, stack.host_url, "key")
         with pytest.raises(StackError, match=r"functions host ended(.|\n)*No module named"):
-            await demo.carry_out(broken, [INBOX, BUTTON], files, tmp_path)
+            await demo.carry_out(broken, [by_inbox(), by_button()], files, tmp_path)
 
 
 async def test_the_upstream_model_is_the_named_one_else_the_first_it_lists(

@@ -45,6 +45,11 @@ def test_two_files_of_one_name_do_not_overwrite_each_other() -> None:
     ]
 
 
+def test_a_name_that_is_no_unicode_gets_one_that_can_be_submitted() -> None:
+    """File systems allow any bytes; Python shows them as lone surrogates, which no URL can carry."""
+    assert unique_names(["Gr\udcfc\udcdfe.txt"]) == ["Gr??e.txt"]
+
+
 def test_the_story_of_a_document_is_told_once_per_change() -> None:
     """Absent, creating, ready; a document comes, waits, is answered; another one fails, with its reason."""
     story = [

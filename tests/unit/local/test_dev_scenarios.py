@@ -1,11 +1,23 @@
 """The demonstration's scenarios: when they happen, and what a month of each would cost."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from local.scenarios import Door, Metered, minutes_a_day, month_dollars, plan_scenarios, read_meter
+from local.scenarios import (
+    Door,
+    Metered,
+    minutes_a_day,
+    month_dollars,
+    plan_scenarios,
+    read_meter,
+    write_deployments,
+)
+from local.stack import ACCOUNT_ID
+from shared.domain import OneOffWindow, UploadStart
+from shared.settings import load
 
 NOW = datetime(2026, 11, 22, 14, 0, 0, 123456, tzinfo=UTC)
 AD_HOC, BATCH, OFFICE = plan_scenarios(NOW, documents=5, seconds_each=2.0)
@@ -65,3 +77,20 @@ def test_a_month_counts_a_creation_as_slow_as_azures_and_started_minutes() -> No
 def test_business_hours_are_a_working_day_and_not_the_demonstrations_half_minute() -> None:
     """Nine hours and a quarter of one before, whatever was hosted here."""
     assert minutes_a_day(OFFICE, Metered(1, 30.0, 5.0, 0.0283)) == 9 * 60 + 15
+
+
+def test_the_generated_file_is_one_that_the_app_takes(tmp_path: Path) -> None:
+    """The app's own validation reads it, prompts and schema included, and finds the windows meant."""
+    path = write_deployments([AD_HOC, BATCH, OFFICE], tmp_path)
+    hosted = load(path, {"AZURE_OPENAI_ACCOUNT_ID": ACCOUNT_ID}).deployments
+    assert {name: hosting.uploads for name, hosting in hosted.items()} == {
+        "ad-hoc": UploadStart.ON_DEMAND,
+        "batch": UploadStart.SCHEDULED,
+        "office-hours": UploadStart.SCHEDULED,
+    }
+    assert BATCH.window is not None and OFFICE.window is not None
+    assert hosted["ad-hoc"].windows == ()
+    assert hosted["batch"].windows == (OneOffWindow(*BATCH.window, stop_when_empty=True),)
+    assert hosted["office-hours"].windows == (OneOffWindow(*OFFICE.window),)
+    schemas = [hosting.task.response_schema is not None for hosting in hosted.values()]
+    assert schemas == [False, False, True]

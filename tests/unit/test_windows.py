@@ -1,0 +1,263 @@
+"""Schedules → intervals: midnight, zones and the days on which the clocks change."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from shared.domain import OneOffWindow, WeeklyWindow
+from shared.planning.windows import Interval, intervals
+
+DAILY = frozenset(range(7))
+WORKDAYS = frozenset(range(5))
+MINUTE = timedelta(minutes=1)
+DAY = timedelta(days=1)
+
+
+def weekly(
+    start: str,
+    end: str,
+    zone: str = "UTC",
+    *,
+    days: Iterable[int] = DAILY,
+    grace: timedelta = timedelta(0),
+    stop_when_empty: bool = False,
+) -> WeeklyWindow:
+    return WeeklyWindow(
+        days=frozenset(days),
+        start=time.fromisoformat(start),
+        end=None if end == "24:00" else time.fromisoformat(end),
+        time_zone=zone,
+        stop_when_empty=stop_when_empty,
+        close_grace=grace,
+    )
+
+
+def at(text: str) -> datetime:
+    """UTC."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def opened(window: WeeklyWindow | OneOffWindow, since: str, until: str) -> list[str]:
+    """The intervals that touch [since, until), in UTC."""
+    found = intervals([window], at(since), at(until))
+    return [f"{each.start:%m-%d %H:%M} to {each.end:%m-%d %H:%M}" for each in found]
+
+
+# --- ordinary days ------------------------------------------------------------------------------------
+
+
+def test_office_hours_open_on_workdays_in_their_own_zone() -> None:
+    """09:00 to 18:00 in Berlin is 08:00 to 17:00 UTC in winter, and there is no Saturday."""
+    office = weekly("09:00", "18:00", "Europe/Berlin", days=WORKDAYS)
+    assert opened(office, "2026-11-26", "2026-12-01") == [
+        "11-26 08:00 to 11-26 17:00",
+        "11-27 08:00 to 11-27 17:00",
+        "11-30 08:00 to 11-30 17:00",
+    ]
+
+
+def test_the_day_of_a_window_is_the_zone_s_not_utc_s() -> None:
+    """Monday 06:00 in Auckland is still Sunday in UTC."""
+    monday = weekly("06:00", "08:00", "Pacific/Auckland", days=[0])
+    assert opened(monday, "2026-06-07", "2026-06-14") == ["06-07 18:00 to 06-07 20:00"]
+
+
+def test_a_window_past_midnight_belongs_to_the_day_it_begins_on() -> None:
+    """22:00 to 04:00 on Fridays ends on Saturday, and Saturday has none of its own."""
+    night = weekly("22:00", "04:00", days=[4])
+    assert opened(night, "2026-11-27", "2026-11-30") == ["11-27 22:00 to 11-28 04:00"]
+
+
+def test_the_second_half_of_a_night_is_found_on_the_day_after() -> None:
+    """Who looks at 03:00 sees the window that began the evening before."""
+    night = weekly("22:00", "04:00", days=[4])
+    assert opened(night, "2026-11-28T03:00", "2026-11-28T03:01") == ["11-27 22:00 to 11-28 04:00"]
+
+
+def test_midnight_ends_the_day_when_it_is_written_as_24() -> None:
+    """00:00 to 24:00 is the whole day, and 18:00 to 24:00 its evening."""
+    assert opened(weekly("00:00", "24:00"), "2026-11-25", "2026-11-26") == ["11-25 00:00 to 11-26 00:00"]
+    assert opened(weekly("18:00", "24:00"), "2026-11-25", "2026-11-26") == ["11-25 18:00 to 11-26 00:00"]
+
+
+def test_an_interval_is_half_open() -> None:
+    """At its end it is over, and what ends at `since` or starts at `until` is not told."""
+    morning = weekly("09:00", "10:00")
+    assert opened(morning, "2026-11-25T10:00", "2026-11-26T09:00") == []
+    assert opened(morning, "2026-11-25T09:59", "2026-11-25T10:00") == ["11-25 09:00 to 11-25 10:00"]
+    assert opened(morning, "2026-11-25T08:00", "2026-11-25T09:00") == []
+    assert opened(morning, "2026-11-25T08:00", "2026-11-25T09:01") == ["11-25 09:00 to 11-25 10:00"]
+
+
+def test_a_window_is_kept_for_its_grace_after_its_end() -> None:
+    """With five minutes of grace it touches 18:04 and does not touch 18:05."""
+    office = weekly("09:00", "18:00", grace=timedelta(minutes=5), stop_when_empty=True)
+    assert intervals([office], at("2026-11-25T18:04"), at("2026-11-25T19:00")) == [
+        Interval(at("2026-11-25T09:00"), at("2026-11-25T18:00"), at("2026-11-25T18:05"), True)
+    ]
+    assert intervals([office], at("2026-11-25T18:05"), at("2026-11-25T19:00")) == []
+
+
+def test_even_a_grace_of_days_is_found() -> None:
+    """However long the grace is, the window that it belongs to is looked for far enough back."""
+    monday = weekly("09:00", "10:00", days=[0], grace=timedelta(days=5))
+    assert opened(monday, "2026-11-28T09:00", "2026-11-28T09:01") == ["11-23 09:00 to 11-23 10:00"]
+
+
+def test_a_one_off_window_happens_once() -> None:
+    """It is told to the second while it touches the time that is asked for, and never again."""
+    start, end = at("2026-11-25T14:00:07"), at("2026-11-25T14:02:09")
+    window = OneOffWindow(start, end, stop_when_empty=True, close_grace=timedelta(seconds=30))
+    assert intervals([window], at("2026-11-25"), at("2026-11-26")) == [
+        Interval(start, end, end + timedelta(seconds=30), True)
+    ]
+    assert intervals([window], at("2026-11-25T14:02:39"), at("2026-11-26")) == []
+    assert intervals([window], at("2026-11-24"), start) == []
+
+
+def test_a_one_off_window_that_ends_before_it_starts_is_none() -> None:
+    """Nothing is created for it, whatever its grace is."""
+    start = at("2026-11-25T14:00")
+    for length in (timedelta(0), timedelta(hours=-1)):
+        window = OneOffWindow(start, start + length, close_grace=timedelta(hours=2))
+        assert intervals([window], at("2026-11-25"), at("2026-11-26")) == []
+
+
+def test_intervals_of_several_windows_come_in_order_of_start() -> None:
+    """Whatever the order in the file is, the next one to open comes first."""
+    found = intervals(
+        [
+            weekly("20:00", "21:00"),
+            OneOffWindow(at("2026-11-25T12:00"), at("2026-11-25T13:00")),
+            weekly("08:00", "22:00"),
+        ],
+        at("2026-11-25"),
+        at("2026-11-26T12:00"),
+    )
+    assert [f"{each.start:%d %H}" for each in found] == ["25 08", "25 12", "25 20", "26 08"]
+
+
+# --- the clocks change --------------------------------------------------------------------------------
+
+
+def test_a_window_over_the_repeated_hour_opens_once() -> None:
+    """New York, 1 November 2026: 00:30 to 01:30 opens at the first and closes at the second 01:30."""
+    night = weekly("00:30", "01:30", "America/New_York")
+    assert opened(night, "2026-11-01T04:00", "2026-11-02T04:00") == ["11-01 04:30 to 11-01 06:30"]
+
+
+def test_a_window_inside_the_repeated_hour_opens_once() -> None:
+    """New York, 1 November 2026: 01:10 to 01:50 opens at the first 01:10 and closes at the second 01:50."""
+    night = weekly("01:10", "01:50", "America/New_York")
+    assert opened(night, "2026-11-01T04:00", "2026-11-02T05:00") == ["11-01 05:10 to 11-01 06:50"]
+
+
+def test_a_window_inside_the_skipped_hour_shifts_by_the_gap() -> None:
+    """New York, 8 March 2026: 02:10 to 02:50 becomes 03:10 to 03:50 daylight time."""
+    night = weekly("02:10", "02:50", "America/New_York")
+    assert opened(night, "2026-03-08T05:00", "2026-03-09T04:00") == ["03-08 07:10 to 03-08 07:50"]
+
+
+def test_a_window_that_opens_in_the_skipped_hour_does_not_stay_open_for_a_day() -> None:
+    """New York, 7 and 8 March 2026: 02:30 to 06:00 closes at 06:00 on both days."""
+    night = weekly("02:30", "06:00", "America/New_York")
+    assert opened(night, "2026-03-07T05:00", "2026-03-09T04:00") == [
+        "03-07 07:30 to 03-07 11:00",
+        "03-08 07:30 to 03-08 10:00",
+    ]
+
+
+def test_a_window_that_closes_in_the_skipped_hour_closes_after_the_gap() -> None:
+    """Berlin, 29 March 2026: 23:00 to 02:30 closes at 03:30 summer time."""
+    night = weekly("23:00", "02:30", "Europe/Berlin")
+    assert opened(night, "2026-03-28T12:00", "2026-03-29T12:00") == ["03-28 22:00 to 03-29 01:30"]
+
+
+def test_a_window_whose_time_was_skipped_altogether_is_none() -> None:
+    """New York, 8 March 2026: 02:30 to 03:00 shifts its opening behind its closing, so nothing is created."""
+    night = weekly("02:30", "03:00", "America/New_York", grace=timedelta(hours=1))
+    assert opened(night, "2026-03-08T05:00", "2026-03-09T04:00") == []
+    assert opened(night, "2026-03-09T04:00", "2026-03-10T04:00") == ["03-09 06:30 to 03-09 07:00"]
+
+
+def test_a_whole_day_lasts_as_long_as_the_day_does() -> None:
+    """Berlin: 23 hours on 29 March and 25 on 25 October 2026, without a gap between the days."""
+    found = intervals([weekly("00:00", "24:00", "Europe/Berlin")], at("2026-01-01"), at("2027-01-01"))
+    lengths = {f"{each.end:%m-%d}": each.end - each.start for each in found if each.end - each.start != DAY}
+    assert lengths == {"03-29": timedelta(hours=23), "10-25": timedelta(hours=25)}
+    assert all(one.end == other.start for one, other in itertools.pairwise(found))
+
+
+# --- a slow reference ---------------------------------------------------------------------------------
+
+EDGES = ["00:00", "01:15", "01:45", "02:10", "02:30", "02:50", "03:00", "23:30"]
+
+
+class WallClock:
+    """A zone's clock, read minute by minute: it knows nothing of folds and gaps but what it sees."""
+
+    def __init__(self, zone: str, middle: date) -> None:
+        first = datetime.combine(middle, time(0), UTC) - 5 * DAY
+        instants = [first + number * MINUTE for number in range(10 * 24 * 60)]
+        self.shown: dict[datetime, list[datetime]] = {}
+        self.gaps: list[tuple[datetime, datetime]] = []
+        before: datetime | None = None
+        for instant in instants:
+            local = instant.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+            self.shown.setdefault(local, []).append(instant)
+            if before is not None and local > before + MINUTE:
+                self.gaps.append((before + MINUTE, local))
+            before = local
+
+    def times(self, local: datetime) -> list[datetime]:
+        """Every instant at which the clock shows it, or what it shows instead where it was skipped."""
+        for start, end in self.gaps:
+            if start <= local < end:
+                local += end - start
+        return self.shown[local]
+
+    def open_minutes(self, window: WeeklyWindow, first: date, days: int) -> set[datetime]:
+        minutes: set[datetime] = set()
+        for day in (first + number * DAY for number in range(days)):
+            last_day = day if window.end is not None and window.end > window.start else day + DAY
+            opening = self.times(datetime.combine(day, window.start))[0]
+            closing = self.times(datetime.combine(last_day, window.end or time(0)))[-1]
+            while opening < closing:
+                minutes.add(opening)
+                opening += MINUTE
+        return minutes
+
+
+@pytest.mark.parametrize(
+    ("zone", "middle"),
+    [
+        ("America/New_York", date(2026, 3, 8)),
+        ("America/New_York", date(2026, 11, 1)),
+        ("Europe/Berlin", date(2026, 3, 29)),
+        ("Europe/Berlin", date(2026, 10, 25)),
+        ("Australia/Lord_Howe", date(2026, 4, 5)),  # half an hour
+        ("Australia/Lord_Howe", date(2026, 10, 4)),
+        ("Asia/Beirut", date(2026, 3, 29)),  # at midnight
+        ("Asia/Kathmandu", date(2026, 6, 1)),  # never, and three quarters of an hour off
+    ],
+)
+def test_every_minute_is_as_a_clock_on_the_wall_says(zone: str, middle: date) -> None:
+    """Around a change of the clocks, each window is open in the minutes that a walk through them finds."""
+    clock = WallClock(zone, middle)
+    since, until = at(str(middle)) - DAY, at(str(middle)) + 2 * DAY
+    for start in EDGES:
+        for end in [*EDGES[1:], "24:00"]:
+            window = weekly(start, end, zone)
+            found = {
+                minute
+                for each in intervals([window], since, until)
+                for number in range((each.end - each.start) // MINUTE)
+                if since <= (minute := each.start + number * MINUTE) < until
+            }
+            expected = clock.open_minutes(window, middle - 3 * DAY, days=6)
+            assert found == {each for each in expected if since <= each < until}, f"{start} to {end}"
