@@ -62,6 +62,8 @@ def accept(answer: ModelAnswer, request: ModelRequest) -> Any:
         raise DocumentRefused("Azure's content filter withheld the answer")
     if answer.finish_reason == "refusal":
         raise DocumentRefused("the model refused to answer")
+    if not answer.text.strip():
+        raise AnswerUnusable("the model's answer is empty")
     schema = request.response_schema
     try:
         value = answer.text if schema is None else json.loads(answer.text)

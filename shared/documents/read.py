@@ -81,16 +81,29 @@ def _decode_old(data: bytes, telling: int) -> str:
     """
     from charset_normalizer import from_bytes  # imported where it is used: most files are UTF-8
 
-    first = data.rfind(b"\n", 0, max(0, telling - _SAMPLE // 2)) + 1  # no character begins before a line
+    first = data.rfind(b"\n", 0, max(0, telling - _SAMPLE // 2)) + 1  # at a line's start no character is cut
     sample = data[first : first + _SAMPLE]
     letters = len(sample) - len(sample.translate(None, string.ascii_letters.encode()))
     high = sum(byte > 0x7F for byte in sample)
     is_latin = high < max(letters, len(sample) / 3)
     likely = _LATIN + _OTHER_ALPHABETS if is_latin else _OTHER_ALPHABETS + _EAST_ASIAN + _LATIN
-    matches = from_bytes(sample, cp_isolation=list(likely))
-    if (best := matches.best()) is not None:
-        equals = [each for each in matches if (each.chaos, each.coherence) == (best.chaos, best.coherence)]
-        names = {name for each in equals for name in each.could_be_from_charset}
+    matches = list(from_bytes(sample, cp_isolation=list(likely)))
+    least_chaos = min((match.chaos for match in matches), default=0.0)
+    candidates = [
+        (_symbols_in_words(str(match)), -match.coherence, likely.index(name), name)
+        for match in matches
+        for name in match.could_be_from_charset
+        if match.chaos == least_chaos and name in likely
+    ]
+    if candidates:
         with contextlib.suppress(UnicodeDecodeError):  # what follows the sample may be of another kind
-            return data.decode(next(name for name in likely if name in names))
+            return data.decode(min(candidates)[-1])
     raise DocumentRefused(f"the file's encoding cannot be told: {_AS_UTF8}")
+
+
+def _symbols_in_words(text: str) -> int:
+    """How often a character that is no letter stands inside a word, as in `us³ug` for `usług`."""
+    return sum(
+        here > "\x7f" and before.isalpha() and not here.isalpha() and after.isalpha()
+        for before, here, after in zip(text, text[1:], text[2:], strict=False)
+    )

@@ -1,0 +1,88 @@
+"""A valid deployments.yaml, ways to change it, and what is told of the result."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from shared.domain import Hosting, Settings
+from shared.errors import SettingsError
+from shared.settings import load
+
+ACCOUNT_ID = "/subscriptions/s/resourceGroups/g/providers/Microsoft.CognitiveServices/accounts/contoso"
+OTHER_ID = ACCOUNT_ID.replace("contoso", "fabrikam")
+ENVIRONMENT = {"AZURE_OPENAI_ACCOUNT_ID": ACCOUNT_ID}
+GONE = "this key is not there"
+
+FILE: dict[str, Any] = {
+    "installation": "contoso-test",
+    "prices": {
+        "hosting_per_hour": {"GlobalStandard": "1.70"},
+        "tokens_per_million": {"input": "0.40", "output": "1.60"},
+    },
+    "accounts": {"main": {"resource_id": ACCOUNT_ID}},
+    "deployments": {
+        "clauses": {
+            "account": "main",
+            "model": {"name": "gpt-4.1-mini-2025-04-14.ft-0e2c", "version": "1"},
+            "sku": {"name": "GlobalStandard", "capacity": "120"},
+            "schedule": [{"days": "mon-fri", "from": "09:00", "to": "18:00"}],
+            "task": {"system_prompt": "prompt.md", "max_output_tokens": "2000"},
+        }
+    },
+}
+CLAUSES = "deployments.clauses"
+WINDOW = f"{CLAUSES}.schedule.0"
+SCHEMA = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["title"],
+    "properties": {"title": {"type": "string"}},
+}
+
+
+def changed(changes: dict[str, Any]) -> str:
+    """The file, with what stands at some places replaced or removed; `a.b.0.c` is a place."""
+    document = copy.deepcopy(FILE)
+    for place, value in changes.items():
+        *path, last = place.split(".")
+        section: Any = document
+        for part in path:
+            section = section[int(part)] if isinstance(section, list) else section.setdefault(part, {})
+        key = int(last) if isinstance(section, list) else last
+        if value is GONE:
+            del section[key]
+        else:
+            section[key] = value
+    return yaml.safe_dump(document, allow_unicode=True)
+
+
+def loaded(folder: Path, text: str | bytes, environment: dict[str, str] = ENVIRONMENT) -> Settings:
+    """The settings from a file of that text, beside a prompt."""
+    (folder / "prompt.md").write_text("List the clauses.", encoding="utf-8")
+    path = folder / "deployments.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return load(path, environment)
+
+
+def hosting(folder: Path, **changes: Any) -> Hosting:
+    """The deployment of the file with some of its own keys replaced."""
+    text = changed({f"{CLAUSES}.{key}": value for key, value in changes.items()})
+    return loaded(folder, text).deployments["clauses"]
+
+
+def told(folder: Path, text: str | bytes, environment: dict[str, str] = ENVIRONMENT) -> list[str]:
+    """Each mistake that is found, as an operator reads it."""
+    with pytest.raises(SettingsError) as raised:
+        loaded(folder, text, environment)
+    return [str(problem) for problem in raised.value.problems]
+
+
+def the_one(folder: Path, place: str, value: Any) -> str:
+    """The only mistake of a file that has one."""
+    (problem,) = told(folder, changed({place: value}))
+    return problem

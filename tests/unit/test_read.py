@@ -1,0 +1,179 @@
+"""Files → text: encodings, what is no text, and the reason that its owner is told."""
+
+from __future__ import annotations
+
+import codecs
+import random
+import time
+
+import pytest
+
+from shared.documents.read import read_text
+from shared.errors import DocumentRefused
+
+GERMAN = "Name;Straße;Größe\nMüller;Königsallee 5;groß\nJäger;Bäckerweg 7;übergroß\n"
+RUSSIAN = "Имя;Улица;Размер\nИванов;Ленинский проспект 5;большой\nПетров;Невский проспект 7;средний\n"
+POLISH = "Umowa o świadczenie usług została zawarta w dniu 5 maja. Zamawiający płaci wynagrodzenie.\n"
+GREEK = "Καλημέρα κόσμε, αυτό είναι ένα έγγραφο που περιγράφει τη συμφωνία.\n"
+JAPANESE = "これは長い日本語の文書です。契約書の条項を確認してください。\n"
+CHINESE = "这是一份很长的中文文件。请检查合同的条款。\n"
+
+
+def refusal(data: bytes) -> str:
+    """Why a file is refused."""
+    with pytest.raises(DocumentRefused) as raised:
+        read_text(data)
+    return str(raised.value)
+
+
+# --- text --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text", [GERMAN, RUSSIAN, JAPANESE, "plain", "emoji 📄", '{"a": "ä"}', "a\r\nb\tc\f"]
+)
+def test_utf_8_is_read_as_it_is(text: str) -> None:
+    """With a byte order mark or without, to the last line end."""
+    assert read_text(text.encode()) == text
+    assert read_text(codecs.BOM_UTF8 + text.encode()) == text
+
+
+@pytest.mark.parametrize("text", [GERMAN, RUSSIAN, "emoji 📄"])
+def test_utf_16_is_read_by_its_byte_order_mark(text: str) -> None:
+    """Both byte orders, as Windows editors call it Unicode."""
+    assert read_text(codecs.BOM_UTF16_LE + text.encode("utf-16-le")) == text
+    assert read_text(codecs.BOM_UTF16_BE + text.encode("utf-16-be")) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        (GERMAN, "cp1252"),
+        ("Müller;5\n", "cp1252"),
+        ("Café", "cp1252"),
+        ("señor", "cp1252"),
+        ("São Paulo; ações", "cp1252"),
+        ("naïve façade", "cp1252"),
+        ("“quotes” – it’s 100 € for each of the documents", "cp1252"),
+        ("Le présent contrat est conclu entre les parties; le prix est payé à l'échéance.", "cp1252"),
+        (POLISH, "cp1250"),
+        (RUSSIAN, "cp1251"),
+        ("Привет", "cp1251"),
+        ("item;price;name\n1;2;Иванов\n3;4;Петров\n", "cp1251"),
+        ("Здравствуйте, мир. Это договор о поставке товаров.", "koi8_r"),
+        (GREEK, "cp1253"),
+        (JAPANESE, "cp932"),
+        (CHINESE, "gb18030"),
+    ],
+)
+@pytest.mark.parametrize("times", [1, 40])
+def test_an_old_encoding_is_told_from_what_the_file_holds(text: str, encoding: str, times: int) -> None:
+    """Office on Windows still writes CSV so; a wrong guess would ask the model about garbled names."""
+    lines = "\n".join([text] * times)
+    assert read_text(lines.encode(encoding)) == lines
+
+
+def test_an_old_encoding_is_told_even_if_it_shows_late() -> None:
+    """The sample is taken from where the file stops being ASCII."""
+    text = "plain text here\n" * 20_000 + RUSSIAN * 100
+    assert read_text(text.encode("cp1251")) == text
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "cp1252"])
+def test_five_megabytes_are_read_quickly(encoding: str) -> None:
+    """A large file in any encoding takes a fraction of the seconds that a slow guess would."""
+    text = GERMAN * 70_000
+    began = time.perf_counter()
+    assert read_text(text.encode(encoding)) == text
+    assert time.perf_counter() - began < 5
+
+
+# --- no text -----------------------------------------------------------------------------------------
+
+
+def test_an_empty_file_is_refused() -> None:
+    """Nothing was uploaded, or its upload failed."""
+    assert refusal(b"") == "the file is empty"
+
+
+@pytest.mark.parametrize(
+    "data", [b" ", b"\n\r\n\t", codecs.BOM_UTF8, codecs.BOM_UTF16_LE, " \u3000".encode()]
+)
+def test_white_space_is_no_document(data: bytes) -> None:
+    """Nor is a byte order mark alone."""
+    assert refusal(data) == "the file holds nothing but white space"
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"%PDF-1.7\nplain", "a PDF"),
+        (b"PK\x03\x04plain", "a ZIP or Office file"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office file"),
+        (b"\x89PNG\r\n\x1a\n", "a picture"),
+        (b"\xff\xd8\xff\xe0", "a picture"),
+        (b"GIF89a", "a picture"),
+        (b"\x1f\x8b\x08", "a compressed file"),
+    ],
+)
+def test_well_known_kinds_of_file_are_named(data: bytes, kind: str) -> None:
+    """Whoever dropped a PDF is told that it is one, and what to do."""
+    assert refusal(data) == f"the file is {kind}, not plain text: save it as text (txt, md, json, csv)"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"text with a \0 in it",
+        GERMAN.encode("cp1252") + b"\0",
+        codecs.BOM_UTF16_LE + "a\0b".encode("utf-16-le"),
+        GERMAN.encode("utf-32"),
+        GERMAN.encode("utf-16-le"),  # without its mark
+        b"\x7fELF\x02\x01\x01" + bytes(64),
+        b"\x01\x02\x03\xff\xfe\xfd" * 20,
+    ],
+)
+def test_binary_files_are_refused(data: bytes) -> None:
+    """No text holds NUL, and none in an old encoding other control characters."""
+    assert refusal(data).startswith("the file is binary, not plain text")
+
+
+def test_random_bytes_are_refused() -> None:
+    """Of a thousand files of noise not one is taken for text."""
+    noise = random.Random(4)
+    for _ in range(1000):
+        assert refusal(noise.randbytes(noise.choice([100, 300, 2000])))
+
+
+@pytest.mark.parametrize(
+    ("intact", "damage", "rest"),
+    [
+        (GERMAN.encode(), "ü".encode()[:1], b""),  # cut off
+        (RUSSIAN.encode(), "Имя".encode()[:1], b""),
+        (JAPANESE.encode(), "文".encode()[:2], b""),
+        (GERMAN.encode(), b"\xff", GERMAN.encode()),
+        (GERMAN.encode(), "ü".encode("cp1252"), GERMAN.encode()),  # two encodings in one file
+        (b"plain\n" * 20_000 + GERMAN.encode(), b"\xff", b""),
+        (GERMAN.encode("utf-16"), b"x", b""),
+        ("Größe".encode("utf-16"), b"\x00\xd8", "b".encode("utf-16-le")),  # half a surrogate pair
+    ],
+)
+def test_damaged_unicode_is_refused_with_the_place(intact: bytes, damage: bytes, rest: bytes) -> None:
+    """Cut off or mixed up, it is not guessed to be something else, which would garble every umlaut."""
+    assert read_text(intact)
+    name = "UTF-16" if intact.startswith(codecs.BOM_UTF16_LE) else "UTF-8"
+    assert refusal(intact + damage + rest) == (
+        f"the file is {name}, damaged at byte {len(intact):,}: save it again as UTF-8"
+    )
+
+
+def test_what_may_be_several_encodings_is_refused() -> None:
+    """A line of symbols and hardly a letter is not guessed to be Japanese."""
+    data = "10 µm ± 5 °C\n".encode("cp1252") * 20
+    assert refusal(data) == "the file's encoding cannot be told: save it again as UTF-8"
+
+
+def test_an_encoding_that_changes_half_way_is_refused() -> None:
+    """What follows the sample does not decode as the sample did."""
+    data = GERMAN.encode("cp1252") * 3000 + b"\x81\x8d\x8f\n"
+    assert refusal(data) == "the file's encoding cannot be told: save it again as UTF-8"

@@ -1,0 +1,172 @@
+"""deployments.yaml: what is read from it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+
+import pytest
+
+from shared.domain import Account, BillingStart, BillingUnit, OneOffWindow, UploadStart, WeeklyWindow
+from shared.settings import load
+from tests.unit.settings_file import (
+    ACCOUNT_ID,
+    CLAUSES,
+    ENVIRONMENT,
+    OTHER_ID,
+    changed,
+    hosting,
+    loaded,
+)
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_repository_s_own_file_is_valid() -> None:
+    """With AZURE_OPENAI_ACCOUNT_ID set, the example hosts its three deployments on that account."""
+    settings = load(ROOT / "deployments.yaml", ENVIRONMENT)
+    assert list(settings.deployments) == ["contract-clauses", "nightly-summaries", "support-desk"]
+    assert settings.accounts == {ACCOUNT_ID: Account("main", ACCOUNT_ID, 10)}
+    assert {each.account for each in settings.deployments.values()} == {ACCOUNT_ID}
+    assert settings.deployments["contract-clauses"].task.response_schema is not None
+    (night,) = settings.deployments["nightly-summaries"].windows
+    assert night == WeeklyWindow(
+        frozenset(range(7)), time(22), time(4), "Europe/Berlin", stop_when_empty=True
+    )
+
+
+def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
+    """Uploads start the deployment, billing is by the minute from the create request, windows are in UTC."""
+    settings = loaded(tmp_path, changed({}))
+    clauses = settings.deployments["clauses"]
+    assert (settings.prices.billing_unit, settings.prices.billing_starts) == (
+        BillingUnit.MINUTE,
+        BillingStart.CREATE,
+    )
+    assert settings.prices.currency == "USD"
+    assert settings.max_document_bytes == 50_000_000
+    assert clauses.uploads is UploadStart.ON_DEMAND
+    assert (clauses.lead, clauses.max_session) == (timedelta(minutes=15), timedelta(hours=12))
+    assert clauses.windows == (WeeklyWindow(frozenset(range(5)), time(9), time(18), "UTC"),)
+    assert clauses.task.system_prompt == "List the clauses."
+    assert clauses.task.max_cost_per_document is None
+
+
+def test_what_azure_gets_is_what_is_written(tmp_path: Path) -> None:
+    """Content policy, upgrade option, spill-over, tags and the model's owner go through unchanged."""
+    clauses = hosting(
+        tmp_path,
+        rai_policy_name="contoso-strict",
+        version_upgrade_option="NoAutoUpgrade",
+        spillover_deployment_name="standby",
+        tags={"team": "legal"},
+        cost_center="0815",
+        model={"name": "gpt.ft-1", "version": "01", "source": OTHER_ID + "/"},
+    )
+    assert clauses.spec.rai_policy_name == "contoso-strict"
+    assert clauses.spec.version_upgrade_option == "NoAutoUpgrade"
+    assert clauses.spec.spillover_deployment_name == "standby"
+    assert clauses.spec.tags == {"team": "legal"}
+    assert clauses.cost_center == "0815"
+    assert (clauses.spec.model_version, clauses.spec.model_source) == ("01", OTHER_ID)
+
+
+def test_scalars_are_the_strings_that_were_written(tmp_path: Path) -> None:
+    """22:00, NO, 007, on, 1_0 and a date mean what a person reads, not what plain YAML makes of them."""
+    text = changed({f"{CLAUSES}.tags": {"k": "v"}, f"{CLAUSES}.cost_center": "x"})
+    text = text.replace("cost_center: x", "cost_center: 2026-11-22")
+    text = text.replace("k: v", "country: NO\n      number: 007\n      switch: on\n      tens: 1_0")
+    text = text.replace("from: 09:00", "from: 22:00").replace("from: '09:00'", "from: 22:00")
+    text = text.replace("to: '18:00'", "to: 06:30").replace("to: 18:00", "to: 06:30")
+    clauses = loaded(tmp_path, text).deployments["clauses"]
+    assert clauses.spec.tags == {"country": "NO", "number": "007", "switch": "on", "tens": "1_0"}
+    assert clauses.cost_center == "2026-11-22"
+    assert clauses.windows == (WeeklyWindow(frozenset(range(5)), time(22), time(6, 30), "UTC"),)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"), [("true", True), ("on", True), ("no", False), ("off", False), ("FALSE", False)]
+)
+def test_switches_may_be_written_as_people_do(tmp_path: Path, written: str, meant: bool) -> None:
+    """true, on and yes switch on; false, off and no switch off."""
+    window = {"days": "daily", "from": "01:00", "to": "02:00", "stop_when_empty": written}
+    assert hosting(tmp_path, schedule=[window]).windows[0].stop_when_empty is meant
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("daily", {0, 1, 2, 3, 4, 5, 6}),
+        ("mon", {0}),
+        ("Mon-Fri", {0, 1, 2, 3, 4}),
+        ("mon, wed,sat", {0, 2, 5}),
+        ("fri-mon", {4, 5, 6, 0}),
+        ("mon-tue,sat-sun", {0, 1, 5, 6}),
+    ],
+)
+def test_days_are_lists_and_ranges(tmp_path: Path, written: str, meant: set[int]) -> None:
+    """A range may pass the end of the week, and capitals do not matter."""
+    window = hosting(tmp_path, schedule=[{"days": written, "from": "01:00", "to": "02:00"}]).windows[0]
+    assert isinstance(window, WeeklyWindow)
+    assert window.days == meant
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [("90s", 90), ("15m", 900), ("1h30m", 5400), ("1.5h", 5400), ("2 h", 7200), ("1d", 86400), ("0s", 0)],
+)
+def test_durations_carry_their_unit(tmp_path: Path, written: str, seconds: int) -> None:
+    """Seconds, minutes, hours, days, and sums of them."""
+    text = changed({"defaults.lead": written, f"{CLAUSES}.max_session": "3d"})
+    assert loaded(tmp_path, text).deployments["clauses"].lead == timedelta(seconds=seconds)
+
+
+def test_a_window_has_its_own_zone_or_that_of_the_file(tmp_path: Path) -> None:
+    """The file's time zone holds for windows that name none."""
+    windows = [
+        {"days": "mon", "from": "09:00", "to": "24:00"},
+        {"days": "mon", "from": "00:00", "to": "08:00", "time_zone": "Asia/Tokyo", "close_grace": "5m"},
+    ]
+    text = changed(
+        {
+            "defaults": {"time_zone": "Europe/Berlin"},
+            f"{CLAUSES}.schedule": windows,
+            f"{CLAUSES}.max_session": "20h",
+        }
+    )
+    monday = frozenset({0})
+    assert loaded(tmp_path, text).deployments["clauses"].windows == (
+        WeeklyWindow(monday, time(9), None, "Europe/Berlin"),
+        WeeklyWindow(monday, time(0), time(8), "Asia/Tokyo", close_grace=timedelta(minutes=5)),
+    )
+
+
+def test_a_one_off_window_is_written_to_the_second(tmp_path: Path) -> None:
+    """ISO times with their offset become UTC."""
+    window = {"from": "2026-11-22T14:00:07+01:00", "to": "2026-11-22T13:02:09Z", "stop_when_empty": "true"}
+    assert hosting(tmp_path, schedule=[window]).windows == (
+        OneOffWindow(
+            datetime(2026, 11, 22, 13, 0, 7, tzinfo=UTC),
+            datetime(2026, 11, 22, 13, 2, 9, tzinfo=UTC),
+            stop_when_empty=True,
+        ),
+    )
+
+
+def test_the_environment_s_values_are_put_in(tmp_path: Path) -> None:
+    """${NAME} may stand anywhere in a value, more than once."""
+    environment = {"PLACE": "contoso", "PREFIX": ACCOUNT_ID.removesuffix("contoso")}
+    text = changed(
+        {"accounts.main.resource_id": "${PREFIX}${PLACE}", f"{CLAUSES}.cost_center": "${PLACE}-${PLACE}"}
+    )
+    settings = loaded(tmp_path, text, environment)
+    assert list(settings.accounts) == [ACCOUNT_ID]
+    assert settings.deployments["clauses"].cost_center == "contoso-contoso"
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    """Windows editors write one, into the prompt too."""
+    assert loaded(tmp_path, b"\xef\xbb\xbf" + changed({}).encode()).installation == "contoso-test"
+    (tmp_path / "marked.md").write_bytes(b"\xef\xbb\xbfList.")
+    task = {"system_prompt": "marked.md", "max_output_tokens": "10"}
+    assert hosting(tmp_path, task=task).task.system_prompt == "List."

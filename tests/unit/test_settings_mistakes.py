@@ -1,0 +1,264 @@
+"""deployments.yaml: how mistakes are told, all at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from shared.domain import UploadStart
+from shared.errors import SettingsError
+from shared.settings import load
+from tests.unit.settings_file import (
+    ACCOUNT_ID,
+    CLAUSES,
+    ENVIRONMENT,
+    FILE,
+    GONE,
+    WINDOW,
+    changed,
+    hosting,
+    loaded,
+    the_one,
+    told,
+)
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    """Sections, files, other sections' names: no mistake hides another, and each has its key and value."""
+    text = changed(
+        {
+            "defaults.time_zone": "Europe/Berln",
+            "prices.billing_unit": "second",
+            "prices.hosting_per_hour": {"Standard": "1.70"},
+            "limits.max_document_bytes": "-1",
+            f"{CLAUSES}.account": "mian",
+            f"{CLAUSES}.sku.capacity": "lots",
+            f"{CLAUSES}.uploads": {"start": "sometimes", "start_within": "30m"},
+            f"{CLAUSES}.schedule": [
+                {"days": "mon-fry", "from": "9:00", "to": "18:00"},
+                {"days": "mon", "from": "09:00", "to": "09:00"},
+            ],
+            f"{CLAUSES}.max_session": "10m",
+            f"{CLAUSES}.task.system_prompt": "prompt.txt",
+            f"{CLAUSES}.task.response_schema": "schema.json",
+            f"{CLAUSES}.colour": "green",
+        }
+    )
+    with pytest.raises(SettingsError) as raised:
+        loaded(tmp_path, text)
+    values = {problem.key: problem.value for problem in raised.value.problems}
+    assert values == {
+        "defaults.time_zone": "Europe/Berln",
+        "prices.billing_unit": "second",
+        "prices.hosting_per_hour": "",
+        "limits.max_document_bytes": "-1",
+        f"{CLAUSES}.account": "mian",
+        f"{CLAUSES}.sku.capacity": "lots",
+        f"{CLAUSES}.uploads.start": "sometimes",
+        f"{CLAUSES}.uploads.start_within": "30m",
+        f"{CLAUSES}.schedule.0.days": "mon-fry",
+        f"{CLAUSES}.schedule.0.from": "9:00",
+        f"{CLAUSES}.schedule.1": "",
+        f"{CLAUSES}.max_session": "10m",
+        f"{CLAUSES}.task.system_prompt": "prompt.txt",
+        f"{CLAUSES}.task.response_schema": "schema.json",
+        f"{CLAUSES}.colour": "green",
+    }
+    assert all(problem.remedy for problem in raised.value.problems)
+    assert str(raised.value).startswith("deployments.yaml: ")
+    assert all(str(problem) in str(raised.value) for problem in raised.value.problems)
+
+
+def test_a_mistyped_time_zone_is_told_with_the_one_that_was_meant(tmp_path: Path) -> None:
+    """Europe/Berln: did you mean Europe/Berlin?"""
+    assert the_one(tmp_path, "defaults", {"time_zone": "Europe/Berln"}) == (
+        "defaults.time_zone: unknown time zone 'Europe/Berln': did you mean 'Europe/Berlin'? "
+        "(found: Europe/Berln)"
+    )
+    assert "write an IANA name" in the_one(tmp_path, f"{WINDOW}.time_zone", "??")
+
+
+@pytest.mark.parametrize(
+    ("place", "meant"),
+    [
+        ("acounts", "'accounts'"),
+        ("defaults.timezone", "'time_zone'"),
+        (f"{CLAUSES}.shedule", "'schedule'"),
+        (f"{CLAUSES}.sku.capacty", "'capacity'"),
+        (f"{WINDOW}.stop_when_emty", "'stop_when_empty'"),
+        (f"{WINDOW}.form", "'from'"),
+        ("accounts.main.slots", "resource_id, fine_tuned_slots"),
+        (f"{CLAUSES}.task.xyz", "system_prompt, response_schema, max_output_tokens, max_cost_per_document"),
+    ],
+)
+def test_an_unknown_key_is_refused_with_the_one_that_was_meant(
+    tmp_path: Path, place: str, meant: str
+) -> None:
+    """Or, if none comes near, with those that its section knows."""
+    problem = the_one(tmp_path, place, "1")
+    assert problem.startswith(f"{place}: unknown key: ")
+    assert meant in problem
+
+
+def test_names_of_deployments_are_not_taken_for_keys(tmp_path: Path) -> None:
+    """Under a deployment that is called `task`, the known keys are those of a deployment."""
+    text = changed({"deployments.task": {**FILE["deployments"]["clauses"], "shedule": "x"}})
+    assert told(tmp_path, text) == [
+        "deployments.task.shedule: unknown key: did you mean 'schedule'? (found: x)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("defaults.mode", "observe"),
+        (f"{CLAUSES}.mode", "enforce"),
+        (f"{CLAUSES}.adopt", "true"),
+        (f"{CLAUSES}.sku.minimum_capacity", "40"),
+        (f"{WINDOW}.skip_holidays", "DE-BE"),
+        (f"{CLAUSES}.uploads.start_within", "30m"),
+        (f"{CLAUSES}.uploads.after", "keep"),
+    ],
+)
+def test_a_key_of_a_later_version_is_refused_not_ignored(tmp_path: Path, place: str, value: str) -> None:
+    """Whoever writes it expects what it does."""
+    problem = the_one(tmp_path, place, value)
+    assert problem.startswith(f"{place}: ")
+    assert "not supported yet: remove it" in problem
+
+
+def test_start_within_nothing_is_what_happens_anyway(tmp_path: Path) -> None:
+    """`start_within: 0s` is the default, spelled out."""
+    assert hosting(tmp_path, uploads={"start_within": "0s"}).uploads is UploadStart.ON_DEMAND
+
+
+def test_missing_keys_are_named(tmp_path: Path) -> None:
+    """Every section that must be there is asked for, and every key of a section that is."""
+    assert set(told(tmp_path, "installation: x")) == {
+        "prices: is missing",
+        "accounts: is missing",
+        "deployments: is missing",
+    }
+    assert the_one(tmp_path, f"{CLAUSES}.model.version", GONE) == f"{CLAUSES}.model.version: is missing"
+    assert the_one(tmp_path, "prices", GONE) == "prices: is missing"
+
+
+@pytest.mark.parametrize("place", ["accounts", "deployments"])
+def test_an_empty_section_is_told(tmp_path: Path, place: str) -> None:
+    """There is nothing to host on no account; that nothing fits to it is not told on top."""
+    assert told(tmp_path, changed({place: {}})) == [f"{place}: write at least one"]
+
+
+@pytest.mark.parametrize(
+    ("place", "remedy"),
+    [
+        ("prices", "write keys and values here"),
+        ("accounts", "write keys and values here"),
+        (CLAUSES, "write keys and values here"),
+        (f"{CLAUSES}.tags", "write keys and values here"),
+        (f"{CLAUSES}.schedule", "write a list here"),
+    ],
+)
+def test_a_section_that_was_left_empty_is_told_in_the_file_s_words(
+    tmp_path: Path, place: str, remedy: str
+) -> None:
+    """`task:` with nothing after it says what is wanted there, without the name of a Python class."""
+    text = yaml.dump(yaml.safe_load(changed({place: "MARK"}))).replace("MARK", "")
+    problems = told(tmp_path, text)
+    assert f"{place}: {remedy}" in problems
+    assert "Section" not in " ".join(problems)
+
+
+@pytest.mark.parametrize("nothing", ["", "~", "null"])
+@pytest.mark.parametrize(
+    "place",
+    [f"{CLAUSES}.rai_policy_name", f"{CLAUSES}.task.response_schema", f"{CLAUSES}.model.name"],
+)
+def test_a_key_without_a_value_is_told(tmp_path: Path, place: str, nothing: str) -> None:
+    """As YAML's null is a string here, it would otherwise be sent to Azure as a name."""
+    assert "has no value: write one, or remove the key" in the_one(tmp_path, place, nothing)
+
+
+def test_an_account_that_is_not_configured_is_told(tmp_path: Path) -> None:
+    """With the one that was meant, or those that there are."""
+    assert "did you mean 'main'?" in the_one(tmp_path, f"{CLAUSES}.account", "maine")
+    assert "known are main" in the_one(tmp_path, f"{CLAUSES}.account", "elsewhere")
+
+
+def test_a_sku_without_a_price_is_told(tmp_path: Path) -> None:
+    """What it costs must be known before it is created."""
+    assert the_one(tmp_path, f"{CLAUSES}.sku.name", "Standard") == (
+        "prices.hosting_per_hour: has no price for Standard, which clauses uses: add it"
+    )
+
+
+def test_two_deployments_whose_names_differ_in_case_only_are_one_to_azure(tmp_path: Path) -> None:
+    """Azure ignores case, so the second would be the first."""
+    assert the_one(tmp_path, "deployments.Clauses", FILE["deployments"]["clauses"]) == (
+        "deployments.clauses: is the same as deployments.Clauses to Azure: remove one (found: clauses)"
+    )
+
+
+def test_one_account_under_two_names_is_told(tmp_path: Path) -> None:
+    """Its slots and its queue of writes are counted per account."""
+    assert the_one(tmp_path, "accounts.second", {"resource_id": ACCOUNT_ID.upper() + "/"}).startswith(
+        "accounts.second: is the same as accounts.main to Azure: remove one"
+    )
+
+
+def test_a_missing_app_setting_is_named_once(tmp_path: Path) -> None:
+    """The empty value that it leaves is not told as a second mistake."""
+    problems = told(tmp_path, changed({"accounts.main.resource_id": "${ACCOUNT}/${ACCOUNT}"}), {})
+    assert problems == [
+        "accounts.main.resource_id: set ACCOUNT in the app settings (found: ${ACCOUNT}/${ACCOUNT})"
+    ]
+
+
+def test_answers_that_no_minute_admits_are_told(tmp_path: Path) -> None:
+    """A capacity of 2 is 2,000 tokens a minute: a request of 2,000 output tokens could never be sent."""
+    problem = the_one(tmp_path, f"{CLAUSES}.sku.capacity", "2")
+    assert problem.startswith(f"{CLAUSES}: task.max_output_tokens is 2,000, and sku.capacity admits 2,000 ")
+
+
+# --- files that are no configuration ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "the file: write keys and values here"),
+        ("# nothing but a comment\n", "the file: write keys and values here"),
+        ("- a\n- b\n", "the file: write keys and values here"),
+        ("hello", "the file: write keys and values here (found: hello)"),
+        ("a: 1\na: 2\n", "line 2, column 1: not valid YAML: 'a' occurs twice"),
+        ("x:\n  a: 1\n  b: 2\n  a: 3\n", "line 4, column 3: not valid YAML: 'a' occurs twice"),
+        ("? [a]\n: b\n", "line 1, column 3: not valid YAML: while constructing a mapping: found unhashable"),
+        ("a: &x [*x]\n", "not valid YAML: found unconstructable recursive node"),
+        ("a: 'b\n", "line 2, column 1: not valid YAML: while scanning a quoted scalar"),
+        ("a:\n\tb: c\n", "line 2, column 1: not valid YAML"),
+        ("a: 1\n---\nb: 2\n", "line 2, column 1: not valid YAML: expected a single document"),
+        ("a: " + "[" * 1500, "deployments.yaml: is nested too deeply"),
+        ("a: \x00", "deployments.yaml: not valid YAML: it holds characters that no text holds"),
+        (bytes(range(256)), "deployments.yaml: is not UTF-8 text: save it as UTF-8"),
+        ("größe: 1".encode("utf-16"), "deployments.yaml: is not UTF-8 text: save it as UTF-8"),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_a_file_that_is_no_configuration_is_told_with_the_place(
+    tmp_path: Path, text: str | bytes, problem: str
+) -> None:
+    """Broken YAML names line and column, and nothing but SettingsError is ever raised."""
+    (found,) = told(tmp_path, text)
+    assert problem in found
+
+
+def test_a_file_that_is_not_there_names_the_setting_that_names_it(tmp_path: Path) -> None:
+    """The whole path is told, as a relative one may be sought in another folder than was thought."""
+    for path in (tmp_path / "nothing.yaml", tmp_path):
+        with pytest.raises(SettingsError) as raised:
+            load(path, ENVIRONMENT)
+        (problem,) = raised.value.problems
+        assert problem.key == str(path)
+        assert "DEPLOYMENTS_FILE names the file" in problem.remedy
