@@ -28,6 +28,9 @@ SLICE_SECONDS = 420.0
 POLL_SECONDS = 5.0
 """Between passes while a deployment is on its way."""
 
+LONGEST_WAIT = timedelta(minutes=2)
+"""A flow that would have to wait longer than this for its next step leaves it to the timers."""
+
 _BEFORE_TICK = 2.0  # a slice ends so long before the timer ticks again
 
 
@@ -145,12 +148,11 @@ class Lamplighter:
                     return False
                 continue
             decision = report.decisions.get(hosting.name)
-            pause = POLL_SECONDS
-            if decision is not None and decision.again_at is not None:
-                pause = max(pause, (decision.again_at - clock.now()).total_seconds())
-            if clock.monotonic() + pause > until:
+            again_at = decision.again_at if decision is not None else None
+            if again_at is not None and again_at - clock.now() > LONGEST_WAIT:
                 return False
-            await clock.sleep(pause)
+            # Never longer than this: a timer's pass may open it meanwhile, and the drainer is who holds on.
+            await clock.sleep(POLL_SECONDS)
         return False
 
     async def _pass_soon(self, account: Account, until: float) -> None:
@@ -165,13 +167,14 @@ class Lamplighter:
         if account.endpoint is None:
             return DrainReport(halted="the account was never looked at")
         report = await self.drainer.drain(hosting, account.endpoint, until)
-        event(
-            "drained",
-            deployment=hosting.name,
-            answered=report.answered,
-            settled=report.settled,
-            handed_back=report.handed_back,
-        )
+        if report.answered or report.settled or report.handed_back:
+            event(
+                "drained",
+                deployment=hosting.name,
+                answered=report.answered,
+                settled=report.settled,
+                handed_back=report.handed_back,
+            )
         return report
 
     async def drain_backlog(self, seconds: float) -> None:

@@ -6,6 +6,7 @@ Our errors carry Azure's code and never its message, which may quote the prompt.
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -23,6 +24,9 @@ from shared.errors import (
     RateLimited,
     RequestRefused,
 )
+
+# It logs a line for each request.
+logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 _SCOPE = "https://ai.azure.com/.default"
 _REFUSALS = {

@@ -95,6 +95,8 @@ class Drainer:
 
         Requests that run at `until` end first. Raises StorageError when the fence cannot be entered.
         """
+        if await anext(self.claimable(hosting.name), None) is None:
+            return DrainReport()
         work = WorkLease(self.clock, self.tables, self.ledger, hosting.account, hosting.name)
         try:
             if not await work.enter():
@@ -105,6 +107,15 @@ class Drainer:
                 return await slice_.run()
         finally:
             await work.leave()
+
+    async def claimable(self, deployment: str) -> AsyncIterator[Document]:
+        """The documents that may be worked on now, oldest first: neither claimed nor at rest."""
+        now = self.clock.now()
+        async for document in self.documents.unfinished(deployment):
+            claimed = document.claimed_until is not None and document.claimed_until > now
+            resting = document.not_before is not None and document.not_before > now
+            if not claimed and not resting:
+                yield document
 
 
 @contextlib.asynccontextmanager
@@ -169,11 +180,8 @@ class _Slice:
         free = self._at_once - len(self._running)
         if free == 0:
             return
-        now = self._clock.now()
-        async for document in self._of.documents.unfinished(self._hosting.name):
-            claimed = document.claimed_until is not None and document.claimed_until > now
-            resting = document.not_before is not None and document.not_before > now
-            if claimed or resting or document.id in self._running or document.id in self._handed_back:
+        async for document in self._of.claimable(self._hosting.name):
+            if document.id in self._running or document.id in self._handed_back:
                 continue
             self._running[document.id] = asyncio.create_task(self._work_on(document))
             free -= 1

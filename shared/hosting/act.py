@@ -220,7 +220,7 @@ def _led_nowhere(name: str, problem: str, view: View) -> DeploymentRecord:
     record, now = view.record(name), view.control.clock.now()
     failures = record.failures + 1
     not_before = now + backoff(failures, name)
-    remedy = f"{problem} Its documents wait; the next try is at {not_before:%H:%M:%S} UTC."
+    remedy = f"{problem.rstrip('. ')}. Its documents wait; the next try is at {not_before:%H:%M:%S} UTC."
     alert(Alert.CREATE_LED_NOWHERE, remedy, account=view.account.name, deployment=name)
     return replace(record, failures=failures, problem=problem[:500], not_before=not_before)
 

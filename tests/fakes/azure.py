@@ -53,6 +53,7 @@ class MemoryAzure:
     asked: list[str] = field(default_factory=list)  # the texts of requests that were answered
     answer: str = "an answer"
     ends_as: str = "Succeeded"  # of the next deployments
+    lost_answers: int = 0  # so many next creates take effect and are not answered
     _hosted: dict[str, _Hosted] = field(default_factory=dict)
     _faults: dict[Operation, deque[Exception]] = field(default_factory=dict)
 
@@ -96,6 +97,9 @@ class MemoryAzure:
             succeeds_at = now + timedelta(seconds=self.provision_seconds)
             answers_at = succeeds_at + timedelta(seconds=self.warmup_seconds)
             self._hosted[spec.name] = _Hosted(spec, now, succeeds_at, answers_at, self.ends_as)
+        if self.lost_answers:
+            self.lost_answers -= 1
+            raise ArmUncertain("the answer was lost")
         return self._shown(self._hosted[spec.name])
 
     async def delete(self, account: str, deployment: str, *, timeout: float) -> None:

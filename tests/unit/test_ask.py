@@ -104,7 +104,6 @@ def test_an_answer_that_no_other_try_would_complete_is_refused(
 @pytest.mark.parametrize(
     ("text", "request_"),
     [
-        ("", STRUCTURED),
         (SECRET, STRUCTURED),
         (f'{{"title": "{SECRET}"', STRUCTURED),
         ('{"title": "x", "risk": NaN}', STRUCTURED),  # Python's JSON takes it, no other reader does

@@ -6,6 +6,7 @@ import asyncio
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -325,6 +326,45 @@ async def test_a_document_whose_worker_died_is_answered_after_its_claim() -> Non
     world.clock.advance(WORK_LEASE + BLOB_LEASE)
     await world.until(lambda: world.blobs.names("inbox") == [], timedelta(minutes=3))
     assert (await world.document("clauses/a.txt")).state is DocumentState.DONE
+
+
+async def test_a_lost_answer_of_azure_costs_no_idle_hosting() -> None:
+    """The create took effect: as soon as a timer's pass opens the deployment, whoever drives it answers."""
+    world = World.of(hosting())
+    world.azure.provision_seconds = world.azure.warmup_seconds = 5
+    world.azure.lost_answers = 1
+    world.upload("clauses/a.txt")
+
+    async def timer() -> None:
+        while world.blobs.names("inbox"):
+            await world.clock.sleep(2)
+            await world.app.reconcile()
+
+    await asyncio.gather(world.app.document_uploaded("clauses/a.txt"), timer())
+    finished_at = (await world.document("clauses/a.txt")).finished_at
+    assert finished_at is not None and finished_at < START + timedelta(seconds=30)
+
+
+async def test_a_document_that_a_dead_worker_holds_makes_no_noise() -> None:
+    """Until its claim runs out a slice finds nothing to do, and writes nothing."""
+    world = World.of(hosting())
+    world.upload("clauses/a.txt")
+    await world.app.reconcile()
+    world.clock.advance(75)
+    await world.app.reconcile()
+    document = await world.document("clauses/a.txt")
+    until = world.clock.now() + timedelta(minutes=4)
+    await world.app.documents.save(replace(document, state=DocumentState.CLAIMED, claimed_until=until))
+    writes = []
+    write = world.tables.write
+
+    async def counted(table: str, *rest: Any) -> tuple[str, ...]:
+        writes.append(table)
+        return await write(table, *rest)
+
+    world.tables.write = counted  # type: ignore[method-assign]
+    await world.app.drain_backlog(50)
+    assert writes == []
 
 
 async def test_who_lost_a_document_leaves_its_source_to_the_winner() -> None:

@@ -1,0 +1,86 @@
+"""Azure as the emulator has it: its own meter, faults on request, and deployments of somebody else's."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from tests.integration.calls import Answer, call
+from tests.integration.deployments_file import MODEL, account_id
+
+
+@dataclass(frozen=True)
+class Session:
+    """One generation of a deployment by the meter; `cut`: requests in flight when it was deleted."""
+
+    created: datetime
+    ready: datetime | None
+    deleted: datetime | None
+    requests_refused: int
+    cut: int
+
+
+@dataclass(frozen=True)
+class EmulatedAzure:
+    """A running emulator, by its URL. A deployment's account has its name."""
+
+    url: str
+
+    def bill(self) -> Any:
+        """The meter."""
+        return call(f"{self.url}/emulator/bill").json
+
+    def sessions(self, deployment: str) -> list[Session]:
+        """The generations of a deployment, oldest first."""
+        return [
+            Session(
+                created=datetime.fromisoformat(row["created"]),
+                ready=datetime.fromisoformat(row["ready"]) if row["ready"] else None,
+                deleted=datetime.fromisoformat(row["deleted"]) if row["deleted"] else None,
+                requests_refused=row["requests_refused"],
+                cut=row["cut"],
+            )
+            for row in self.bill()["deployments"]
+            if row["deployment"] == deployment
+        ]
+
+    def writes(self, deployment: str) -> tuple[int, int]:
+        """How many PUTs and DELETEs the deployment's account has had."""
+        calls = self.bill()["arm_calls"][deployment]
+        return calls["put"], calls["delete"]
+
+    def add_fault(self, **fault: Any) -> None:
+        """Have something go wrong; see local/emulator/faults.py."""
+        answer = call(f"{self.url}/emulator/faults", "POST", json.dumps(fault).encode())
+        assert answer.status == 201, answer.body
+
+    def fired(self, deployment: str) -> list[int]:
+        """How often each fault of a deployment has fired, oldest first."""
+        faults = call(f"{self.url}/emulator/faults").json["faults"]
+        return [fault["fired"] for fault in faults if fault["deployment"] == deployment]
+
+    def clear_faults(self) -> None:
+        """Have nothing go wrong any more."""
+        assert call(f"{self.url}/emulator/faults", "DELETE").status == 204
+
+    def put_deployment(self, deployment: str) -> None:
+        """Create a deployment as somebody else does, otherwise than the app would."""
+        properties = {"model": {"format": "OpenAI", "name": MODEL, "version": "1"}}
+        body = {"sku": {"name": "GlobalStandard", "capacity": 77}, "properties": properties}
+        answer = self._arm(deployment, "PUT", json.dumps(body | {"tags": {"team": "theirs"}}).encode())
+        assert answer.status == 201, answer.body
+
+    def get_deployment(self, deployment: str) -> Any:
+        """The deployment as Azure shows it; None if there is none."""
+        answer = self._arm(deployment, "GET")
+        return answer.json if answer.status == 200 else None
+
+    def delete_deployment(self, deployment: str) -> None:
+        """Delete it as somebody else does."""
+        answer = self._arm(deployment, "DELETE")
+        assert answer.status == 202, answer.body
+
+    def _arm(self, deployment: str, method: str, body: bytes | None = None) -> Answer:
+        url = f"{self.url}{account_id(deployment)}/deployments/{deployment}?api-version=2025-09-01"
+        headers = {"Authorization": "Bearer somebody-else", "Content-Type": "application/json"}
+        return call(url, method, body, headers)

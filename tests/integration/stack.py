@@ -1,0 +1,220 @@
+"""The app in the local stack, seen from outside: its doors, what it stores, and what it hosts.
+
+The functions host, with the repository's own function_app.py, and the emulator are processes of their own.
+"""
+
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from azure.core.credentials import AzureNamedKeyCredential
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.storage.blob import BlobServiceClient
+
+from local.azurite import ACCOUNT_KEY, Azurite, account_name
+from local.stack import ROOT, Services, app_settings, machine_environment, run_part
+from tests.integration.calls import Answer, call
+from tests.integration.deployments_file import PROMPT, Section, account_id, write_deployments
+from tests.integration.emulated_azure import EmulatedAzure, Session
+
+T = TypeVar("T")
+
+KEY = "function-key-of-the-tests"
+SECRET = "Zimtstern"  # in every document, and so in every answer: for the log to be searched for
+_BOUND = 90.0  # seconds for what takes a few, on a machine that is busy otherwise
+_TAIL = 6000  # characters of output that a failure shows
+
+
+def letter(subject: str) -> str:
+    """A document; the emulator's answer repeats its beginning."""
+    return f"{subject}, {SECRET}: please confirm that the delivery of the fourteenth has arrived."
+
+
+class Stack:
+    """The running app. `deployments_file` is what its setting DEPLOYMENTS_FILE names."""
+
+    def __init__(self, folder: Path, services: Services, processes: ExitStack) -> None:
+        self.deployments_file = folder / "deployments.yaml"
+        self.azure = EmulatedAzure(services.emulator_url)
+        self._services = services
+        self._processes = processes
+        self._logs: list[Path] = []
+        uri = services.azurite.blob_uri
+        credential = AzureNamedKeyCredential(account_name(uri), ACCOUNT_KEY)
+        # Without the environment's proxies: this stays on the machine.
+        self._blobs = processes.enter_context(
+            BlobServiceClient(uri, credential=credential, use_env_settings=False)
+        )
+
+    # --- the host -----------------------------------------------------------------------------
+
+    def start_host(self) -> None:
+        """Start the functions host; again, after it was killed."""
+        log = self.deployments_file.with_name(f"host-{len(self._logs)}.log")
+        command = ["local.host", "--app-dir", str(ROOT), "--port", "0", "--function-key", KEY]
+        command += ["--blob-poll-seconds", "0.2", "--grace-seconds", "1"]
+        settings = app_settings(self._services, self.deployments_file)
+        environment = machine_environment() | settings | {"RECONCILE_SCHEDULE": "*/2 * * * * *"}
+        self._host = self._processes.enter_context(run_part("functions host", command, environment, log))
+        self._logs.append(log)
+        self._url = self._host.wait_for_address()
+
+    def kill_host(self) -> None:
+        """End the host at once, as a crash of its machine does."""
+        self._host.process.kill()
+        self._host.process.wait()
+
+    @property
+    def output(self) -> str:
+        """All that the host has written, before it was killed too."""
+        return "".join(log.read_text(encoding="utf-8", errors="replace") for log in self._logs)
+
+    def wait(self, what: str, condition: Callable[[], T]) -> T:
+        """The condition's value, once it is true."""
+        deadline = time.monotonic() + _BOUND
+        while not (value := condition()):
+            self._host.check()
+            assert time.monotonic() < deadline, f"waited {_BOUND:.0f} s until {what}"
+            time.sleep(0.1)
+        return value
+
+    # --- the doors ----------------------------------------------------------------------------
+
+    def upload(self, name: str, content: str | bytes) -> None:
+        """Put a document into the inbox, over what has its name."""
+        with suppress(ResourceExistsError):
+            self._blobs.create_container("inbox")
+        data = content.encode() if isinstance(content, str) else content
+        self._blobs.get_blob_client("inbox", name).upload_blob(data, overwrite=True)
+
+    def remove_upload(self, name: str) -> None:
+        """Delete a document from the inbox."""
+        self._blobs.get_blob_client("inbox", name).delete_blob()
+
+    def api(self, path: str) -> Answer:
+        """GET below /api."""
+        return call(f"{self._url}/api/{path}", headers={"x-functions-key": KEY})
+
+    def submit(
+        self, deployment: str, name: str, content: str | bytes, key: str = KEY, prefer: str = ""
+    ) -> Answer:
+        """Hand a document in by HTTP."""
+        data = content.encode() if isinstance(content, str) else content
+        headers = {"x-functions-key": key, "X-File-Name": quote(name, safe=""), "Prefer": prefer}
+        return call(f"{self._url}/api/deployments/{deployment}/documents", "POST", data, headers)
+
+    def functions(self) -> set[str]:
+        """The names of the functions that the host has."""
+        status = call(f"{self._url}/admin/host/status").json
+        return {function["name"] for function in status["functions"]}
+
+    def documents(self, deployment: str) -> list[dict[str, Any]]:
+        """The documents of a deployment by arrival, as the app tells them."""
+        answer = self.api(f"documents?deployment={deployment}")
+        assert answer.status == 200, answer.body
+        return list(answer.json["documents"])
+
+    def states(self, deployment: str) -> Counter[tuple[str, str]]:
+        """Names and states of a deployment's documents, as the app tells them."""
+        return Counter((document["name"], document["state"]) for document in self.documents(deployment))
+
+    def deployment(self, name: str) -> dict[str, Any]:
+        """A deployment as the app tells it."""
+        answer = self.api("deployments")
+        assert answer.status == 200, answer.body
+        return next(each for each in answer.json["deployments"] if each["deployment"] == name)
+
+    # --- what is stored -----------------------------------------------------------------------
+
+    def stored(self, container: str, folder: str = "") -> dict[str, bytes]:
+        """The blobs of a container, or of a folder there, by name."""
+        blobs = self._blobs.get_container_client(container)
+        try:
+            names = list(blobs.list_blob_names(name_starts_with=f"{folder}/" if folder else None))
+            return {name: blobs.download_blob(name).readall() for name in names}
+        except ResourceNotFoundError:
+            return {}
+
+    def results(self, deployment: str) -> list[dict[str, Any]]:
+        """The stored results of a deployment."""
+        return [json.loads(content) for content in self.stored("results", deployment).values()]
+
+    # --- what every story ends with -----------------------------------------------------------
+
+    def wait_until_answered(self, deployment: str, documents: Mapping[str, str]) -> None:
+        """Wait until nothing is left in the inbox; then each document has one result, and is kept."""
+        self.wait(f"the inbox of {deployment} is empty", lambda: not self._waiting(deployment))
+        results = self.results(deployment)
+        assert Counter(result["document"]["name"] for result in results) == Counter(documents.keys())
+        for result in results:
+            text = documents[result["document"]["name"]]
+            assert result["answer"].startswith(text[:30]), result["document"]["name"]
+        kept = Counter(self.stored("processed", deployment).values())
+        assert kept == Counter(text.encode() for text in documents.values())
+
+    def wait_until_gone(self, deployment: str) -> list[Session]:
+        """Wait until the deployment was hosted and Azure has none any more; nothing was cut off."""
+
+        def sessions_if_gone() -> list[Session]:
+            sessions = self.azure.sessions(deployment)
+            return [] if self.azure.get_deployment(deployment) else sessions
+
+        sessions = self.wait(f"{deployment} was hosted and is deleted", sessions_if_gone)
+        assert all(session.deleted for session in sessions)
+        assert sum(session.cut for session in sessions) == 0
+        return sessions
+
+    def assert_log_is_discreet(self) -> None:
+        """The host's output carries nothing of documents, answers, prompts or keys."""
+        output = self.output
+        assert '"event"' in output, "the app's log lines are there to be searched"
+        for secret in (SECRET, PROMPT, KEY, ACCOUNT_KEY):
+            assert secret not in output
+
+    def _waiting(self, deployment: str) -> list[str]:
+        inbox = self._blobs.get_container_client("inbox")
+        return list(inbox.list_blob_names(name_starts_with=f"{deployment}/"))
+
+
+@contextmanager
+def run_stack(
+    folder: Path,
+    azurite: Azurite,
+    deployments: Mapping[str, Section],
+    *,
+    provision_seconds: float = 1.0,
+    **sections: Section,
+) -> Iterator[Stack]:
+    """Run the app with these deployments; a failure in the block shows the end of the host's output.
+
+    `sections` go into deployments.yaml beside the deployments.
+    """
+    seconds = str(provision_seconds)
+    command = ["local.emulator", "--provision-median", seconds, "--provision-p95", seconds]
+    command += ["--delete-seconds", "0.5", "--warmup-seconds", "0.5", "--latency-seconds", "0.1"]
+    for name in deployments:
+        command += ["--account", account_id(name)]
+    with ExitStack() as processes:
+        emulator = processes.enter_context(
+            run_part("emulator", command, machine_environment(), folder / "emulator.log")
+        )
+        services = Services(azurite, emulator, emulator.wait_for_address())
+        stack = Stack(folder, services, processes)
+        write_deployments(stack.deployments_file, deployments, **sections)
+        stack.start_host()
+        try:
+            yield stack
+        except BaseException:
+            show_tail(stack.output)
+            raise
+
+
+def show_tail(output: str) -> None:
+    """For pytest, which shows what a test wrote when it has failed."""
+    sys.stderr.write(f"The end of the host's output:\n{output[-_TAIL:]}")
