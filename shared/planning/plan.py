@@ -97,7 +97,9 @@ def wanted(hosting: Hosting | None, demand: Demand, now: datetime) -> Wanted:
     if hosting is None:
         return Wanted(False, "it is no longer in deployments.yaml")
     ahead = intervals(hosting.windows, now - timedelta(days=1), now + timedelta(days=8))
-    waiting = f"{demand.unfinished}{'+' if demand.more else ''} unfinished document(s)"
+    waiting = (
+        f"{demand.unfinished}{'+' if demand.more else ''} unfinished document{_plural(demand.unfinished)}"
+    )
     edges = [edge for each in ahead for edge in (each.start - hosting.lead, each.end) if edge > now]
     changes_at = min(edges, default=None)
     for each in ahead:
@@ -243,7 +245,9 @@ def _decide(
             if stay:
                 return decision(Action.REOPEN, reason)
             if working:
-                return decision(Action.WAIT, f"{working} worker(s) still answering; then deleted: {reason}")
+                return decision(
+                    Action.WAIT, f"{working} worker{_plural(working)} still answering; then deleted: {reason}"
+                )
             return decision(Action.DELETE, reason)
         case Observed.DELETING:
             return decision(Action.WAIT, "Azure is deleting it")
@@ -253,7 +257,7 @@ def _decide(
             if state is RecordState.OPEN:
                 return decision(Action.CLOSE, reason)
             if state is RecordState.CLOSING and working:
-                return decision(Action.WAIT, f"{reason}; {working} worker(s) still answering")
+                return decision(Action.WAIT, f"{reason}; {working} worker{_plural(working)} still answering")
             return replace(decision(Action.DELETE, reason), failed=want.up)
         case Observed.UNKNOWN:
             assert azure is not None
@@ -315,6 +319,10 @@ def is_fine_tuned(model_name: str) -> bool:
 
 def _clock_time(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S}".removesuffix(":00") + " UTC"
+
+
+def _plural(count: int) -> str:
+    return "" if count == 1 else "s"
 
 
 def _span(length: timedelta) -> str:
