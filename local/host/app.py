@@ -1,73 +1,85 @@
-"""The app: the functions of function_app.py, what is modelled of host.json, and the app settings."""
+"""The app as the host has it: its settings, time limit, and the worker that runs its handlers."""
 
-import importlib
+import asyncio
+import inspect
 import json
+import logging
 import os
 import re
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
-import azure.functions as func
-
-
-class HostError(ValueError):
-    """The app or one of its functions cannot be run here; the message says why and what to do."""
+from azure.functions.decorators.function_app import Function
 
 
-@dataclass(frozen=True)
-class Function:
-    """A registered function: its handler and its trigger, a binding in the form of function.json."""
-
-    name: str
-    handler: Callable[..., Any]
-    trigger: dict[str, Any]
+class HostError(SystemExit):
+    """The app cannot be run here: ends the host with 1 and a message that says why and what to do."""
 
 
-def load_functions(app_dir: Path) -> list[Function]:
-    """Import `app_dir`/function_app.py and list its functions. Raises HostError when that fails."""
-    sys.path.insert(0, str(app_dir))
-    try:
-        module = importlib.import_module("function_app")
-        apps = [value for value in vars(module).values() if isinstance(value, func.FunctionRegister)]
-        if len(apps) != 1:
-            raise ValueError(f"{len(apps)} of its variables are a FunctionApp, not one")
-        return [_function(registered) for registered in apps[0].get_functions()]  # may be called once only
-    except Exception as error:
-        problem = f"{type(error).__name__}: {error}"
-        raise HostError(f"{app_dir / 'function_app.py'} cannot be loaded: {problem}") from error
-
-
-def _function(registered: Any) -> Function:
-    bindings = map(json.loads, registered.get_raw_bindings())
-    trigger = next(each for each in bindings if each["name"] == registered.get_trigger().name)
-    return Function(registered.get_function_name(), registered.get_user_function(), trigger)
-
-
-def read_host_json(app_dir: Path) -> tuple[str, float | None]:
-    """Return the HTTP route prefix and the function time limit in seconds (None: no limit).
-
-    Azure's defaults without the file. Raises HostError when it is not valid.
-    """
+def read_time_limit(app_dir: Path) -> float:
+    """Return host.json's function time limit in seconds; no other key is modelled. Raises HostError."""
     path = app_dir / "host.json"
     try:
         content = json.loads(path.read_text()) if path.exists() else {}
-        prefix = content.get("extensions", {}).get("http", {}).get("routePrefix", "api")
-        limit = content.get("functionTimeout", "00:05:00")
-        hours, minutes, seconds = (0, 0, 0) if limit == "-1" else map(int, limit.split(":"))
+        hours, minutes, seconds = map(int, content.get("functionTimeout", "00:05:00").split(":"))
     except (AttributeError, ValueError) as error:
         raise HostError(f"{path} is not valid ({error}); functionTimeout is written hh:mm:ss") from error
-    return prefix.strip("/"), hours * 3600 + minutes * 60 + seconds or None
+    return hours * 3600 + minutes * 60 + seconds
 
 
 def resolve(text: str) -> str:
     """Replace each %NAME% by the app setting NAME. Raises HostError for one that is missing."""
+    try:
+        return re.sub(r"%([^%]+)%", lambda match: os.environ[match[1]], text)
+    except KeyError as error:
+        raise HostError(f"{text!r} does not resolve to a value: set the setting {error.args[0]}") from None
 
-    def value(match: re.Match[str]) -> str:
-        if match[1] not in os.environ:
-            raise HostError(f"'{match[0]}' does not resolve to a value: set the setting {match[1]}")
-        return os.environ[match[1]]
 
-    return re.sub(r"%([^%]+)%", value, text)
+class Worker:
+    """Invokes handlers, coroutines on the event loop and others in threads; logs each, never its content.
+
+    Exceeding `time_limit` (seconds) makes Azure restart the whole worker, which cuts every invocation: here
+    the process is replaced by the same one on the same `port`, or ends if it was told to `stop`.
+    """
+
+    def __init__(self, time_limit: float) -> None:
+        self._time_limit = time_limit
+        self.stop = asyncio.Event()
+        self.port = 0
+
+    async def invoke(self, function: Function, value: object) -> Any:
+        """Call the handler with its trigger's value. Raises what the handler raises, after logging it."""
+        label = f"function={function.get_function_name()} invocation={uuid4()}"
+        run, started, outcome = function.get_user_function(), time.monotonic(), "cancelled"
+        # In a thread, as a handler may be blocking the event loop.
+        watchdog = threading.Timer(self._time_limit, self._cut_all, (label,))
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            answer = await (run(value) if inspect.iscoroutinefunction(run) else asyncio.to_thread(run, value))
+            outcome = "succeeded"
+            return answer
+        except Exception:
+            outcome = "failed"
+            logging.exception("%s raised", label)
+            raise
+        finally:
+            watchdog.cancel()
+            logging.info("%s outcome=%s duration=%.3fs", label, outcome, time.monotonic() - started)
+
+    async def sleep(self, seconds: float) -> bool:
+        """Sleep until it is time or the host stops; return whether it goes on."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.stop.wait(), seconds)
+        return not self.stop.is_set()
+
+    def _cut_all(self, label: str) -> None:
+        logging.error("%s outcome=timeout: the worker restarts, which cuts every invocation", label)
+        if self.stop.is_set():
+            os._exit(0)
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:], "--port", str(self.port)])

@@ -1,0 +1,174 @@
+"""Timer, blob and HTTP triggers, and the records in which the host remembers what it has done."""
+
+import asyncio
+import hashlib
+import hmac
+import json
+import logging
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+from azure.core import MatchConditions
+from azure.core.credentials import AzureNamedKeyCredential
+from azure.core.exceptions import AzureError, ResourceNotFoundError
+from azure.functions import AuthLevel, HttpRequest, HttpResponse
+from azure.functions.blob import InputStream
+from azure.functions.decorators import blob, http, timer
+from azure.functions.decorators.function_app import Function
+from azure.functions.timer import TimerRequest
+from azure.storage.blob.aio import BlobClient, BlobServiceClient, ContainerClient, LinearRetry
+from cronsim import CronSim, CronSimError
+
+from local.azurite import ACCOUNT_KEY, account_name
+from local.host.app import HostError, Worker, resolve
+
+TRIES = 5  # of a blob; then Azure puts a message on the queue webjobs-blobtrigger-poison
+
+
+def open_blob_service(connection: str) -> BlobServiceClient:
+    """Open a connection. Raises ValueError if it is not Azurite: uploads in Azure are the app's there."""
+    uri = resolve(f"%{connection}__blobServiceUri%")
+    credential = AzureNamedKeyCredential(account_name(uri), ACCOUNT_KEY)
+    return BlobServiceClient(uri, credential=credential, retry_policy=LinearRetry(backoff=1, retry_total=2))
+
+
+def next_occurrence(schedule: str, when: datetime) -> datetime:
+    """Return the first time after `when`, in UTC, that a six-field NCRONTAB schedule names.
+
+    cronsim walks the calendar. NCRONTAB differs from its cron (NCrontab's CrontabSchedule.cs): day and day
+    of week must both match, and there is no 7 for Sunday, no L, W or #. Raises HostError for anything else.
+    """
+    fields = schedule.upper().split()
+    known = re.fullmatch(r"([*,/\s\d-]|[A-Z]{3})+", schedule.upper())
+    if len(fields) != 6 or not known or re.search(r"(?<!/)7", fields[5]):
+        raise HostError(f"schedule {schedule!r} is not NCRONTAB: six fields, without L, W, # and 7")
+    fields[5] = re.sub(r"(?<![-\w])(\w+)/", r"\1-6/", fields[5])  # a step would run on to cron's 7
+    try:
+        occurrences = CronSim(" ".join(fields), when)
+        occurrences.day_and = True
+        return next(occurrences)
+    except (CronSimError, StopIteration) as error:
+        raise HostError(f"schedule {schedule!r} is not valid: {error or 'it never occurs'}") from error
+
+
+@dataclass(frozen=True)
+class Triggers:
+    """Runs functions by their triggers until the host stops. Raises AzureError when the storage fails."""
+
+    worker: Worker
+    records: ContainerClient
+    poll_seconds: float
+    router: web.UrlDispatcher
+    key: str  # for Azure's function, host and master keys alike
+
+    def start(self, functions: list[Function], group: asyncio.TaskGroup) -> None:
+        """Start all triggers. Raises HostError for those that are not modelled."""
+        for function in functions:
+            match trigger := function.get_trigger():
+                case http.HttpTrigger():
+                    self._add_route(function, trigger)
+                case timer.TimerTrigger():
+                    group.create_task(self._run_timer(function, trigger))
+                case blob.BlobTrigger():
+                    group.create_task(self._poll_blobs(function, trigger))
+                case _:
+                    raise HostError(f"{function.get_function_name()}: {type(trigger).__name__} not modelled")
+
+    async def _run_timer(self, function: Function, trigger: timer.TimerTrigger) -> None:
+        """Fire on schedule, never two at once; what was missed while the host was down once, `past_due`."""
+        path, schedule = f"timers/{function.get_function_name()}/status", resolve(trigger.schedule)
+        now = datetime.now(UTC)
+        due, record = next_occurrence(schedule, now), await self._read(path)
+        if record and record["schedule"] == schedule:  # a changed schedule has missed nothing
+            due = datetime.fromisoformat(record["next"])
+        past_due, due = due < now, min(due, now) if trigger.run_on_startup else due
+        while True:
+            await self._write(path, {"schedule": schedule, "next": due.isoformat()})
+            if not await self.worker.sleep((due - datetime.now(UTC)).total_seconds()):
+                return
+            now = max(due, datetime.now(UTC))
+            with suppress(Exception):  # logged by the worker; the next occurrence is the retry
+                await self.worker.invoke(function, TimerRequest(past_due=past_due))
+            due, past_due = next_occurrence(schedule, now), False
+
+    async def _poll_blobs(self, function: Function, trigger: blob.BlobTrigger) -> None:
+        """List the container again and again, and hand over each version (name and ETag) at least once."""
+        folder, _, template = resolve(trigger.path).partition("/")
+        names = re.compile(re.sub(r"\\{\w+\\}", ".+", re.escape(template)), re.DOTALL)
+        taken: set[tuple[str, str]] = set()  # versions being tried, or settled
+
+        async def hand_over(name: str, etag: str) -> None:
+            try:
+                await self._try(function, container.get_blob_client(name), etag)
+            except AzureError as error:  # or it was deleted or overwritten, and is listed no more
+                logging.warning("function=%s %r not read: %s", function.get_function_name(), name, error)
+                taken.discard((name, etag))
+
+        async with open_blob_service(trigger.connection) as service, asyncio.TaskGroup() as group:
+            container = service.get_container_client(folder)
+            while await self.worker.sleep(self.poll_seconds):
+                listed = set()
+                with suppress(ResourceNotFoundError):  # the container is created on first use
+                    async for found in container.list_blobs():
+                        listed.add(version := (found.name, found.etag))
+                        if names.fullmatch(found.name) and version not in taken:
+                            taken.add(version)
+                            group.create_task(hand_over(*version))
+                taken &= listed
+
+    async def _try(self, function: Function, source: BlobClient, etag: str) -> None:
+        """Invoke until it succeeds, five times at most; the receipt tells a restarted host what is done."""
+        name, label = f"{source.container_name}/{source.blob_name}", function.get_function_name()
+        key = hashlib.sha256(f"{name} {etag}".encode()).hexdigest()  # the name may be too long to nest
+        path = f"blobreceipts/{label}/{key}"
+        receipt = await self._read(path) or {"blob": name, "tries": 0, "state": "started"}
+        while receipt["state"] == "started" and receipt["tries"] < TRIES:
+            if not await self.worker.sleep(self.poll_seconds if receipt["tries"] else 0):
+                return
+            reading = await source.download_blob(etag=etag, match_condition=MatchConditions.IfNotModified)
+            stream = InputStream(data=await reading.readall(), name=name, uri=source.url, length=reading.size)
+            receipt["tries"] += 1  # before it starts, so that a crash spends one
+            await self._write(path, receipt)
+            with suppress(Exception):  # logged by the worker
+                await self.worker.invoke(function, stream)
+                receipt["state"] = "done"
+            await self._write(path, receipt)
+        if receipt["state"] == "started":
+            logging.error("function=%s blob=%r poisoned after %d tries", label, name, TRIES)
+            await self._write(path, receipt | {"state": "poisoned"})
+
+    def _add_route(self, function: Function, trigger: http.HttpTrigger) -> None:
+        """Serve a function. Raises HostError or ValueError for a route with more than plain {name}."""
+
+        async def serve(request: web.Request) -> web.Response:
+            key = request.headers.get("x-functions-key") or request.query.get("code", "")
+            guarded = trigger.auth_level is not AuthLevel.ANONYMOUS
+            if guarded and not hmac.compare_digest(key.encode(), self.key.encode()):
+                return web.Response(status=401)
+            given = {"params": dict(request.query), "route_params": dict(request.match_info)}
+            body = await request.read()
+            call = HttpRequest(request.method, str(request.url), headers=request.headers, body=body, **given)
+            try:
+                answer = await self.worker.invoke(function, call)
+            except Exception:  # logged by the worker
+                return web.Response(status=500)
+            answer = HttpResponse(answer) if isinstance(answer, str) else answer
+            answer.headers.setdefault("Content-Type", answer.mimetype)
+            return web.Response(status=answer.status_code, headers=answer.headers, body=answer.get_body())
+
+        path = "/api/" + (trigger.route or "").strip("/")
+        if ":" in path:  # to aiohttp it would be a regular expression
+            raise HostError(f"the local host models only {{name}} in a route, not {path!r}")
+        for method in [method.name for method in trigger.methods or ()] or ["*"]:
+            self.router.add_route(method, path, serve)
+
+    async def _read(self, path: str) -> Any:
+        with suppress(ResourceNotFoundError):
+            return json.loads(await (await self.records.download_blob(path)).readall())
+
+    async def _write(self, path: str, record: object) -> None:
+        await self.records.upload_blob(path, json.dumps(record), overwrite=True)
