@@ -24,7 +24,7 @@ app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 @app.timer_trigger(arg_name="timer", schedule=BINDINGS.schedule)
 async def reconcile_deployments(timer: func.TimerRequest) -> None:
     """Sweep the inbox and make a pass over every account."""
-    await _lamplighter().reconcile()
+    await (await _lamplighter()).reconcile()
 
 
 @app.timer_trigger(arg_name="timer", schedule=BINDINGS.schedule)
@@ -32,7 +32,8 @@ async def drain_backlog(timer: func.TimerRequest) -> None:
     """Answer what waits on every ready deployment, for a slice."""
     from shared.flow import slice_seconds
 
-    await _lamplighter().drain_backlog(slice_seconds(datetime.now(UTC), BINDINGS.ticks))
+    seconds = slice_seconds(datetime.now(UTC), BINDINGS.ticks)
+    await (await _lamplighter()).drain_backlog(seconds)
 
 
 @app.blob_trigger(
@@ -46,7 +47,7 @@ async def document_uploaded(blob: func.InputStream) -> None:
     from shared.errors import SettingsError
 
     try:
-        lamplighter = _lamplighter()
+        lamplighter = await _lamplighter()
     except SettingsError:
         return  # Raising would spend the host's five tries; the sweep records it once the file is mended.
     await lamplighter.document_uploaded((blob.name or "").partition("/")[2])
@@ -98,7 +99,7 @@ async def list_deployments(req: func.HttpRequest) -> func.HttpResponse:
     return await _answer(api.deployments)
 
 
-def _lamplighter() -> Lamplighter:
+async def _lamplighter() -> Lamplighter:
     """The wired app. Raises SettingsError after an alert: a broken file stops passes, not functions."""
     from shared import wiring
     from shared.alerts import Alert, alert
@@ -107,7 +108,7 @@ def _lamplighter() -> Lamplighter:
     for problem in BINDINGS.problems:
         alert(Alert.SETTINGS_BROKEN, f"{problem}; until then the default is used")
     try:
-        return wiring.app()
+        return await wiring.current()
     except SettingsError as error:
         alert(Alert.SETTINGS_BROKEN, f"nothing is hosted or answered until this is mended: {error}")
         raise
@@ -118,7 +119,7 @@ async def _answer(call: Callable[[Lamplighter], Awaitable[Reply]]) -> func.HttpR
     from shared.errors import SettingsError, StorageError
 
     try:
-        reply = await call(_lamplighter())
+        reply = await call(await _lamplighter())
     except SettingsError as error:
         reply = problem(503, f"the configuration cannot be used: {error}")
     except StorageError as error:

@@ -16,6 +16,10 @@ class Alert(StrEnum):
     PASS_FAILED = "pass_failed"  # noqa: S105
     CREATE_LED_NOWHERE = "create_led_nowhere"
     DELETE_REFUSED = "delete_refused"
+    CAPACITY_REDUCED = "capacity_reduced"
+    WINDOW_NOT_READY = "window_not_ready"
+    SESSION_PAST_CAP = "session_past_cap"
+    ADOPTED = "adopted"
     FOREIGN_DEPLOYMENT = "foreign_deployment"
     UNKNOWN_STATE = "unknown_state"
     DELETED_FROM_OUTSIDE = "deleted_from_outside"

@@ -16,9 +16,10 @@ from shared.documents.backlog import INBOX, is_final
 from shared.documents.intake import refuse_by_size
 from shared.documents.read import read_text
 from shared.documents.results import RESULTS, file_name
-from shared.domain import Demand, Document, DocumentState, Hosting, HostingSession, Prices
+from shared.domain import Demand, Document, DocumentState, Hold, Hosting, HostingSession, Prices
 from shared.errors import AlreadyExists, DocumentRefused, Missing
 from shared.flow import Lamplighter
+from shared.planning.adoption import differences, from_text
 from shared.planning.cost import hosting_cost
 from shared.planning.plan import wanted
 
@@ -175,10 +176,13 @@ async def deployments(app: Lamplighter) -> Reply:
     now = app.control.clock.now()
     demand = await app.control.demand(app.settings.deployments)
     accounts = {key: await app.control.ledger.account(key) for key in app.settings.accounts}
+    holds = {key: await app.control.ledger.holds(key, now) for key in app.settings.accounts}
     told = []
     for name, hosting in app.settings.deployments.items():
         record = await app.control.ledger.record(hosting.account, name)
-        want = wanted(hosting, demand.get(name, Demand()), now)
+        hold = holds[hosting.account].get(name)
+        want = wanted(hosting, demand.get(name, Demand()), now, hold)
+        adopted = differences(hosting.spec, from_text(record.adopted)) if record.adopted else []
         told.append(
             {
                 "deployment": name,
@@ -193,10 +197,26 @@ async def deployments(app: Lamplighter) -> Reply:
                 "step_reason": record.reason,
                 "problem": record.problem or None,
                 "unfinished": demand[name].unfinished,
+                "mode": hosting.mode,
+                "hold": _hold_told(hold),
+                "adopted": bool(record.adopted),
+                "differences": adopted,
                 "session": _session_told(await app.control.ledger.session(record), now, app.settings.prices),
             }
         )
     return Reply(200, {"deployments": told})
+
+
+def _hold_told(hold: Hold | None) -> dict[str, Any] | None:
+    if hold is None:
+        return None
+    return {
+        "way": "up" if hold.up else "down",
+        "until": _iso(hold.until),
+        "owner": hold.owner,
+        "reason": hold.reason,
+        "made_at": _iso(hold.made_at),
+    }
 
 
 def _session_told(session: HostingSession | None, now: datetime, prices: Prices) -> dict[str, Any] | None:

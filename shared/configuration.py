@@ -24,7 +24,7 @@ from pydantic import (
     model_validator,
 )
 
-from shared.domain import BillingStart, BillingUnit, UploadStart
+from shared.domain import BillingStart, BillingUnit, Mode, UploadStart
 from shared.planning.plan import DELETE_AFTER_TAG, OWNER_TAG
 from shared.task_files import read_prompt, read_schema
 
@@ -175,6 +175,7 @@ class _Section(BaseModel):
 class _Defaults(_Section):
     time_zone: Zone = "UTC"
     lead: Span = timedelta(minutes=15)
+    mode: Mode = Mode.ENFORCE
 
 
 class _TokenPrices(_Section):
@@ -208,6 +209,13 @@ class _Model(_Section):
 class _Sku(_Section):
     name: Literal[SKUS]  # type: ignore[valid-type]
     capacity: Positive
+    minimum_capacity: Positive | None = None
+
+    @model_validator(mode="after")
+    def _least_below_full(self) -> Self:
+        if self.minimum_capacity is not None and self.minimum_capacity > self.capacity:
+            raise ValueError("minimum_capacity is above capacity")
+        return self
 
 
 class WindowSection(_Section):
@@ -256,6 +264,8 @@ class TaskSection(_Section):
 
 class DeploymentSection(_Section):
     account: str
+    mode: Mode | None = None
+    adopt: bool = False
     model: _Model
     sku: _Sku
     rai_policy_name: Text | None = None
@@ -272,7 +282,7 @@ class DeploymentSection(_Section):
 
     @model_validator(mode="after")
     def _can_answer(self) -> Self:
-        limit = self.sku.capacity * 1000
+        limit = (self.sku.minimum_capacity or self.sku.capacity) * 1000
         if self.task.max_output_tokens >= limit:
             raise ValueError(
                 f"task.max_output_tokens is {self.task.max_output_tokens:,}, and sku.capacity admits "

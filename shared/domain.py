@@ -47,6 +47,7 @@ class Action(StrEnum):
     CLOSE = "close"
     REOPEN = "reopen"
     DELETE = "delete"
+    ADOPT = "adopt"  # from now on ours, keeping its properties
     TAKE_UP = "take_up"  # the record follows a deployment of ours that it had lost sight of
     FORGET = "forget"  # the record follows a deployment that is gone
 
@@ -67,6 +68,13 @@ class UploadStart(StrEnum):
 
     ON_DEMAND = "on_demand"
     SCHEDULED = "scheduled"
+
+
+class Mode(StrEnum):
+    """Whether the plan is carried out, or only made, logged and shown."""
+
+    ENFORCE = "enforce"
+    OBSERVE = "observe"
 
 
 class BillingUnit(StrEnum):
@@ -144,6 +152,7 @@ class DeploymentSpec:
     version_upgrade_option: str | None = None
     spillover_deployment_name: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    minimum_capacity: int | None = None  # tried when the full capacity is refused
 
 
 @dataclass(frozen=True)
@@ -167,6 +176,8 @@ class Hosting:
     max_session: timedelta
     task: Task
     cost_center: str | None = None
+    mode: Mode = Mode.ENFORCE
+    adopt: bool = False  # take over an existing deployment of this name
 
     @property
     def name(self) -> str:
@@ -201,6 +212,11 @@ class AzureDeployment:
     created_at: datetime | None = None
     tokens_per_minute: int | None = None
     requests_per_minute: int | None = None
+    model_version: str = ""
+    model_source: str | None = None
+    rai_policy_name: str | None = None
+    version_upgrade_option: str | None = None
+    spillover_deployment_name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -228,6 +244,7 @@ class DeploymentRecord:
     capacity: int = 0
     tokens_per_minute: int | None = None
     requests_per_minute: int | None = None
+    adopted: str = ""  # the properties of a deployment that was taken over, as JSON
     observed: Observed = Observed.ABSENT
     wanted: bool = False
     action: Action = Action.NOTHING
@@ -260,6 +277,18 @@ class HostingSession:
     sku: str
     capacity: int
     price_per_hour: float
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Somebody wants a deployment up or down until a time, whatever schedule and documents say."""
+
+    deployment: str
+    up: bool
+    until: datetime
+    owner: str
+    reason: str
+    made_at: datetime
 
 
 @dataclass(frozen=True)

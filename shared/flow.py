@@ -7,6 +7,7 @@ repeated or missed call costs a minute.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,10 +16,11 @@ from shared.documents.backlog import DocumentLedger
 from shared.documents.drain import Drainer, DrainReport
 from shared.documents.intake import Intake
 from shared.documents.results import Results
-from shared.domain import Account, DocumentState, Hosting, RecordState, Settings
+from shared.domain import Account, DocumentState, Hosting, Mode, RecordState, Settings
 from shared.errors import LamplighterError, StorageError
 from shared.hosting.leases import drain_lease
 from shared.hosting.observe import Control
+from shared.hosting.preview import Preview, preview
 from shared.hosting.reconcile import Outcome, PassReport, reconcile
 from shared.planning.plan import wanted
 from shared.waiting import first_done
@@ -36,6 +38,11 @@ _BEFORE_TICK = 2.0  # a slice ends so long before the timer ticks again
 
 class PartFailed(LamplighterError):
     """Part of the work failed, and is told at the end; the rest was done."""
+
+    def __init__(self, problems: Sequence[str], reports: Sequence[PassReport] = ()) -> None:
+        self.problems = tuple(problems)
+        self.reports = tuple(reports)  # of the passes that were made
+        super().__init__("; ".join(problems))
 
 
 @dataclass(frozen=True)
@@ -60,7 +67,7 @@ class Lamplighter:
             problems += [f"sweep: {error}" for error in report.errors]
         except StorageError as error:
             problems.append(f"sweep: {error}")
-        accounts = await self._accounts()
+        accounts = await self.accounts()
         outcomes = await asyncio.gather(
             *(self.pass_over(account) for account in accounts), return_exceptions=True
         )
@@ -74,19 +81,25 @@ class Lamplighter:
             if not isinstance(outcome, LamplighterError):
                 raise outcome
         if problems:
-            raise PartFailed("; ".join(problems))
+            raise PartFailed(problems, reports)
         return reports
 
     async def pass_over(self, account: Account) -> PassReport:
         """One pass over one account."""
-        hosted = {
+        return await reconcile(self.control, account, self._hosted_on(account))
+
+    async def preview(self, account: Account) -> Preview:
+        """What a pass over the account would decide now. Raises ArmError, StorageError."""
+        return await preview(self.control, account, self._hosted_on(account))
+
+    def _hosted_on(self, account: Account) -> Mapping[str, Hosting]:
+        return {
             name: hosting
             for name, hosting in self.settings.deployments.items()
             if hosting.account.lower() == account.resource_id.lower()
         }
-        return await reconcile(self.control, account, hosted)
 
-    async def _accounts(self) -> list[Account]:
+    async def accounts(self) -> list[Account]:
         """Configured ∪ recorded: what was hosted on an account that is no longer configured is deleted."""
         accounts = {key.lower(): account for key, account in self.settings.accounts.items()}
         for record in await self.control.ledger.accounts():
@@ -138,7 +151,8 @@ class Lamplighter:
             demand = await self.documents.demand(hosting.name)
             if not demand.unfinished:
                 return True
-            if not wanted(hosting, demand, clock.now()).up:
+            holds = await self.control.ledger.holds(hosting.account, clock.now())
+            if not wanted(hosting, demand, clock.now(), holds.get(hosting.name)).up:
                 return False
             report = await self.pass_over(account)
             record = await self.control.ledger.record(hosting.account, hosting.name)
@@ -147,6 +161,8 @@ class Lamplighter:
                 if not drained.answered and not drained.settled:
                     return False
                 continue
+            if hosting.mode is Mode.OBSERVE:
+                return False
             decision = report.decisions.get(hosting.name)
             again_at = decision.again_at if decision is not None else None
             if again_at is not None and again_at - clock.now() > LONGEST_WAIT:
@@ -202,7 +218,7 @@ class Lamplighter:
         for name, task in running.items():
             self._collect(name, task, left_alone, problems)
         if problems:
-            raise PartFailed("; ".join(problems))
+            raise PartFailed(problems)
 
     def _collect(
         self, name: str, task: asyncio.Task[bool], left_alone: set[str], problems: list[str]

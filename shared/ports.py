@@ -187,6 +187,39 @@ class Arm(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Offer:
+    """A SKU on which an account may deploy a model, and the quota that it draws on."""
+
+    model: str
+    version: str
+    sku: str
+    quota: str  # its name in `Catalogue.quotas`; empty if none is told
+
+
+@dataclass(frozen=True)
+class Quota:
+    """Of a subscription in a region; for models in thousands of tokens per minute."""
+
+    used: float
+    limit: float
+
+
+class Catalogue(Protocol):
+    """What an account offers. Asked by people who set it up, never by a pass. No method retries.
+
+    Safe to repeat. Raises ArmConflict, ArmUncertain, and ArmRefused also where the identity may not ask.
+    """
+
+    async def offers(self, account: str, *, timeout: float) -> Sequence[Offer]:
+        """Every model and SKU that the account may deploy."""
+        ...
+
+    async def quotas(self, account: str, *, timeout: float) -> Mapping[str, Quota]:
+        """Every quota of the account's subscription in its region, by name."""
+        ...
+
+
 class Model(Protocol):
     """The data plane."""
 

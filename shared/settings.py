@@ -33,7 +33,7 @@ from shared.errors import SettingProblem, SettingsError
 from shared.planning.plan import SESSION_MARGIN
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_LATER = {"mode", "adopt", "minimum_capacity", "skip_holidays", "after"}
+_LATER = {"skip_holidays", "after"}
 _LONGEST_VALUE = 80
 _REMEDIES = {
     "missing": "is missing",
@@ -253,6 +253,7 @@ def _hosting(name: str, given: DeploymentSection, file: DeploymentsFile) -> Host
             version_upgrade_option=given.version_upgrade_option,
             spillover_deployment_name=given.spillover_deployment_name,
             tags=given.tags,
+            minimum_capacity=given.sku.minimum_capacity,
         ),
         windows=tuple(_window(each, file.defaults.time_zone) for each in given.schedule),
         uploads=given.uploads.start,
@@ -265,6 +266,8 @@ def _hosting(name: str, given: DeploymentSection, file: DeploymentsFile) -> Host
             given.task.max_cost_per_document,
         ),
         cost_center=given.cost_center,
+        mode=given.mode or file.defaults.mode,
+        adopt=given.adopt,
     )
 
 

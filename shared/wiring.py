@@ -26,9 +26,10 @@ from shared.hosting.ledger import Ledger
 from shared.hosting.observe import Control
 from shared.ports import Arm, Blobs, Clock, Model, Tables
 from shared.settings import load
+from shared.settings_blob import PREFIX, SettingsBlob
 
 _AZURE = "https://management.azure.com"
-_app: Lamplighter | None = None
+_app: App | None = None
 
 
 class SystemClock:
@@ -47,30 +48,49 @@ class SystemClock:
         await asyncio.sleep(seconds)
 
 
-def app() -> Lamplighter:
-    """The app of this process, built on first use. Raises SettingsError, then and whenever asked again."""
+class App:
+    """The adapters, and the app that is wired from the configuration in force."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        """Raises SettingsError for app settings that cannot be used."""
+        problems: list[SettingProblem] = []
+        blobs = _url(environment, f"{STORAGE}__blobServiceUri", "", problems)
+        tables = _url(environment, f"{STORAGE}__tableServiceUri", "", problems)
+        arm = _url(environment, "AZURE_RESOURCE_MANAGER_ENDPOINT", _AZURE, problems)
+        if problems:
+            raise SettingsError("app settings", problems)
+        self._environment = environment
+        self.clock = SystemClock()
+        self.tables, self.blobs = AzureTables(tables), AzureBlobs(blobs)
+        self.arm, self._model = AzureArm(arm), AzureModel()
+        self._file = environment.get("DEPLOYMENTS_FILE") or "deployments.yaml"
+        self._blob = SettingsBlob(self.blobs, self._file, environment)
+        self._current: Lamplighter | None = None
+
+    async def current(self) -> Lamplighter:
+        """The app as configured now. Raises SettingsError; StorageError where the configuration is a blob."""
+        if self._file.startswith(PREFIX):
+            settings = await self._blob.load()
+        elif self._current is not None:
+            return self._current
+        else:
+            settings = load(Path(self._file), self._environment)
+        if self._current is None or self._current.settings is not settings:
+            self._current = assemble(settings, self.clock, self.tables, self.blobs, self.arm, self._model)
+        return self._current
+
+    async def close(self) -> None:
+        """Close the connections."""
+        for adapter in (self.tables, self.blobs, self.arm, self._model):
+            await adapter.close()
+
+
+async def current() -> Lamplighter:
+    """The app of this process. Raises SettingsError, then and whenever asked again, and StorageError."""
     global _app
     if _app is None:
-        _app = build(os.environ)
-    return _app
-
-
-def build(environment: Mapping[str, str]) -> Lamplighter:
-    """The app on Azure, or on the local stack where the environment says so. Raises SettingsError."""
-    problems: list[SettingProblem] = []
-    blobs = _url(environment, f"{STORAGE}__blobServiceUri", "", problems)
-    tables = _url(environment, f"{STORAGE}__tableServiceUri", "", problems)
-    arm = _url(environment, "AZURE_RESOURCE_MANAGER_ENDPOINT", _AZURE, problems)
-    file = Path(environment.get("DEPLOYMENTS_FILE") or "deployments.yaml")
-    try:
-        settings = load(file, environment)
-    except SettingsError as error:
-        raise SettingsError(error.source, [*problems, *error.problems]) from None
-    if problems:
-        raise SettingsError("app settings", problems)
-    return assemble(
-        settings, SystemClock(), AzureTables(tables), AzureBlobs(blobs), AzureArm(arm), AzureModel()
-    )
+        _app = App(os.environ)
+    return await _app.current()
 
 
 def assemble(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
@@ -22,6 +22,7 @@ from azure.mgmt.cognitiveservices.models import (
 from shared.adapters.credentials import is_local, token_credential
 from shared.domain import AzureDeployment, DeploymentSpec
 from shared.errors import ArmConflict, ArmError, ArmRefused, ArmUncertain
+from shared.ports import Offer, Quota
 
 _LONGEST_MESSAGE = 300
 _REMEDIES = {
@@ -35,7 +36,10 @@ _REMEDIES = {
 
 
 class AzureArm:
-    """Fulfils `shared.ports.Arm`. `url`: Azure Resource Manager, or the emulator on http at loopback."""
+    """Fulfils `shared.ports.Arm` and `Catalogue`.
+
+    `url`: Azure Resource Manager, or the emulator on http at loopback.
+    """
 
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
@@ -80,6 +84,27 @@ class AzureArm:
             _, group, name = _parts(account)
             with contextlib.suppress(ResourceNotFoundError):
                 await self._client(account).deployments.begin_delete(group, name, deployment, polling=False)
+
+    async def offers(self, account: str, *, timeout: float) -> Sequence[Offer]:
+        """See the port."""
+        async with _call(account, timeout):
+            _, group, name = _parts(account)
+            return [
+                Offer(str(model.name), str(model.version), str(sku.name), sku.usage_name or "")
+                async for model in self._client(account).accounts.list_models(group, name)
+                for sku in model.skus or []
+            ]
+
+    async def quotas(self, account: str, *, timeout: float) -> Mapping[str, Quota]:
+        """See the port."""
+        async with _call(account, timeout):
+            _, group, name = _parts(account)
+            region = (await self._client(account).accounts.get(group, name)).location
+            return {
+                str(usage.name.value): Quota(usage.current_value or 0.0, usage.limit or 0.0)
+                async for usage in self._client(account).usages.list(str(region))
+                if usage.name is not None
+            }
 
     def _client(self, account: str) -> CognitiveServicesManagementClient:
         subscription = _parts(account)[0]
@@ -133,6 +158,11 @@ def _from_azure(found: Deployment) -> AzureDeployment:
         sku=str(found.sku.name) if found.sku else "",
         capacity=(found.sku.capacity if found.sku else None) or 0,
         model_name=str((model and model.name) or ""),
+        model_version=str((model and model.version) or ""),
+        model_source=(model and model.source) or None,
+        rai_policy_name=(properties and properties.rai_policy_name) or None,
+        version_upgrade_option=(properties and properties.version_upgrade_option) or None,
+        spillover_deployment_name=(properties and properties.spillover_deployment_name) or None,
         tags=dict(found.tags or {}),
         created_at=found.system_data.created_at if found.system_data else None,
         tokens_per_minute=_per_minute(limits, "token"),
@@ -157,6 +187,11 @@ async def _call(account: str, timeout: float) -> AsyncIterator[None]:
     except TimeoutError as error:
         raise ArmUncertain(f"Azure did not answer within {timeout:.0f} s (account {name})") from error
     except HttpResponseError as error:
+        if error.status_code is None:  # nothing was sent: azure-identity had no token to send with
+            remedy = "run az login, or give the app its identity (AZURE_CLIENT_ID)"
+            raise ArmUncertain(
+                f"there is no identity to ask Azure with (account {name}): {remedy}"
+            ) from error
         raise _error(name, error) from error
     except AzureError as error:
         raise ArmUncertain(f"Azure could not be reached (account {name}): {type(error).__name__}") from error

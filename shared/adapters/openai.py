@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import openai
+from azure.core.exceptions import ClientAuthenticationError
 from openai import AsyncOpenAI
 
 from shared.adapters.credentials import token_credential
@@ -62,6 +63,9 @@ class AzureModel:
             raise ModelUnavailable(f"no answer within {timeout:.0f} s", code="timeout") from error
         except openai.APIStatusError as error:
             raise _error(error) from error
+        except ClientAuthenticationError as error:  # azure-identity's own: there is no token to send
+            remedy = "give the app its identity (AZURE_CLIENT_ID), or run az login"
+            raise AccessDenied(f"there is no identity to ask the model with: {remedy}", code="401") from error
         except openai.APIConnectionError as error:
             raise ModelUnavailable("the connection to the model failed", code="connection") from error
         completion = raw.parse()

@@ -22,15 +22,18 @@ class Question:
     prompt_tokens: int
 
 
-def question(text: str, hosting: Hosting, prices: Prices, spent: float = 0.0) -> Question:
-    """What to ask of a document. `spent`: what it has cost so far.
+def question(
+    text: str, hosting: Hosting, prices: Prices, *, spent: float = 0.0, tokens_per_minute: int | None = None
+) -> Question:
+    """What to ask of a document. `spent`: what it has cost so far; `tokens_per_minute`: what the deployment
+    admits, if that is known better than by the configured capacity.
 
     Raises DocumentRefused when the deployment could never admit it, or when it would exceed its cap.
     """
     task = hosting.task
     size = len(text.encode()) + len(task.system_prompt.encode())
     estimate = math.ceil(size / _BYTES_PER_TOKEN)
-    at_once, limit = estimate + task.max_output_tokens, hosting.spec.capacity * 1000
+    at_once, limit = estimate + task.max_output_tokens, tokens_per_minute or hosting.spec.capacity * 1000
     if at_once > limit:
         raise DocumentRefused(
             f"it needs about {at_once:,} tokens at once, and the deployment admits {limit:,} a minute: "

@@ -19,11 +19,11 @@ from shared.errors import AlreadyExists, Changed
 from shared.ports import BlobItem, Insert, Remove, Replace, Tables
 from shared.rows import from_row, to_values
 
-INBOX = "inbox"
+INBOX = "inbox"  # container
+DOCUMENTS = "documents"  # table
 UNKNOWN_DEPLOYMENT = "_unknown"
 """The partition of uploads to folders that cannot be a deployment's name."""
 
-_DOCUMENTS = "documents"  # table
 _PAGE = 200
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,64}~\d{8}T\d{6}-[0-9a-f]{16}")
 _FINAL = frozenset(
@@ -76,7 +76,7 @@ class DocumentLedger:
         if not is_final(document):
             changes.append(Insert(f"w {key}", values))
         try:
-            await self._tables.write(_DOCUMENTS, document.deployment, changes)
+            await self._tables.write(DOCUMENTS, document.deployment, changes)
         except AlreadyExists:
             return False
         return True
@@ -86,15 +86,15 @@ class DocumentLedger:
         if not _ID.fullmatch(document_id):
             return None
         deployment, _, key = document_id.partition("~")
-        unfinished = await self._tables.get(_DOCUMENTS, deployment, f"w {key}")
-        row = unfinished or await self._tables.get(_DOCUMENTS, deployment, f"d {key}")
+        unfinished = await self._tables.get(DOCUMENTS, deployment, f"w {key}")
+        row = unfinished or await self._tables.get(DOCUMENTS, deployment, f"d {key}")
         return from_row(Document, row) if row else None
 
     async def unfinished(self, deployment: str) -> AsyncIterator[Document]:
         """Every unfinished document of a deployment, oldest first."""
         start, more = "w ", True
         while more:
-            page = await self._tables.page(_DOCUMENTS, deployment, start, "w ~", _PAGE)
+            page = await self._tables.page(DOCUMENTS, deployment, start, "w ~", _PAGE)
             for row in page.rows:
                 yield from_row(Document, row)
                 start = row.key + " "
@@ -102,14 +102,14 @@ class DocumentLedger:
 
     async def demand(self, deployment: str) -> Demand:
         """The first page of the unfinished documents, counted."""
-        page = await self._tables.page(_DOCUMENTS, deployment, "w ", "w ~", _PAGE)
+        page = await self._tables.page(DOCUMENTS, deployment, "w ", "w ~", _PAGE)
         oldest = from_row(Document, page.rows[0]).arrived_at if page.rows else None
         return Demand(len(page.rows), page.more, oldest)
 
     async def history(self, deployment: str, since: datetime, limit: int) -> History:
         """Documents that arrived since then, oldest first, finished or not."""
         start = f"d {since.astimezone(UTC):%Y%m%dT%H%M%S}"
-        page = await self._tables.page(_DOCUMENTS, deployment, start, "d ~", limit)
+        page = await self._tables.page(DOCUMENTS, deployment, start, "d ~", limit)
         found = []
         for row in page.rows:
             document = from_row(Document, row)
@@ -123,7 +123,7 @@ class DocumentLedger:
         assert document.etag is not None and not is_final(document)
         key = f"w {short_id(document)}"
         change = Replace(key, to_values(document), document.etag)
-        etag = (await self._tables.write(_DOCUMENTS, document.deployment, [change]))[0]
+        etag = (await self._tables.write(DOCUMENTS, document.deployment, [change]))[0]
         return replace(document, etag=etag)
 
     async def finish(self, document: Document) -> None:
@@ -134,7 +134,7 @@ class DocumentLedger:
             Replace(f"d {key}", to_values(document), etag=None),
             Remove(f"w {key}", document.etag),
         ]
-        await self._tables.write(_DOCUMENTS, document.deployment, changes)
+        await self._tables.write(DOCUMENTS, document.deployment, changes)
 
     async def try_finish(self, document: Document) -> bool:
         """Finish it unless somebody else has changed it meanwhile."""

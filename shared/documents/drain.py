@@ -235,7 +235,13 @@ class _Slice:
                 await self._settle(document, *gone(error))
                 return
             text = read_text(source)
-            asked = question(text, self._hosting, self._of.prices, document.cost)
+            asked = question(
+                text,
+                self._hosting,
+                self._of.prices,
+                spent=document.cost,
+                tokens_per_minute=self._pacer.tokens_per_minute,
+            )
             asked_at = self._clock.now()
             answer = await self._ask(asked, last_start)
             document = self._charged(document, answer.prompt_tokens, answer.completion_tokens)

@@ -23,7 +23,8 @@ from shared.errors import Changed, DocumentRefused, Missing, StorageError
 from shared.ports import BlobItem, Blobs, Clock, Replace, Tables
 
 SWEEP_SECONDS = 10.0
-_SWEEPS, _AT_ONCE, _PAGE = "sweeps", 8, 500
+SWEEPS = "sweeps"  # table
+_AT_ONCE, _PAGE = 8, 500
 _DEPLOYMENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -41,6 +42,14 @@ class SweepReport:
     def unaccounted(self) -> int:
         """Uploads that could not be recorded, which the next sweep tries again. Target 0."""
         return len(self.errors)
+
+
+@dataclass(frozen=True)
+class LastSweep:
+    """What is kept of a sweep."""
+
+    began_at: datetime
+    unaccounted: int  # uploads that could not be recorded; target 0
 
 
 class Intake:
@@ -114,7 +123,7 @@ class Intake:
     async def sweep(self) -> SweepReport:
         """Walk the inbox, for 10 s at most, from where the last walk stopped, and account for everything."""
         until, report = self._clock.monotonic() + SWEEP_SECONDS, SweepReport()
-        row = await self._tables.get(_SWEEPS, INBOX, "walk")
+        row = await self._tables.get(SWEEPS, INBOX, "walk")
         token = str(row.values["token"]) if row and row.values.get("token") else None
         whole_walk, present, began_at = token is None, set[str](), self._clock.now()
         waiting = {document.id: document async for document in self._waiting()}
@@ -137,13 +146,26 @@ class Intake:
         report.complete = token is None
         if report.complete and whole_walk:
             await self._settle_vanished(waiting, present, began_at, report)
-        walk = Replace("walk", {"token": token or "", "began_at": began_at}, etag=None)
-        await self._tables.write(_SWEEPS, INBOX, [walk])
+        walk = Replace(
+            "walk",
+            {"token": token or "", "began_at": began_at, "unaccounted": report.unaccounted},
+            etag=None,
+        )
+        await self._tables.write(SWEEPS, INBOX, [walk])
         event("sweep", seen=report.seen, taken_in=report.taken_in, unaccounted=report.unaccounted)
         if report.unaccounted:
             remedy = f"{report.unaccounted} upload(s) could not be recorded; the next sweep tries again"
             alert(Alert.UNACCOUNTED_DOCUMENTS, f"{remedy}: {report.errors[0]}")
         return report
+
+    async def last_sweep(self) -> LastSweep | None:
+        """When the inbox was last walked, and what could not be recorded; None if it never was."""
+        row = await self._tables.get(SWEEPS, INBOX, "walk")
+        if row is None:
+            return None
+        began_at, unaccounted = row.values["began_at"], row.values.get("unaccounted", 0)
+        assert isinstance(began_at, datetime)
+        return LastSweep(began_at, int(str(unaccounted)))
 
     async def _waiting(self) -> AsyncIterator[Document]:
         for name in self._settings.deployments:

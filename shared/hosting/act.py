@@ -11,10 +11,19 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from shared.alerts import Alert, alert, event
-from shared.domain import Action, AzureDeployment, DeploymentRecord, ModelRequest, Observed, RecordState
+from shared.domain import (
+    Action,
+    AzureDeployment,
+    DeploymentRecord,
+    DeploymentSpec,
+    ModelRequest,
+    Observed,
+    RecordState,
+)
 from shared.errors import AccessDenied, ArmConflict, ArmError, ArmRefused, ModelError
 from shared.hosting.ledger import DecisionRow
 from shared.hosting.observe import View
+from shared.planning.adoption import properties_of, to_create, to_text
 from shared.planning.plan import DELETE_AFTER_TAG, OWNER_TAG, Decision, backoff
 
 PROBE_SECONDS = 10.0
@@ -56,6 +65,8 @@ async def take(step: Decision, view: View, timeout: float) -> None:
             await _move(step, view, state=RecordState.OPEN)
         case Action.TAKE_UP:
             await _take_up(step, view)
+        case Action.ADOPT:
+            await _adopt(step, view)
         case Action.FORGET:
             await _forget(step, view)
         case Action.NOTHING | Action.WAIT | Action.SERVE:
@@ -64,19 +75,20 @@ async def take(step: Decision, view: View, timeout: float) -> None:
             assert_never(step.action)
 
 
-async def keep_decision(step: Decision, view: View) -> None:
-    """Write a decision to the record and as a row when it changed, not every minute."""
+async def keep_decision(step: Decision, view: View) -> bool:
+    """Write a decision to the record and as a row when it changed, not every minute; whether it did."""
     record = view.record(step.deployment)
-    if _is_bookkeeping(record):
-        return
-    if not _is_decided(record, step):
-        await view.save(_with_decision(record, step))
-        await _save_decision(step, view)
+    if _is_bookkeeping(record) or _is_decided(record, step):
+        return False
+    await view.save(_with_decision(record, step))
+    await _save_decision(step, view)
+    return True
 
 
 async def _create(step: Decision, view: View, timeout: float) -> None:
     name, now = step.deployment, view.control.clock.now()
     hosting, record = view.hosted[name], view.record(name)
+    properties = to_create(hosting.spec, adopt=hosting.adopt, adopted=record.adopted)
     delete_after = now + hosting.max_session
     intent = DeploymentRecord(
         account=view.account.resource_id,
@@ -87,8 +99,9 @@ async def _create(step: Decision, view: View, timeout: float) -> None:
         deleted_at=record.deleted_at,
         failures=record.failures,
         problem=record.problem,
-        sku=hosting.spec.sku,
-        capacity=hosting.spec.capacity,
+        sku=properties.sku,
+        capacity=properties.capacity,
+        adopted=record.adopted if hosting.adopt else "",
         observed=record.observed,
         wanted=record.wanted,
         action=record.action,
@@ -97,13 +110,12 @@ async def _create(step: Decision, view: View, timeout: float) -> None:
     )
     await _move(step, view, intent, state=RecordState.CREATING, settled=False)
     tags = {
-        **hosting.spec.tags,
+        **properties.tags,
         OWNER_TAG: view.control.installation,
         DELETE_AFTER_TAG: delete_after.strftime(_TAG_TIME),
     }
-    spec = replace(hosting.spec, tags=tags)
     try:
-        view.azure[name] = await view.control.arm.put(view.account.resource_id, spec, timeout=timeout)
+        view.azure[name] = await _put(replace(properties, tags=tags), view, timeout)
     except ArmConflict as error:
         again_at = view.control.clock.now() + timedelta(seconds=error.retry_after or 0)
         busy = replace(view.record(name), not_before=again_at, problem=str(error)[:500])
@@ -118,6 +130,24 @@ async def _create(step: Decision, view: View, timeout: float) -> None:
     else:
         await view.save(replace(view.record(name), settled=True))
         await view.note(name)
+
+
+async def _put(spec: DeploymentSpec, view: View, timeout: float) -> AzureDeployment:
+    """The PUT; where its capacity is refused, one more with the least that was configured.
+
+    Deleting releases quota, and somebody else may have taken it since.
+    """
+    try:
+        return await view.control.arm.put(view.account.resource_id, spec, timeout=timeout / 2)
+    except ArmRefused as error:
+        least = spec.minimum_capacity
+        if error.code != "InsufficientQuota" or least is None or least >= spec.capacity:
+            raise
+    smaller = replace(spec, capacity=least)
+    found = await view.control.arm.put(view.account.resource_id, smaller, timeout=timeout / 2)
+    remedy = f"it was created with {least} instead of {spec.capacity}: others use the quota of this region"
+    alert(Alert.CAPACITY_REDUCED, remedy, account=view.account.name, deployment=spec.name)
+    return found
 
 
 async def _delete(step: Decision, view: View, timeout: float) -> None:
@@ -155,18 +185,12 @@ async def _probe(step: Decision, view: View, timeout: float) -> None:
         view.record(name), opened_at=control.clock.now(), failures=0, not_before=None, problem=""
     )
     if step.observed is Observed.FOREIGN:
-        opened = _as_foreign(opened, view.azure[name], view)
+        opened = _as_foreign(opened, view.azure[name])
     await _move(step, view, opened, state=RecordState.OPEN)
     await view.save_session(name)
 
 
-def _as_foreign(record: DeploymentRecord, azure: AzureDeployment, view: View) -> DeploymentRecord:
-    prices = view.control.prices
-    remedy = (
-        f"{azure.name} was not created by this installation: it is used as it is and never changed. It costs "
-        f"{prices.hosting_per_hour.get(azure.sku, 0.0):.2f} {prices.currency} an hour until it is deleted"
-    )
-    alert(Alert.FOREIGN_DEPLOYMENT, remedy, account=view.account.name, deployment=azure.name)
+def _as_foreign(record: DeploymentRecord, azure: AzureDeployment) -> DeploymentRecord:
     return replace(
         record,
         owned=False,
@@ -179,6 +203,28 @@ def _as_foreign(record: DeploymentRecord, azure: AzureDeployment, view: View) ->
         tokens_per_minute=azure.tokens_per_minute,
         requests_per_minute=azure.requests_per_minute,
     )
+
+
+async def _adopt(step: Decision, view: View) -> None:
+    """From now on it is ours, by the record: nothing is written to Azure, its properties are kept."""
+    record, azure = view.record(step.deployment), view.azure[step.deployment]
+    in_use = record.state is RecordState.OPEN
+    adopted = replace(
+        record,
+        generation=record.generation + (not in_use),
+        owned=True,
+        intent_at=view.now,
+        created_at=azure.created_at,
+        succeeded_at=None,
+        opened_at=record.opened_at if in_use else None,
+        seen_at=None,
+        delete_after=view.now + view.hosted[step.deployment].max_session,
+        adopted=to_text(properties_of(azure)),
+    )
+    # Workers of ours may be using it already: then it stays open, and goes through the fence.
+    await _move(step, view, adopted, state=RecordState.OPEN if in_use else RecordState.CREATING)
+    await view.note(step.deployment)
+    alert(Alert.ADOPTED, step.reason, account=view.account.name, deployment=step.deployment)
 
 
 async def _take_up(step: Decision, view: View) -> None:

@@ -27,22 +27,22 @@ REQUEST_LIMIT = 120.0
 BLOB_LEASE = 60
 """Seconds of a blob lease; Azure allows 15 to 60."""
 
-_LEASES = "leases"  # container
-_WORK = "workleases"  # table
+LEASES = "leases"  # container
+WORK_LEASES = "workleases"  # table
 
 
 @contextlib.asynccontextmanager
 async def account_lease(blobs: Blobs, account: str) -> AsyncIterator[bool]:
     """Hold the account for one pass, never renewed; False if another pass holds it."""
     name = f"accounts/{account_key(account)}"
-    lease = await blobs.acquire_lease(_LEASES, name, BLOB_LEASE)
+    lease = await blobs.acquire_lease(LEASES, name, BLOB_LEASE)
     if lease is None:
         yield False
         return
     try:
         yield True
     finally:
-        await blobs.release_lease(_LEASES, name, lease)
+        await blobs.release_lease(LEASES, name, lease)
 
 
 @contextlib.asynccontextmanager
@@ -53,7 +53,7 @@ async def drain_lease(blobs: Blobs, clock: Clock, account: str, deployment: str)
     drainers would only share the deployment's limit for a while.
     """
     name = f"drains/{account_key(account)}/{deployment}"
-    lease = await blobs.acquire_lease(_LEASES, name, BLOB_LEASE)
+    lease = await blobs.acquire_lease(LEASES, name, BLOB_LEASE)
     if lease is None:
         yield False
         return
@@ -62,14 +62,14 @@ async def drain_lease(blobs: Blobs, clock: Clock, account: str, deployment: str)
         while True:
             await clock.sleep(BLOB_LEASE / 3)
             with contextlib.suppress(StorageError):
-                await blobs.renew_lease(_LEASES, name, lease)
+                await blobs.renew_lease(LEASES, name, lease)
 
     renewal = asyncio.create_task(renew())
     try:
         yield True
     finally:
         renewal.cancel()
-        await blobs.release_lease(_LEASES, name, lease)
+        await blobs.release_lease(LEASES, name, lease)
 
 
 class WorkLease:
@@ -93,7 +93,7 @@ class WorkLease:
         """Write (or renew) the lease, then read the record: whether requests may start."""
         before = self._clock.monotonic()
         change = Replace(self.holder, {"seconds": WORK_LEASE}, etag=None)
-        await self._tables.write(_WORK, self._partition, [change])
+        await self._tables.write(WORK_LEASES, self._partition, [change])
         self._expires = before + WORK_LEASE
         return await self.is_open()
 
@@ -117,15 +117,15 @@ class WorkLease:
     async def leave(self) -> None:
         """No request of this worker is in flight any more."""
         self.record = None
-        row = await self._tables.get(_WORK, self._partition, self.holder)
+        row = await self._tables.get(WORK_LEASES, self._partition, self.holder)
         if row is not None:
-            await self._tables.write(_WORK, self._partition, [Remove(self.holder, row.etag)])
+            await self._tables.write(WORK_LEASES, self._partition, [Remove(self.holder, row.etag)])
 
 
 async def live_work(tables: Tables, account: str, deployment: str) -> int:
     """How many work leases of a deployment live, by the server's own clock."""
     partition = f"{account_key(account)}|{deployment}"
-    page = await tables.page(_WORK, partition, " ", "~", 1000)
+    page = await tables.page(WORK_LEASES, partition, " ", "~", 1000)
     live = 0
     for row in page.rows:
         expired_for = page.server_time - row.written_at - timedelta(seconds=float(row.values["seconds"]))  # type: ignore[arg-type]
@@ -133,5 +133,5 @@ async def live_work(tables: Tables, account: str, deployment: str) -> int:
             live += 1
         elif expired_for > timedelta(hours=1):
             with contextlib.suppress(StorageError):
-                await tables.write(_WORK, partition, [Remove(row.key, row.etag)])
+                await tables.write(WORK_LEASES, partition, [Remove(row.key, row.etag)])
     return live

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from shared.domain import AccountRecord, Action, DeploymentRecord, HostingSession, Observed
-from shared.ports import Insert, Replace, Row, Tables
+from shared.domain import AccountRecord, Action, DeploymentRecord, Hold, HostingSession, Observed
+from shared.ports import Insert, Remove, Replace, Row, Tables
 from shared.rows import from_row, to_values
 
-DEPLOYMENTS, SESSIONS, DECISIONS = "deployments", "sessions", "decisions"
+DEPLOYMENTS, SESSIONS, DECISIONS, HOLDS = "deployments", "sessions", "decisions", "holds"
 _ACCOUNTS = "accounts"  # the partition of DEPLOYMENTS that lists the accounts
 _FIRST, _LAST = " ", "~"  # every key of ours lies between these
 _MANY = 1000
@@ -75,6 +75,25 @@ class Ledger:
         values = to_values(record)
         change = Insert(key, values) if record.etag is None else Replace(key, values, record.etag)
         return (await self._tables.write(DEPLOYMENTS, partition, [change]))[0]
+
+    async def holds(self, resource_id: str, now: datetime) -> dict[str, Hold]:
+        """The holds of an account that have not expired, by deployment."""
+        page = await self._tables.page(HOLDS, account_key(resource_id), _FIRST, _LAST, _MANY)
+        found = (from_row(Hold, row) for row in page.rows)
+        return {hold.deployment: hold for hold in found if now < hold.until}
+
+    async def save_hold(self, resource_id: str, hold: Hold) -> None:
+        """Put a hold in the place of the deployment's former one. Safe to repeat."""
+        change = Replace(hold.deployment, to_values(hold), etag=None)
+        await self._tables.write(HOLDS, account_key(resource_id), [change])
+
+    async def release_hold(self, resource_id: str, deployment: str) -> bool:
+        """End a hold; False if there was none. Raises Changed if it was replaced meanwhile."""
+        row = await self._tables.get(HOLDS, account_key(resource_id), deployment)
+        if row is None:
+            return False
+        await self._tables.write(HOLDS, account_key(resource_id), [Remove(deployment, row.etag)])
+        return True
 
     async def save_session(self, session: HostingSession) -> None:
         """Write what is known of a session by now. Safe to repeat."""

@@ -15,6 +15,7 @@ from shared.domain import (
     AzureDeployment,
     Demand,
     DeploymentRecord,
+    Hold,
     Hosting,
     HostingSession,
     Observed,
@@ -61,6 +62,7 @@ class View:
         self._records: dict[str, DeploymentRecord] = {}
         self._demand: dict[str, Demand] = {}
         self._working: dict[str, int] = {}
+        self._holds: dict[str, Hold] = {}
 
     async def look(self, timeout: float) -> None:
         """Observe: the records, then one LIST, then demand and workers. `timeout`: seconds a call to ARM."""
@@ -73,6 +75,7 @@ class View:
         ours = {name.lower(): name for name in (*self._records, *self.hosted)}
         self.azure = {ours.get(name.lower(), name): each for name, each in listed.items()}
         self._demand = await control.demand(self.hosted)
+        self._holds = await control.ledger.holds(resource_id, self.now)
         await asyncio.gather(*(self.count_workers(name) for name in self._records))
         for name in list(self._records):
             await self.note(name, known.listed_at)
@@ -81,7 +84,7 @@ class View:
 
     def observation(self) -> Observation:
         """What the plan is made from."""
-        return Observation(self.now, self.azure, self._records, self._demand, self._working)
+        return Observation(self.now, self.azure, self._records, self._demand, self._working, self._holds)
 
     def record(self, name: str) -> DeploymentRecord:
         """A deployment's record as it stands."""
@@ -131,9 +134,11 @@ class View:
     async def save_session(self, name: str, *, gone: bool = False) -> None:
         """Write what is known by now of the generation's session; nothing for somebody else's deployment."""
         record = self.record(name)
-        started_at = record.created_at or record.intent_at
-        if not record.owned or started_at is None or record.seen_at is None:
+        known = [at for at in (record.created_at, record.intent_at) if at is not None]
+        if not record.owned or not known or record.seen_at is None:
             return
+        # What was adopted is ours from then on, not from when somebody else created it.
+        started_at = max(known) if record.adopted else known[0]
         deleted = record.deleted_at if record.deleted_at and record.deleted_at > started_at else None
         session = HostingSession(
             account=record.account,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from shared.alerts import Alert, alert
+from shared.alerts import Alert, alert, event
 from shared.domain import Account, Action, Hosting, Observed, RecordState
 from shared.hosting.act import PROBE_SECONDS, ArmBusy, keep_decision, take
 from shared.hosting.leases import account_lease
@@ -36,6 +36,7 @@ class Outcome(StrEnum):
 class PassReport:
     """How a pass ended, and what it decided last about each deployment of the account."""
 
+    account: str  # its name, for people
     outcome: Outcome
     decisions: Mapping[str, Decision]
 
@@ -48,19 +49,52 @@ async def reconcile(control: Control, account: Account, hosted: Mapping[str, Hos
     """
     deadline = control.clock.monotonic() + PASS_SECONDS
     if await _is_idle(control, account, hosted):
-        return PassReport(Outcome.IDLE, {})
-    async with account_lease(control.blobs, account.resource_id) as held:
-        if not held:
-            return PassReport(Outcome.HELD, {})
-        view = View(control, account, hosted)
-        await view.look(timeout=ARM_SECONDS)
-        decisions = await _act(view, deadline)
-        for decision in decisions:
-            await keep_decision(decision, view)
-            if decision.observed is Observed.UNKNOWN:
-                remedy = f"look at it in the Azure portal: {decision.reason}"
-                alert(Alert.UNKNOWN_STATE, remedy, account=account.name, deployment=decision.deployment)
-        return PassReport(Outcome.DONE, {each.deployment: each for each in decisions})
+        report = PassReport(account.name, Outcome.IDLE, {})
+    else:
+        async with account_lease(control.blobs, account.resource_id) as held:
+            report = (
+                await _pass(View(control, account, hosted), deadline)
+                if held
+                else PassReport(account.name, Outcome.HELD, {})
+            )
+    # An alert watches for its absence, so idle passes say it too.
+    event("pass_done", account=account.name, outcome=report.outcome)
+    return report
+
+
+async def _pass(view: View, deadline: float) -> PassReport:
+    await view.look(timeout=ARM_SECONDS)
+    decisions = await _act(view, deadline)
+    for decision in decisions:
+        changed = await keep_decision(decision, view)
+        if changed and decision.observed is Observed.FOREIGN:
+            _warn_of_foreign(decision, view)
+        _raise_alerts(decision, view)
+    return PassReport(view.account.name, Outcome.DONE, {each.deployment: each for each in decisions})
+
+
+def _warn_of_foreign(decision: Decision, view: View) -> None:
+    prices, azure = view.control.prices, view.azure[decision.deployment]
+    remedy = (
+        "it was not created by this installation: it is used as it is, never changed, and costs "
+        f"{prices.hosting_per_hour.get(azure.sku, 0.0):.2f} {prices.currency} an hour; say adopt: true in "
+        "deployments.yaml to have it hosted only while it is needed"
+    )
+    alert(Alert.FOREIGN_DEPLOYMENT, remedy, account=view.account.name, deployment=decision.deployment)
+
+
+def _raise_alerts(decision: Decision, view: View) -> None:
+    """What a person should look at, as long as it lasts."""
+    fields = {"account": view.account.name, "deployment": decision.deployment}
+    opens_at = decision.wanted.opens_at
+    if decision.observed is Observed.UNKNOWN:
+        alert(Alert.UNKNOWN_STATE, f"look at it in the Azure portal: {decision.reason}", **fields)
+    if opens_at is not None and view.now >= opens_at and decision.action is not Action.SERVE:
+        alert(Alert.WINDOW_NOT_READY, f"its window began, and it is not ready: {decision.reason}", **fields)
+    deadline = view.record(decision.deployment).delete_after
+    present = decision.observed not in (Observed.ABSENT, Observed.DELETING)
+    if present and deadline is not None and view.now >= deadline:
+        alert(Alert.SESSION_PAST_CAP, f"it should be gone by now: {decision.reason}", **fields)
 
 
 async def _is_idle(control: Control, account: Account, hosted: Mapping[str, Hosting]) -> bool:
@@ -71,7 +105,8 @@ async def _is_idle(control: Control, account: Account, hosted: Mapping[str, Host
     if any(record.state is not RecordState.ABSENT for record in records.values()):
         return False
     demand = await control.demand(hosted)
-    return not any(wanted(hosting, demand[name], now).up for name, hosting in hosted.items())
+    holds = await control.ledger.holds(account.resource_id, now)
+    return not any(wanted(hosting, demand[name], now, holds.get(name)).up for name, hosting in hosted.items())
 
 
 async def _act(view: View, deadline: float) -> tuple[Decision, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.domain import BillingStart, BillingUnit, HostingSession, Prices
@@ -25,10 +26,29 @@ def hosting_cost(session: HostingSession, now: datetime, prices: Prices) -> tupl
     )
 
 
-def _charge(session: HostingSession, end: datetime, prices: Prices) -> float:
-    start = session.started_at if prices.billing_starts is BillingStart.CREATE else session.ready_at
-    if start is None or end <= start:
+def within(session: HostingSession, since: datetime, until: datetime) -> HostingSession | None:
+    """The part of a session that lies in [since, until); None if none of it can."""
+    if session.started_at >= until or (session.ended_by is not None and session.ended_by <= since):
+        return None
+    ended_by = min(session.ended_by, until) if session.ended_by else None
+    ended_after = min(session.ended_after, until) if session.ended_after else None
+    return replace(
+        session,
+        started_at=max(session.started_at, since),
+        ready_at=max(session.ready_at, since) if session.ready_at else None,
+        ended_after=ended_after,
+        ended_by=ended_by,
+    )
+
+
+def span_cost(start: datetime, end: datetime, price_per_hour: float, prices: Prices) -> float:
+    """What hosting from start to end costs: a forecast, or what always-on hosting would have cost."""
+    if end <= start:
         return 0.0
     unit = _UNIT[prices.billing_unit]
-    units = math.ceil((end - start) / unit)
-    return units * (unit / timedelta(hours=1)) * session.price_per_hour
+    return math.ceil((end - start) / unit) * (unit / timedelta(hours=1)) * price_per_hour
+
+
+def _charge(session: HostingSession, end: datetime, prices: Prices) -> float:
+    start = session.started_at if prices.billing_starts is BillingStart.CREATE else session.ready_at
+    return 0.0 if start is None else span_cost(start, end, session.price_per_hour, prices)

@@ -18,11 +18,14 @@ from shared.domain import (
     AzureDeployment,
     Demand,
     DeploymentRecord,
+    Hold,
     Hosting,
+    Mode,
     Observed,
     RecordState,
     UploadStart,
 )
+from shared.planning.adoption import differences, properties_of
 from shared.planning.windows import intervals
 
 OWNER_TAG = "lamplighter"  # value: our installation
@@ -43,6 +46,8 @@ WINDOW_PATIENCE = timedelta(minutes=1)
 CLOCK_SKEW = timedelta(minutes=2)
 
 _FIRST_BACKOFF, _LAST_BACKOFF = timedelta(seconds=30), timedelta(hours=1)
+
+_HARMLESS = (Action.NOTHING, Action.WAIT, Action.SERVE, Action.FORGET)
 
 # Azure's words are extensible strings: what is not in this table is UNKNOWN.
 _PROVISIONING_STATES = {
@@ -77,6 +82,7 @@ class Observation:
     records: Mapping[str, DeploymentRecord]
     demand: Mapping[str, Demand] = field(default_factory=dict)
     working: Mapping[str, int] = field(default_factory=dict)  # live work leases
+    holds: Mapping[str, Hold] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -92,10 +98,14 @@ class Decision:
     failed: bool = False  # a DELETE because the creation led nowhere
 
 
-def wanted(hosting: Hosting | None, demand: Demand, now: datetime) -> Wanted:
-    """What should be: schedule windows ∪ unfinished documents. None: no longer configured."""
+def wanted(hosting: Hosting | None, demand: Demand, now: datetime, hold: Hold | None = None) -> Wanted:
+    """What should be: a hold, else schedule windows ∪ unfinished documents. None: no longer configured."""
     if hosting is None:
         return Wanted(False, "it is no longer in deployments.yaml")
+    if hold is not None and now < hold.until:
+        way = "up" if hold.up else "down"
+        reason = f"held {way} by {hold.owner} until {_clock_time(hold.until)}: {hold.reason}"
+        return Wanted(hold.up, reason, changes_at=hold.until)
     ahead = intervals(hosting.windows, now - timedelta(days=1), now + timedelta(days=8))
     waiting = (
         f"{demand.unfinished}{'+' if demand.more else ''} unfinished document{_plural(demand.unfinished)}"
@@ -168,11 +178,22 @@ def plan(
     names = set(hosted)
     names |= {name for name, record in seen.records.items() if record.state is not RecordState.ABSENT}
     names |= {name for name, azure in seen.azure.items() if azure.tags.get(OWNER_TAG) == installation}
+    decided = (_decide(now, installation, account, name, hosted.get(name), seen) for name in names)
     decisions = sorted(
-        (_decide(now, installation, account, name, hosted.get(name), seen) for name in names),
+        (_in_mode(decision, hosted.get(decision.deployment)) for decision in decided),
         key=lambda decision: _turn(now, decision, hosted, seen),
     )
     return _within_slots(account, decisions, seen)
+
+
+def _in_mode(decision: Decision, hosting: Hosting | None) -> Decision:
+    """In observe mode the step is told and not taken; a probe of what exists anyway changes nothing."""
+    if hosting is None or hosting.mode is Mode.ENFORCE or decision.action in _HARMLESS:
+        return decision
+    if decision.action is Action.PROBE and decision.observed is Observed.FOREIGN:
+        return decision
+    reason = f"observe mode, nothing is written; it would {decision.action}: {decision.reason}"
+    return replace(decision, action=Action.WAIT, reason=reason)
 
 
 def _decide(
@@ -180,7 +201,7 @@ def _decide(
 ) -> Decision:
     azure = seen.azure.get(name)
     record = seen.records.get(name) or DeploymentRecord(account.resource_id, name)
-    want = wanted(hosting, seen.demand.get(name, Demand()), now)
+    want = wanted(hosting, seen.demand.get(name, Demand()), now, seen.holds.get(name))
     observed = observe(azure, record, installation)
     working = seen.working.get(name, 0)
     state = record.state
@@ -215,6 +236,10 @@ def _decide(
                 return decision(
                     Action.WAIT, "somebody else's deployment seems to stand in its place", gone_at
                 )
+            if hosting is not None and hosting.adopt and OWNER_TAG not in azure.tags:
+                differs = differences(hosting.spec, properties_of(azure))
+                shown = f"; it keeps what differs from the file: {'; '.join(differs)}" if differs else ""
+                return decision(Action.ADOPT, f"deployments.yaml says adopt{shown}")
             if not want.up:
                 return decision(Action.NOTHING, f"{want.reason}; it is somebody else's and is left alone")
             if state is RecordState.OPEN:
@@ -281,7 +306,7 @@ def _turn(
     opens_at = decision.wanted.opens_at
     first = opens_at or seen.demand.get(decision.deployment, Demand()).oldest or now
     match decision.action:
-        case Action.FORGET | Action.TAKE_UP | Action.CLOSE | Action.REOPEN:
+        case Action.FORGET | Action.TAKE_UP | Action.ADOPT | Action.CLOSE | Action.REOPEN:
             turn = 0
         case Action.CREATE:
             hosting = hosted[decision.deployment]

@@ -22,6 +22,7 @@ from shared.errors import (
     RateLimited,
     RequestRefused,
 )
+from shared.planning.adoption import properties_of
 from shared.ports import Arm, Model
 from tests.fakes.azure import MemoryAzure, renamed
 from tests.fakes.clock import VirtualClock
@@ -142,6 +143,27 @@ async def test_an_unknown_model_is_refused_for_good(azure: Azure) -> None:
         await azure.arm.put(ACCOUNT, replace(SPEC, model_name="nonsense"), timeout=SECONDS)
     assert refusal.value.code == "DeploymentModelNotSupported"
     assert await azure.arm.deployments(ACCOUNT, timeout=SECONDS) == {}
+
+
+async def test_capacity_beyond_the_quota_is_refused(azure: Azure) -> None:
+    """The refusal names itself, so that a smaller capacity can be tried."""
+    with pytest.raises(ArmRefused) as refusal:
+        await azure.arm.put(ACCOUNT, replace(SPEC, capacity=1_000_000), timeout=SECONDS)
+    assert refusal.value.code == "InsufficientQuota"
+    assert await azure.arm.deployments(ACCOUNT, timeout=SECONDS) == {}
+
+
+async def test_what_azure_shows_recreates_the_deployment(azure: Azure) -> None:
+    """Adoption keeps every property: content filter policy, upgrade option, spillover, model and SKU."""
+    spec = replace(
+        SPEC,
+        rai_policy_name="strict",
+        version_upgrade_option="NoAutoUpgrade",
+        spillover_deployment_name="spill",
+    )
+    await azure.arm.put(ACCOUNT, spec, timeout=SECONDS)
+    shown = (await azure.arm.deployments(ACCOUNT, timeout=SECONDS))["clauses"]
+    assert properties_of(shown) == spec
 
 
 async def test_succeeded_is_not_ready(azure: Azure) -> None:

@@ -53,6 +53,7 @@ class MemoryAzure:
     asked: list[str] = field(default_factory=list)  # the texts of requests that were answered
     answer: str = "an answer"
     ends_as: str = "Succeeded"  # of the next deployments
+    quota: int = 10_000  # capacity of the whole account
     lost_answers: int = 0  # so many next creates take effect and are not answered
     _hosted: dict[str, _Hosted] = field(default_factory=dict)
     _faults: dict[Operation, deque[Exception]] = field(default_factory=dict)
@@ -90,6 +91,9 @@ class MemoryAzure:
         self._refuse_while_busy()
         if ".ft-" not in spec.model_name and not spec.model_name.startswith(("gpt-", "ftchkpt-")):
             raise ArmRefused("Azure does not know this model", code="DeploymentModelNotSupported")
+        used = sum(self._hosted[name].spec.capacity for name in self.names() if name != spec.name)
+        if used + spec.capacity > self.quota:
+            raise ArmRefused("Azure has no capacity left", code="InsufficientQuota")
         now = self.clock.now()
         if spec.name in self.names():
             self._hosted[spec.name].spec = spec
@@ -142,6 +146,11 @@ class MemoryAzure:
             sku=spec.sku,
             capacity=spec.capacity,
             model_name=spec.model_name,
+            model_version=spec.model_version,
+            model_source=spec.model_source,
+            rai_policy_name=spec.rai_policy_name,
+            version_upgrade_option=spec.version_upgrade_option,
+            spillover_deployment_name=spec.spillover_deployment_name,
             tags=dict(spec.tags),
             created_at=hosted.created_at,
             tokens_per_minute=spec.capacity * 1000,

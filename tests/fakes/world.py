@@ -14,6 +14,7 @@ from shared.domain import (
     DeploymentSpec,
     Document,
     Hosting,
+    Mode,
     OneOffWindow,
     Prices,
     Settings,
@@ -49,6 +50,9 @@ def hosting(
     task: Task | None = None,
     model: str = "gpt-4.1-mini-2025-04-14.ft-0e2c",
     max_session: timedelta = timedelta(hours=12),
+    mode: Mode = Mode.ENFORCE,
+    adopt: bool = False,
+    minimum_capacity: int | None = None,
 ) -> Hosting:
     """One configured deployment."""
     return Hosting(
@@ -60,12 +64,15 @@ def hosting(
             model_source=None,
             sku="GlobalStandard",
             capacity=capacity,
+            minimum_capacity=minimum_capacity,
         ),
         windows=windows,
         uploads=uploads,
         lead=timedelta(minutes=15),
         max_session=max_session,
         task=task or Task("Summarise.", 100),
+        mode=mode,
+        adopt=adopt,
     )
 
 

@@ -40,6 +40,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "shared.settings": {*VOCABULARY, "shared.planning", "shared.configuration"},
     "shared.flow": {*DOCUMENTS, "shared.hosting", "shared.documents"},
     "shared.api": {*VOCABULARY, "shared.planning", "shared.documents", "shared.flow"},
+    "shared.settings_blob": {*PORTS, "shared.settings"},
+    "shared.doctor": {
+        *DOCUMENTS,
+        *(f"shared.{name}" for name in ("bindings", "documents", "flow", "hosting", "doctor")),
+    },
+    "shared.commands": {
+        *CONTROL_LOOP,
+        *(f"shared.{name}" for name in ("api", "commands", "configuration", "doctor", "flow", "hosting")),
+        *(f"shared.{name}" for name in ("settings", "settings_blob", "wiring")),
+    },
+    "shared.__main__": {*VOCABULARY, "shared.commands", "shared.wiring"},
     "shared.wiring": {"shared"},
     "function_app": {
         *VOCABULARY,
@@ -68,7 +79,17 @@ AT_ONCE: dict[str, set[str]] = {
 
 # Planning is pure: it imports and calls nothing that does I/O, tells the time or throws dice.
 PURE = {
-    *("__future__", "collections", "dataclasses", "datetime", "enum", "functools", "itertools", "math"),
+    *(
+        "__future__",
+        "collections",
+        "dataclasses",
+        "datetime",
+        "enum",
+        "functools",
+        "itertools",
+        "json",
+        "math",
+    ),
     *("typing", "zlib", "zoneinfo"),
 }
 IMPURE_CALLS = {"now", "utcnow", "today", "open", "print", "input", "__import__"}

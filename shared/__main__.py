@@ -1,0 +1,173 @@
+"""`python -m shared COMMAND`: the command line for cron, pipelines and people.
+
+It acts through the same loop, leases and records as the functions: whoever comes second finds a lease held.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import io
+import logging
+import os
+import sys
+from collections.abc import Mapping, MutableMapping, Sequence
+from pathlib import Path
+
+from shared.commands.arguments import Exit, WrongUse, duration, instant, note, read_values
+from shared.commands.doctor import doctor
+from shared.commands.holds import down, release, up
+from shared.commands.passes import reconcile, wait
+from shared.commands.sessions import sessions
+from shared.commands.state import explain, status
+from shared.commands.submit import submit
+from shared.commands.terminal import AlertLines, Terminal
+from shared.commands.validate import validate
+from shared.errors import LamplighterError, SettingsError
+
+_INTERRUPTED = 130
+_EXIT_CODES = """\
+exit codes: 0 it holds, or is done
+            1 what was asked for did not come to hold, or part of it failed
+            2 wrong use, or a configuration that cannot be used
+
+Settings come from the environment, as in the app, or from the Values of --settings FILE.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Every command with its arguments; `run` is the function that carries it out."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    common.add_argument(
+        "--settings", type=Path, metavar="FILE", help="app settings, as in local.settings.json"
+    )
+    patient = argparse.ArgumentParser(add_help=False)
+    patient.add_argument(
+        "--timeout",
+        type=duration,
+        default=duration("30m"),
+        metavar="DURATION",
+        help="how long to wait at most (30m)",
+    )
+    one = argparse.ArgumentParser(add_help=False)
+    one.add_argument("deployment", metavar="DEPLOYMENT", help="a name from deployments.yaml")
+
+    top = argparse.ArgumentParser(
+        prog="python -m shared",
+        description=__doc__,
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, what: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
+        return commands.add_parser(
+            name,
+            help=what,
+            description=what,
+            parents=[*parents, common],
+            epilog=_EXIT_CODES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
+    each = add("validate", "check deployments.yaml without touching Azure")
+    each.add_argument("file", nargs="?", metavar="FILE", help="DEPLOYMENTS_FILE, or deployments.yaml")
+
+    add("status", "every deployment: observed, wanted, why, next change").set_defaults(run=status)
+    add("explain", "one deployment: what happens now and why", one).set_defaults(run=explain)
+
+    for name, hold in (("up", up), ("down", down)):
+        each = add(name, f"hold a deployment {name} until a time", one, patient)
+        end = each.add_mutually_exclusive_group(required=True)
+        end.add_argument("--until", type=instant, metavar="TIME", help="ISO time with zone")
+        end.add_argument("--for", dest="length", type=duration, metavar="DURATION", help="such as 90m")
+        each.add_argument("--owner", type=note, required=True, metavar="NAME", help="who answers for it")
+        each.add_argument("--reason", type=note, required=True, metavar="TEXT", help="what for")
+        state = "ready" if name == "up" else "gone"
+        each.add_argument("--wait", action="store_true", help=f"until it is {state}")
+        each.set_defaults(run=hold)
+    add("release", "end a hold before its time", one).set_defaults(run=release)
+
+    each = add(
+        "wait", "make passes until a deployment is ready, gone, or has nothing unfinished", one, patient
+    )
+    each.add_argument("--for", dest="target", choices=("ready", "gone", "empty"), default="ready")
+    each.set_defaults(run=wait)
+
+    each = add("reconcile", "one sweep of the inbox and one pass over every account")
+    each.add_argument("--drain", action="store_true", help="then answer what waits, for a slice")
+    each.set_defaults(run=reconcile)
+
+    each = add("submit", "hand documents in, as through the HTTP API", one, patient)
+    each.add_argument("files", nargs="+", metavar="FILE")
+    each.add_argument("--wait", action="store_true", help="drive the deployment until all are finished")
+    each.add_argument("--out", type=Path, metavar="FOLDER", help="wait, and write FOLDER/FILE.json")
+    each.set_defaults(run=submit)
+
+    each = add("sessions", "what was hosted and what it cost, for finance")
+    each.add_argument("--deployment", metavar="NAME", help="only this one")
+    each.add_argument("--since", type=instant, metavar="TIME", help="date or ISO time (30 days ago)")
+    each.add_argument("--until", type=instant, metavar="TIME", help="date or ISO time, not included (now)")
+    each.add_argument("--csv", action="store_true", help="the sessions as CSV")
+    each.set_defaults(run=sessions)
+
+    add("doctor", "check a live set-up from here, each finding with its remedy")
+    return top
+
+
+def main(arguments: Sequence[str] | None = None, environment: MutableMapping[str, str] = os.environ) -> int:
+    """Carry out one command; its exit code."""
+    options = parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that the console's encoding lacks
+    terminal = Terminal(sys.stdout, sys.stderr, as_json=options.json)
+    lines, log = AlertLines(terminal), logging.getLogger("lamplighter")
+    log.addHandler(lines)
+    log.propagate = False
+    try:
+        if options.settings is not None:
+            # Into the environment itself: azure-identity reads AZURE_CLIENT_ID from there.
+            environment.update(read_values(options.settings))
+        return int(asyncio.run(_carry_out(options, terminal, environment)))
+    except SettingsError as error:
+        problems = [{"key": each.key, "value": each.value, "remedy": each.remedy} for each in error.problems]
+        told = [f"{error.source} cannot be used:", *(f"  {each}" for each in error.problems)]
+        return _give_up(terminal, Exit.UNUSABLE, {"error": error.source, "problems": problems}, told)
+    except WrongUse as error:
+        return _give_up(terminal, Exit.UNUSABLE, {"error": str(error)}, [str(error)])
+    except LamplighterError as error:
+        return _give_up(terminal, Exit.FAILED, {"error": str(error)}, [f"failed: {error}"])
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    finally:
+        log.removeHandler(lines)
+        log.propagate = True
+
+
+async def _carry_out(options: argparse.Namespace, terminal: Terminal, environment: Mapping[str, str]) -> Exit:
+    if options.command == "validate":
+        return validate(options, terminal, environment)
+    if options.command == "doctor":
+        return await doctor(terminal, environment)
+    from shared.wiring import App  # it brings the SDKs, which --help and validate do without
+
+    app = App(environment)
+    try:
+        return Exit(await options.run(await app.current(), options, terminal))
+    finally:
+        await app.close()
+
+
+def _give_up(terminal: Terminal, code: Exit, document: object, lines: Sequence[str]) -> int:
+    if terminal.as_json:
+        terminal.show(document, [])
+    else:
+        for line in lines:
+            terminal.tell(line)
+    return int(code)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,171 @@
+"""`sessions`: what was hosted, for how long and for how much, for finance."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from shared.commands.arguments import Exit, WrongUse
+from shared.commands.terminal import Terminal, bounds, clock_time, money, table
+from shared.domain import HostingSession
+from shared.flow import Lamplighter
+from shared.planning.cost import hosting_cost, span_cost, within
+
+_LATELY = timedelta(days=30)
+_HOUR = timedelta(hours=1)
+
+
+async def sessions(app: Lamplighter, options: argparse.Namespace, terminal: Terminal) -> Exit:
+    """The sessions in [since, until), each counted with its part in it; and what always-on had cost."""
+    now = app.control.clock.now()
+    since, until = options.since or now - _LATELY, options.until or now
+    if since >= until:
+        raise WrongUse("--since must come before --until")
+    counted_to = min(until, now)
+    found = [(account, each) async for account, each in _found(app, options.deployment)]
+    parts = [(account, part) for account, each in found if (part := within(each, since, until)) is not None]
+    rows = [_told(app, account, part, counted_to) for account, part in parts]
+    if options.csv:
+        terminal.write(_as_csv(rows))
+        return Exit.OK
+    totals = _totals(app, found, rows, since, counted_to)
+    document = {"since": since.isoformat(), "until": until.isoformat(), "sessions": rows, "totals": totals}
+    terminal.show(document, _lines(document))
+    return Exit.OK
+
+
+async def _found(app: Lamplighter, only: str | None) -> Any:
+    """Every session with its account's name, of deployments that are no longer configured too."""
+    known = False
+    for account in await app.accounts():
+        configured = [
+            each.name for each in app.settings.deployments.values() if each.account == account.resource_id
+        ]
+        names = {*configured, *await app.control.ledger.records(account.resource_id)}
+        for name in sorted(names):
+            if only is None or name.lower() == only.lower():
+                known = True
+                for session in await app.control.ledger.sessions(account.resource_id, name):
+                    yield account.name, session
+    if only is not None and not known:
+        raise WrongUse(f"no deployment is or was called {only[:64]!r}")
+
+
+def _told(app: Lamplighter, account: str, part: HostingSession, counted_to: datetime) -> dict[str, Any]:
+    least, most = hosting_cost(part, counted_to, app.settings.prices)
+    configured = app.settings.deployments.get(part.deployment)
+    return {
+        "account": account,
+        "deployment": part.deployment,
+        "cost_center": configured.cost_center if configured else None,
+        "sku": part.sku,
+        "capacity": part.capacity,
+        "generation": part.generation,
+        "started_at": _iso(part.started_at),
+        "ready_at": _iso(part.ready_at),
+        "ended_after": _iso(part.ended_after),
+        "ended_by": _iso(part.ended_by),
+        "hours_at_least": _hours(part, part.ended_after or counted_to),
+        "hours_at_most": _hours(part, part.ended_by or counted_to),
+        "price_per_hour": part.price_per_hour,
+        "cost_at_least": round(least, 4),
+        "cost_at_most": round(most, 4),
+        "currency": app.settings.prices.currency,
+    }
+
+
+def _totals(
+    app: Lamplighter,
+    found: list[tuple[str, HostingSession]],
+    rows: list[dict[str, Any]],
+    since: datetime,
+    until: datetime,
+) -> dict[str, Any]:
+    """Sums, and what the same deployments had cost always on, each from its first session on."""
+    first: dict[tuple[str, str], HostingSession] = {}
+    for account, each in found:
+        first.setdefault((account, each.deployment), each)
+    prices = app.settings.prices
+    always_on = sum(
+        span_cost(max(since, each.started_at), until, each.price_per_hour, prices) for each in first.values()
+    )
+    least, most = (sum(row[f"cost_at_{bound}"] for row in rows) for bound in ("least", "most"))
+    return {
+        "hours_at_least": round(sum(row["hours_at_least"] for row in rows), 4),
+        "hours_at_most": round(sum(row["hours_at_most"] for row in rows), 4),
+        "cost_at_least": round(least, 4),
+        "cost_at_most": round(most, 4),
+        "always_on_cost": round(always_on, 4),
+        "saving_at_least": round(always_on - most, 4),
+        "saving_at_most": round(always_on - least, 4),
+        "currency": prices.currency,
+    }
+
+
+def _as_csv(rows: list[dict[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+COLUMNS = (
+    *("account", "deployment", "cost_center", "sku", "capacity", "generation"),
+    *("started_at", "ready_at", "ended_after", "ended_by", "hours_at_least", "hours_at_most"),
+    *("price_per_hour", "cost_at_least", "cost_at_most", "currency"),
+)
+
+
+def _lines(document: dict[str, Any]) -> Iterator[str]:
+    totals = document["totals"]
+    yield f"{clock_time(document['since'])} to {clock_time(document['until'])} UTC"
+    yield from (
+        "",
+        *table(
+            ("DEPLOYMENT", "ACCOUNT", "COST CENTER", "SKU", "STARTED", "ENDED", "HOURS", "COST"),
+            (
+                (
+                    row["deployment"],
+                    row["account"],
+                    row["cost_center"] or "-",
+                    f"{row['sku']} {row['capacity']}K",
+                    clock_time(row["started_at"]),
+                    _end(row),
+                    bounds(row["hours_at_least"], row["hours_at_most"]),
+                    money(row["cost_at_least"], row["cost_at_most"], row["currency"]),
+                )
+                for row in document["sessions"]
+            ),
+        ),
+    )
+    hours = bounds(totals["hours_at_least"], totals["hours_at_most"])
+    cost = money(totals["cost_at_least"], totals["cost_at_most"], totals["currency"])
+    yield from (
+        "",
+        f"hosted     {hours} h for {cost}",
+        f"always on  {money(totals['always_on_cost'], totals['always_on_cost'], totals['currency'])}, "
+        "from each deployment's first session on",
+        f"saved      {money(totals['saving_at_least'], totals['saving_at_most'], totals['currency'])} "
+        "of hosting; estimates from your prices, tokens not counted",
+    )
+
+
+def _end(row: dict[str, Any]) -> str:
+    if row["ended_by"] is None:
+        return "still hosted"
+    if row["ended_after"] in (None, row["ended_by"]):
+        return clock_time(row["ended_by"])
+    return f"{clock_time(row['ended_after'])} to {clock_time(row['ended_by'])}"
+
+
+def _hours(part: HostingSession, end: datetime) -> float:
+    return round(max(end - part.started_at, timedelta(0)) / _HOUR, 4)
+
+
+def _iso(at: datetime | None) -> str | None:
+    return at.isoformat(timespec="seconds") if at else None

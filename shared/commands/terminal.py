@@ -1,0 +1,121 @@
+"""What a command prints: aligned text or one JSON document on stdout; progress and alerts on stderr.
+
+File names and what models answer are untrusted: nothing that could steer a terminal is printed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any, TextIO
+
+# Control and format characters (which turn text around), lone surrogates, line and paragraph separators.
+_UNSAFE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+def clean(text: object, *, lines: bool = False) -> str:
+    """Text that cannot steer a terminal: on one line, or with its own `lines`."""
+    kept = "\n\t" if lines else ""
+    return "".join(
+        each if each in kept or unicodedata.category(each) not in _UNSAFE else " " * (each in "\n\t\r")
+        for each in str(text)
+    )
+
+
+def clock_time(at: str | datetime | None) -> str:
+    """A time for people, in UTC; "-" for none."""
+    if isinstance(at, str):
+        at = datetime.fromisoformat(at)
+    return f"{at:%Y-%m-%d %H:%M:%S}".removesuffix(":00") if at else "-"
+
+
+def bounds(least: float, most: float) -> str:
+    """A figure that is known within bounds, or exactly."""
+    return f"{least:.2f}" if f"{least:.2f}" == f"{most:.2f}" else f"{least:.2f} to {most:.2f}"
+
+
+def money(least: float, most: float, currency: str) -> str:
+    """An amount, or its bounds."""
+    return f"{bounds(least, most)} {currency}"
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    """Aligned columns, cleaned; the last one as wide as it likes."""
+    cells = [list(headings), *([clean(cell) for cell in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    ]
+
+
+def facts(pairs: Iterable[tuple[str, object]]) -> list[str]:
+    """`name   value` lines, aligned; what has no value is left out."""
+    told = [(name, clean(value)) for name, value in pairs if value not in (None, "", [])]
+    width = max((len(name) for name, _ in told), default=0)
+    return [f"{name.ljust(width)}  {value}" for name, value in told]
+
+
+class Terminal:
+    """Where a command prints."""
+
+    def __init__(self, out: TextIO, err: TextIO, *, as_json: bool) -> None:
+        self._out = out
+        self._err = err
+        self.as_json = as_json
+
+    def show(self, document: Any, text: Iterable[str]) -> None:
+        """The command's answer: the JSON document if that was asked for, else the text."""
+        if self.as_json:
+            self._out.write(json.dumps(document, indent=2) + "\n")
+        else:
+            self._out.writelines(f"{line}\n" for line in text)
+        self._out.flush()
+
+    def write(self, text: str) -> None:
+        """A document of another kind, such as CSV, as it is."""
+        self._out.write(text)
+        self._out.flush()
+
+    def tell(self, text: str) -> None:
+        """A line beside the answer."""
+        self._err.write(f"{clean(text)}\n")
+        self._err.flush()
+
+    @contextlib.contextmanager
+    def progress(self) -> Iterator[Callable[[str], None]]:
+        """Tell how far a long wait is: in place where a person looks on, else a line for every change."""
+        if not self._out.isatty():
+            last = ""
+
+            def tell(text: str) -> None:
+                nonlocal last
+                if text != last:
+                    self.tell(text)
+                last = text
+
+            yield tell
+            return
+        from rich.console import Console
+        from rich.text import Text
+
+        with Console(file=self._err).status(Text("...")) as status:
+            yield lambda text: status.update(Text(clean(text)))
+
+
+class AlertLines(logging.Handler):
+    """The app's alerts, as lines for people instead of JSON for Azure."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        super().__init__(logging.WARNING)
+        self._terminal = terminal
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See logging.Handler."""
+        told = json.loads(record.getMessage())
+        where = f" ({told['deployment']})" if "deployment" in told else ""
+        self._terminal.tell(f"alert {told['event']}{where}: {told['remedy']}")

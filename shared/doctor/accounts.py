@@ -1,0 +1,224 @@
+"""Accounts: each right by a harmless call, what exists under configured names, and what Azure offers."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from shared.doctor.findings import Finding, failed, ok, unchecked, warning
+from shared.domain import Account, AzureDeployment, DeploymentRecord, Hosting, ModelRequest, Settings
+from shared.errors import (
+    AccessDenied,
+    ArmConflict,
+    ArmError,
+    ArmRefused,
+    ModelError,
+    RateLimited,
+    StorageError,
+)
+from shared.hosting.ledger import Ledger
+from shared.hosting.reconcile import ARM_SECONDS
+from shared.planning.adoption import differences, properties_of
+from shared.planning.plan import is_ours
+from shared.ports import Arm, Catalogue, Model, Offer, Quota
+
+_MODEL_SECONDS = 20.0
+_TINY = ModelRequest(system_prompt="Answer with one word.", text="ready?", max_output_tokens=16)
+_ROLE = (
+    "grant the app's identity Microsoft.CognitiveServices/accounts/read and accounts/deployments/read, "
+    "write, delete on the account; a new grant takes some minutes"
+)
+_SEE_MODELS = "az cognitiveservices account list-models --resource-group {group} --name {name} shows them"
+_SEE_QUOTA = "az cognitiveservices usage list --location REGION shows it"
+
+
+@dataclass(frozen=True)
+class AccountCheck:
+    """The checks of one account."""
+
+    account: Account
+    settings: Settings
+    arm: Arm
+    model: Model
+    catalogue: Catalogue
+    ledger: Ledger
+
+    async def findings(self) -> AsyncIterator[Finding]:
+        """Every finding; what one check did not learn, a later one tells as not checked."""
+        endpoint = None
+        try:
+            endpoint = await self.arm.endpoint(self.account.resource_id, timeout=ARM_SECONDS)
+        except ArmError as error:
+            yield failed(self._name("read"), str(error), _ROLE)
+        else:
+            yield ok(self._name("read"), f"its endpoint is {endpoint}")
+        azure: Mapping[str, AzureDeployment] | None = None
+        try:
+            listed = await self.arm.deployments(self.account.resource_id, timeout=ARM_SECONDS)
+        except ArmError as error:
+            yield failed(self._name("list"), str(error), _ROLE)
+        else:
+            azure = {name.lower(): each for name, each in listed.items()}
+            yield ok(self._name("list"), f"{len(azure)} deployment(s)")
+        yield await self._write_right()
+        if azure is None:
+            yield unchecked(self._name("deployments"), "they could not be listed", "mend the finding above")
+        else:
+            async for finding in self._existing(azure):
+                yield finding
+        yield await self._inference(endpoint, azure or {})
+        async for finding in self._offered(azure or {}):
+            yield finding
+
+    def _name(self, what: str) -> str:
+        return f"account {self.account.name}: {what}"
+
+    def _hosted(self) -> list[Hosting]:
+        return [
+            each for each in self.settings.deployments.values() if each.account == self.account.resource_id
+        ]
+
+    async def _write_right(self) -> Finding:
+        """By the DELETE of a name that nobody has: 204 or 404 with the right, 403 without.
+
+        Never by a PUT, which would cost money; the role that grants one write grants the other.
+        """
+        check, nobody = self._name("write"), f"lamplighter-doctor-{uuid.uuid4().hex[:12]}"
+        try:
+            await self.arm.delete(self.account.resource_id, nobody, timeout=ARM_SECONDS)
+        except ArmConflict as error:
+            if error.code == "ScopeLocked":
+                return failed(check, str(error), "remove the delete lock: deployments could never be deleted")
+            return unchecked(check, f"Azure is busy: {error}", "run doctor again in a minute")
+        except ArmRefused as error:
+            return failed(check, str(error), _ROLE)
+        except ArmError as error:
+            return unchecked(check, str(error), "run doctor again in a minute")
+        return ok(check, "deployments may be deleted; that they may be created shows at the first create")
+
+    async def _existing(self, azure: Mapping[str, AzureDeployment]) -> AsyncIterator[Finding]:
+        """What stands under configured names, and what somebody else's costs."""
+        check = self._name("deployments")
+        prices = self.settings.prices
+        for hosting in self._hosted():
+            found = azure.get(hosting.name.lower())
+            if found is None:
+                continue
+            try:
+                record = await self.ledger.record(hosting.account, hosting.name)
+            except StorageError:
+                record = DeploymentRecord(hosting.account, hosting.name)  # then its tag decides
+            if is_ours(found, record, self.settings.installation):
+                yield ok(check, f"{hosting.name} is ours and {found.provisioning_state}")
+                continue
+            costs = f"{prices.hosting_per_hour.get(found.sku, 0.0):.2f} {prices.currency} an hour"
+            differs = differences(hosting.spec, properties_of(found))
+            keeps = f"; it keeps what differs from the file: {'; '.join(differs)}" if differs else ""
+            if hosting.adopt:
+                yield ok(
+                    check, f"{hosting.name} exists, costs {costs} and is adopted by the next pass{keeps}"
+                )
+                continue
+            what = f"{hosting.name} exists and is not ours: it costs {costs}, and is used but never changed"
+            remedy = f"say adopt: true in deployments.yaml to have it hosted only while it is needed{keeps}"
+            yield warning(check, what, remedy)
+
+    async def _inference(self, endpoint: str | None, azure: Mapping[str, AzureDeployment]) -> Finding:
+        """By one tiny request to a deployment that exists; nothing is created for it.
+
+        It runs outside the fence: cutting it off harms nobody.
+        """
+        check = self._name("inference")
+        there = (
+            azure[each.name.lower()].name
+            for each in self._hosted()
+            if each.name.lower() in azure
+            and azure[each.name.lower()].provisioning_state.lower() == "succeeded"
+        )
+        name = next(there, None)
+        if endpoint is None or name is None:
+            remedy = "run doctor again while a deployment is ready, such as after `up DEPLOYMENT --for 15m`"
+            return unchecked(check, "no configured deployment is there to ask", remedy)
+        try:
+            await self.model.ask(endpoint, name, _TINY, timeout=_MODEL_SECONDS)
+        except AccessDenied as error:
+            remedy = "grant the app's identity the role Cognitive Services OpenAI User on the account"
+            return failed(check, str(error), remedy)
+        except RateLimited:
+            return ok(check, f"{name} may be asked; it is at its rate limit now")
+        except ModelError as error:
+            return unchecked(check, f"{name}: {error}", "run doctor again in a minute")
+        return ok(check, f"{name} answered")
+
+    # --- what Azure offers ------------------------------------------------------------------------
+
+    async def _offered(self, azure: Mapping[str, AzureDeployment]) -> AsyncIterator[Finding]:
+        """Models, SKUs and quota, as far as this endpoint and these rights tell."""
+        resource_id, check = self.account.resource_id, self._name("models")
+        try:
+            offers = await self.catalogue.offers(resource_id, timeout=ARM_SECONDS)
+        except ArmError as error:
+            parts = resource_id.strip("/").split("/")
+            remedy = _SEE_MODELS.format(group=parts[3], name=parts[7])
+            yield unchecked(check, f"not told by this endpoint, or not with these rights: {error}", remedy)
+            return
+        for hosting in self._hosted():
+            yield _availability(check, hosting, _offers_of(hosting, offers))
+        check = self._name("quota")
+        try:
+            quotas = await self.catalogue.quotas(resource_id, timeout=ARM_SECONDS)
+        except ArmError as error:
+            yield unchecked(
+                check, f"not told by this endpoint, or not with these rights: {error}", _SEE_QUOTA
+            )
+            return
+        for hosting in self._hosted():
+            for finding in _quota(check, hosting, _offers_of(hosting, offers), quotas, azure):
+                yield finding
+
+
+def _offers_of(hosting: Hosting, offers: Sequence[Offer]) -> list[Offer]:
+    spec = hosting.spec
+    return [each for each in offers if (each.model, each.version) == (spec.model_name, spec.model_version)]
+
+
+def _availability(check: str, hosting: Hosting, offers: Sequence[Offer]) -> Finding:
+    spec, skus = hosting.spec, sorted({each.sku for each in offers})
+    if not offers:
+        remedy = (
+            "compare model.name and model.version with the fine-tuning job; a wrong one fails at the create"
+        )
+        return unchecked(check, f"{hosting.name}: the account does not list {spec.model_name}", remedy)
+    if spec.sku not in skus:
+        remedy = f"set sku.name to one of {', '.join(skus)}"
+        return failed(check, f"{hosting.name}: its model is not offered on {spec.sku} here", remedy)
+    return ok(check, f"{hosting.name}: its model is offered on {spec.sku}")
+
+
+def _quota(
+    check: str,
+    hosting: Hosting,
+    offers: Sequence[Offer],
+    quotas: Mapping[str, Quota],
+    azure: Mapping[str, AzureDeployment],
+) -> Iterator[Finding]:
+    """Whether a create would find its capacity free; what the deployment itself uses now counts as free."""
+    spec = hosting.spec
+    quota = next(
+        (quotas[each.quota] for each in offers if each.sku == spec.sku and each.quota in quotas), None
+    )
+    if quota is None:
+        yield unchecked(check, f"{hosting.name}: Azure names no quota for it", _SEE_QUOTA)
+        return
+    existing = azure.get(hosting.name.lower())
+    free = quota.limit - quota.used + (existing.capacity if existing and existing.sku == spec.sku else 0)
+    of_all = f"{free:,.0f}K of {quota.limit:,.0f}K tokens a minute are free"
+    what = f"{hosting.name}: {of_all}, it takes {spec.capacity}K"
+    remedy = "lower sku.capacity, set sku.minimum_capacity, or ask for more quota in the region"
+    if free >= spec.capacity:
+        yield ok(check, what)
+    elif spec.minimum_capacity is not None and free >= spec.minimum_capacity:
+        yield warning(check, f"{what}, at least {spec.minimum_capacity}K", remedy)
+    else:
+        yield failed(check, what, remedy)

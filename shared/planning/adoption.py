@@ -1,0 +1,57 @@
+"""Taking over an existing deployment: its properties are kept, so that it can be recreated exactly."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, fields, replace
+
+from shared.domain import AzureDeployment, DeploymentSpec
+
+
+def properties_of(azure: AzureDeployment) -> DeploymentSpec:
+    """What recreates a deployment as Azure shows it."""
+    return DeploymentSpec(
+        name=azure.name,
+        model_name=azure.model_name,
+        model_version=azure.model_version,
+        model_source=azure.model_source,
+        sku=azure.sku,
+        capacity=azure.capacity,
+        rai_policy_name=azure.rai_policy_name,
+        version_upgrade_option=azure.version_upgrade_option,
+        spillover_deployment_name=azure.spillover_deployment_name,
+        tags=azure.tags,
+    )
+
+
+def to_text(spec: DeploymentSpec) -> str:
+    """As a column of the deployment's record."""
+    return json.dumps(asdict(spec), sort_keys=True)
+
+
+def from_text(text: str) -> DeploymentSpec:
+    """What `to_text` wrote."""
+    return DeploymentSpec(**json.loads(text))
+
+
+def to_create(configured: DeploymentSpec, *, adopt: bool, adopted: str) -> DeploymentSpec:
+    """What to create: the adopted properties as long as the file says `adopt`, else the file's."""
+    if not adopt or not adopted:
+        return configured
+    return replace(from_text(adopted), minimum_capacity=configured.minimum_capacity)
+
+
+def differences(configured: DeploymentSpec, existing: DeploymentSpec) -> list[str]:
+    """In which properties an existing deployment differs from the file, a sentence each."""
+    told = []
+    for field in fields(DeploymentSpec):
+        if field.name in ("name", "minimum_capacity"):
+            continue
+        ours, theirs = getattr(configured, field.name), getattr(existing, field.name)
+        if (ours or None) != (theirs or None):
+            told.append(f"{field.name}: the file says {_shown(ours)}, Azure has {_shown(theirs)}")
+    return told
+
+
+def _shown(value: object) -> str:
+    return "nothing" if not value else str(value)

@@ -1,0 +1,55 @@
+"""What docs and the workflow tell people to type is what the command line takes."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from shared.__main__ import parser
+
+ROOT = Path(__file__).parents[2]
+WORKFLOW = ROOT / ".github" / "workflows" / "deploy.yml"
+FILES = [ROOT / "docs" / "commands.md", ROOT / "docs" / "ci.md", WORKFLOW]
+_LINE = re.compile(r"python -m shared ([^\n`]+)")
+
+
+def lines() -> list[tuple[str, str]]:
+    """Every command with its arguments, by the file that names it."""
+    return [
+        (path.name, match[1].split(";")[0].split(" > ")[0].split(" | ")[0])
+        for path in FILES
+        for match in _LINE.finditer(path.read_text(encoding="utf-8"))
+        if not match[1].startswith("COMMAND")
+    ]
+
+
+@pytest.mark.parametrize(("file", "line"), lines())
+def test_a_command_line_in_the_docs_is_taken(file: str, line: str) -> None:
+    """With its arguments: argparse would end with 2."""
+    parser().parse_args(shlex.split(line))
+
+
+def test_the_docs_show_every_command() -> None:
+    """And no test passes because none was found."""
+    shown = {shlex.split(line)[0] for file, line in lines() if file == "commands.md"}
+    actions = parser()._subparsers
+    assert actions is not None
+    assert shown == set(actions._group_actions[0].choices or ())
+
+
+def test_the_workflow_has_no_secrets_and_no_more_rights_than_it_needs() -> None:
+    """It reads the repository; to ask for Azure's token is for the jobs that sign in."""
+    text = WORKFLOW.read_text(encoding="utf-8")
+    workflow: dict[str, Any] = yaml.safe_load(text)
+    assert "secrets" not in text.replace("No secrets", "")
+    assert workflow["permissions"] == {"contents": "read"}
+    sign_in = {name for name, job in workflow["jobs"].items() if "id-token" in job.get("permissions", {})}
+    assert sign_in == {"change", "deploy"}
+    assert workflow["jobs"]["deploy"]["environment"] == "production"
+    assert workflow["jobs"]["deploy"]["needs"] == "change"
+    assert workflow["jobs"]["change"]["needs"] == "test"

@@ -1,0 +1,210 @@
+"""What all commands share: arguments, settings, exit codes; and `validate`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.__main__ import main, parser
+from shared.commands.arguments import instant
+
+ROOT = Path(__file__).parents[2]
+ACCOUNT_ID = "/subscriptions/s/resourceGroups/g/providers/Microsoft.CognitiveServices/accounts/contoso"
+FILE = """\
+installation: contoso-test
+defaults: {time_zone: Europe/Berlin, mode: observe}
+prices:
+  hosting_per_hour: {GlobalStandard: 1.70}
+  tokens_per_million: {input: 0.40, output: 1.60}
+accounts:
+  main: {resource_id: "${AZURE_OPENAI_ACCOUNT_ID}"}
+deployments:
+  clauses:
+    account: main
+    adopt: true
+    model: {name: gpt-4.1-mini-2025-04-14.ft-0e2c, version: "1"}
+    sku: {name: GlobalStandard, capacity: 120}
+    schedule:
+      - {days: mon-fri, from: "09:00", to: "18:00"}
+      - {days: "mon,wed", from: "17:00", to: "19:00", stop_when_empty: true}
+      - {days: daily, from: "23:00", to: "24:00", time_zone: UTC}
+      - {from: 2026-11-22T14:00:00Z, to: 2026-11-22T15:00:00Z}
+    uploads: {start: scheduled}
+    task: {system_prompt: prompt.md, max_output_tokens: 2000}
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A valid deployments.yaml with its prompt."""
+    (tmp_path / "prompt.md").write_text("Summarise.")
+    path = tmp_path / "deployments.yaml"
+    path.write_text(FILE)
+    return path
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str, **environment: str) -> tuple[int, str, str]:
+    """The whole command line, with an environment of its own."""
+    code = main(arguments, dict(environment))
+    printed = capsys.readouterr()
+    return code, printed.out, printed.err
+
+
+# --- arguments ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["unknown"],
+        ["explain"],
+        ["up", "clauses"],
+        ["up", "clauses", "--for", "2h", "--owner", "dana"],
+        ["up", "clauses", "--for", "2h", "--until", "2026-11-23T12:00Z", "--owner", "d", "--reason", "r"],
+        ["up", "clauses", "--for", "two hours", "--owner", "d", "--reason", "r"],
+        ["up", "clauses", "--for", "0s", "--owner", "d", "--reason", "r"],
+        ["up", "clauses", "--until", "2026-11-23T12:00", "--owner", "d", "--reason", "r"],
+        ["up", "clauses", "--until", "noon", "--owner", "d", "--reason", "r"],
+        ["up", "clauses", "--for", "2h", "--owner", " ", "--reason", "r"],
+        ["up", "clauses", "--for", "2h", "--owner", "d", "--reason", "r" * 201],
+        ["wait", "clauses", "--for", "tea"],
+        ["submit", "clauses"],
+    ],
+)
+def test_wrong_use_ends_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is carried out, and the usage is told on standard error."""
+    with pytest.raises(SystemExit) as ended:
+        main(arguments, {})
+    assert ended.value.code == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "usage:" in printed.err
+
+
+def test_times_are_read_with_their_zone() -> None:
+    """A date is its midnight in UTC; an offset is kept in mind."""
+    assert instant("2026-11-01") == datetime(2026, 11, 1, tzinfo=UTC)
+    assert instant("2026-11-01T09:00:00+01:00") == datetime(2026, 11, 1, 8, tzinfo=UTC)
+    assert parser().parse_args(["wait", "clauses"]).timeout == timedelta(minutes=30)
+
+
+def test_help_tells_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of the whole and of each command, without a setting."""
+    for arguments in (["--help"], ["wait", "--help"]):
+        with pytest.raises(SystemExit) as ended:
+            main(arguments, {})
+        assert ended.value.code == 0
+        assert "exit codes: 0" in capsys.readouterr().out
+
+
+# --- settings ----------------------------------------------------------------------------------------
+
+
+def test_settings_come_from_a_file_of_app_settings(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The Values of local.settings.json count as the environment does, and before it."""
+    settings = tmp_path / "local.settings.json"
+    values = {"AZURE_OPENAI_ACCOUNT_ID": ACCOUNT_ID, "DEPLOYMENTS_FILE": str(file)}
+    settings.write_text(json.dumps({"IsEncrypted": False, "Values": values}))
+    code, out, _ = run(capsys, "validate", "--settings", str(settings), DEPLOYMENTS_FILE="elsewhere.yaml")
+    assert code == 0
+    assert str(file) in out
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "cannot be read (No such file or directory)"),
+        ("not json", "is not of the form"),
+        ("[]", "is not of the form"),
+        ('{"Values": {"A": 1}}', "is not of the form"),
+        ('{"Values": null}', "is not of the form"),
+        ('{"IsEncrypted": true, "Values": {"A": "x"}}', "func settings decrypt"),
+    ],
+)
+def test_a_settings_file_that_cannot_be_used_ends_with_2(
+    content: str | None, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With what is wrong with it."""
+    settings = tmp_path / "local.settings.json"
+    if content is not None:
+        settings.write_text(content)
+    code, out, err = run(capsys, "status", "--settings", str(settings))
+    assert (code, out) == (2, "")
+    assert told in err
+
+
+def test_missing_app_settings_end_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every one of them is named, also as JSON on standard output."""
+    code, _, err = run(capsys, "status")
+    assert code == 2
+    assert "DOCUMENTS_STORAGE__blobServiceUri" in err
+    assert "DOCUMENTS_STORAGE__tableServiceUri" in err
+    code, out, err = run(capsys, "status", "--json")
+    assert (code, err) == (2, "")
+    keys = [each["key"] for each in json.loads(out)["problems"]]
+    assert keys == ["DOCUMENTS_STORAGE__blobServiceUri", "DOCUMENTS_STORAGE__tableServiceUri"]
+
+
+# --- validate ----------------------------------------------------------------------------------------
+
+
+def test_validate_tells_what_it_found(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every deployment with its schedule in words, and the hours that the schedule covers, overlaps once."""
+    code, out, err = run(capsys, "validate", str(file), AZURE_OPENAI_ACCOUNT_ID=ACCOUNT_ID)
+    assert (code, err) == (0, "")
+    assert "installation contoso-test, 1 account(s), 1 deployment(s)." in out
+    assert "mon-fri 09:00-18:00 Europe/Berlin; mon,wed 17:00-19:00 Europe/Berlin until empty" in out
+    assert "daily 23:00-24:00 UTC; once 2026-11-22T14:00:00+00:00 to 2026-11-22T15:00:00+00:00" in out
+    code, out, _ = run(capsys, "validate", str(file), "--json", AZURE_OPENAI_ACCOUNT_ID=ACCOUNT_ID)
+    (told,) = json.loads(out)["deployments"]
+    assert code == 0
+    assert told["scheduled_hours_a_week"] == 5 * 9 + 2 * 1 + 7 * 1
+    assert (told["mode"], told["adopt"], told["price_per_hour"]) == ("observe", True, 1.70)
+
+
+def test_validate_tells_every_problem_with_its_remedy(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Key, value and remedy of each mistake at once, for people and as JSON."""
+    file.write_text(FILE.replace("Europe/Berlin", "Europe/Berln").replace("capacity: 120", "capacity: lots"))
+    code, out, err = run(capsys, "validate", str(file))
+    assert (code, out) == (2, "")
+    assert "did you mean 'Europe/Berlin'?" in err
+    assert "deployments.clauses.sku.capacity" in err
+    assert "set AZURE_OPENAI_ACCOUNT_ID in the app settings" in err
+    code, out, _ = run(capsys, "validate", str(file), "--json")
+    problems: list[dict[str, Any]] = json.loads(out)["problems"]
+    assert code == 2
+    assert {"key", "value", "remedy"} == set(problems[0])
+    assert len(problems) == 3
+
+
+def test_a_name_that_the_console_cannot_show_is_no_error(file: Path) -> None:
+    """An old console's encoding lacks it: it is written with an escape."""
+    named = file.rename(file.with_name("Übersicht.yaml"))
+    environment = {**os.environ, "AZURE_OPENAI_ACCOUNT_ID": ACCOUNT_ID, "PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "shared", "validate", str(named)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\\xdcbersicht.yaml can be used" in done.stdout
+
+
+def test_validate_asks_for_the_file_behind_a_blob(capsys: pytest.CaptureFixture[str]) -> None:
+    """It does not touch Azure, so it must be told which file is meant."""
+    code, _, err = run(capsys, "validate", DEPLOYMENTS_FILE="blob:settings/deployments.yaml")
+    assert code == 2
+    assert "name the FILE" in err
+
+
+def test_the_file_of_this_repository_can_be_used(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is what somebody who clones this begins with."""
+    code, _, err = run(capsys, "validate", str(ROOT / "deployments.yaml"), AZURE_OPENAI_ACCOUNT_ID=ACCOUNT_ID)
+    assert (code, err) == (0, "")

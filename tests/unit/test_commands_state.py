@@ -1,0 +1,262 @@
+"""`status`, `explain` and `sessions` over the app in memory."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.commands.arguments import WrongUse
+from shared.domain import BillingStart, DeploymentSpec, HostingSession, Mode, OneOffWindow, RecordState
+from shared.errors import ArmRefused
+from shared.planning.cost import hosting_cost, within
+from tests.fakes.clock import START
+from tests.fakes.world import ACCOUNT, PRICES, World, hosting
+from tests.unit.command_line import command
+
+MORNING = OneOffWindow(START + timedelta(hours=1), START + timedelta(hours=3))
+FOREIGN = DeploymentSpec("clauses", "gpt-4.1-mini-2025-04-14.ft-0e2c", "1", None, "GlobalStandard", 50)
+
+
+async def open_record(world: World) -> bool:
+    return (await world.record()).state is RecordState.OPEN
+
+
+async def hosted_once() -> World:
+    """A window from one to three hours after the start has come and gone."""
+    world = World.of(replace(hosting("clauses", MORNING), cost_center="legal"))
+    await world.until(lambda: open_record(world), timedelta(hours=2))
+    await world.until(lambda: world.azure.names() == [], timedelta(hours=4))
+    await world.tick()
+    return world
+
+
+# --- status ------------------------------------------------------------------------------------------
+
+
+async def test_status_tells_what_is_wanted_and_why() -> None:
+    """A deployment on a line: observed, wanted, next change, reason; the same as JSON."""
+    world = World.of(hosting("clauses", MORNING), replace(hosting("other"), mode=Mode.OBSERVE))
+    answer = await command(world, "status")
+    assert answer.code == 0
+    _, clauses, other, *_ = answer.out.splitlines()
+    assert clauses.split()[:5] == ["clauses", "absent", "down", "2026-11-23", "08:45"]
+    assert clauses.endswith("no window and no unfinished document")
+    assert other.split()[:4] == ["other", "absent", "down", "(observe)"]
+    told = (await command(world, "status", "--json")).json["deployments"]
+    assert [each["deployment"] for each in told] == ["clauses", "other"]
+    assert (told[1]["mode"], told[1]["hold"], told[1]["differences"]) == ("observe", None, [])
+
+
+async def test_status_tells_holds_documents_and_cost() -> None:
+    """Who holds it, how much waits, and what its session has cost by now."""
+    world = World.of(hosting())
+    await command(world, "up", "clauses", "--for", "5h", "--owner", "dana", "--reason", "a demo", "--wait")
+    world.clock.advance(3600)
+    world.upload("clauses/a.txt")
+    await world.app.intake.sweep()
+    (told,) = (await command(world, "status", "--json")).json["deployments"]
+    assert told["hold"]["owner"] == "dana"
+    assert told["unfinished"] == 1
+    assert told["wanted"] == "up"
+    assert told["session"]["cost_at_least"] >= 1.70
+    line = (await command(world, "status")).out.splitlines()[1]
+    assert " ready " in line
+    assert "held up by dana until 2026-11-23 13:00 UTC: a demo" in line
+
+
+# --- explain -----------------------------------------------------------------------------------------
+
+
+async def test_explain_tells_what_a_pass_would_do_now() -> None:
+    """A document waits: the next step is to create, before any pass was made; nothing is written."""
+    world = World.of(hosting())
+    world.upload("clauses/a.txt")
+    await world.app.intake.sweep()
+    answer = await command(world, "explain", "CLAUSES")
+    assert answer.code == 0
+    assert "now          create: 1 unfinished document" in answer.out
+    assert world.azure.count("put") == 0
+    assert (await world.record()).state is RecordState.ABSENT
+
+
+async def test_explain_tells_what_blocks_the_next_step_and_until_when() -> None:
+    """After a refused create: the reason, and when it is tried again."""
+    world = World.of(hosting())
+    world.upload("clauses/a.txt")
+    world.azure.fail_next("put", ArmRefused("no quota in this region", code="InsufficientQuota"))
+    await world.app.reconcile()
+    # The record follows once a later LIST proves that nothing came of it.
+    world.clock.advance(5)
+    await world.app.reconcile()
+    told = (await command(world, "explain", "clauses", "--json")).json
+    assert told["next_step"]["action"] == "wait"
+    assert "no quota in this region" in told["next_step"]["reason"]
+    assert told["next_step"]["again_at"] > world.clock.now().isoformat()
+    assert told["problem"] == "no quota in this region"
+
+
+async def test_explain_tells_decisions_sessions_and_cost() -> None:
+    """What happened, newest first, and what it has cost so far."""
+    world = await hosted_once()
+    told = (await command(world, "explain", "clauses", "--json")).json
+    actions = [each["action"] for each in told["decisions"]]
+    assert actions[-1] == "create"
+    assert actions.index("serve") < actions.index("create")
+    assert len(actions) <= 20
+    (session,) = told["sessions"]
+    assert session["cost_at_least"] == session["cost_at_most"] > 2 * 1.70
+    assert told["cost_so_far"] == {
+        "sessions": 1,
+        "at_least": session["cost_at_least"],
+        "at_most": session["cost_at_most"],
+        "currency": "USD",
+    }
+    text = (await command(world, "explain", "clauses")).out
+    assert "SESSION  STARTED" in text
+    assert "DECIDED" in text
+
+
+async def test_explain_shows_how_what_exists_differs_from_the_file() -> None:
+    """Somebody else's deployment of that name has another capacity; our own tags are no difference."""
+    world = World.of(hosting())
+    await world.azure.put(ACCOUNT.resource_id, FOREIGN, timeout=10)
+    told = (await command(world, "explain", "clauses", "--json")).json
+    assert told["observed"] == "foreign"
+    assert told["differences"] == ["capacity: the file says 120, Azure has 50"]
+    text = (await command(world, "explain", "clauses")).out
+    assert "it was not created by this installation" in text
+    assert "  capacity: the file says 120, Azure has 50" in text
+    ours = World.of(hosting())
+    await command(ours, "up", "clauses", "--for", "5h", "--owner", "d", "--reason", "r", "--wait")
+    told = (await command(ours, "explain", "clauses", "--json")).json
+    assert (told["observed"], told["differences"]) == ("ready", [])
+    assert told["azure"]["delete_after"] == "2026-11-23T20:00:00Z"
+
+
+async def test_explain_tells_that_a_deployment_was_adopted() -> None:
+    """It keeps its properties, and what the file says otherwise is shown."""
+    world = World.of(replace(hosting(), adopt=True))
+    await world.azure.put(ACCOUNT.resource_id, FOREIGN, timeout=10)
+    world.clock.advance(100)
+    await world.app.reconcile()
+    told = (await command(world, "explain", "clauses", "--json")).json
+    assert told["adopted"] is True
+    assert "capacity: the file says 120, Azure has 50" in told["differences"]
+
+
+async def test_explain_still_tells_what_is_known_when_azure_does_not_answer() -> None:
+    """The records speak for themselves, and the reason why Azure does not is told."""
+    world = World.of(hosting())
+    world.azure.fail_next("list", ArmRefused("no right to list", code="AuthorizationFailed"))
+    answer = await command(world, "explain", "clauses")
+    assert answer.code == 0
+    assert "cannot ask Azure  no right to list" in answer.out
+
+
+async def test_an_unknown_deployment_is_wrong_use() -> None:
+    """With the name that was likely meant."""
+    world = World.of(hosting())
+    with pytest.raises(WrongUse, match="did you mean 'clauses'"):
+        await command(world, "explain", "clause")
+    with pytest.raises(WrongUse, match="known are clauses"):
+        await command(world, "explain", "\x1b[31m")
+
+
+# --- sessions ----------------------------------------------------------------------------------------
+
+
+async def test_sessions_tell_finance_what_was_hosted() -> None:
+    """Start, end, hours, dollars, cost centre; what always-on had cost since then, and the saving."""
+    world = await hosted_once()
+    world.clock.advance(10 * 3600)
+    told = (await command(world, "sessions", "--json")).json
+    (row,) = told["sessions"]
+    assert (row["deployment"], row["account"], row["cost_center"]) == ("clauses", "main", "legal")
+    assert (row["sku"], row["capacity"]) == ("GlobalStandard", 120)
+    assert row["hours_at_least"] == row["hours_at_most"] == pytest.approx(2.25, abs=0.1)
+    assert row["cost_at_most"] == pytest.approx(row["hours_at_most"] * 1.70, abs=0.1)
+    totals = told["totals"]
+    since_first = (world.clock.now() - START).total_seconds() / 3600 - 0.75
+    assert totals["always_on_cost"] == pytest.approx(since_first * 1.70, abs=0.1)
+    assert totals["saving_at_least"] == pytest.approx(totals["always_on_cost"] - totals["cost_at_most"])
+    text = (await command(world, "sessions")).out
+    assert "2026-11-23 08:45" in text
+    assert "always on" in text
+
+
+async def test_sessions_as_csv_are_for_a_spreadsheet() -> None:
+    """A header and a row a session; nothing else on standard output."""
+    world = await hosted_once()
+    answer = await command(world, "sessions", "--csv")
+    (row,) = csv.DictReader(io.StringIO(answer.out))
+    assert (row["deployment"], row["cost_center"], row["generation"]) == ("clauses", "legal", "1")
+    assert row["started_at"] == "2026-11-23T08:45:00+00:00"
+    assert float(row["cost_at_least"]) > 0
+
+
+async def test_sessions_count_the_part_within_the_period() -> None:
+    """Half an hour of the session lies in it; a period without sessions adds up to nothing."""
+    world = await hosted_once()
+    period = ("--since", "2026-11-23T09:00:00Z", "--until", "2026-11-23T09:30:00Z")
+    (row,) = (await command(world, "sessions", "--json", *period)).json["sessions"]
+    assert row["hours_at_most"] == 0.5
+    assert row["cost_at_most"] == 0.85
+    empty = await command(world, "sessions", "--json", "--until", "2026-11-20", "--since", "2026-11-19")
+    assert empty.json["sessions"] == []
+    assert empty.json["totals"]["always_on_cost"] == 0
+    with pytest.raises(WrongUse, match="--since must come before --until"):
+        await command(world, "sessions", "--since", "2026-11-23", "--until", "2026-11-22")
+
+
+async def test_sessions_of_what_is_no_longer_configured_still_count() -> None:
+    """Finance sees them; by name, too, and a name that never was is wrong use."""
+    world = (await hosted_once()).reconfigured(hosting("other"))
+    (row,) = (await command(world, "sessions", "--json")).json["sessions"]
+    assert (row["deployment"], row["cost_center"]) == ("clauses", None)
+    named = (await command(world, "sessions", "--json", "--deployment", "Clauses")).json
+    assert len(named["sessions"]) == 1
+    assert (await command(world, "sessions", "--json", "--deployment", "other")).json["sessions"] == []
+    with pytest.raises(WrongUse, match="no deployment is or was called"):
+        await command(world, "sessions", "--deployment", "never")
+
+
+def session(started: float, after: float | None, by: float | None) -> HostingSession:
+    """A session by its hours since START."""
+    at = [None if hours is None else START + timedelta(hours=hours) for hours in (started, after, by)]
+    assert at[0] is not None
+    return HostingSession(
+        ACCOUNT.resource_id, "clauses", 1, at[0], at[0], at[1], at[2], "GlobalStandard", 120, 1.0
+    )
+
+
+@pytest.mark.parametrize(
+    ("started", "after", "by", "least", "most"),
+    [
+        (1, 2, 2, 1, 1),  # inside
+        (-1, 2, 2, 2, 2),  # began before
+        (3, 9, 9, 1, 1),  # ends after
+        (-5, 9, 9, 4, 4),  # all of it
+        (1, 2, 6, 1, 3),  # the end was not seen
+        (-5, -1, 2, 0, 2),  # it may have ended before
+        (3, None, None, 1, 1),  # still hosted
+    ],
+)
+def test_a_session_counts_within_its_period(
+    started: float, after: float | None, by: float | None, least: float, most: float
+) -> None:
+    """Four hours from START are asked about, an hour costs a dollar."""
+    end = START + timedelta(hours=4)
+    part = within(session(started, after, by), START, end)
+    assert part is not None
+    assert hosting_cost(part, end, PRICES) == (least, most)
+    assert hosting_cost(part, end, replace(PRICES, billing_starts=BillingStart.READY)) == (least, most)
+
+
+@pytest.mark.parametrize(("started", "by"), [(-3, 0), (4, 5), (9, None)])
+def test_a_session_outside_its_period_does_not_count(started: float, by: float | None) -> None:
+    """Periods are half-open: what ends as it begins, or begins as it ends, is another period's."""
+    assert within(session(started, by, by), START, START + timedelta(hours=4)) is None
