@@ -1,0 +1,147 @@
+// The app's alerts, which are log lines of JSON with a stable event name, as notifications.
+param location string
+param tags object
+param token string
+param insightsId string
+param switchId string
+param email string
+
+// The app says this at the end of every pass, and it makes a pass every minute.
+var heartbeat = 'pass_done'
+
+// What costs money or a promise until somebody does something.
+var urgent = [
+  'delete_refused'
+  'session_past_cap'
+  'settings_broken'
+  'unaccounted_documents'
+  'window_not_ready'
+]
+
+// What somebody should look at.
+var attention = [
+  'adopted'
+  'capacity_reduced'
+  'create_led_nowhere'
+  'deleted_from_outside'
+  'document_failed'
+  'drain_failed'
+  'foreign_deployment'
+  'model_access_denied'
+  'pass_failed'
+  'unknown_state'
+]
+
+var ourLines = 'traces | where message startswith \'{"event": \' | extend line = parse_json(message)'
+var columns = 'project timestamp, event = tostring(line.event), deployment = tostring(line.deployment)'
+
+resource notified 'Microsoft.Insights/actionGroups@2023-01-01' = if (!empty(email)) {
+  name: 'ag-${token}'
+  location: 'global'
+  tags: tags
+  properties: {
+    groupShortName: 'lamplighter'
+    enabled: true
+    emailReceivers: [
+      {
+        name: 'alerts'
+        emailAddress: email
+        useCommonAlertSchema: true
+      }
+    ]
+  }
+}
+
+// The query has a row with a zero even when there is no line at all, so that silence is seen.
+resource noPass 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
+  name: 'alert-${token}-no-pass'
+  location: location
+  tags: tags
+  properties: {
+    displayName: 'Lamplighter: no pass for 15 minutes'
+    description: 'The app makes no passes: nothing is created, answered or deleted. See docs/azure.md.'
+    severity: 1
+    enabled: true
+    scopes: [insightsId]
+    evaluationFrequency: 'PT5M'
+    windowSize: 'PT15M'
+    criteria: {
+      allOf: [
+        {
+          query: '${ourLines} | where tostring(line.event) == \'${heartbeat}\' | summarize passes = count()'
+          metricMeasureColumn: 'passes'
+          timeAggregation: 'Total'
+          operator: 'LessThan'
+          threshold: 1
+        }
+      ]
+    }
+    autoMitigate: true
+    actions: { actionGroups: empty(email) ? [] : [notified.id] }
+  }
+}
+
+resource events 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
+  for rule in [
+    { name: 'urgent', severity: 1, every: 'PT5M', events: urgent }
+    { name: 'attention', severity: 2, every: 'PT15M', events: attention }
+  ]: {
+    name: 'alert-${token}-${rule.name}'
+    location: location
+    tags: tags
+    properties: {
+      displayName: 'Lamplighter: ${rule.name}'
+      description: 'The log line of the event that this alert names says what to do. See docs/azure.md.'
+      severity: rule.severity
+      enabled: true
+      scopes: [insightsId]
+      evaluationFrequency: rule.every
+      windowSize: rule.every
+      criteria: {
+        allOf: [
+          {
+            query: '${ourLines} | where tostring(line.event) in (dynamic(${string(rule.events)})) | ${columns}'
+            timeAggregation: 'Count'
+            dimensions: [
+              { name: 'event', operator: 'Include', values: ['*'] }
+              { name: 'deployment', operator: 'Include', values: ['*'] }
+            ]
+            operator: 'GreaterThan'
+            threshold: 0
+          }
+        ]
+      }
+      autoMitigate: true
+      actions: { actionGroups: empty(email) ? [] : [notified.id] }
+    }
+  }
+]
+
+resource switchFails 'Microsoft.Insights/metricAlerts@2018-03-01' = {
+  name: 'alert-${token}-switch'
+  location: 'global'
+  tags: tags
+  properties: {
+    description: 'The switch could not look at an account, or could not delete what is past its time.'
+    severity: 2
+    enabled: true
+    scopes: [switchId]
+    evaluationFrequency: 'PT15M'
+    windowSize: 'PT1H'
+    criteria: {
+      'odata.type': 'Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria'
+      allOf: [
+        {
+          name: 'failed'
+          criterionType: 'StaticThresholdCriterion'
+          metricNamespace: 'Microsoft.Logic/workflows'
+          metricName: 'RunsFailed'
+          timeAggregation: 'Total'
+          operator: 'GreaterThan'
+          threshold: 0
+        }
+      ]
+    }
+    actions: empty(email) ? [] : [{ actionGroupId: notified.id }]
+  }
+}

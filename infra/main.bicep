@@ -1,0 +1,145 @@
+// Lamplighter in Azure: the app, its storage, what watches it, and the switch that does not need it.
+// The Azure OpenAI accounts exist already; they are referenced and given rights on, never created or changed.
+targetScope = 'subscription'
+
+@description('The name of the azd environment. It marks the resource group and goes into every name.')
+@minLength(1)
+@maxLength(64)
+param environmentName string
+
+@description('The region of everything that is created.')
+param location string
+
+@description('Resource id of the Azure OpenAI account: the app setting AZURE_OPENAI_ACCOUNT_ID.')
+@minLength(1)
+param openAiAccountId string
+
+@description('Resource ids of further accounts that deployments.yaml names, in whatever resource group.')
+param moreOpenAiAccountIds array = []
+
+@description('Object id of the person or group who may upload and read results. Empty: nobody yet.')
+param uploaderId string = ''
+
+@description('Where alerts are mailed to. Empty: they are only shown in the portal.')
+param alertEmail string = ''
+
+@description('The app setting DEPLOYMENTS_FILE: the file that says what to host.')
+param deploymentsFile string = 'deployments.yaml'
+
+@description('Days for which answered documents are kept in the container processed.')
+@minValue(1)
+param processedRetentionDays int = 90
+
+@description('Copies of the storage account. Zone-redundant is safer, and not offered in every region.')
+@allowed(['Standard_LRS', 'Standard_ZRS', 'Standard_GRS'])
+param storageSku string = 'Standard_LRS'
+
+var token = uniqueString(subscription().id, environmentName, location)
+var tags = { 'azd-env-name': environmentName }
+var accountIds = concat([openAiAccountId], moreOpenAiAccountIds)
+
+// The switch must know the installation by the very word that the app writes into its tags.
+var installation = loadYamlContent('../deployments.yaml', '.installation')
+
+resource group 'Microsoft.Resources/resourceGroups@2024-03-01' = {
+  name: 'rg-${environmentName}'
+  location: location
+  tags: tags
+}
+
+module storage 'storage.bicep' = {
+  name: 'storage'
+  scope: group
+  params: {
+    location: location
+    tags: tags
+    token: token
+    sku: storageSku
+    processedRetentionDays: processedRetentionDays
+    uploaderId: uploaderId
+  }
+}
+
+module monitoring 'monitoring.bicep' = {
+  name: 'monitoring'
+  scope: group
+  params: {
+    location: location
+    tags: tags
+    token: token
+  }
+}
+
+module identity 'identity.bicep' = {
+  name: 'identity'
+  scope: group
+  params: {
+    location: location
+    tags: tags
+    token: token
+    storageName: storage.outputs.name
+    insightsName: monitoring.outputs.insightsName
+  }
+}
+
+module app 'app.bicep' = {
+  name: 'app'
+  scope: group
+  params: {
+    location: location
+    tags: tags
+    token: token
+    identityId: identity.outputs.id
+    identityClientId: identity.outputs.clientId
+    storageName: storage.outputs.name
+    packageContainer: storage.outputs.packageContainer
+    insightsName: monitoring.outputs.insightsName
+    openAiAccountId: openAiAccountId
+    deploymentsFile: deploymentsFile
+  }
+}
+
+module switch 'switch.bicep' = {
+  name: 'switch'
+  scope: group
+  params: {
+    location: location
+    tags: tags
+    token: token
+    installation: installation
+    accountIds: accountIds
+  }
+}
+
+module accountAccess 'account-access.bicep' = [
+  for (id, index) in accountIds: {
+    name: 'account-access-${index}'
+    scope: resourceGroup(split(id, '/')[2], split(id, '/')[4])
+    params: {
+      accountName: last(split(id, '/'))
+      token: token
+      appPrincipalId: identity.outputs.principalId
+      switchPrincipalId: switch.outputs.principalId
+    }
+  }
+]
+
+module alerts 'alerts.bicep' = {
+  name: 'alerts'
+  scope: group
+  params: {
+    location: location
+    tags: tags
+    token: token
+    insightsId: monitoring.outputs.insightsId
+    switchId: switch.outputs.id
+    email: alertEmail
+  }
+}
+
+// What azd keeps in the environment, for the postdeploy hook and for people.
+output AZURE_RESOURCE_GROUP string = group.name
+output LAMPLIGHTER_APP string = app.outputs.name
+output LAMPLIGHTER_URL string = app.outputs.url
+output LAMPLIGHTER_STORAGE string = storage.outputs.name
+output LAMPLIGHTER_TOPIC string = storage.outputs.topicName

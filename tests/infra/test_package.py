@@ -1,0 +1,56 @@
+"""The package that azd sends: what .funcignore leaves is what the app needs, and nothing else of weight."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import PurePosixPath
+
+import pathspec
+import pytest
+import yaml
+
+from tests.infra.shared_uses import ROOT
+
+# What Azure needs beside the app's own modules: the host's file, the packages, and what to host and ask.
+BESIDE_THE_CODE = {"host.json", "requirements.txt", "constraints.txt", "function_app.py", "deployments.yaml"}
+
+
+@pytest.fixture(scope="module")
+def packaged() -> set[str]:
+    """The files of the repository, committed or new, that .funcignore does not leave out."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    if listed.returncode != 0:
+        pytest.skip("not a clone")
+    ignored = pathspec.GitIgnoreSpec.from_lines((ROOT / ".funcignore").read_text().splitlines())
+    return {path for path in listed.stdout.splitlines() if not ignored.match_file(path)}
+
+
+def test_everything_that_runs_is_in_it(packaged: set[str]) -> None:
+    """All modules of the app, and each file that deployments.yaml names."""
+    modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "shared").rglob("*.py")}
+    file = yaml.safe_load((ROOT / "deployments.yaml").read_text(encoding="utf-8"))
+    tasks = {
+        each["task"][key]
+        for each in file["deployments"].values()
+        for key in ("system_prompt", "response_schema")
+        if key in each["task"]
+    }
+    assert (modules | tasks | BESIDE_THE_CODE) - packaged == set()
+
+
+def test_nothing_else_is(packaged: set[str]) -> None:
+    """Neither tests nor the local stack nor settings of this machine."""
+    parts = {PurePosixPath(path).parts[0] for path in packaged}
+    assert parts - BESIDE_THE_CODE <= {
+        "shared",
+        "tasks",
+        "LICENSE",
+        "azure.yaml",
+        ".funcignore",
+        ".gitignore",
+    }
