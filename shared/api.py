@@ -16,7 +16,17 @@ from shared.documents.backlog import INBOX, is_final
 from shared.documents.intake import refuse_by_size
 from shared.documents.read import read_text
 from shared.documents.results import RESULTS, file_name
-from shared.domain import Demand, Document, DocumentState, Hold, Hosting, HostingSession, Prices
+from shared.domain import (
+    Action,
+    Demand,
+    Document,
+    DocumentState,
+    Hold,
+    Hosting,
+    HostingSession,
+    Prices,
+    RecordState,
+)
 from shared.errors import AlreadyExists, DocumentRefused, Missing
 from shared.flow import Lamplighter
 from shared.planning.adoption import differences, from_text
@@ -93,7 +103,7 @@ async def _store(app: Lamplighter, hosting: Hosting, name: str, body: bytes) -> 
 def _objection(name: str, hosting: Hosting) -> str | None:
     if not name:
         return "name the file in the header X-File-Name (percent-encoded) or in the query: ?name=letter.txt"
-    if re.search(r"[\x00-\x1f\x7f/\\]", name) or name.strip(".") == "":
+    if re.search(r"[\x00-\x1f\x7f/\\\ufffe\uffff]", name) or name.strip(".") == "":
         return "the file's name must be a plain name: no slashes, no control characters, not only dots"
     try:
         length = len(f"{hosting.name}/{name}".encode("utf-16-le")) // 2
@@ -123,9 +133,9 @@ async def documents(app: Lamplighter, deployment: str, since: str | None) -> Rep
         return problem(404, f"no deployment is called {deployment[:64]!r}: say ?deployment=NAME")
     try:
         start = datetime.fromisoformat(since) if since else app.control.clock.now() - timedelta(days=1)
-    except ValueError:
+        start = start.astimezone(UTC) if start.tzinfo else start.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return problem(400, "since must be an ISO time such as 2026-11-22T14:00:00Z")
-    start = start if start.tzinfo else start.replace(tzinfo=UTC)
     history = await app.documents.history(hosting.name, start, _MANY)
     return Reply(
         200, {"documents": [await _told(app, each) for each in history.documents], "more": history.more}
@@ -149,8 +159,7 @@ async def _told(app: Lamplighter, found: Document) -> dict[str, Any]:
     reason, hosting = found.reason, app.settings.deployments.get(found.deployment)
     if found.state is DocumentState.WAITING and hosting is not None:
         # Why it waits is its deployment's reason, unless it was tried already.
-        record = await app.control.ledger.record(hosting.account, hosting.name)
-        reason = reason or record.reason
+        reason = reason or await _why_it_waits(app, hosting)
     return {
         "id": found.id,
         "deployment": found.deployment,
@@ -169,6 +178,16 @@ async def _told(app: Lamplighter, found: Document) -> dict[str, Any]:
         "arrived_at": _iso(found.arrived_at),
         "finished_at": _iso(found.finished_at),
     }
+
+
+async def _why_it_waits(app: Lamplighter, hosting: Hosting) -> str:
+    """What its deployment is doing, or else why that is not wanted now."""
+    record = await app.control.ledger.record(hosting.account, hosting.name)
+    if record.state is not RecordState.ABSENT or record.action is Action.WAIT:
+        return record.reason
+    now, demand = app.control.clock.now(), await app.documents.demand(hosting.name)
+    holds = await app.control.ledger.holds(hosting.account, now)
+    return wanted(hosting, demand, now, holds.get(hosting.name)).reason
 
 
 async def deployments(app: Lamplighter) -> Reply:

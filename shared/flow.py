@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from shared.alerts import Alert, alert, event
 from shared.documents.backlog import DocumentLedger
 from shared.documents.drain import Drainer, DrainReport
-from shared.documents.intake import Intake
+from shared.documents.intake import SWEEP_SECONDS, Intake
 from shared.documents.results import Results
 from shared.domain import Account, DocumentState, Hosting, Mode, RecordState, Settings
 from shared.errors import LamplighterError, StorageError
@@ -63,10 +63,12 @@ class Lamplighter:
         """
         problems: list[str] = []
         try:
-            report = await self.intake.sweep()
-            problems += [f"sweep: {error}" for error in report.errors]
-        except StorageError as error:
-            problems.append(f"sweep: {error}")
+            # A listing that hangs must not keep windows from opening and closing.
+            async with asyncio.timeout(2 * SWEEP_SECONDS):
+                report = await self.intake.sweep()
+            problems += [f"sweep: {_told(error)}" for error in report.errors]
+        except (LamplighterError, TimeoutError) as error:
+            problems.append(f"sweep: {_told(error)}")
         accounts = await self.accounts()
         outcomes = await asyncio.gather(
             *(self.pass_over(account) for account in accounts), return_exceptions=True
@@ -102,9 +104,14 @@ class Lamplighter:
     async def accounts(self) -> list[Account]:
         """Configured ∪ recorded: what was hosted on an account that is no longer configured is deleted."""
         accounts = {key.lower(): account for key, account in self.settings.accounts.items()}
-        for record in await self.control.ledger.accounts():
-            name = record.account.rsplit("/", 1)[-1]
-            accounts.setdefault(record.account.lower(), Account(name, record.account, 0))
+        for known in await self.control.ledger.accounts():
+            if known.account.lower() in accounts:
+                continue
+            records = await self.control.ledger.records(known.account)
+            # With nothing left on it, it may itself be gone: it is not asked any more.
+            if any(record.state is not RecordState.ABSENT for record in records.values()):
+                name = known.account.rsplit("/", 1)[-1]
+                accounts[known.account.lower()] = Account(name, known.account, 0)
         return list(accounts.values())
 
     # --- documents ----------------------------------------------------------------------------
@@ -203,18 +210,25 @@ class Lamplighter:
         running: dict[str, asyncio.Task[bool]] = {}
         left_alone: set[str] = set()  # held by somebody else, or nothing could be done
         problems: list[str] = []
-        while clock.monotonic() < until:
-            for hosting in self.settings.deployments.values():
-                if hosting.name in running or hosting.name in left_alone:
-                    continue
-                if await self._can_drain(hosting):
-                    running[hosting.name] = asyncio.create_task(self._drain_one(hosting, until))
-            if not running:
-                break
-            await first_done(clock, running.values(), POLL_SECONDS)
-            for name in [name for name, task in running.items() if task.done()]:
-                self._collect(name, running.pop(name), left_alone, problems)
-        await asyncio.gather(*running.values(), return_exceptions=True)
+        try:
+            while clock.monotonic() < until:
+                for hosting in self.settings.deployments.values():
+                    if hosting.name in running or hosting.name in left_alone:
+                        continue
+                    try:
+                        if await self._can_drain(hosting):
+                            running[hosting.name] = asyncio.create_task(self._drain_one(hosting, until))
+                    except StorageError as error:
+                        problems.append(f"{hosting.name}: {error}")
+                        left_alone.add(hosting.name)
+                if not running:
+                    break
+                await first_done(clock, running.values(), POLL_SECONDS)
+                for name in [name for name, task in running.items() if task.done()]:
+                    self._collect(name, running.pop(name), left_alone, problems)
+        finally:
+            # Whatever happens, the function ends after its requests: the host may scale in then.
+            await asyncio.gather(*running.values(), return_exceptions=True)
         for name, task in running.items():
             self._collect(name, task, left_alone, problems)
         if problems:
@@ -247,6 +261,11 @@ class Lamplighter:
         for error in report.errors:
             raise error
         return bool(report.answered or report.settled)
+
+
+def _told(error: Exception) -> str:
+    """Our own messages are made to be shown; of others only the kind, as they may quote what is private."""
+    return str(error) if isinstance(error, LamplighterError) else type(error).__name__
 
 
 def slice_seconds(now: datetime, schedule: str) -> float:

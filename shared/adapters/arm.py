@@ -203,6 +203,10 @@ def _error(name: str, error: HttpResponseError) -> ArmError:
     said = str((error.error and error.error.message) or error.reason or "")[:_LONGEST_MESSAGE]
     remedy = f" Remedy: {_REMEDIES[code]}." if code in _REMEDIES else ""
     message = f"Azure answered {status} {code} (account {name}): {said}{remedy}"
+    if status == 409 and code == "ScopeLocked":
+        return ArmRefused(
+            f"{message} Remedy: remove the lock, or exempt the account's deployments.", code=code
+        )
     if status in (409, 429):
         return ArmConflict(message, code=code, retry_after=_retry_after(error))
     if 400 <= status < 500 and status != 408:

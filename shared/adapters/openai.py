@@ -14,6 +14,7 @@ from typing import Any
 import openai
 from azure.core.exceptions import ClientAuthenticationError
 from openai import AsyncOpenAI
+from openai.types.chat import ChatCompletion
 
 from shared.adapters.credentials import token_credential
 from shared.domain import ModelAnswer, ModelRequest
@@ -68,8 +69,13 @@ class AzureModel:
             raise AccessDenied(f"there is no identity to ask the model with: {remedy}", code="401") from error
         except openai.APIConnectionError as error:
             raise ModelUnavailable("the connection to the model failed", code="connection") from error
-        completion = raw.parse()
-        if not completion.choices:
+        try:
+            completion = raw.parse()
+        except (ValueError, openai.APIError) as error:
+            raise ModelUnavailable(
+                "the model's answer is not what the API promises", code="invalid"
+            ) from error
+        if not isinstance(completion, ChatCompletion) or not completion.choices:
             raise ModelUnavailable("the model answered without a choice", code="no_choice")
         choice = completion.choices[0]
         return ModelAnswer(

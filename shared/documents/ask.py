@@ -83,4 +83,6 @@ def accept(answer: ModelAnswer, request: ModelRequest) -> Any:
     except ValidationError as error:
         where = "/".join(str(part) for part in error.absolute_schema_path)
         raise AnswerUnusable(f"the model's answer does not conform to the schema at {where}") from None
+    except (RecursionError, ArithmeticError):
+        raise AnswerUnusable("the model's answer cannot be held against the schema") from None
     return value

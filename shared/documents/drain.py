@@ -26,6 +26,7 @@ from shared.errors import (
     DocumentRefused,
     Missing,
     ModelError,
+    RateLimited,
     RequestRefused,
     StorageError,
 )
@@ -49,6 +50,7 @@ WARM_UP = timedelta(minutes=5)
 
 _LOOK = 2.0  # seconds between looks for new documents while others are in work
 _BOOKKEEPING = 10.0  # seconds for storing an answer within its claim
+_LONGEST_REST = 600.0  # seconds that a rate limit may make a document rest
 _FIRST_BACKOFF = timedelta(seconds=30)
 
 
@@ -132,6 +134,8 @@ async def _renewed(clock: Clock, work: WorkLease) -> AsyncIterator[None]:
         yield
     finally:
         renewal.cancel()
+        # A renewal under way must not write the lease again after it was left.
+        await asyncio.wait([renewal])
 
 
 class _Slice:
@@ -205,7 +209,7 @@ class _Slice:
     async def _claim(self, document: Document) -> Document | None:
         """Make it ours until the work lease written by now would run out."""
         crashes = document.crashes + (document.state is DocumentState.CLAIMED)
-        if crashes > MAX_CRASHES:
+        if crashes > MAX_CRASHES and await self._of.results.load(document) is None:
             reason = f"the app died {crashes} times while working on it"
             await self._settle(document, DocumentState.FAILED, reason)
             return None
@@ -224,10 +228,11 @@ class _Slice:
         claim_allows = self._clock.monotonic() + WORK_LEASE - REQUEST_LIMIT - _BOOKKEEPING
         last_start = min(claim_allows, self._until)
         try:
-            if document.crashes and (stored := await self._of.results.load(document)):
-                # A crash came between storing and recording: the answer is there, and is not paid for twice.
+            tried_before = document.crashes or document.reason
+            if tried_before and (stored := await self._of.results.load(document)):
+                # Something came between storing and recording: the answer is there, and is not paid twice.
                 usage = (stored.prompt_tokens, stored.completion_tokens)
-                await self._done(self._charged(document, *usage))
+                await self._done(document if document.prompt_tokens else self._charged(document, *usage))
                 return
             try:
                 source = await self._of.blobs.read(INBOX, document.name, document.source_etag)
@@ -255,8 +260,16 @@ class _Slice:
         except (AccessDenied, DeploymentNotFound) as error:
             self._report.halted = str(error)
             await self._give_back(document, str(error), blame=False)
-            if isinstance(error, AccessDenied):
-                alert(Alert.MODEL_ACCESS_DENIED, str(error), deployment=document.deployment)
+            denied = isinstance(error, AccessDenied)
+            name = Alert.MODEL_ACCESS_DENIED if denied else Alert.DRAIN_FAILED
+            alert(name, str(error), deployment=document.deployment)
+        except RateLimited as error:
+            rest = timedelta(seconds=min(error.retry_after or 0.0, _LONGEST_REST))
+            await self._give_back(document, str(error), blame=False, rest=rest)
+        except StorageError as error:
+            # Not the document's fault, and no crash; what it has cost so far is kept.
+            self._report.errors.append(error)
+            await self._give_back(document, str(error), blame=False, rest=_FIRST_BACKOFF)
         except (ModelError, AnswerUnusable) as error:
             # Retries that the end of the slice cuts short are nobody's fault.
             cut_short = isinstance(error, ModelError) and self._until < claim_allows
@@ -302,12 +315,15 @@ class _Slice:
         await self._of.results.settle(document, state, reason, self._clock.now())
         self._report.settled += 1
 
-    async def _give_back(self, document: Document, reason: str, *, blame: bool) -> None:
+    async def _give_back(
+        self, document: Document, reason: str, *, blame: bool, rest: timedelta = timedelta(0)
+    ) -> None:
         attempts = document.attempts + blame
         if attempts >= MAX_ATTEMPTS:
             await self._settle(document, DocumentState.FAILED, f"gave up after {attempts} attempts: {reason}")
             return
-        rest = _FIRST_BACKOFF * (1 << (attempts - 1)) if blame else timedelta(0)
+        if blame:
+            rest = _FIRST_BACKOFF * (1 << (attempts - 1))
         await self._of.documents.save(
             replace(
                 document,
@@ -316,7 +332,7 @@ class _Slice:
                 attempts=attempts,
                 claimed_by="",
                 claimed_until=None,
-                not_before=self._clock.now() + rest if blame else None,
+                not_before=self._clock.now() + rest if rest else None,
             )
         )
         self._handed_back.add(document.id)

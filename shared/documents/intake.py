@@ -19,7 +19,7 @@ from shared.documents.backlog import INBOX, UNKNOWN_DEPLOYMENT, DocumentLedger, 
 from shared.documents.read import read_text
 from shared.documents.results import Results
 from shared.domain import Document, DocumentState, Hosting, Settings
-from shared.errors import Changed, DocumentRefused, Missing, StorageError
+from shared.errors import Changed, DocumentRefused, LamplighterError, Missing
 from shared.ports import BlobItem, Blobs, Clock, Replace, Tables
 
 SWEEP_SECONDS = 10.0
@@ -36,7 +36,7 @@ class SweepReport:
     taken_in: int = 0
     settled: int = 0
     complete: bool = False
-    errors: list[StorageError] = field(default_factory=list)
+    errors: list[Exception] = field(default_factory=list)
 
     @property
     def unaccounted(self) -> int:
@@ -155,7 +155,9 @@ class Intake:
         event("sweep", seen=report.seen, taken_in=report.taken_in, unaccounted=report.unaccounted)
         if report.unaccounted:
             remedy = f"{report.unaccounted} upload(s) could not be recorded; the next sweep tries again"
-            alert(Alert.UNACCOUNTED_DOCUMENTS, f"{remedy}: {report.errors[0]}")
+            first = report.errors[0]
+            told = str(first) if isinstance(first, LamplighterError) else type(first).__name__
+            alert(Alert.UNACCOUNTED_DOCUMENTS, f"{remedy}: {told}")
         return report
 
     async def last_sweep(self) -> LastSweep | None:
@@ -180,7 +182,7 @@ class Intake:
         try:
             await self.take_in(item)
             report.taken_in += 1
-        except StorageError as error:
+        except Exception as error:  # one bad upload must not keep the others, or the passes, waiting
             report.errors.append(error)
 
     async def _settle_vanished(

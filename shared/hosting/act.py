@@ -29,6 +29,7 @@ from shared.planning.plan import DELETE_AFTER_TAG, OWNER_TAG, Decision, backoff
 PROBE_SECONDS = 10.0
 
 _PROBE = ModelRequest(system_prompt="Answer with one word.", text="ready?", max_output_tokens=16)
+_LONGEST_REASON = 2000  # characters
 _TAG_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -152,17 +153,25 @@ async def _put(spec: DeploymentSpec, view: View, timeout: float) -> AzureDeploym
 
 async def _delete(step: Decision, view: View, timeout: float) -> None:
     name = step.deployment
-    record = _led_nowhere(name, step.reason, view) if step.failed else view.record(name)
+    before = view.record(name)
+    # Counted once, however often the delete has to be repeated.
+    counts = step.failed and before.state is RecordState.CREATING
+    record = _led_nowhere(name, step.reason, view) if counts else before
+    if before.state is RecordState.DELETING and not before.settled:
+        record = replace(record, uncertain_at=before.changed_at)
     await _move(step, view, record, state=RecordState.DELETING, settled=False)
     try:
         await view.control.arm.delete(view.account.resource_id, name, timeout=timeout)
-    except (ArmConflict, ArmRefused) as error:
+    except ArmConflict as error:
         # Nothing happened. The record stays at deleting, from which the next pass tries again.
         await view.save(replace(view.record(name), settled=True))
-        if isinstance(error, ArmRefused):
-            remedy = f"Azure refuses to delete {name}, which goes on costing money: {error}"
-            alert(Alert.DELETE_REFUSED, remedy, account=view.account.name, deployment=name)
         raise ArmBusy from error
+    except ArmRefused as error:
+        # Likewise; but it concerns this deployment only, and the others of the account go on.
+        await view.save(replace(view.record(name), settled=True))
+        remedy = f"Azure refuses to delete {name}, which goes on costing money: {error}"
+        alert(Alert.DELETE_REFUSED, remedy, account=view.account.name, deployment=name)
+        return
     except ArmError as error:
         raise ArmBusy from error
     await view.save(replace(view.record(name), settled=True, deleted_at=view.control.clock.now()))
@@ -306,7 +315,7 @@ def _with_decision(record: DeploymentRecord, step: Decision) -> DeploymentRecord
         observed=step.observed,
         wanted=step.wanted.up,
         action=step.action,
-        reason=step.reason,
+        reason=step.reason[:_LONGEST_REASON],
         decisions=record.decisions + (not _is_decided(record, step)),
     )
 

@@ -69,6 +69,7 @@ async def drain_lease(blobs: Blobs, clock: Clock, account: str, deployment: str)
         yield True
     finally:
         renewal.cancel()
+        await asyncio.wait([renewal])
         await blobs.release_lease(LEASES, name, lease)
 
 

@@ -18,6 +18,8 @@ PASS_SECONDS = 40.0
 """A pass starts nothing after this, so that its effects end before the account lease of 60 s does."""
 ARM_SECONDS = 15.0
 """The longest that a call to Azure Resource Manager may take, and the least that a write must have left."""
+LONGEST_CREATE = timedelta(hours=1)
+"""Creating takes minutes; after this somebody should look."""
 IDLE_LIST = timedelta(minutes=15)
 """How often an account with nothing wanted, hosted or in doubt is looked at."""
 
@@ -91,6 +93,10 @@ def _raise_alerts(decision: Decision, view: View) -> None:
         alert(Alert.UNKNOWN_STATE, f"look at it in the Azure portal: {decision.reason}", **fields)
     if opens_at is not None and view.now >= opens_at and decision.action is not Action.SERVE:
         alert(Alert.WINDOW_NOT_READY, f"its window began, and it is not ready: {decision.reason}", **fields)
+    begun = view.record(decision.deployment).intent_at
+    if decision.observed is Observed.CREATING and begun is not None and view.now - begun > LONGEST_CREATE:
+        remedy = "Azure has been creating it for over an hour, which may cost money: look at it in the portal"
+        alert(Alert.CREATE_LED_NOWHERE, remedy, **fields)
     deadline = view.record(decision.deployment).delete_after
     present = decision.observed not in (Observed.ABSENT, Observed.DELETING)
     if present and deadline is not None and view.now >= deadline:

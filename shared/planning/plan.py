@@ -130,7 +130,7 @@ def wanted(hosting: Hosting | None, demand: Demand, now: datetime, hold: Hold | 
         if each.end <= now < each.keep_until:
             return Wanted(False, "close grace for outside callers", keep=True, changes_at=each.keep_until)
     if demand.unfinished:
-        return Wanted(False, f"{waiting}, which wait for the next window", changes_at=changes_at)
+        return Wanted(False, f"{waiting} to wait for the next window", changes_at=changes_at)
     return Wanted(False, "no window and no unfinished document", changes_at=changes_at)
 
 
@@ -264,7 +264,7 @@ def _decide(
             if record.delete_after is not None and now >= record.delete_after - SESSION_MARGIN:
                 stay, reason = False, "its longest session is over (max_session)"
             if state is RecordState.DELETING:
-                return decision(Action.DELETE, f"its delete was decided before: {record.reason}")
+                return decision(Action.DELETE, record.reason or want.reason)
             if state is RecordState.OPEN:
                 return decision(Action.SERVE if stay else Action.CLOSE, reason)
             if stay:
@@ -294,9 +294,13 @@ def _decide(
 def _absence_counts_from(record: DeploymentRecord) -> datetime:
     """From when on a LIST without the deployment proves that it is gone."""
     assert record.changed_at is not None
+    if not record.settled:
+        return record.changed_at + QUARANTINE
     if record.state is not RecordState.DELETING:
         return record.changed_at + SETTLE
-    return record.changed_at if record.settled else record.changed_at + QUARANTINE
+    # A later delete that was answered says nothing of an earlier one that was not.
+    uncertain = record.uncertain_at + QUARANTINE if record.uncertain_at else record.changed_at
+    return max(record.changed_at, uncertain)
 
 
 def _turn(

@@ -7,8 +7,11 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
+from azure.core.credentials import AzureNamedKeyCredential
+from azure.storage.blob import ContentSettings
+from azure.storage.blob.aio import BlobServiceClient
 
-from local.azurite import Azurite
+from local.azurite import ACCOUNT_KEY, Azurite, account_name
 from shared.adapters.blobs import AzureBlobs
 from shared.errors import AlreadyExists, Changed, Missing
 from shared.ports import Blobs
@@ -16,6 +19,10 @@ from tests.fakes.blobs import MemoryBlobs
 from tests.fakes.clock import VirtualClock
 
 TEXT = "text/plain"
+
+
+def key(azurite: Azurite) -> AzureNamedKeyCredential:
+    return AzureNamedKeyCredential(account_name(azurite.blob_uri), ACCOUNT_KEY)
 
 
 @pytest.fixture(params=["memory", "azurite"])
@@ -126,3 +133,29 @@ async def test_of_two_takers_at_once_one_gets_the_lease(blobs: Blobs) -> None:
     """Also on first use, when container and blob are made on the way."""
     leases = await asyncio.gather(*(blobs.acquire_lease("leases", "x", 60) for _ in range(5)))
     assert sum(lease is not None for lease in leases) == 1
+
+
+async def test_a_blob_is_read_as_it_was_stored(azurite: Azurite) -> None:
+    """A Content-Encoding is the uploader's word: neither a wrong one nor a bomb does any harm."""
+    real, direct = AzureBlobs(azurite.blob_uri), BlobServiceClient(azurite.blob_uri, credential=key(azurite))
+    async with direct:
+        await direct.create_container("inbox")
+        blob = direct.get_blob_client("inbox", "d/evil.txt")
+        await blob.upload_blob(b"not gzip", content_settings=ContentSettings(content_encoding="gzip"))
+        assert await real.read("inbox", "d/evil.txt") == b"not gzip"
+    await real.close()
+
+
+async def test_a_finished_source_with_a_snapshot_or_a_lease(azurite: Azurite) -> None:
+    """A snapshot goes with its blob; what somebody else leases stays, and is no error."""
+    real, direct = AzureBlobs(azurite.blob_uri), BlobServiceClient(azurite.blob_uri, credential=key(azurite))
+    async with direct:
+        etag = await real.create("inbox", "d/a.txt", b"x", TEXT)
+        blob = direct.get_blob_client("inbox", "d/a.txt")
+        lease = await blob.acquire_lease(60)
+        assert not await real.delete("inbox", "d/a.txt", etag)
+        await lease.release()
+        await blob.create_snapshot()
+        assert await real.delete("inbox", "d/a.txt", etag)
+        assert await real.stat("inbox", "d/a.txt") is None
+    await real.close()

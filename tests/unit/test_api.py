@@ -30,6 +30,13 @@ async def test_a_submit_is_accepted_with_where_to_look() -> None:
     assert world.blobs.names("inbox") == ["clauses/letter.txt"]
 
 
+async def test_a_waiting_document_says_what_it_waits_for() -> None:
+    """From the first moment, and without a pass."""
+    world = waiting_world()
+    reply = await api.submit(world.app, "clauses", "letter.txt", b"Dear all", None)
+    assert "wait for the next window" in reply.body["reason"]
+
+
 async def test_two_submits_of_one_name_are_two_documents() -> None:
     """Nobody overwrites what somebody else handed in."""
     world = waiting_world()
@@ -79,6 +86,7 @@ def test_the_prefer_header_is_untrusted(header: str | None, seconds: float) -> N
         ("a%2F..%2Fb.txt", 400),
         ("a\\b.txt", 400),
         ("a%00b.txt", 400),
+        ("a%EF%BF%BF.txt", 400),
         ("x" * 1001, 400),
         ("%ED%A0%80.txt", 202),
         ("x" * 900, 202),
@@ -148,7 +156,8 @@ async def test_documents_are_listed_by_arrival() -> None:
     assert [each["name"] for each in listed["documents"]] == ["a.txt", "b.txt"]
     later = (await api.documents(world.app, "clauses", "2026-11-23T08:30:00Z")).body
     assert [each["name"] for each in later["documents"]] == ["b.txt"]
-    assert (await api.documents(world.app, "clauses", "yesterday")).status == 400
+    for nonsense in ("yesterday", "9999-12-31T23:59:59-23:00", "0001-01-01T00:00:00+10:00"):
+        assert (await api.documents(world.app, "clauses", nonsense)).status == 400
     assert (await api.documents(world.app, "", None)).status == 404
 
 
