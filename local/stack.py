@@ -239,7 +239,8 @@ def describe(stack: Stack) -> str:
     return f"""\
 The functions   {stack.host_url}/api, key {stack.function_key}
 The emulator    {services.emulator_url} (the bill: {services.emulator_url}/emulator/bill)
-The storage     {services.azurite.blob_uri}: drop files into inbox/DEPLOYMENT/NAME (Azurite's public key)
+The storage     {services.azurite.blob_uri}: drop files into inbox/DEPLOYMENT/NAME, for example with
+                Azure Storage Explorer (account devstoreaccount1, Azurite's well-known public key)
 Logs            {stack.host.log.parent}
 
 To submit a document and wait up to a minute for its answer (DEPLOYMENT: a name from deployments.yaml):

@@ -123,11 +123,7 @@ async def _act(view: View, deadline: float) -> tuple[Decision, ...]:
         left = deadline - view.control.clock.monotonic()
         decisions = plan(view.now, view.control.installation, view.account, view.hosted, view.observation())
         step = next(
-            (
-                each
-                for each in decisions
-                if (each.deployment, each.action) not in taken and _may_start(each, left, arm_busy)
-            ),
+            (each for each in decisions if not _is_taken(each, taken) and _may_start(each, left, arm_busy)),
             None,
         )
         if step is None:
@@ -137,6 +133,15 @@ async def _act(view: View, deadline: float) -> tuple[Decision, ...]:
             await take(step, view, timeout=min(ARM_SECONDS, left))
         except ArmBusy:
             arm_busy = True
+
+
+def _is_taken(step: Decision, taken: set[tuple[str, Action]]) -> bool:
+    """Whether this pass took the step already, or adopted what it would delete: what differs from the file
+    is to be seen before that, so it waits for the next pass."""
+    adopted = (step.deployment, Action.ADOPT) in taken
+    return (step.deployment, step.action) in taken or (
+        adopted and step.action in (Action.CLOSE, Action.DELETE)
+    )
 
 
 def _may_start(step: Decision, left: float, arm_busy: bool) -> bool:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,11 @@ import pytest
 from local.azurite import Azurite
 from local.emulator.server import Options, emulator
 from shared.__main__ import main
+from shared.adapters.arm import AzureArm
 from shared.adapters.blobs import AzureBlobs
+from shared.adapters.tables import AzureTables
+from shared.domain import DeploymentSpec
+from shared.ports import Replace
 
 ROOT = Path(__file__).parents[2]
 ACCOUNT_ID = "/subscriptions/s/resourceGroups/g/providers/Microsoft.CognitiveServices/accounts/contoso"
@@ -308,3 +313,28 @@ async def test_doctor_tells_every_mistake_of_the_settings(setup: Setup, tmp_path
     failed = [each for each in answer.json["findings"] if each["status"] == "failed"]
     assert [each["remedy"] for each in failed] == ["is missing from the app settings", "must be an https URL"]
     assert {"storage", "accounts"} <= set(findings(answer, "not checked"))
+
+
+async def test_doctor_finds_timers_that_stand_still_and_what_they_left(setup: Setup) -> None:
+    """No sweep yet, one of long ago, one that could not record everything."""
+    assert "deployed, started" in findings(await setup.run("doctor", "--json"), "warning")["sweep"]
+    tables = AzureTables(setup.values["DOCUMENTS_STORAGE__tableServiceUri"])
+    for age, unaccounted in ((timedelta(hours=1), 0), (timedelta(seconds=5), 2)):
+        values = {"token": "", "began_at": datetime.now(UTC) - age, "unaccounted": unaccounted}
+        await tables.write("sweeps", "inbox", [Replace("walk", values, etag=None)])
+        answer = await setup.run("doctor", "--json")
+        assert (answer.code, set(findings(answer, "failed"))) == (1, {"sweep"})
+    await tables.close()
+
+
+async def test_doctor_names_the_price_of_somebody_elses_deployment(setup: Setup) -> None:
+    """With the remedy; and tells how to see the event subscription, which the app's rights do not show."""
+    arm = AzureArm(setup.emulator)
+    spec = DeploymentSpec("clauses", "gpt-4.1-mini-2025-04-14.ft-9", "1", None, "GlobalStandard", 50)
+    await arm.put(ACCOUNT_ID, spec, timeout=20)
+    await arm.close()
+    setup.change(BLOB_SOURCE="EventGrid")
+    answer = await setup.run("doctor", "--json")
+    assert "adopt: true" in findings(answer, "warning")["account main: deployments"]
+    assert "1.70 USD an hour" in answer.out
+    assert "event-subscription list" in findings(answer, "not checked")["event subscription"]

@@ -1,0 +1,270 @@
+"""What becomes of a document, whatever happens to it, in memory and virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.domain import DocumentState, OneOffWindow, Task, UploadStart
+from shared.errors import (
+    StorageError,
+)
+from shared.flow import PartFailed
+from tests.fakes.clock import START
+from tests.fakes.world import World, hosting
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"title": {"type": "string"}},
+    "required": ["title"],
+    "additionalProperties": False,
+}
+
+
+async def test_an_event_that_comes_twice_makes_one_document() -> None:
+    """Deliveries can repeat."""
+    world = World.of(hosting())
+    world.upload("clauses/a.txt")
+    await asyncio.gather(*(world.app.document_uploaded("clauses/a.txt") for _ in range(3)))
+    await world.app.document_uploaded("clauses/a.txt")
+    history = await world.app.documents.history("clauses", START - timedelta(days=1), 100)
+    assert len(history.documents) == 1
+    assert len(world.blobs.names("results")) == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty"),
+        (b"   \n", "white space"),
+        (b"%PDF-1.7 ...", "PDF"),
+        (b"\x00\x01\x02\x03" * 50, "binary"),
+        (b"x" * 1_000_001, "max_document_bytes"),
+        (b"word " * 190_000, "tokens at once"),
+    ],
+)
+async def test_what_cannot_be_answered_costs_nothing(data: bytes, reason: str) -> None:
+    """The reason is on the document and beside the file, and nothing is deployed for it."""
+    world = World.of(hosting())
+    world.upload("clauses/bad.txt", data)
+    await world.app.document_uploaded("clauses/bad.txt")
+    await world.tick()
+    document = await world.document("clauses/bad.txt")
+    assert document.state is DocumentState.FAILED
+    assert reason in document.reason
+    assert world.azure.count("put") == 0
+    assert world.blobs.names("inbox") == []
+    moved = document.moved_to.removeprefix("failed/")
+    assert world.blobs.names("failed") == [moved, f"{moved}.reason.txt"]
+
+
+@pytest.mark.parametrize(
+    ("name", "partition", "reason"),
+    [
+        ("clausse/a.txt", "clausse", "did you mean 'clauses'"),
+        ("📄/a.txt", "_unknown", "no deployment is called"),
+        ("a.txt", "_unknown", "outside any folder"),
+    ],
+)
+async def test_an_upload_to_no_deployment_says_so(name: str, partition: str, reason: str) -> None:
+    """An unknown folder is told with the names that there are, and the file is kept."""
+    world = World.of(hosting())
+    world.upload(name)
+    await world.app.document_uploaded(name)
+    document = await world.document(name, partition)
+    assert document.state is DocumentState.FAILED
+    assert reason in document.reason
+    assert document.moved_to.startswith("failed/")
+    assert world.azure.count("put") == 0
+
+
+async def test_a_folder_is_found_in_any_case() -> None:
+    """People write Clauses/ and clauses/."""
+    world = World.of(hosting())
+    world.upload("Clauses/a.txt")
+    await world.app.document_uploaded("Clauses/a.txt")
+    assert (await world.document("Clauses/a.txt")).state is DocumentState.DONE
+
+
+async def test_an_upload_overwritten_while_it_waits_is_superseded() -> None:
+    """The newer version is a document of its own, and only it is answered."""
+    window = OneOffWindow(START + timedelta(hours=1), START + timedelta(hours=2), stop_when_empty=True)
+    world = World.of(hosting("clauses", window, uploads=UploadStart.SCHEDULED))
+    world.upload("clauses/a.txt", "old")
+    await world.tick()
+    world.clock.advance(60)
+    world.upload("clauses/a.txt", "new")
+    await world.tick()
+    history = await world.app.documents.history("clauses", START - timedelta(days=1), 10)
+    assert [each.state for each in history.documents] == [DocumentState.SUPERSEDED, DocumentState.WAITING]
+    await world.until(lambda: "new" in world.azure.asked, timedelta(hours=2))
+    assert "old" not in world.azure.asked
+
+
+async def test_an_upload_deleted_while_it_waits_is_withdrawn_and_starts_nothing() -> None:
+    """A batch window with nothing left hosts nothing."""
+    window = OneOffWindow(START + timedelta(hours=1), START + timedelta(hours=2), stop_when_empty=True)
+    world = World.of(hosting("clauses", window, uploads=UploadStart.SCHEDULED))
+    world.upload("clauses/a.txt")
+    await world.tick()
+    world.blobs.remove("inbox", "clauses/a.txt")
+    for _ in range(130):
+        await world.tick()
+        world.clock.advance(60)
+    assert (await world.document("clauses/a.txt")).state is DocumentState.WITHDRAWN
+    assert world.azure.count("put") == 0
+
+
+async def test_an_upload_overwritten_while_it_is_answered_loses_neither() -> None:
+    """The first version's result stands; the second has one of its own; the move deletes neither."""
+    world = World.of(hosting())
+    world.upload("clauses/a.txt", "first")
+
+    async def overwrite() -> None:
+        while "ready?" not in world.azure.asked:
+            await world.clock.sleep(0.5)
+        world.upload("clauses/a.txt", "second")
+        await world.app.document_uploaded("clauses/a.txt")
+
+    await asyncio.gather(world.app.document_uploaded("clauses/a.txt"), overwrite())
+    await world.until(lambda: world.blobs.names("inbox") == [], timedelta(minutes=5))
+    assert "second" in world.azure.asked
+    newest = await world.document("clauses/a.txt")
+    assert newest.state is DocumentState.DONE
+
+
+async def test_a_document_that_the_content_filter_refuses_fails_alone() -> None:
+    """It is a dead letter with its reason; its neighbours are answered."""
+    world = World.of(hosting())
+    world.upload("clauses/bad.txt", "[[content_filter]]")
+    world.upload("clauses/good.txt")
+    await world.app.document_uploaded("clauses/good.txt")
+    await world.until(lambda: world.blobs.names("inbox") == [], timedelta(minutes=5))
+    assert (await world.document("clauses/bad.txt")).state is DocumentState.FAILED
+    assert "content filter" in (await world.document("clauses/bad.txt")).reason
+    assert (await world.document("clauses/good.txt")).state is DocumentState.DONE
+
+
+async def test_a_document_that_always_fails_is_a_dead_letter_after_five_attempts() -> None:
+    """And its deployment goes: one poisoned document does not host a model for ever."""
+    world = World.of(hosting(task=Task("Title?", 100, {**SCHEMA, "required": ["title", "missing"]})))
+    world.upload("clauses/odd.txt")
+    await world.until(lambda: world.blobs.names("inbox") == [], timedelta(hours=1))
+    document = await world.document("clauses/odd.txt")
+    assert document.state is DocumentState.FAILED
+    assert "gave up after 5 attempts" in document.reason
+    assert document.attempts == 4
+    assert document.cost > 0, "what five answers cost is told"
+    await world.until(lambda: world.azure.names() == [], timedelta(minutes=3))
+
+
+async def test_an_answer_that_conforms_to_the_schema_is_stored_as_a_value() -> None:
+    """Not as a string of JSON."""
+    world = World.of(hosting(task=Task("Title?", 100, SCHEMA)))
+    world.upload("clauses/a.txt")
+    await world.app.document_uploaded("clauses/a.txt")
+    stored = json.loads(await world.blobs.read("results", (await world.document("clauses/a.txt")).result))
+    assert stored["answer"] == {"title": "an answer"}
+
+
+async def test_a_document_may_cost_only_so_much() -> None:
+    """What its prompt would cost at the most is known before anything is deployed."""
+    world = World.of(hosting(task=Task("Summarise.", 100, None, 0.01)))
+    world.upload("clauses/long.txt", "word " * 30_000)
+    await world.app.document_uploaded("clauses/long.txt")
+    assert "max_cost_per_document" in (await world.document("clauses/long.txt")).reason
+    assert world.azure.count("put") == 0
+
+
+async def test_who_lost_a_document_leaves_its_source_to_the_winner() -> None:
+    """A worker that paused past its claim, and ends after another took over, changes and deletes nothing."""
+    world = World.of(hosting())
+    world.upload("clauses/a.txt")
+    await world.app.intake.arrived("clauses/a.txt")
+    stale = await world.document("clauses/a.txt")
+    taken_over = await world.app.documents.save(replace(stale, state=DocumentState.CLAIMED))
+    await world.app.results.settle(stale, DocumentState.FAILED, "gave up", world.clock.now())
+    assert await world.document("clauses/a.txt") == taken_over
+    assert world.blobs.names("inbox") == ["clauses/a.txt"]
+
+
+async def test_a_crash_between_record_and_delete_is_tidied_up_by_the_sweep() -> None:
+    """The document is finished and its source still lies in the inbox: it is deleted, not answered again."""
+    world = World.of(hosting())
+    world.upload("clauses/a.txt")
+    delete = world.blobs.delete
+
+    async def crash(*_: object) -> bool:
+        raise StorageError("the process died here")
+
+    world.blobs.delete = crash  # type: ignore[assignment]
+    with pytest.raises(PartFailed):
+        await world.until(lambda: bool(world.blobs.names("results")), timedelta(minutes=3))
+    assert (await world.document("clauses/a.txt")).state is DocumentState.DONE
+    assert world.blobs.names("inbox") == ["clauses/a.txt"]
+    world.blobs.delete = delete  # type: ignore[method-assign]
+    await world.app.reconcile()
+    assert world.blobs.names("inbox") == []
+    assert world.azure.asked.count("some text") == 1
+
+
+async def test_a_crash_between_result_and_record_pays_the_answer_once() -> None:
+    """The stored result is adopted when the claim has run out."""
+    world = World.of(hosting())
+    world.upload("clauses/a.txt")
+    copy = world.blobs.copy
+
+    async def crash(*_: object) -> None:
+        raise StorageError("the process died here")
+
+    world.blobs.copy = crash  # type: ignore[method-assign]
+    with pytest.raises(PartFailed):
+        await world.until(lambda: bool(world.blobs.names("results")), timedelta(minutes=3))
+    world.blobs.copy = copy  # type: ignore[method-assign]
+    await world.until(lambda: world.blobs.names("inbox") == [], timedelta(minutes=8))
+    document = await world.document("clauses/a.txt")
+    assert (document.state, document.crashes, document.attempts) == (DocumentState.DONE, 0, 0)
+    assert world.azure.asked.count("some text") == 1
+
+
+async def test_an_upload_that_cannot_be_recorded_raises_for_the_host() -> None:
+    """Only then does the trigger raise, so that the host tries again."""
+    world = World.of(hosting())
+    world.upload("clauses/a.txt")
+
+    async def broken(*_: object) -> None:
+        raise StorageError("table storage did not answer")
+
+    world.tables.write = broken  # type: ignore[method-assign]
+    with pytest.raises(StorageError):
+        await world.app.document_uploaded("clauses/a.txt")
+
+
+async def test_a_document_of_a_deployment_taken_out_of_the_file_fails_with_its_reason() -> None:
+    """It does not wait for ever for what nobody hosts any more."""
+    window = OneOffWindow(START + timedelta(hours=1), START + timedelta(hours=2))
+    world = World.of(hosting("clauses", window, uploads=UploadStart.SCHEDULED), hosting("other"))
+    world.upload("clauses/a.txt")
+    await world.tick()
+    world = world.reconfigured(hosting("other"))
+    await world.tick()
+    document = await world.document("clauses/a.txt")
+    assert document.state is DocumentState.FAILED
+    assert "no deployment is called" in document.reason
+
+
+async def test_a_large_inbox_is_walked_in_pieces() -> None:
+    """More uploads than a page are all recorded, and the next walk goes on where the last stopped."""
+    window = OneOffWindow(START + timedelta(hours=5), START + timedelta(hours=6))
+    world = World.of(hosting("clauses", window, uploads=UploadStart.SCHEDULED))
+    for n in range(1203):
+        world.upload(f"clauses/{n:04}.txt")
+    for _ in range(3):
+        await world.app.intake.sweep()
+    demand = await world.app.documents.demand("clauses")
+    assert demand.more
+    assert len([each async for each in world.app.documents.unfinished("clauses")]) == 1203
