@@ -142,7 +142,7 @@ class Deployments:
     """
 
     def __init__(self, rules: Rules, source: random.Random) -> None:
-        self._rules = rules
+        self.rules = rules
         self._random = source
         self._operations: dict[str, Operation] = {}
         self.generations: list[Generation] = []
@@ -188,7 +188,7 @@ class Deployments:
             return None
         self._refuse_if_busy(account, name, now)
         existing.deleted = now
-        existing.gone = now + timedelta(seconds=self._rules.delete_seconds)
+        existing.gone = now + timedelta(seconds=self.rules.delete_seconds)
         operation = Operation(f"delete-{existing.number}", existing, now, existing.gone)
         self._operations[operation.identifier] = operation
         return operation
@@ -197,7 +197,7 @@ class Deployments:
         return self._operations.get(identifier)
 
     def _provision(self, specification: Specification, by: str, now: datetime, outcome: str) -> Run:
-        seconds = self._rules.provisioning.sample(self._random)
+        seconds = self.rules.provisioning.sample(self._random)
         run = Run(
             specification,
             by,
@@ -209,12 +209,12 @@ class Deployments:
         )
         if outcome != SUCCEEDED:
             return run
-        return replace(run, serves=run.settled + timedelta(seconds=self._rules.warmup_seconds))
+        return replace(run, serves=run.settled + timedelta(seconds=self.rules.warmup_seconds))
 
     def _refuse_if_busy(self, account: Account, name: str, now: datetime) -> None:
         for each in self.list(account, now):
             same = each.name.lower() == name.lower()
-            if each.busy(now) and (same or self._rules.serialise_until == "terminal"):
+            if each.busy(now) and (same or self.rules.serialise_until == "terminal"):
                 raise ArmError(
                     409,
                     "RequestConflict",
@@ -228,11 +228,11 @@ class Deployments:
         others = [each.run(now).specification for each in self.list(account, now) if each is not existing]
         used = sum(each.capacity for each in others)
         _refuse_above(
-            asked.capacity, used, self._rules.quota, f"Tokens Per Minute (thousands) - {asked.model_name}"
+            asked.capacity, used, self.rules.quota, f"Tokens Per Minute (thousands) - {asked.model_name}"
         )
         if asked.fine_tuned:
             used = sum(each.fine_tuned for each in others)
-            _refuse_above(1, used, self._rules.slots, "Fine-tuned model deployments")
+            _refuse_above(1, used, self.rules.slots, "Fine-tuned model deployments")
 
 
 def _refuse_above(needed: int, used: int, limit: int, quota: str) -> None:

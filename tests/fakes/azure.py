@@ -1,33 +1,37 @@
-"""Azure in memory: deployments that take time to be created, and models that answer once they are ready."""
+"""Azure in memory: the emulator's own record of deployments behind the ports, without HTTP between.
+
+Deployments take time to be created and deleted, writes serialise, quota and slots are limited, and models
+answer once they are ready, as the emulator has it: the rules stand once, in `local.emulator.state`.
+"""
 
 from __future__ import annotations
 
 import json
 import math
-from collections import deque
+import random
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
+from local.emulator import specification
+from local.emulator.options import Account
+from local.emulator.specification import Specification
+from local.emulator.state import Deployments, Generation, ProvisioningTime, Rules
 from shared.domain import AzureDeployment, DeploymentSpec, ModelAnswer, ModelRequest
-from shared.errors import ArmConflict, ArmRefused, ArmUncertain, DeploymentNotFound, RequestRefused
+from shared.errors import (
+    ArmConflict,
+    ArmRefused,
+    ArmUncertain,
+    DeploymentNotFound,
+    ModelUnavailable,
+    RequestRefused,
+)
 from shared.ports import Clock
 
 Operation = Literal["put", "delete", "list", "get", "ask"]
-
-
-@dataclass
-class _Hosted:
-    """A deployment, and when its states change."""
-
-    spec: DeploymentSpec
-    created_at: datetime
-    succeeds_at: datetime
-    answers_at: datetime
-    ends_as: str = "Succeeded"
-    gone_at: datetime | None = None
-    in_flight: int = 0
+ENDPOINT = "https://memory.example/"
 
 
 @dataclass(frozen=True)
@@ -48,15 +52,20 @@ class MemoryAzure:
     delete_seconds: float = 5.0
     warmup_seconds: float = 10.0
     answer_seconds: float = 2.0
+    slots: int = 10
+    quota: int = 10_000  # capacity of the whole account
+    account: Account = field(default_factory=lambda: Account("s", "g", "memory"))
     calls: list[tuple[Operation, str]] = field(default_factory=list)
     deleted: list[Deleted] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)  # the texts of requests that were answered
     answer: str = "an answer"
     ends_as: str = "Succeeded"  # of the next deployments
-    quota: int = 10_000  # capacity of the whole account
     lost_answers: int = 0  # so many next creates take effect and are not answered
-    _hosted: dict[str, _Hosted] = field(default_factory=dict)
     _faults: dict[Operation, deque[Exception]] = field(default_factory=dict)
+    _in_flight: Counter[int] = field(default_factory=Counter)  # by generation
+
+    def __post_init__(self) -> None:
+        self.state = Deployments(self._rules(), random.Random(0))
 
     # --- what a test arranges and asks ----------------------------------------------------------
 
@@ -70,92 +79,61 @@ class MemoryAzure:
 
     def names(self) -> list[str]:
         """What exists now."""
-        return sorted(name for name, hosted in self._hosted.items() if not self._is_gone(hosted))
+        return [each.name for each in self.state.list(self.account, self.clock.now())]
 
     def vanish(self, name: str) -> None:
         """Somebody else deletes it, at once."""
-        del self._hosted[name]
+        found = self._find(name)
+        assert found is not None
+        found.gone = self.clock.now()
 
     # --- Arm ------------------------------------------------------------------------------------
 
     async def endpoint(self, account: str, *, timeout: float) -> str:
         self._call("get", account)
-        return "https://memory.example/"
+        return ENDPOINT
 
     async def deployments(self, account: str, *, timeout: float) -> Mapping[str, AzureDeployment]:
         self._call("list", account)
-        return {name: self._shown(self._hosted[name]) for name in self.names()}
+        now = self.clock.now()
+        return {each.name: shown(each, now) for each in self.state.list(self.account, now)}
 
     async def put(self, account: str, spec: DeploymentSpec, *, timeout: float) -> AzureDeployment:
         self._call("put", spec.name)
-        self._refuse_while_busy()
-        if ".ft-" not in spec.model_name and not spec.model_name.startswith(("gpt-", "ftchkpt-")):
-            raise ArmRefused("Azure does not know this model", code="DeploymentModelNotSupported")
-        used = sum(self._hosted[name].spec.capacity for name in self.names() if name != spec.name)
-        if used + spec.capacity > self.quota:
-            raise ArmRefused("Azure has no capacity left", code="InsufficientQuota")
         now = self.clock.now()
-        if spec.name in self.names():
-            self._hosted[spec.name].spec = spec
-        else:
-            succeeds_at = now + timedelta(seconds=self.provision_seconds)
-            answers_at = succeeds_at + timedelta(seconds=self.warmup_seconds)
-            self._hosted[spec.name] = _Hosted(spec, now, succeeds_at, answers_at, self.ends_as)
+        self.state.rules = self._rules()
+        try:
+            put, _ = self.state.put(self.account, spec.name, body_of(spec), "us", now, self.ends_as)
+        except specification.ArmError as error:
+            raise refusal(error) from error
         if self.lost_answers:
             self.lost_answers -= 1
             raise ArmUncertain("the answer was lost")
-        return self._shown(self._hosted[spec.name])
+        return shown(put, now)
 
     async def delete(self, account: str, deployment: str, *, timeout: float) -> None:
         self._call("delete", deployment)
-        self._refuse_while_busy()
-        hosted = self._hosted.get(deployment)
-        if hosted is None or hosted.gone_at is not None:
-            return
-        now = self.clock.now()
-        hosted.gone_at = now + timedelta(seconds=self.delete_seconds)
-        self.deleted.append(Deleted(deployment, now - hosted.created_at, hosted.in_flight))
+        found, now = self._find(deployment), self.clock.now()
+        self.state.rules = self._rules()
+        try:
+            if self.state.delete(self.account, deployment, now) is None:
+                return
+        except specification.ArmError as error:
+            raise refusal(error) from error
+        assert found is not None
+        self.deleted.append(Deleted(found.name, now - found.created, self._in_flight[found.number]))
 
     def _call(self, operation: Operation, what: str) -> None:
         self.calls.append((operation, what))
         if self._faults.get(operation):
             raise self._faults[operation].popleft()
 
-    def _refuse_while_busy(self) -> None:
-        """Writes serialise per account, until the operation before has ended."""
-        for hosted in self._hosted.values():
-            if not self._is_gone(hosted) and self._state(hosted) in ("Accepted", "Creating", "Deleting"):
-                raise ArmConflict("another operation runs on the account", code="RequestConflict")
+    def _find(self, name: str) -> Generation | None:
+        return self.state.find(self.account, name, self.clock.now())
 
-    def _is_gone(self, hosted: _Hosted) -> bool:
-        return hosted.gone_at is not None and self.clock.now() >= hosted.gone_at
-
-    def _state(self, hosted: _Hosted) -> str:
-        now = self.clock.now()
-        if hosted.gone_at is not None:
-            return "Deleting"
-        if now >= hosted.succeeds_at:
-            return hosted.ends_as
-        return "Accepted" if now == hosted.created_at else "Creating"
-
-    def _shown(self, hosted: _Hosted) -> AzureDeployment:
-        spec = hosted.spec
-        return AzureDeployment(
-            name=spec.name,
-            provisioning_state=self._state(hosted),
-            sku=spec.sku,
-            capacity=spec.capacity,
-            model_name=spec.model_name,
-            model_version=spec.model_version,
-            model_source=spec.model_source,
-            rai_policy_name=spec.rai_policy_name,
-            version_upgrade_option=spec.version_upgrade_option,
-            spillover_deployment_name=spec.spillover_deployment_name,
-            tags=dict(spec.tags),
-            created_at=hosted.created_at,
-            tokens_per_minute=spec.capacity * 1000,
-            requests_per_minute=spec.capacity,
-        )
+    def _rules(self) -> Rules:
+        takes = ProvisioningTime(self.provision_seconds, self.provision_seconds)
+        return Rules(takes, self.delete_seconds, self.warmup_seconds, "terminal", self.quota, self.slots)
 
     # --- Model ----------------------------------------------------------------------------------
 
@@ -163,27 +141,80 @@ class MemoryAzure:
         self, endpoint: str, deployment: str, request: ModelRequest, *, timeout: float
     ) -> ModelAnswer:
         self._call("ask", deployment)
-        hosted = self._hosted.get(deployment)
-        if hosted is None or hosted.gone_at is not None or self.clock.now() < hosted.answers_at:
+        found = self._find(deployment)
+        if found is None or not found.serving(self.clock.now()):
             raise DeploymentNotFound("not there", code="DeploymentNotFound")
         if "[[content_filter]]" in request.text:
             raise RequestRefused("Azure's content filter refused the document", code="content_filter")
-        hosted.in_flight += 1
+        self._in_flight[found.number] += 1
         try:
             await self.clock.sleep(self.answer_seconds)
         finally:
-            hosted.in_flight -= 1
-        if hosted.gone_at is not None:
-            raise ArmUncertain("cut off")
+            self._in_flight[found.number] -= 1
+        if not found.serving(self.clock.now()):
+            raise ModelUnavailable("cut off")
         self.asked.append(request.text)
         return ModelAnswer(
             text=self.answer if request.response_schema is None else json.dumps({"title": self.answer}),
             finish_reason="stop",
-            model=hosted.spec.model_name,
-            prompt_tokens=math.ceil(len((request.system_prompt + request.text).encode()) / 4),
+            model=found.runs[-1].specification.model_name,
+            prompt_tokens=prompt_tokens(request),
             completion_tokens=7,
-            remaining_tokens=None,
         )
+
+
+def prompt_tokens(request: ModelRequest) -> int:
+    """About four bytes a token."""
+    return math.ceil(len((request.system_prompt + request.text).encode()) / 4)
+
+
+def body_of(spec: DeploymentSpec) -> Specification:
+    """The body of a PUT. Raises ArmError of the emulator for what Azure knows to be wrong."""
+    model = {
+        "format": "OpenAI",
+        "name": spec.model_name,
+        "version": spec.model_version,
+        "source": spec.model_source,
+    }
+    properties = {
+        "model": model,
+        "raiPolicyName": spec.rai_policy_name,
+        "versionUpgradeOption": spec.version_upgrade_option,
+        "spilloverDeploymentName": spec.spillover_deployment_name,
+    }
+    sku = {"name": spec.sku, "capacity": spec.capacity}
+    return specification.parse(spec.name, {"sku": sku, "tags": dict(spec.tags), "properties": properties})
+
+
+def shown(generation: Generation, at: datetime) -> AzureDeployment:
+    """A deployment as LIST shows it at that time."""
+    content = generation.run(at).specification
+    model, properties = content.properties["model"], content.properties
+    return AzureDeployment(
+        name=generation.name,
+        provisioning_state=generation.state(at),
+        sku=content.sku_name,
+        capacity=content.capacity,
+        model_name=content.model_name,
+        model_version=model["version"],
+        model_source=model["source"],
+        rai_policy_name=properties["raiPolicyName"],
+        version_upgrade_option=properties["versionUpgradeOption"],
+        spillover_deployment_name=properties["spilloverDeploymentName"],
+        tags=content.tags,
+        created_at=generation.created,
+        tokens_per_minute=content.tokens_per_minute,
+        requests_per_minute=content.requests_per_minute,
+    )
+
+
+def refusal(error: specification.ArmError) -> ArmConflict | ArmRefused | ArmUncertain:
+    """The emulator's refusal as the adapter tells it."""
+    if error.status == 409:
+        return ArmConflict(error.message, code=error.code)
+    if error.status >= 500:
+        return ArmUncertain(error.message, code=error.code)
+    return ArmRefused(error.message, code=error.code)
 
 
 def renamed(spec: DeploymentSpec, name: str) -> DeploymentSpec:

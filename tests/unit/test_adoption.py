@@ -155,7 +155,7 @@ async def test_without_a_minimum_it_waits_for_the_full_capacity() -> None:
     world.azure.quota = 60
     world.upload("clauses/a.txt")
     await world.app.reconcile()
-    assert "no capacity left" in (await world.record()).problem
+    assert "bigger than the current available capacity" in (await world.record()).problem
     world.azure.quota = 200
     await world.until(lambda: world.blobs.names("inbox") == [], timedelta(minutes=10))
 
