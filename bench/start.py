@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import statistics
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
+
+from bench._machine import machine
 
 ROOT = Path(__file__).resolve().parent.parent
 _MEASURE = "import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
@@ -42,9 +42,7 @@ def measure(runs: int) -> dict[str, object]:
         "azure.functions": round(functions, 4),
         "ratio": round(app / functions, 3),
         "runs": runs,
-        "machine": f"{platform.machine()} {platform.system()}",
-        "python": platform.python_version(),
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        **machine(),
     }
 
 

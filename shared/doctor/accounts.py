@@ -18,7 +18,7 @@ from shared.errors import (
     StorageError,
 )
 from shared.hosting.ledger import Ledger
-from shared.hosting.reconcile import ARM_SECONDS
+from shared.hosting.act import ARM_SECONDS
 from shared.planning.adoption import differences, properties_of
 from shared.planning.plan import is_ours
 from shared.ports import Arm, Catalogue, Model, Offer, Quota

@@ -27,6 +27,8 @@ from shared.planning.adoption import properties_of, to_create, to_text
 from shared.planning.plan import DELETE_AFTER_TAG, OWNER_TAG, Decision, backoff
 
 PROBE_SECONDS = 10.0
+ARM_SECONDS = 15.0
+"""The longest that a call to Azure Resource Manager may take, and the least that a write must have left."""
 
 _PROBE = ModelRequest(system_prompt="Answer with one word.", text="ready?", max_output_tokens=16)
 _LONGEST_REASON = 2000  # characters
@@ -37,8 +39,8 @@ class ArmBusy(Exception):
     """Azure took no write now, or left its outcome open: no further write in this pass."""
 
 
-async def take(step: Decision, view: View, timeout: float) -> None:
-    """Carry out one step; `timeout`: seconds that a call to Azure may take.
+async def take(step: Decision, view: View, deadline: float) -> None:
+    """Carry out one step; no call to Azure begins after the monotonic `deadline`, nor lasts beyond it.
 
     Raises ArmBusy when this pass should write to Azure no more, StorageError when records cannot be kept.
     """
@@ -52,11 +54,11 @@ async def take(step: Decision, view: View, timeout: float) -> None:
     )
     match step.action:
         case Action.CREATE:
-            await _create(step, view, timeout)
+            await _create(step, view, deadline)
         case Action.DELETE:
-            await _delete(step, view, timeout)
+            await _delete(step, view, deadline)
         case Action.PROBE:
-            await _probe(step, view, timeout)
+            await _probe(step, view)
         case Action.CLOSE:
             await _move(step, view, state=RecordState.CLOSING)
             # The fence: only after closing is written do the work leases and the demand count.
@@ -86,7 +88,7 @@ async def keep_decision(step: Decision, view: View) -> bool:
     return True
 
 
-async def _create(step: Decision, view: View, timeout: float) -> None:
+async def _create(step: Decision, view: View, deadline: float) -> None:
     name, now = step.deployment, view.control.clock.now()
     hosting, record = view.hosted[name], view.record(name)
     properties = to_create(hosting.spec, adopt=hosting.adopt, adopted=record.adopted)
@@ -116,7 +118,7 @@ async def _create(step: Decision, view: View, timeout: float) -> None:
         DELETE_AFTER_TAG: delete_after.strftime(_TAG_TIME),
     }
     try:
-        view.azure[name] = await _put(replace(properties, tags=tags), view, timeout)
+        view.azure[name] = await _put(replace(properties, tags=tags), view, deadline)
     except ArmConflict as error:
         again_at = view.control.clock.now() + timedelta(seconds=error.retry_after or 0)
         busy = replace(view.record(name), not_before=again_at, problem=str(error)[:500])
@@ -133,25 +135,38 @@ async def _create(step: Decision, view: View, timeout: float) -> None:
         await view.note(name)
 
 
-async def _put(spec: DeploymentSpec, view: View, timeout: float) -> AzureDeployment:
+def _write_seconds(view: View, deadline: float) -> float:
+    """Seconds that a write to Azure may take. Raises ArmConflict (nothing happened, wait) if none may begin.
+
+    Looked at again after the intent was written: that may have taken long, and the lease is not renewed.
+    """
+    left = deadline - view.control.clock.monotonic()
+    if left < ARM_SECONDS:
+        raise ArmConflict("this pass has no time left for a write to Azure; the next one goes on")
+    return min(left, ARM_SECONDS)
+
+
+async def _put(spec: DeploymentSpec, view: View, deadline: float) -> AzureDeployment:
     """The PUT; where its capacity is refused, one more with the least that was configured.
 
     Deleting releases quota, and somebody else may have taken it since.
     """
+    seconds = _write_seconds(view, deadline)
     try:
-        return await view.control.arm.put(view.account.resource_id, spec, timeout=timeout / 2)
+        return await view.control.arm.put(view.account.resource_id, spec, timeout=seconds)
     except ArmRefused as error:
         least = spec.minimum_capacity
         if error.code != "InsufficientQuota" or least is None or least >= spec.capacity:
             raise
     smaller = replace(spec, capacity=least)
-    found = await view.control.arm.put(view.account.resource_id, smaller, timeout=timeout / 2)
+    seconds = _write_seconds(view, deadline)
+    found = await view.control.arm.put(view.account.resource_id, smaller, timeout=seconds)
     remedy = f"it was created with {least} instead of {spec.capacity}: others use the quota of this region"
     alert(Alert.CAPACITY_REDUCED, remedy, account=view.account.name, deployment=spec.name)
     return found
 
 
-async def _delete(step: Decision, view: View, timeout: float) -> None:
+async def _delete(step: Decision, view: View, deadline: float) -> None:
     name = step.deployment
     before = view.record(name)
     # Counted once, however often the delete has to be repeated.
@@ -161,7 +176,8 @@ async def _delete(step: Decision, view: View, timeout: float) -> None:
         record = replace(record, uncertain_at=before.changed_at)
     await _move(step, view, record, state=RecordState.DELETING, settled=False)
     try:
-        await view.control.arm.delete(view.account.resource_id, name, timeout=timeout)
+        seconds = _write_seconds(view, deadline)
+        await view.control.arm.delete(view.account.resource_id, name, timeout=seconds)
     except ArmConflict as error:
         # Nothing happened. The record stays at deleting, from which the next pass tries again.
         await view.save(replace(view.record(name), settled=True))
@@ -179,11 +195,11 @@ async def _delete(step: Decision, view: View, timeout: float) -> None:
     await view.save_session(name)
 
 
-async def _probe(step: Decision, view: View, timeout: float) -> None:
+async def _probe(step: Decision, view: View) -> None:
     """The one request that is allowed before the record is open. Only its success makes it open."""
     name, control = step.deployment, view.control
     try:
-        await control.model.ask(view.endpoint, name, _PROBE, timeout=min(timeout, PROBE_SECONDS))
+        await control.model.ask(view.endpoint, name, _PROBE, timeout=PROBE_SECONDS)
     except ModelError as error:
         event("not_ready", account=view.account.name, deployment=name, code=error.code)
         if isinstance(error, AccessDenied):

@@ -92,11 +92,13 @@ class WorkLease:
 
     async def enter(self) -> bool:
         """Write (or renew) the lease, then read the record: whether requests may start."""
-        before = self._clock.monotonic()
+        expires = self._clock.monotonic() + WORK_LEASE
         change = Replace(self.holder, {"seconds": WORK_LEASE}, etag=None)
         await self._tables.write(WORK_LEASES, self._partition, [change])
-        self._expires = before + WORK_LEASE
-        return await self.is_open()
+        is_open = await self.is_open()
+        # Only now: after a pause the old record must not let requests start under the new lease.
+        self._expires = expires
+        return is_open
 
     async def is_open(self) -> bool:
         """Read the record again: whether requests may start."""

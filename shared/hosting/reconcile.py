@@ -9,15 +9,13 @@ from enum import StrEnum
 
 from shared.alerts import Alert, alert, event
 from shared.domain import Account, Action, Hosting, Observed, RecordState
-from shared.hosting.act import PROBE_SECONDS, ArmBusy, keep_decision, take
+from shared.hosting.act import ARM_SECONDS, PROBE_SECONDS, ArmBusy, keep_decision, take
 from shared.hosting.leases import account_lease
 from shared.hosting.observe import Control, View
 from shared.planning.plan import Decision, plan, wanted
 
 PASS_SECONDS = 40.0
 """A pass starts nothing after this, so that its effects end before the account lease of 60 s does."""
-ARM_SECONDS = 15.0
-"""The longest that a call to Azure Resource Manager may take, and the least that a write must have left."""
 LONGEST_CREATE = timedelta(hours=1)
 """Creating takes minutes; after this somebody should look."""
 IDLE_LIST = timedelta(minutes=15)
@@ -130,7 +128,7 @@ async def _act(view: View, deadline: float) -> tuple[Decision, ...]:
             return decisions
         taken.add((step.deployment, step.action))
         try:
-            await take(step, view, timeout=min(ARM_SECONDS, left))
+            await take(step, view, deadline)
         except ArmBusy:
             arm_busy = True
 

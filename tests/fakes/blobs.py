@@ -92,6 +92,10 @@ class MemoryBlobs:
         self._blobs(container)[name] = _Blob(item, data)
         return item.etag
 
+    def item(self, container: str, name: str) -> BlobItem:
+        """What stands there."""
+        return self._blobs(container)[name].item
+
     def names(self, container: str) -> list[str]:
         """What lies in a container."""
         return sorted(self._blobs(container))

@@ -1,0 +1,113 @@
+"""How the promises hold under faults: seeds of the simulation, on every core.
+
+`python3 dev.py bench faults --seeds 20000 [--first 0] [--json]`. Exit code 1 if a promise was broken; what
+broke is told on standard error with its seed, which `python -m tests.simulation SEED` replays exactly.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import os
+import statistics
+import sys
+import time
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+
+from bench._machine import machine
+from tests.simulation.run import Report, simulate
+from tests.simulation.sabotage import VARIANTS
+
+_CHUNK = 25
+
+
+@dataclass
+class Totals:
+    """Sums over seeds, and what a median seed contains."""
+
+    seeds: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    broken: list[Report] = field(default_factory=list)
+    steps: list[int] = field(default_factory=list)
+    crashes: list[int] = field(default_factory=list)
+    documents: list[int] = field(default_factory=list)
+    hours: list[float] = field(default_factory=list)
+    leaked_max: float = 0.0
+    raw_leaked_max: float = 0.0
+    late_cut: int = 0
+
+    def add(self, report: Report) -> None:
+        self.seeds += 1
+        self.faults.update(report.faults)
+        if report.faults:
+            self.broken.append(report)
+        self.steps.append(report.steps)
+        self.crashes.append(report.crashes)
+        self.documents.append(report.documents)
+        self.hours.append(report.hours)
+        self.leaked_max = max(self.leaked_max, report.leaked_max)
+        self.raw_leaked_max = max(self.raw_leaked_max, report.raw_leaked_max)
+        self.late_cut += report.late_cut
+
+    def told(self, seconds: float) -> dict[str, object]:
+        """The JSON object."""
+        other = {kind: count for kind, count in self.faults.items() if kind not in ("lost", "cut", "doubled")}
+        return {
+            "runs": self.seeds,
+            "steps": sum(self.steps),
+            "crashes": sum(self.crashes),
+            "documents": sum(self.documents),
+            "lost": self.faults["lost"],
+            "cut": self.faults["cut"],
+            "doubled": self.faults["doubled"],
+            "leaked_seconds_max": round(self.leaked_max, 1),
+            "raw_leaked_seconds_max": round(self.raw_leaked_max, 1),
+            "cut_by_effects_later_than_the_quarantine": self.late_cut,
+            "other_faults": other,
+            "broken_seeds": [report.seed for report in self.broken],
+            "seconds": round(seconds, 1),
+            "seeds_per_second": round(self.seeds / seconds, 1),
+            "median_seed": {
+                "documents": statistics.median(self.documents),
+                "hours": round(statistics.median(self.hours), 2),
+                "port_calls": statistics.median(self.steps),
+                "crashes": statistics.median(self.crashes),
+            },
+            **machine(),
+        }
+
+
+def run(seeds: range, processes: int, without: str | None) -> dict[str, object]:
+    """Simulate the seeds and sum them up."""
+    began, totals = time.monotonic(), Totals()
+    one = functools.partial(simulate, without=without)
+    with ProcessPoolExecutor(processes) as pool:
+        for report in pool.map(one, seeds, chunksize=_CHUNK):
+            totals.add(report)
+            for line in report.told:
+                print(f"seed {report.seed}: {line}", file=sys.stderr, flush=True)
+    return totals.told(time.monotonic() - began)
+
+
+def main() -> int:
+    """Parse, run, print."""
+    parser = argparse.ArgumentParser(prog="dev.py bench faults", description=__doc__.split("\n")[0])
+    parser.add_argument("--seeds", type=int, default=1000, metavar="N")
+    parser.add_argument("--first", type=int, default=0, metavar="K")
+    parser.add_argument("--without", choices=VARIANTS, help="a safeguard to take out: faults are expected")
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    options = parser.parse_args()
+    found = run(range(options.first, options.first + options.seeds), os.cpu_count() or 1, options.without)
+    if options.json:
+        print(json.dumps(found))
+    else:
+        for name, value in found.items():
+            print(f"{name:42} {value}")
+    return 1 if found["broken_seeds"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,10 @@
+"""`python -m tests.simulation SEED`: one seed with its timeline."""
+
+import sys
+
+from tests.simulation.run import simulate
+
+if __name__ == "__main__":
+    report = simulate(int(sys.argv[1]), trace=True)
+    print("\n".join(report.timeline))
+    print(report.faults, *report.told, sep="\n")

@@ -1,0 +1,287 @@
+"""The invariants, held against what really happened: the judge sees every effect and believes no record."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from local.emulator.state import Generation
+from shared.domain import AzureDeployment, UploadStart
+from shared.hosting.ledger import account_key
+from shared.ports import Insert, Remove, Replace
+
+if TYPE_CHECKING:
+    from tests.simulation.process import Process
+    from tests.simulation.world import World
+
+LEAK_LIMIT = 120.0
+PASS_LIMIT = 40.5  # seconds of a pass in which a write to Azure may start, and half a second of latency
+QUARANTINE = 120.0
+WRITES_AN_HOUR = 24  # of one deployment that Azure refuses for good
+_LATE_LIST = 60.0
+
+FAULTS = (
+    "lost",
+    "cut",
+    "doubled",
+    "leaked",
+    "hasty",
+    "unready",
+    "overbooked",
+    "overdue",
+    "foreign",
+    "hot",
+    "window",
+    "bugs",
+)
+
+
+@dataclass
+class _Flight:
+    process: Process
+    generation: Generation
+
+
+@dataclass
+class _Lease:
+    process: Process
+    until: float
+
+
+@dataclass
+class Deployment:
+    """What the judge keeps of one deployment name."""
+
+    unfinished: int = 0
+    needed_at: float = -1.0  # when the last unfinished document was finished
+    recorded: list[float] = field(default_factory=list)  # when each unfinished one was recorded
+    leases: dict[str, _Lease] = field(default_factory=dict)
+    worked_at: float = -1.0  # when the last work lease was left
+    closing_at: float = -1.0
+    state: str = "absent"
+    writes: list[float] = field(default_factory=list)
+
+
+class Judge:
+    """Collects faults. Times are virtual seconds since the start."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.faults: Counter[str] = Counter()
+        self.told: list[str] = []
+        self.deployments: defaultdict[str, Deployment] = defaultdict(Deployment)
+        self.results: Counter[str] = Counter()
+        self.leaked_max = 0.0
+        self.raw_leaked_max = 0.0
+        self.late_cut = 0  # by a DELETE whose effect came after the quarantine: documented
+        self._flights: list[_Flight] = []
+        self._answered: set[int] = set()
+        self._mentioned: set[tuple[str, str]] = set()
+
+    def fault(self, kind: str, what: str, error: Exception | None = None) -> None:
+        """An invariant does not hold."""
+        self.faults[kind] += 1
+        self.told.append(f"{self._world.clock_time()}  {kind.upper()}: {what}")
+        self._world.note(f"*** {kind.upper()}: {what}", error)
+
+    # --- what processes write ------------------------------------------------------------------
+
+    def rows_written(
+        self, process: Process, table: str, partition: str, changes: Sequence[Insert | Replace | Remove]
+    ) -> None:
+        now = self._world.seconds()
+        for change in changes:
+            if table == "documents":
+                self._document_row(partition, change, now)
+            elif table == "workleases":
+                self._lease_row(process, partition, change, now)
+            elif table == "deployments" and partition != "accounts" and isinstance(change, Insert | Replace):
+                self._record_row(partition, change.key, change.values, now)
+
+    def _document_row(self, deployment: str, change: Insert | Replace | Remove, now: float) -> None:
+        known = self.deployments[deployment]
+        if not change.key.startswith("w "):
+            return
+        if isinstance(change, Insert):
+            known.unfinished += 1
+            known.recorded.append(now)
+        elif isinstance(change, Remove):
+            known.unfinished -= 1
+            known.recorded.pop(0)
+            known.needed_at = now
+            self._world.note(f"document of {deployment} finished, {known.unfinished} left")
+
+    def _lease_row(self, process: Process, partition: str, change: Any, now: float) -> None:
+        known = self.deployments[partition.rpartition("|")[2]]
+        if isinstance(change, Remove):
+            known.leases.pop(change.key, None)
+            known.worked_at = now
+        else:
+            known.leases[change.key] = _Lease(process, now + float(change.values["seconds"]))
+
+    def _record_row(self, partition: str, name: str, values: Mapping[str, Any], now: float) -> None:
+        known, state = self.deployments[name], str(values["state"])
+        if state == known.state:
+            return
+        self._world.note(f"record {name}: {known.state} → {state} ({values.get('reason', '')})")
+        if state == "closing":
+            known.closing_at = now
+        elif state == "open" and values.get("owned", True):
+            found = self._world.find(name)
+            if found is not None and id(found) not in self._answered:
+                self.fault("unready", f"{name} is open, and no request has succeeded")
+        known.state = state
+
+    def blob_created(self, container: str, name: str) -> None:
+        if container == "results":
+            self.results[name] += 1
+            if self.results[name] > 1:
+                self.fault("doubled", f"{name} was written twice")
+
+    # --- requests -------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def in_flight(self, process: Process, generation: Generation) -> Iterator[None]:
+        flight = _Flight(process, generation)
+        self._flights.append(flight)
+        try:
+            yield
+        finally:
+            self._flights.remove(flight)
+
+    def answered(self, generation: Generation) -> None:
+        self._answered.add(id(generation))
+
+    # --- writes to Azure ------------------------------------------------------------------------
+
+    def listed(self, account: str, found: Mapping[str, AzureDeployment]) -> None:
+        """A LIST was answered: nothing to judge, but the raw count of calls."""
+        self._world.lists += 1
+
+    def write_begins(self, process: Process, what: str, account: str, deployment: str) -> None:
+        now = self._world.seconds()
+        self.deployments[deployment].writes.append(now)
+        began = process.passes.get(account_key(account))
+        if began is None or now - began > PASS_LIMIT:
+            since = "no pass" if began is None else f"{now - began:.0f} s after its pass began"
+            self.fault("overdue", f"{process.name} {what} {deployment}, {since}")
+
+    def put_refused(self, account: str, deployment: str, code: str) -> None:
+        azure = self._world.azure[account]
+        for ago in (0.0, 90.0):
+            at = self._world.now() - timedelta(seconds=ago)
+            if sum(each.run(at).specification.fine_tuned for each in azure.list(azure.account, at)) < azure.rules.slots:
+                return
+        if code == "InsufficientQuota":
+            self.fault("overbooked", f"{deployment} was asked for, and all slots were taken")
+
+    def put_took_effect(self, account: str, deployment: str, put: Generation) -> None:
+        if (owner := self._world.owner(put)) != "ours":
+            self.fault("foreign", f"{deployment} of {owner} was overwritten")
+
+    def delete_sent(self, account: str, deployment: str) -> None:
+        """Whether it is deleted though documents that its pass could know of need it."""
+        known, world = self.deployments[deployment], self._world
+        found = world.find(deployment)
+        if found is None or not found.serving(world.now()) or known.state not in ("deleting", "closing"):
+            return
+        if known.closing_at < 0 or not world.may_be_needed(deployment):
+            return
+        waiting = [at for at in known.recorded if at < known.closing_at - 0.001]
+        if waiting:
+            self.fault("hasty", f"{deployment} is deleted, and documents waited for it before it closed")
+
+    def delete_took_effect(self, account: str, found: Generation, sent_at: float) -> None:
+        world, now = self._world, self._world.seconds()
+        owner, created = world.owner(found), world.since_start(found.created)
+        if owner != "ours":
+            if sent_at > created + _LATE_LIST:
+                self.fault("foreign", f"{found.name} of {owner} was deleted")
+            return
+        known = self.deployments[found.name]
+        for flight in self._flights:
+            lives = any(
+                lease.process is flight.process and lease.until > now for lease in known.leases.values()
+            )
+            if flight.generation is found and flight.process.alive and lives:
+                if now - sent_at > QUARANTINE:
+                    self.late_cut += 1
+                else:
+                    self.fault("cut", f"a request of {flight.process.name} on {found.name}")
+        self.leaks(found, now)
+
+    # --- leaks ----------------------------------------------------------------------------------
+
+    def leaks(self, found: Generation, now: float) -> None:
+        """How long it stood for nothing, at its DELETE or at the end."""
+        world = self._world
+        since = self._needed_until(found.name, now)
+        if since is None:
+            return
+        known = self.deployments[found.name]
+        leases = [lease.until for lease in known.leases.values()]
+        since = max(since, min(now, max(leases, default=0.0)), known.worked_at)
+        since = max(since, world.settled_at(found, now))
+        raw, leaked = now - since, now - max(since, world.disturbed_until)
+        self.raw_leaked_max = max(self.raw_leaked_max, raw)
+        self.leaked_max = max(self.leaked_max, leaked)
+        if leaked > LEAK_LIMIT:
+            self.fault("leaked", f"{found.name} stood for {leaked:.0f} s for nothing")
+
+    def _needed_until(self, name: str, now: float) -> float | None:
+        """Since when nothing wants it; None if something still does."""
+        world, known = self._world, self.deployments[name]
+        hosting = world.hosting(name)
+        if hosting is None:
+            return world.reconfigured_at
+        hold = world.hold(name)
+        if hold is not None and hold.up:
+            return None
+        needed = known.needed_at
+        if known.unfinished and hosting.uploads is UploadStart.ON_DEMAND:
+            if hold is None:
+                return None
+            needed = min(needed, hold.since) if needed > 0 else hold.since
+        for window in world.windows(name):
+            opens, ends = world.since_start(window.start - hosting.lead), world.since_start(window.keep_until)
+            if window.stop_when_empty:
+                if opens <= now < ends and known.unfinished and hold is None:
+                    return None
+                if opens <= now and known.unfinished:
+                    needed = max(needed, ends)
+                continue
+            if opens <= now < ends:
+                if hold is None:
+                    return None
+                needed = max(needed, hold.since)
+            elif now >= ends:
+                needed = max(needed, ends if hold is None else min(ends, hold.since))
+        return max(needed, *(each for each in world.hold_ends(name) if each <= now), 0.0)
+
+    # --- windows and the end --------------------------------------------------------------------
+
+    def window_opens(self, name: str, start: datetime) -> None:
+        """At the start of a window: ready, or with an excuse that the app has no part in."""
+        world = self._world
+        found, state = world.find(name), self.deployments[name].state
+        if found is not None and found.serving(world.now()) and state == "open":
+            return
+        if (excuse := world.excuse(name, start)) is None:
+            self.fault("window", f"{name} is not ready at its window's start (record {state})")
+        else:
+            world.note(f"{name} is not ready at its window's start: {excuse}")
+
+    def at_the_end(self, refused: Sequence[str]) -> None:
+        """Writes under refusal, and whatever of ours still stands."""
+        world, now = self._world, self._world.seconds()
+        for name in refused:
+            writes = self.deployments[name].writes
+            most = max((sum(at <= other < at + 3600 for other in writes) for at in writes), default=0)
+            if most > WRITES_AN_HOUR:
+                self.fault("hot", f"{most} writes an hour for {name}, which Azure refuses for good")
+        for found in world.standing():
+            self.leaks(found, now)

@@ -1,0 +1,86 @@
+"""One seed, from its scenario to its report."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import random
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from unittest import mock
+
+from tests.simulation import loop
+from tests.simulation.judge import LEAK_LIMIT
+from tests.simulation.sabotage import sabotaged
+from tests.simulation.scenario import draw
+from tests.simulation.world import World
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a seed came to. `faults`: by kind, empty if every promise was kept."""
+
+    seed: int
+    faults: dict[str, int]
+    told: tuple[str, ...]
+    documents: int
+    steps: int
+    crashes: int
+    hours: float
+    leaked_max: float
+    raw_leaked_max: float
+    late_cut: int
+    timeline: tuple[str, ...]
+
+
+def simulate(seed: int, *, trace: bool = False, without: str | None = None) -> Report:
+    """Run a seed; the same seed always comes to the same.
+
+    `trace`: keep a timeline. `without`: the safeguard that is taken out, of `sabotage.VARIANTS`.
+    """
+    worlds: list[World] = []
+
+    async def main() -> None:
+        world = World(draw(seed), trace=trace)
+        worlds.append(world)
+        await world.run()
+
+    with _repeatable(seed), sabotaged(without):
+        loop.run(main())
+    (world,) = worlds
+    judge = world.judge
+    return Report(
+        seed=seed,
+        faults=dict(judge.faults),
+        told=tuple(judge.told),
+        documents=len(world.versions),
+        steps=world.steps,
+        crashes=world.crashes,
+        hours=world.final_seconds / 3600,
+        leaked_max=judge.leaked_max,
+        raw_leaked_max=judge.raw_leaked_max,
+        late_cut=judge.late_cut,
+        timeline=tuple(world.timeline or ()),
+    )
+
+
+@contextlib.contextmanager
+def _repeatable(seed: int) -> Iterator[None]:
+    """Without what differs from run to run: random ids, jitter, and the moments of garbage collection."""
+    ids = random.Random(seed)
+    state = random.getstate()
+    logging.disable(logging.CRITICAL)
+    gc.disable()
+    random.seed(seed)
+    try:
+        with mock.patch("uuid.uuid4", lambda: uuid.UUID(int=ids.getrandbits(128), version=4)):
+            yield
+    finally:
+        gc.enable()
+        random.setstate(state)
+        logging.disable(logging.NOTSET)
+
+
+__all__ = ["LEAK_LIMIT", "Report", "simulate"]

@@ -1,0 +1,191 @@
+"""The app with one safeguard taken out: the proof that the simulation would see it missing."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from unittest import mock
+
+from shared.documents import drain, intake
+from shared.domain import Action, Observed, RecordState
+from shared.hosting import act, leases, observe, reconcile
+from shared.planning import plan
+from shared.ports import Replace
+from tests.fakes import blobs
+
+_PATCHES: dict[str, Callable[[contextlib.ExitStack], None]] = {}
+
+
+def _variant(make: Callable[[contextlib.ExitStack], None]) -> Callable[[contextlib.ExitStack], None]:
+    _PATCHES[make.__name__.strip("_")] = make
+    return make
+
+
+@contextlib.contextmanager
+def sabotaged(name: str | None) -> Iterator[None]:
+    """The app without the named safeguard; as it is with None."""
+    with contextlib.ExitStack() as stack:
+        if name is not None:
+            _PATCHES[name](stack)
+        yield
+
+
+def _put(stack: contextlib.ExitStack, where: Any, name: str, what: Any) -> None:
+    stack.enter_context(mock.patch.object(where, name, what))
+
+
+@_variant
+def work_lease(stack: contextlib.ExitStack) -> None:
+    """A pass deletes without asking who works."""
+
+    async def none(*_: Any) -> int:
+        return 0
+
+    _put(stack, observe, "live_work", none)
+
+
+@_variant
+def renewal_recheck(stack: contextlib.ExitStack) -> None:
+    """Whoever renews a lease goes on by the record as it was."""
+    enter = leases.WorkLease.enter
+
+    async def renewed(self: leases.WorkLease) -> bool:
+        if self.record is None:
+            return await enter(self)
+        before = self._clock.monotonic()
+        change = Replace(self.holder, {"seconds": leases.WORK_LEASE}, etag=None)
+        await self._tables.write(leases.WORK_LEASES, self._partition, [change])
+        self._expires = before + leases.WORK_LEASE
+        return True
+
+    async def is_open(self: leases.WorkLease) -> bool:
+        if self.record is None:
+            self.record = await self._ledger.record(self._account, self._deployment)
+        return self.record.state is RecordState.OPEN
+
+    _put(stack, leases.WorkLease, "enter", renewed)
+    _put(stack, leases.WorkLease, "is_open", is_open)
+
+
+@_variant
+def demand_recheck(stack: contextlib.ExitStack) -> None:
+    """After closing, nobody looks whether a document has come."""
+
+    async def nothing(*_: Any) -> None:
+        pass
+
+    _put(stack, observe.View, "count_demand", nothing)
+
+
+@_variant
+def closing_step(stack: contextlib.ExitStack) -> None:
+    """An open deployment nobody needs is deleted at once."""
+    decide = plan._decide
+
+    def at_once(*arguments: Any) -> plan.Decision:
+        decision = decide(*arguments)
+        return replace(decision, action=Action.DELETE) if decision.action is Action.CLOSE else decision
+
+    _put(stack, plan, "_decide", at_once)
+
+
+@_variant
+def intent_before_write(stack: contextlib.ExitStack) -> None:
+    """The record of a creation is written when Azure has answered."""
+    move = act._move
+
+    async def later(step: Any, view: Any, record: Any = None, *, state: RecordState, settled: bool = True) -> None:
+        if state is RecordState.CREATING and not settled and step.action is Action.CREATE:
+            view._records[step.deployment] = replace(record, state=RecordState.CREATING, changed_at=view.now)
+            return
+        await move(step, view, record, state=state, settled=settled)
+
+    _put(stack, act, "_move", later)
+
+
+@_variant
+def quarantine(stack: contextlib.ExitStack) -> None:
+    """A write whose outcome is unknown is taken not to have happened."""
+    for where in (plan,):
+        _put(stack, where, "QUARANTINE", timedelta(0))
+        _put(stack, where, "SETTLE", timedelta(0))
+
+
+@_variant
+def claim_expiry(stack: contextlib.ExitStack) -> None:
+    """Who has claimed a document has it for good."""
+    claimable = drain.Drainer.claimable
+
+    async def unclaimed(self: drain.Drainer, deployment: str) -> Any:
+        async for document in claimable(self, deployment):
+            if document.claimed_until is None:
+                yield document
+
+    _put(stack, drain.Drainer, "claimable", unclaimed)
+
+
+@_variant
+def sweep(stack: contextlib.ExitStack) -> None:
+    """Only events tell of uploads."""
+
+    async def nothing(self: intake.Intake) -> intake.SweepReport:
+        return intake.SweepReport(complete=True)
+
+    _put(stack, intake.Intake, "sweep", nothing)
+
+
+@_variant
+def if_none_match_result(stack: contextlib.ExitStack) -> None:
+    """A result is written over what is there."""
+    create = blobs.MemoryBlobs.create
+
+    async def over(self: blobs.MemoryBlobs, container: str, name: str, data: bytes, kind: str) -> str:
+        if container == "results" and name in self.names(container):
+            self.remove(container, name)
+        return await create(self, container, name, data, kind)
+
+    _put(stack, blobs.MemoryBlobs, "create", over)
+
+
+@_variant
+def account_lease_deadline(stack: contextlib.ExitStack) -> None:
+    """A pass goes on for as long as it takes."""
+    _put(stack, reconcile, "PASS_SECONDS", 1e9)
+
+
+@_variant
+def ownership(stack: contextlib.ExitStack) -> None:
+    """Whatever has a configured name is taken for ours."""
+    for where in (plan, observe):
+        _put(stack, where, "is_ours", lambda *_: True)
+
+
+@_variant
+def readiness_probe(stack: contextlib.ExitStack) -> None:
+    """Succeeded is taken for ready."""
+
+    async def opened(step: Any, view: Any) -> None:
+        record = replace(view.record(step.deployment), opened_at=view.now, failures=0)
+        await act._move(step, view, record, state=RecordState.OPEN)
+
+    _put(stack, act, "_probe", opened)
+
+
+@_variant
+def backoff(stack: contextlib.ExitStack) -> None:
+    """A creation that led nowhere is tried again at once."""
+    for where in (plan, act):
+        _put(stack, where, "backoff", lambda *_: timedelta(0))
+
+
+@_variant
+def slots(stack: contextlib.ExitStack) -> None:
+    """Nobody counts what the account takes."""
+    _put(stack, plan, "_within_slots", lambda _account, decisions, _seen: tuple(decisions))
+
+
+VARIANTS = tuple(_PATCHES)
+__all__ = ["VARIANTS", "Observed", "sabotaged"]
