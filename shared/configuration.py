@@ -25,7 +25,7 @@ from pydantic import (
 )
 
 from shared.domain import BillingStart, BillingUnit, Mode, UploadStart
-from shared.planning.plan import DELETE_AFTER_TAG, OWNER_TAG
+from shared.planning.plan import DELETE_AFTER_TAG, DEVELOPER_TIER, DEVELOPER_TIER_LIFE, OWNER_TAG
 from shared.task_files import read_prompt, read_schema
 
 DAY = timedelta(days=1)
@@ -287,6 +287,11 @@ class DeploymentSection(_Section):
             raise ValueError(
                 f"task.max_output_tokens is {self.task.max_output_tokens:,}, and sku.capacity admits "
                 f"{limit:,} tokens a minute, prompt included: no request could ever be sent"
+            )
+        if self.sku.name == DEVELOPER_TIER and self.max_session > DEVELOPER_TIER_LIFE:
+            raise ValueError(
+                f"max_session is {self.max_session}, and Azure deletes a DeveloperTier deployment after 24 h: "
+                "say 24h at most"
             )
         return self
 

@@ -235,12 +235,16 @@ class DeploymentRecord:
     created_at: datetime | None = None  # Azure's own createdAt of this generation
     succeeded_at: datetime | None = None  # when Azure was first seen to say Succeeded
     opened_at: datetime | None = None  # when the first request succeeded
+    silent_since: datetime | None = None  # it was open, and says since then that it does not exist
+    silent_probes: int = 0  # how often passes asked it since, in vain
     deleted_at: datetime | None = None  # when Azure last accepted a delete
     seen_at: datetime | None = None  # the last time that a change was seen in Azure
     delete_after: datetime | None = None  # hard deadline of this generation
     failures: int = 0  # creations in a row that led nowhere
     not_before: datetime | None = None  # no create earlier than this
     problem: str = ""  # why the last creation led nowhere
+    refusals: int = 0  # deletes in a row that Azure refused for good
+    delete_not_before: datetime | None = None  # no delete earlier than this
     sku: str = ""
     capacity: int = 0
     tokens_per_minute: int | None = None

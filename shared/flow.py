@@ -18,7 +18,7 @@ from shared.documents.intake import SWEEP_SECONDS, Intake
 from shared.documents.results import Results
 from shared.domain import Account, DocumentState, Hosting, Mode, RecordState, Settings
 from shared.errors import LamplighterError, StorageError
-from shared.hosting.leases import drain_lease
+from shared.hosting.leases import drain_lease, say_silent
 from shared.hosting.observe import Control
 from shared.hosting.preview import Preview, preview
 from shared.hosting.reconcile import Outcome, PassReport, reconcile
@@ -163,7 +163,7 @@ class Lamplighter:
                 return False
             report = await self.pass_over(account)
             record = await self.control.ledger.record(hosting.account, hosting.name)
-            if record.state is RecordState.OPEN:
+            if record.state is RecordState.OPEN and record.silent_since is None:
                 drained = await self._drain_held(hosting, until)
                 if not drained.answered and not drained.settled:
                     return False
@@ -190,6 +190,8 @@ class Lamplighter:
         if account.endpoint is None:
             return DrainReport(halted="the account was never looked at")
         report = await self.drainer.drain(hosting, account.endpoint, until)
+        if report.silent:
+            await say_silent(self.control.ledger, self.control.clock, hosting.account, hosting.name)
         if report.answered or report.settled or report.handed_back:
             event(
                 "drained",
@@ -246,9 +248,9 @@ class Lamplighter:
 
     async def _can_drain(self, hosting: Hosting) -> bool:
         record = await self.control.ledger.record(hosting.account, hosting.name)
-        return record.state is RecordState.OPEN and bool(
-            (await self.documents.demand(hosting.name)).unfinished
-        )
+        if record.state is not RecordState.OPEN or record.silent_since is not None:
+            return False
+        return bool((await self.documents.demand(hosting.name)).unfinished)
 
     async def _drain_one(self, hosting: Hosting, until: float) -> bool:
         """Whether anything could be done. When all is answered, a pass deletes what is not needed."""

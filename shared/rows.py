@@ -27,28 +27,46 @@ def to_values(item: Any) -> dict[str, Value]:
 
 def from_row(kind: type[T], row: Row) -> T:
     """The dataclass that was written. Columns that it does not know are left out (a newer version's)."""
-    types_of = _types(typing.cast(Any, kind))
-    values: dict[str, Any] = {name: None for name, (_, optional) in types_of.items() if optional}
-    values |= {
-        name: _convert(types_of[name][0], value) for name, value in row.values.items() if name in types_of
-    }
-    if "etag" in types_of:
+    columns = _columns(typing.cast(Any, kind))
+    values: dict[str, Any] = dict(columns.optional)
+    for name, value in row.values.items():
+        if name in columns.converted:
+            values[name] = columns.converted[name](value)
+        elif name in columns.plain:
+            values[name] = value
+    if columns.has_etag:
         values["etag"] = row.etag
     return kind(**values)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Columns:
+    """How the columns of a dataclass are read."""
+
+    optional: dict[str, None]  # absent means None
+    plain: frozenset[str]  # as stored
+    converted: dict[str, Any]  # floats, which come back as integers without a fraction, and enums
+    has_etag: bool
+
+
 @functools.cache
-def _types(kind: Any) -> dict[str, tuple[Any, bool]]:
-    """Each column's type, and whether it may be None."""
-    return {name: _plain(hint) for name, hint in typing.get_type_hints(kind).items()}
+def _columns(kind: Any) -> _Columns:
+    types_of = {name: _plain(hint) for name, hint in typing.get_type_hints(kind).items()}
+    converted = {
+        name: each
+        for name, (each, _) in types_of.items()
+        if each is float or (isinstance(each, type) and issubclass(each, StrEnum))
+    }
+    return _Columns(
+        optional={name: None for name, (_, optional) in types_of.items() if optional},
+        plain=frozenset(types_of) - converted.keys(),
+        converted=converted,
+        has_etag="etag" in types_of,
+    )
 
 
 def _plain(hint: Any) -> tuple[Any, bool]:
+    """A column's type, and whether it may be None."""
     if typing.get_origin(hint) in (types.UnionType, typing.Union):
         return next(each for each in typing.get_args(hint) if each is not type(None)), True
     return hint, False
-
-
-def _convert(kind: Any, value: Value) -> Any:
-    # A float without a fraction comes back from table storage as an integer.
-    return kind(value) if kind is float or issubclass(kind, StrEnum) else value

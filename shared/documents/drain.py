@@ -62,6 +62,7 @@ class DrainReport:
     settled: int = 0  # failed, superseded or withdrawn
     handed_back: int = 0
     halted: str = ""  # why nobody could be answered any more
+    silent: bool = False  # because the deployment says that it does not exist
     errors: list[Exception] = field(default_factory=list)
 
 
@@ -259,6 +260,7 @@ class _Slice:
             await self._give_back(document, str(error), blame=False)
         except (AccessDenied, DeploymentNotFound) as error:
             self._report.halted = str(error)
+            self._report.silent = isinstance(error, DeploymentNotFound)
             await self._give_back(document, str(error), blame=False)
             denied = isinstance(error, AccessDenied)
             name = Alert.MODEL_ACCESS_DENIED if denied else Alert.DRAIN_FAILED

@@ -19,8 +19,8 @@ from shared.documents.backlog import INBOX, UNKNOWN_DEPLOYMENT, DocumentLedger, 
 from shared.documents.read import read_text
 from shared.documents.results import Results
 from shared.domain import Document, DocumentState, Hosting, Settings
-from shared.errors import Changed, DocumentRefused, LamplighterError, Missing
-from shared.ports import BlobItem, Blobs, Clock, Replace, Tables
+from shared.errors import Changed, DocumentRefused, LamplighterError, Missing, StorageError
+from shared.ports import BlobItem, BlobPage, Blobs, Clock, Replace, Tables
 
 SWEEP_SECONDS = 10.0
 SWEEPS = "sweeps"  # table
@@ -128,7 +128,7 @@ class Intake:
         whole_walk, present, began_at = token is None, set[str](), self._clock.now()
         waiting = {document.id: document async for document in self._waiting()}
         while True:
-            page = await self._blobs.list(INBOX, token, _PAGE)
+            page = await self._page(token, began_at)
             identities = [(item, self._identity(item)) for item in page.items]
             present.update(identity for _, identity in identities)
             unknown = [item for item, identity in identities if identity not in waiting]
@@ -159,6 +159,16 @@ class Intake:
             told = str(first) if isinstance(first, LamplighterError) else type(first).__name__
             alert(Alert.UNACCOUNTED_DOCUMENTS, f"{remedy}: {told}")
         return report
+
+    async def _page(self, token: str | None, began_at: datetime) -> BlobPage:
+        """The next page. A token that storage refuses is dropped: the next sweep begins anew."""
+        try:
+            return await self._blobs.list(INBOX, token, _PAGE)
+        except StorageError:
+            if token is not None:
+                walk = Replace("walk", {"token": "", "began_at": began_at, "unaccounted": 0}, etag=None)
+                await self._tables.write(SWEEPS, INBOX, [walk])
+            raise
 
     async def last_sweep(self) -> LastSweep | None:
         """When the inbox was last walked, and what could not be recorded; None if it never was."""

@@ -20,17 +20,24 @@ from shared.domain import (
     Observed,
     RecordState,
 )
-from shared.errors import AccessDenied, ArmConflict, ArmError, ArmRefused, ModelError
+from shared.errors import (
+    AccessDenied,
+    ArmConflict,
+    ArmError,
+    ArmRefused,
+    DeploymentNotFound,
+    ModelError,
+)
 from shared.hosting.ledger import DecisionRow
 from shared.hosting.observe import View
 from shared.planning.adoption import properties_of, to_create, to_text
-from shared.planning.plan import DELETE_AFTER_TAG, OWNER_TAG, Decision, backoff
+from shared.planning.plan import DELETE_AFTER_TAG, OWNER_TAG, Decision, backoff, delete_backoff
 
 PROBE_SECONDS = 10.0
 ARM_SECONDS = 15.0
 """The longest that a call to Azure Resource Manager may take, and the least that a write must have left."""
 
-_PROBE = ModelRequest(system_prompt="Answer with one word.", text="ready?", max_output_tokens=16)
+PROBE = ModelRequest(system_prompt="Answer with one word.", text="ready?", max_output_tokens=16)
 _LONGEST_REASON = 2000  # characters
 _TAG_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -121,11 +128,12 @@ async def _create(step: Decision, view: View, deadline: float) -> None:
         view.azure[name] = await _put(replace(properties, tags=tags), view, deadline)
     except ArmConflict as error:
         again_at = view.control.clock.now() + timedelta(seconds=error.retry_after or 0)
-        busy = replace(view.record(name), not_before=again_at, problem=str(error)[:500])
+        busy = replace(_without_intent(view.record(name)), not_before=again_at, problem=str(error)[:500])
         await _move(step, view, busy, state=RecordState.DELETING)
         raise ArmBusy from error
     except ArmRefused as error:
-        await _move(step, view, _led_nowhere(name, str(error), view), state=RecordState.DELETING)
+        nowhere = _without_intent(_led_nowhere(name, str(error), view))
+        await _move(step, view, nowhere, state=RecordState.DELETING)
     except ArmError as error:
         # The record stays at creating, unsettled: the create may still take effect.
         await view.save(_led_nowhere(name, str(error), view))
@@ -133,6 +141,11 @@ async def _create(step: Decision, view: View, deadline: float) -> None:
     else:
         await view.save(replace(view.record(name), settled=True))
         await view.note(name)
+
+
+def _without_intent(record: DeploymentRecord) -> DeploymentRecord:
+    """After a create that surely had no effect: what stands under its name by now is somebody else's."""
+    return replace(record, intent_at=None)
 
 
 def _write_seconds(view: View, deadline: float) -> float:
@@ -170,7 +183,7 @@ async def _delete(step: Decision, view: View, deadline: float) -> None:
     name = step.deployment
     before = view.record(name)
     # Counted once, however often the delete has to be repeated.
-    counts = step.failed and before.state is RecordState.CREATING
+    counts = step.failed and before.state is not RecordState.DELETING and not before.refusals
     record = _led_nowhere(name, step.reason, view) if counts else before
     if before.state is RecordState.DELETING and not before.settled:
         record = replace(record, uncertain_at=before.changed_at)
@@ -184,7 +197,7 @@ async def _delete(step: Decision, view: View, deadline: float) -> None:
         raise ArmBusy from error
     except ArmRefused as error:
         # Likewise; but it concerns this deployment only, and the others of the account go on.
-        await view.save(replace(view.record(name), settled=True))
+        await _still_there(step, view)
         remedy = f"Azure refuses to delete {name}, which goes on costing money: {error}"
         alert(Alert.DELETE_REFUSED, remedy, account=view.account.name, deployment=name)
         return
@@ -195,20 +208,41 @@ async def _delete(step: Decision, view: View, deadline: float) -> None:
     await view.save_session(name)
 
 
+async def _still_there(step: Decision, view: View) -> None:
+    """After a refused delete: it stands as before, may be needed again, and is deleted after a pause."""
+    record = view.record(step.deployment)
+    refused = replace(
+        record,
+        refusals=record.refusals + 1,
+        delete_not_before=view.control.clock.now() + delete_backoff(record.refusals + 1, step.deployment),
+    )
+    if record.uncertain_at is not None:
+        # An earlier delete was never answered, and may still take effect: nobody may work on it.
+        await view.save(replace(refused, settled=True))
+        return
+    state = RecordState.CREATING if record.opened_at is None else RecordState.CLOSING
+    await _move(step, view, refused, state=state)
+
+
 async def _probe(step: Decision, view: View) -> None:
     """The one request that is allowed before the record is open. Only its success makes it open."""
     name, control = step.deployment, view.control
     try:
-        await control.model.ask(view.endpoint, name, _PROBE, timeout=PROBE_SECONDS)
+        await control.model.ask(view.endpoint, name, PROBE, timeout=PROBE_SECONDS)
     except ModelError as error:
         event("not_ready", account=view.account.name, deployment=name, code=error.code)
         if isinstance(error, AccessDenied):
             remedy = "grant the app's identity the role Cognitive Services OpenAI User on the account"
             alert(Alert.MODEL_ACCESS_DENIED, remedy, account=view.account.name, deployment=name)
+        if isinstance(error, DeploymentNotFound) and view.record(name).silent_since is not None:
+            record = view.record(name)
+            await view.save(replace(record, silent_probes=record.silent_probes + 1))
         return
-    opened = replace(
-        view.record(name), opened_at=control.clock.now(), failures=0, not_before=None, problem=""
-    )
+    record = view.record(name)
+    if record.state is RecordState.OPEN:
+        await view.save(replace(record, silent_since=None, silent_probes=0))
+        return
+    opened = replace(record, opened_at=control.clock.now(), failures=0, not_before=None, problem="")
     if step.observed is Observed.FOREIGN:
         opened = _as_foreign(opened, view.azure[name])
     await _move(step, view, opened, state=RecordState.OPEN)

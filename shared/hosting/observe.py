@@ -24,7 +24,7 @@ from shared.domain import (
 )
 from shared.hosting.leases import live_work
 from shared.hosting.ledger import Ledger
-from shared.planning.plan import Observation, is_ours, observe
+from shared.planning.plan import DEVELOPER_TIER, DEVELOPER_TIER_LIFE, Observation, is_ours, observe
 from shared.ports import Arm, Backlog, Blobs, Clock, Model, Tables
 
 
@@ -125,6 +125,9 @@ class View:
             tokens_per_minute=azure.tokens_per_minute,
             requests_per_minute=azure.requests_per_minute,
         )
+        if azure.sku == DEVELOPER_TIER and azure.created_at is not None:
+            last = azure.created_at + DEVELOPER_TIER_LIFE
+            noted = replace(noted, delete_after=min(record.delete_after or last, last))
         if observe(azure, record, self.control.installation) is Observed.SUCCEEDED:
             noted = replace(noted, succeeded_at=record.succeeded_at or self.now)
         if noted != record or record.seen_at is None:

@@ -33,6 +33,9 @@ DELETE_AFTER_TAG = "delete-after"
 
 READY_LIMIT = timedelta(minutes=15)
 """Some deployments say Succeeded and never answer until they are created anew (field reports)."""
+SILENT_LIMIT = timedelta(minutes=5)
+"""An open deployment that says for so long, and to so many probes, that it does not exist is created anew."""
+SILENT_PROBES = 3
 SETTLE = timedelta(minutes=1)
 """A LIST may lag behind a write: absence counts only when the LIST began this long after our last change."""
 QUARANTINE = timedelta(minutes=2)
@@ -45,7 +48,11 @@ WINDOW_PATIENCE = timedelta(minutes=1)
 """A window's create lets deletes go first for this long; then its start is at risk."""
 CLOCK_SKEW = timedelta(minutes=2)
 
+DEVELOPER_TIER, DEVELOPER_TIER_LIFE = "DeveloperTier", timedelta(hours=24)
+"""Azure deletes such a deployment at that age, whatever it is doing."""
+
 _FIRST_BACKOFF, _LAST_BACKOFF = timedelta(seconds=30), timedelta(hours=1)
+_LAST_DELETE_BACKOFF = timedelta(minutes=10)
 
 _HARMLESS = (Action.NOTHING, Action.WAIT, Action.SERVE, Action.FORGET)
 
@@ -167,6 +174,11 @@ def backoff(failures: int, name: str) -> timedelta:
     return pause * (1 + 0.2 * (zlib.crc32(f"{name}:{failures}".encode()) / 2**32))
 
 
+def delete_backoff(refusals: int, name: str) -> timedelta:
+    """How long to wait after so many refused deletes in a row: what stands costs money, so never long."""
+    return min(_LAST_DELETE_BACKOFF, backoff(refusals, name))
+
+
 def plan(
     now: datetime,
     installation: str,
@@ -180,10 +192,24 @@ def plan(
     names |= {name for name, azure in seen.azure.items() if azure.tags.get(OWNER_TAG) == installation}
     decided = (_decide(now, installation, account, name, hosted.get(name), seen) for name in names)
     decisions = sorted(
-        (_in_mode(decision, hosted.get(decision.deployment)) for decision in decided),
+        (
+            _in_mode(_unless_refused(now, decision, seen), hosted.get(decision.deployment))
+            for decision in decided
+        ),
         key=lambda decision: _turn(now, decision, hosted, seen),
     )
-    return _within_slots(account, decisions, seen)
+    return _within_slots(account, decisions, hosted, seen)
+
+
+def _unless_refused(now: datetime, decision: Decision, seen: Observation) -> Decision:
+    """A delete that Azure refused is tried again after a pause."""
+    record = seen.records.get(decision.deployment)
+    if decision.action is not Action.DELETE or record is None or record.delete_not_before is None:
+        return decision
+    if now >= record.delete_not_before:
+        return decision
+    reason = f"Azure refused to delete it, which is tried again: {decision.reason}"
+    return replace(decision, action=Action.WAIT, reason=reason, again_at=record.delete_not_before)
 
 
 def _in_mode(decision: Decision, hosting: Hosting | None) -> Decision:
@@ -242,7 +268,7 @@ def _decide(
                 return decision(Action.ADOPT, f"deployments.yaml says adopt{shown}")
             if not want.up:
                 return decision(Action.NOTHING, f"{want.reason}; it is somebody else's and is left alone")
-            if state is RecordState.OPEN:
+            if state is RecordState.OPEN and record.silent_since is None:
                 return decision(Action.SERVE, f"{want.reason}; somebody else's deployment is used as it is")
             if azure.provisioning_state.lower() == "succeeded":
                 return decision(Action.PROBE, f"{want.reason}; somebody else's deployment may answer")
@@ -263,8 +289,13 @@ def _decide(
             stay, reason = want.up or want.keep, want.reason
             if record.delete_after is not None and now >= record.delete_after - SESSION_MARGIN:
                 stay, reason = False, "its longest session is over (max_session)"
+            silent = now - record.silent_since if record.silent_since else None
+            if silent is not None and silent > SILENT_LIMIT and record.silent_probes >= SILENT_PROBES:
+                stay, reason = False, f"it has said for {_span(silent)} that it does not exist"
             if state is RecordState.DELETING:
                 return decision(Action.DELETE, record.reason or want.reason)
+            if state is RecordState.OPEN and stay and silent is not None:
+                return decision(Action.PROBE, f"{reason}; it has stopped answering and is asked again")
             if state is RecordState.OPEN:
                 return decision(Action.SERVE if stay else Action.CLOSE, reason)
             if stay:
@@ -273,7 +304,7 @@ def _decide(
                 return decision(
                     Action.WAIT, f"{working} worker{_plural(working)} still answering; then deleted: {reason}"
                 )
-            return decision(Action.DELETE, reason)
+            return replace(decision(Action.DELETE, reason), failed=silent is not None and want.up)
         case Observed.DELETING:
             return decision(Action.WAIT, "Azure is deleting it")
         case Observed.FAILED:
@@ -327,9 +358,19 @@ def _turn(
     return (turn, first, decision.deployment)
 
 
-def _within_slots(account: Account, decisions: list[Decision], seen: Observation) -> tuple[Decision, ...]:
+def _within_slots(
+    account: Account, decisions: list[Decision], hosted: Mapping[str, Hosting], seen: Observation
+) -> tuple[Decision, ...]:
     """Creates beyond the account's slots wait: windows come first, then the oldest document."""
-    free = account.fine_tuned_slots - sum(is_fine_tuned(each.model_name) for each in seen.azure.values())
+    models = {name: each.spec.model_name for name, each in hosted.items()}
+    listed = {name for name, each in seen.azure.items() if is_fine_tuned(each.model_name)}
+    # A LIST may lag behind a create of ours, which takes its slot all the same.
+    begun = {
+        name
+        for name, record in seen.records.items()
+        if record.state is not RecordState.ABSENT and is_fine_tuned(models.get(name, ""))
+    }
+    free = account.fine_tuned_slots - len(listed | begun)
     result = []
     for decision in decisions:
         if decision.action is Action.CREATE:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from local.emulator.state import Generation
 from shared.domain import AzureDeployment, UploadStart
+from shared.hosting.leases import WORK_LEASE
 from shared.hosting.ledger import account_key
 from shared.ports import Insert, Remove, Replace
 
@@ -34,6 +35,7 @@ FAULTS = (
     "overbooked",
     "overdue",
     "foreign",
+    "trespass",
     "hot",
     "window",
     "bugs",
@@ -62,8 +64,11 @@ class Deployment:
     leases: dict[str, _Lease] = field(default_factory=dict)
     worked_at: float = -1.0  # when the last work lease was left
     closing_at: float = -1.0
+    open_until: float = -1.0  # when the record was open last
+    stood_still: dict[Process, float] = field(default_factory=dict)  # by then, of each process
     state: str = "absent"
     writes: list[float] = field(default_factory=list)
+    doubts: list[float] = field(default_factory=list)  # when a PUT was sent whose outcome is unknown
 
 
 class Judge:
@@ -128,6 +133,9 @@ class Judge:
         if state == known.state:
             return
         self._world.note(f"record {name}: {known.state} → {state} ({values.get('reason', '')})")
+        if known.state == "open":
+            known.open_until = now
+            known.stood_still = {each: each.stood_still() for each in self._world.processes()}
         if state == "closing":
             known.closing_at = now
         elif state == "open" and values.get("owned", True):
@@ -153,6 +161,16 @@ class Judge:
         finally:
             self._flights.remove(flight)
 
+    def asked(self, process: Process, deployment: str) -> None:
+        """A request starts: a worker has a renewal's time to learn that the record is open no more."""
+        known = self.deployments[deployment]
+        if known.state in ("open", "creating"):
+            return
+        pauses = process.stood_still() - known.stood_still.get(process, 0.0)
+        late = self._world.seconds() - known.open_until - pauses
+        if late > WORK_LEASE / 3 + 20:
+            self.fault("trespass", f"{process.name} asks {deployment}, closed for {late:.0f} s")
+
     def answered(self, generation: Generation) -> None:
         self._answered.add(id(generation))
 
@@ -170,11 +188,18 @@ class Judge:
             since = "no pass" if began is None else f"{now - began:.0f} s after its pass began"
             self.fault("overdue", f"{process.name} {what} {deployment}, {since}")
 
+    def put_in_doubt(self, deployment: str) -> None:
+        """A PUT whose outcome its sender does not know."""
+        self.deployments[deployment].doubts.append(self._world.seconds())
+
     def put_refused(self, account: str, deployment: str, code: str) -> None:
         azure = self._world.azure[account]
         for ago in (0.0, 90.0):
             at = self._world.now() - timedelta(seconds=ago)
-            if sum(each.run(at).specification.fine_tuned for each in azure.list(azure.account, at)) < azure.rules.slots:
+            if (
+                sum(each.run(at).specification.fine_tuned for each in azure.list(azure.account, at))
+                < azure.rules.slots
+            ):
                 return
         if code == "InsufficientQuota":
             self.fault("overbooked", f"{deployment} was asked for, and all slots were taken")
@@ -199,7 +224,9 @@ class Judge:
         world, now = self._world, self._world.seconds()
         owner, created = world.owner(found), world.since_start(found.created)
         if owner != "ours":
-            if sent_at > created + _LATE_LIST:
+            # Created while a PUT of ours for that name was in doubt, and without a tag: documented.
+            in_doubt = any(at <= created <= at + QUARANTINE for at in self.deployments[found.name].doubts)
+            if sent_at > created + _LATE_LIST and not in_doubt:
                 self.fault("foreign", f"{found.name} of {owner} was deleted")
             return
         known = self.deployments[found.name]
@@ -245,7 +272,8 @@ class Judge:
         if known.unfinished and hosting.uploads is UploadStart.ON_DEMAND:
             if hold is None:
                 return None
-            needed = min(needed, hold.since) if needed > 0 else hold.since
+            if any(at < hold.since for at in known.recorded):
+                needed = max(needed, hold.since)
         for window in world.windows(name):
             opens, ends = world.since_start(window.start - hosting.lead), world.since_start(window.keep_until)
             if window.stop_when_empty:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 from collections.abc import Coroutine
 from typing import Any
 
@@ -17,25 +18,30 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self._seconds = 0.0
-        self._selector = self
         self.set_exception_handler(lambda *_: None)  # what a dead process leaves behind is nobody's
 
     def time(self) -> float:
         """Virtual seconds since the start."""
         return self._seconds
 
-    def select(self, timeout: float | None) -> list[Any]:
-        """Called where asyncio would wait for sockets: let that time pass."""
-        if timeout is None:
-            raise Stuck
-        self._seconds += timeout
-        return []
-
-    def _process_events(self, event_list: list[Any]) -> None:
-        pass
-
     def _write_to_self(self) -> None:
-        pass
+        """Wakes asyncio from its wait for sockets: here nobody waits."""
+
+    def _run_once(self) -> None:
+        """What is ready; if nothing is, the time of the next timer has come."""
+        ready, scheduled = self._ready, self._scheduled  # type: ignore[attr-defined]
+        while scheduled and (not ready or scheduled[0]._when <= self._seconds):
+            timer = heapq.heappop(scheduled)
+            timer._scheduled = False
+            if not timer._cancelled:
+                self._seconds = max(self._seconds, timer._when)
+                ready.append(timer)
+        if not ready:
+            raise Stuck
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle._cancelled:
+                handle._run()
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
@@ -45,8 +51,5 @@ def run(main: Coroutine[Any, Any, None]) -> None:
     try:
         loop.run_until_complete(main)
     finally:
-        for task in asyncio.all_tasks(loop):
-            task.cancel()
-        loop._ready.clear()  # type: ignore[attr-defined]
         asyncio.set_event_loop(None)
         loop.close()

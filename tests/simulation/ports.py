@@ -19,6 +19,7 @@ from shared.errors import (
     RequestRefused,
     StorageError,
 )
+from shared.hosting.act import PROBE
 from shared.ports import BlobItem, BlobPage, Insert, Page, Remove, Replace, Row
 from tests.fakes.azure import ENDPOINT, body_of, prompt_tokens, refusal, shown
 
@@ -86,7 +87,9 @@ class SimBlobs(_Storage):
     async def list(self, container: str, token: str | None, limit: int) -> BlobPage:
         # Pages of four, so that walks take several.
         blobs = self._world.blobs
-        return await self._call(f"list {container}", lambda: _now(blobs.list(container, token, min(limit, 4))))
+        return await self._call(
+            f"list {container}", lambda: _now(blobs.list(container, token, min(limit, 4)))
+        )
 
     async def stat(self, container: str, name: str) -> BlobItem | None:
         return await self._call(f"stat {name}", lambda: _now(self._world.blobs.stat(container, name)))
@@ -104,17 +107,19 @@ class SimBlobs(_Storage):
 
     async def copy(self, container: str, name: str, etag: str, to_container: str, to_name: str) -> None:
         blobs = self._world.blobs
-        await self._call(f"copy {name}", lambda: _now(blobs.copy(container, name, etag, to_container, to_name)))
+        await self._call(
+            f"copy {name}", lambda: _now(blobs.copy(container, name, etag, to_container, to_name))
+        )
 
     async def delete(self, container: str, name: str, etag: str) -> bool:
-        return await self._call(f"delete {name}", lambda: _now(self._world.blobs.delete(container, name, etag)))
+        return await self._call(
+            f"delete {name}", lambda: _now(self._world.blobs.delete(container, name, etag))
+        )
 
     async def acquire_lease(self, container: str, name: str, seconds: int) -> str | None:
         asked_at = self._world.seconds()
         blobs = self._world.blobs
-        lease = await self._call(
-            f"lease {name}", lambda: _now(blobs.acquire_lease(container, name, seconds))
-        )
+        lease = await self._call(f"lease {name}", lambda: _now(blobs.acquire_lease(container, name, seconds)))
         if lease is not None and name.startswith("accounts/"):
             self._process.passes[name.removeprefix("accounts/")] = asked_at
         return lease
@@ -153,7 +158,7 @@ class SimAzure:
         return found
 
     def _shown(self, generation: Generation, at: Any) -> AzureDeployment:
-        return self._world.without_tags(generation, shown(generation, at))
+        return self._world.as_listed(generation, shown(generation, at))
 
     async def _read(self, what: str, timeout: float) -> str | None:
         await self._process.arrive()
@@ -171,7 +176,9 @@ class SimAzure:
             now = self._world.now()
             try:
                 body = body_of(spec)
-                put, _ = azure.put(azure.account, spec.name, body, "ours", now, self._world.outcome(spec.name))
+                put, _ = azure.put(
+                    azure.account, spec.name, body, "ours", now, self._world.outcome(spec.name)
+                )
             except specification.ArmError as error:
                 self._world.judge.put_refused(account, spec.name, error.code)
                 raise refusal(error) from error
@@ -201,12 +208,19 @@ class SimAzure:
     ) -> T:
         world, process = self._world, self._process
         world.judge.write_begins(process, what, account, deployment)
-        await process.arrive()
+        try:
+            await process.arrive()
+        except BaseException:
+            if what == "PUT":
+                world.judge.put_in_doubt(deployment)
+            raise
         if (refused := world.refuses(what, deployment)) is not None:
             raise refused
         trouble = world.weather.arm_write()
         if trouble is not None:
             world.trouble(f"{process.name} {what} {deployment}: {trouble}")
+        if what == "PUT" and trouble in ("unavailable", "lost", "late"):
+            world.judge.put_in_doubt(deployment)
         match trouble:
             case "busy":
                 raise ArmConflict("busy", code="RequestConflict")
@@ -216,7 +230,7 @@ class SimAzure:
                 await process.sleep(timeout)
                 raise ArmUncertain("503")
             case "late":
-                delay = world.random.choice((5.0, 30.0, 90.0, 115.0, 400.0))
+                delay = world.random.choice((5.0, 30.0, 70.0, 90.0, 100.0, 110.0, 118.0, 400.0))
                 world.later(delay, what, deployment, act)
                 await process.sleep(min(timeout, delay))
                 raise ArmUncertain("no answer in time")
@@ -247,7 +261,11 @@ class SimAzure:
             raise DeploymentNotFound("not there", code="DeploymentNotFound")
         if "[[poison]]" in request.text:
             raise RequestRefused("Azure's content filter refused the document", code="content_filter")
+        if request.text != PROBE.text:
+            world.judge.asked(process, deployment)
         with world.judge.in_flight(process, found):
+            if trouble == "stands_still":
+                process.pause(world.random.uniform(150, 500))
             seconds = 1000.0 if trouble == "hangs" else world.answer_seconds(request)
             await asyncio.sleep(min(seconds, timeout))
             if seconds > timeout or not found.serving(world.now()):

@@ -27,6 +27,7 @@ class Process:
         self.alive = True
         self.skew = timedelta(seconds=random.uniform(-4, 4))
         self.passes: dict[str, float] = {}  # account → when its lease was asked for
+        self._pauses = 0.0  # seconds
         self._paused_until = 0.0
         self._monotonic = random.uniform(0, 1e5)
         self._random = random
@@ -55,6 +56,7 @@ class Process:
         task = asyncio.create_task(self._run(what, work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: work.close())  # it may have been cancelled before it began
         return task
 
     async def _run(self, what: str, work: Coroutine[Any, Any, Any]) -> None:
@@ -80,7 +82,12 @@ class Process:
         """Stand still, as a machine that is moved or starved does."""
         self.world.note(f"{self.name} stands still for {seconds:.0f} s")
         self._paused_until = max(self._paused_until, self._loop.time() + seconds)
+        self._pauses += seconds
         self.world.disturbed(seconds)
+
+    def stood_still(self) -> float:
+        """For how many seconds it has stood still by now."""
+        return self._pauses - max(0.0, self._paused_until - self._loop.time())
 
     async def arrive(self) -> None:
         """On the way to the world: latency, or a crash, or a pause."""
@@ -93,7 +100,7 @@ class Process:
             self.crash()
             raise Crashed
         if chance < weather.pause:
-            self.pause(self._random.uniform(20, 300))
+            self.pause(self._random.choice((20.0, 50.0, 100.0, 300.0)))
         elif chance > 0.97:
             await asyncio.sleep(self._random.uniform(0.5, 4))
         elif chance > 0.5:

@@ -97,7 +97,9 @@ def intent_before_write(stack: contextlib.ExitStack) -> None:
     """The record of a creation is written when Azure has answered."""
     move = act._move
 
-    async def later(step: Any, view: Any, record: Any = None, *, state: RecordState, settled: bool = True) -> None:
+    async def later(
+        step: Any, view: Any, record: Any = None, *, state: RecordState, settled: bool = True
+    ) -> None:
         if state is RecordState.CREATING and not settled and step.action is Action.CREATE:
             view._records[step.deployment] = replace(record, state=RecordState.CREATING, changed_at=view.now)
             return
@@ -184,7 +186,7 @@ def backoff(stack: contextlib.ExitStack) -> None:
 @_variant
 def slots(stack: contextlib.ExitStack) -> None:
     """Nobody counts what the account takes."""
-    _put(stack, plan, "_within_slots", lambda _account, decisions, _seen: tuple(decisions))
+    _put(stack, plan, "_within_slots", lambda _account, decisions, *_: tuple(decisions))
 
 
 VARIANTS = tuple(_PATCHES)

@@ -31,7 +31,12 @@ class Upload:
 
 @dataclass(frozen=True)
 class Happening:
-    """Something that somebody else does to a deployment: `vanish`, `foreign`, `up`, `down`, `remove`."""
+    """What somebody or something else does to a deployment, for so many seconds.
+
+    `vanish`: deleted from outside. `foreign`: somebody creates one of its name. `second`: another
+    installation uses the account. `up`, `down`: a hold. `remove`: it is taken out of the file. `silent`: it
+    answers no more. `locked`: deletes are refused. `full`: no capacity. `strange`: a state nobody knows.
+    """
 
     at: float
     what: str
@@ -91,7 +96,7 @@ def draw(seed: int) -> Scenario:
         refused=refused,
         bad_outcomes=random.choice((0.0, 0.0, 0.2)),
         tagless=random.choice((0.0, 0.0, 0.5)),
-        provision_median=random.choice((60.0, 150.0, 300.0)),
+        provision_median=random.choice((20.0, 60.0, 150.0, 300.0)),
     )
 
 
@@ -130,9 +135,7 @@ def _uploads(random: Random, hostings: tuple[Hosting, ...], lasts: float) -> lis
         change = random.random()
         then = "overwritten" if change < 0.06 else "deleted" if change < 0.1 else ""
         text = f"document {number}{mark}"
-        uploads.append(
-            Upload(at, deployment, f"{number}.txt", text, then, random.choice((1.0, 60.0, 400.0)))
-        )
+        uploads.append(Upload(at, deployment, f"{number}.txt", text, then, random.choice((1.0, 60.0, 400.0))))
 
     for _ in range(random.randint(6, 20)):
         add(random.uniform(0, lasts), random.choice(hostings).name)
@@ -145,7 +148,18 @@ def _uploads(random: Random, hostings: tuple[Hosting, ...], lasts: float) -> lis
 
 def _happenings(random: Random, hostings: tuple[Hosting, ...], lasts: float) -> list[Happening]:
     found = []
-    for what, chance in (("vanish", 0.3), ("foreign", 0.2), ("second", 0.3), ("up", 0.2), ("down", 0.15)):
+    chances = {
+        "vanish": 0.3,
+        "foreign": 0.2,
+        "second": 0.3,
+        "up": 0.2,
+        "down": 0.15,
+        "silent": 0.15,
+        "locked": 0.15,
+        "full": 0.15,
+        "strange": 0.15,
+    }
+    for what, chance in chances.items():
         if random.random() < chance:
             name = random.choice(hostings).name
             found.append(Happening(random.uniform(0, lasts), what, name, random.uniform(300, 2000)))

@@ -37,7 +37,7 @@ class Weather:
         if not self.stormy:
             return None
         chance = self.random.random() / self.intensity
-        return "refused" if chance < 0.01 else "lost" if chance < 0.02 else None
+        return "refused" if chance < 0.015 else "lost" if chance < 0.03 else None
 
     def arm_read(self) -> str | None:
         """`unavailable`, or `lagging`: a LIST that shows what was a while ago."""
@@ -56,14 +56,20 @@ class Weather:
             (0.1, "throttled"),
             (0.16, "unavailable"),
             (0.24, "lost"),
-            (0.34, "late"),
+            (0.36, "late"),
         )
         return next((kind for limit, kind in kinds if chance < limit), None)
 
     def ask(self) -> str | None:
-        """429, 500, no answer in time, or a 404 of a deployment that is there."""
+        """429, 500, no answer in time, a 404 of a deployment that is there, or a caller that stands still."""
         if not self.stormy:
             return None
         chance = self.random.random() / self.intensity
-        kinds = ((0.05, "limited"), (0.12, "unavailable"), (0.14, "hangs"), (0.16, "not_found"))
+        kinds = (
+            (0.05, "limited"),
+            (0.12, "unavailable"),
+            (0.14, "hangs"),
+            (0.16, "not_found"),
+            (0.20, "stands_still"),
+        )
         return next((kind for limit, kind in kinds if chance < limit), None)

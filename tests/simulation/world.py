@@ -40,6 +40,8 @@ from tests.simulation.scenario import OTHER_ACCOUNT, START, Happening, Scenario,
 from tests.simulation.weather import Weather
 
 TICK = 60.0
+LONGEST_PAUSE = 12 * 60.0
+"""Between two deletes that Azure refuses, and a tick."""
 LONGEST_TAIL = 3 * 3600.0
 """After the last storm a creation that led nowhere often is tried again only after 72 minutes."""
 
@@ -93,6 +95,8 @@ class World:
         self._owners: dict[str, str] = {}
         self._tagless: dict[str, bool] = {}
         self._keeps_tags = False
+        self._uploaded_at = 0.0
+        self._spells: list[tuple[str, str, float]] = []  # what, whose, until when
         self._held: list[tuple[str, Held]] = []
         self._hosted = {each.name: each for each in scenario.hostings}
         self._hosts: list[tuple[Process, Lamplighter]] = []
@@ -147,7 +151,10 @@ class World:
     # --- hosts of the app -----------------------------------------------------------------------
 
     def settings(self) -> Settings:
-        accounts = {each.resource_id: replace(each, fine_tuned_slots=self.scenario.slots) for each in (ACCOUNT, OTHER_ACCOUNT)}
+        accounts = {
+            each.resource_id: replace(each, fine_tuned_slots=self.scenario.slots)
+            for each in (ACCOUNT, OTHER_ACCOUNT)
+        }
         return Settings("test", accounts, dict(self._hosted), PRICES, 1_000_000)
 
     def _start_host(self, name: str) -> None:
@@ -163,6 +170,10 @@ class World:
         self._hosts = [each for each in self._hosts if each[0] is not process]
         delay = self.random.uniform(1, 40)
         self._loop.call_later(delay, self._start_host, process.name.partition("'")[0] + f"'{self.crashes}")
+
+    def processes(self) -> list[Process]:
+        """Those that live."""
+        return [process for process, _ in self._hosts]
 
     def _some_host(self) -> tuple[Process, Lamplighter] | None:
         return self.random.choice(self._hosts) if self._hosts else None
@@ -197,6 +208,16 @@ class World:
             await self._judge_version(version)
         self.judge.at_the_end(sorted(scenario.refused))
         self.final_seconds = self.seconds()
+        await self._end()
+
+    async def _end(self) -> None:
+        """Let every process die, and whatever they left undone end without effect."""
+        for process, _ in self._hosts:
+            process.alive = False
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     def _at(self, at: float, act: Callable[..., None], *arguments: Any) -> None:
         self._loop.call_at(at, act, *arguments)
@@ -234,6 +255,7 @@ class World:
         for version in self.versions:
             if version.upload is upload:
                 version.fate = version.fate or "overwritten"
+        self._uploaded_at = self.seconds()
         self.blobs.upload(INBOX, upload.blob, text.encode())
         item = self.blobs.item(INBOX, upload.blob)
         self.versions.append(Version(upload, identify(item, upload.deployment), text))
@@ -280,6 +302,13 @@ class World:
                 if (found := self.find(name)) is not None:
                     found.gone = now
                     self.disturbed(0.0)
+            case "silent":
+                if (found := self.serving(name)) is not None:
+                    found.runs[-1] = replace(found.runs[-1], serves=None)
+                    self.disturbed(0.0)
+            case "locked" | "full" | "strange":
+                self._spells.append((happening.what, name, self.seconds() + happening.seconds))
+                self.disturbed(happening.seconds + LONGEST_PAUSE)
             case "foreign" | "second":
                 self._somebody_creates(azure, hosting, happening)
             case "up" | "down":
@@ -341,12 +370,14 @@ class World:
             if self.owner(found) == "ours" and found.deleted is None
         ]
 
-    def without_tags(self, found: Generation, as_shown: AzureDeployment) -> AzureDeployment:
-        """Some deployments do not keep their tags."""
+    def as_listed(self, found: Generation, as_shown: AzureDeployment) -> AzureDeployment:
+        """Some deployments do not keep their tags, and some are in states that nobody knows."""
         key = _key(found)
         if key not in self._tagless:
             loses = self.random.random() < self.scenario.tagless and not self._keeps_tags
             self._tagless[key] = loses and self.owner(found) == "ours"
+        if self._is_under("strange", found.name):
+            as_shown = replace(as_shown, provisioning_state="Strange")
         return replace(as_shown, tags={}) if self._tagless[key] else as_shown
 
     def outcome(self, name: str) -> str:
@@ -358,9 +389,14 @@ class World:
 
     def refuses(self, what: str, name: str) -> ArmError | None:
         """Azure's refusal for good."""
-        if what == "PUT" and name in self.scenario.refused:
+        if what == "PUT" and (name in self.scenario.refused or self._is_under("full", name)):
             return ArmRefused("no", code="InsufficientQuota")
+        if what == "DELETE" and self._is_under("locked", name):
+            return ArmRefused("locked", code="ScopeLocked")
         return None
+
+    def _is_under(self, what: str, name: str) -> bool:
+        return any(of == name and kind == what and self.seconds() < until for kind, of, until in self._spells)
 
     def later(self, delay: float, what: str, name: str, act: Callable[[], object]) -> None:
         """A write whose effect comes after its sender gave up."""
@@ -388,7 +424,11 @@ class World:
             if found in each.generations:
                 azure = each
         ends = [self.since_start(run.settled) for each in azure.generations for run in each.runs]
-        ends += [self.since_start(each.gone) for each in azure.generations if each.gone is not None and each is not found]
+        ends += [
+            self.since_start(each.gone)
+            for each in azure.generations
+            if each.gone is not None and each is not found
+        ]
         return max((end for end in ends if end <= now), default=0.0)
 
     # --- what is wanted -------------------------------------------------------------------------
@@ -398,7 +438,9 @@ class World:
 
     def hold(self, name: str) -> Held | None:
         now = self.seconds()
-        return next((held for of, held in reversed(self._held) if of == name and held.since <= now < held.until), None)
+        return next(
+            (held for of, held in reversed(self._held) if of == name and held.since <= now < held.until), None
+        )
 
     def hold_ends(self, name: str) -> list[float]:
         return [held.until for of, held in self._held if of == name]
@@ -447,7 +489,13 @@ class World:
 
     def _is_quiet(self) -> bool:
         """Nothing unfinished that can be finished, nothing hosted, no window to come."""
-        if self.standing() or self.blobs.names(INBOX) and any(self._answerable(each) for each in self._in_inbox()):
+        if self.seconds() < max(self.disturbed_until, self._uploaded_at) + 5 * TICK:
+            return False
+        if (
+            self.standing()
+            or self.blobs.names(INBOX)
+            and any(self._answerable(each) for each in self._in_inbox())
+        ):
             return False
         upcoming = (window for name in self._hosted for window in self.windows(name))
         return all(window.keep_until <= self.now() for window in upcoming) and not any(

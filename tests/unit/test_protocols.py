@@ -1,0 +1,211 @@
+"""The pass and the fence at their edges, as the simulation found them: each was wrong once."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.domain import AzureDeployment, DocumentState, OneOffWindow, RecordState
+from shared.errors import ArmConflict, ArmRefused, DeploymentNotFound, StorageError
+from shared.flow import PartFailed
+from shared.hosting.leases import WORK_LEASE, WorkLease
+from shared.hosting.reconcile import PASS_SECONDS
+from shared.planning.plan import DEVELOPER_TIER_LIFE, SILENT_LIMIT
+from shared.ports import Insert, Remove, Replace
+from tests.fakes.clock import START
+from tests.fakes.world import ACCOUNT, World, hosting
+
+ALL_DAY = OneOffWindow(START, START + timedelta(hours=10))
+
+
+async def ticks(world: World, times: int) -> None:
+    """The timers, each failing visibly where it must."""
+    for _ in range(times):
+        for timer in (world.app.reconcile(), world.app.drain_backlog(50)):
+            with contextlib.suppress(PartFailed):
+                await timer
+        world.clock.advance(60)
+
+
+async def test_a_pass_whose_intent_took_long_writes_nothing_to_azure() -> None:
+    """Its lease may be another's by then; the next pass goes on."""
+    world = World.of(hosting())
+    world.upload("clauses/a.txt")
+    write = world.tables.write
+
+    async def slow(table: str, partition: str, changes: Sequence[Insert | Replace | Remove]) -> Any:
+        if table == "deployments" and changes[0].key == "clauses":
+            world.clock.advance(PASS_SECONDS)
+        return await write(table, partition, changes)
+
+    world.tables.write = slow  # type: ignore[method-assign]
+    await world.app.reconcile()
+    assert world.azure.count("put") == 0
+    world.tables.write = write  # type: ignore[method-assign]
+    await ticks(world, 2)
+    assert world.azure.count("put") == 1
+
+
+async def test_a_renewed_lease_lets_nobody_start_before_the_record_was_read_again() -> None:
+    """After a pause the old record says open, and the deployment may be on its way out."""
+    world = World.of(hosting("clauses", ALL_DAY))
+    await ticks(world, 3)
+    control = world.app.control
+    work = WorkLease(world.clock, world.tables, control.ledger, ACCOUNT.resource_id, "clauses")
+    assert await work.enter()
+    world.clock.advance(WORK_LEASE + 1)
+    await control.ledger.save(replace(await world.record(), state=RecordState.DELETING))
+    read, asked = control.ledger.record, []
+
+    async def watched(account: str, deployment: str) -> Any:
+        asked.append(work.allows(1.0))
+        return await read(account, deployment)
+
+    object.__setattr__(control.ledger, "record", watched)
+    assert not await work.enter()
+    assert asked == [False]
+
+
+async def test_a_list_that_lags_does_not_free_the_slot_of_a_create() -> None:
+    """Ours, begun a moment ago and not listed yet, takes its slot."""
+    world = World.of(hosting("one", ALL_DAY), hosting("two"))
+    one_slot = replace(ACCOUNT, fine_tuned_slots=1)
+    app = replace(world.app, settings=replace(world.app.settings, accounts={ACCOUNT.resource_id: one_slot}))
+    await app.reconcile()
+    world.upload("two/a.txt")
+    world.clock.advance(30)
+    listed = world.azure.deployments
+
+    async def lagging(*_: Any, **__: Any) -> dict[str, AzureDeployment]:
+        return {}
+
+    world.azure.deployments = lagging  # type: ignore[method-assign]
+    await app.reconcile()
+    world.azure.deployments = listed  # type: ignore[method-assign]
+    assert [what for operation, what in world.azure.calls if operation == "put"] == ["one"]
+
+
+@pytest.mark.parametrize("error", [ArmConflict("busy", code="RequestConflict"), ArmRefused("no", code="No")])
+async def test_what_somebody_creates_after_our_refused_create_is_theirs(error: Exception) -> None:
+    """A create that surely had no effect makes nobody's deployment ours."""
+    world = World.of(hosting())
+    world.upload("clauses/a.txt")
+    world.azure.fail_next("put", error)
+    write = world.tables.write
+
+    async def dies(table: str, partition: str, changes: Any) -> Any:
+        done = await write(table, partition, changes)
+        if table == "deployments" and changes[0].values.get("state") == "deleting":
+            raise StorageError("the answer was lost")
+        return done
+
+    world.tables.write = dies  # type: ignore[method-assign]
+    with contextlib.suppress(PartFailed):
+        await world.app.reconcile()
+    world.tables.write = write  # type: ignore[method-assign]
+    await world.azure.put(ACCOUNT.resource_id, hosting().spec, timeout=1)
+    await ticks(world, 5)
+    assert world.azure.count("delete") == 0
+    assert world.azure.names() == ["clauses"]
+
+
+# --- open, and answering no more ---------------------------------------------------------------------
+
+
+async def test_an_open_deployment_that_stops_answering_is_created_anew() -> None:
+    """Documents wait meanwhile, nobody is blamed, and the new generation answers them."""
+    world = World.of(hosting("clauses", ALL_DAY))
+    await ticks(world, 3)
+    found = world.azure.state.generations[0]
+    found.runs[-1] = replace(found.runs[-1], serves=None)
+    world.clock.advance(600)  # it is no longer warming up
+    world.upload("clauses/a.txt")
+    await ticks(world, 4)
+    assert world.azure.count("delete") == 0
+    await world.until(lambda: world.blobs.names("inbox") == [], SILENT_LIMIT + timedelta(minutes=8))
+    document = await world.document("clauses/a.txt")
+    assert (document.state, document.attempts) == (DocumentState.DONE, 0)
+    assert (world.azure.count("put"), world.azure.count("delete")) == (2, 1)
+
+
+async def test_a_deployment_that_was_silent_for_a_moment_stays() -> None:
+    """One probe that succeeds, and it is used as before."""
+    world = World.of(hosting("clauses", ALL_DAY))
+    await ticks(world, 3)
+    world.clock.advance(600)
+    world.upload("clauses/a.txt")
+    world.azure.fail_next("ask", DeploymentNotFound("gone", code="DeploymentNotFound"))
+    await ticks(world, 1)
+    assert (await world.record()).silent_since is not None
+    await ticks(world, 2)
+    assert (await world.record()).silent_since is None
+    assert (await world.document("clauses/a.txt")).state is DocumentState.DONE
+    assert world.azure.count("delete") == 0
+
+
+# --- deletes that are refused ------------------------------------------------------------------------
+
+
+async def test_a_deployment_whose_delete_was_refused_answers_what_comes() -> None:
+    """It stands and costs money: then at least it works."""
+    world = World.of(hosting("clauses", OneOffWindow(START, START + timedelta(minutes=5))))
+    world.azure.fail_next("delete", *(ArmRefused("locked", code="ScopeLocked") for _ in range(100)))
+    await ticks(world, 10)
+    assert world.azure.count("delete") >= 1
+    world.upload("clauses/a.txt")
+    await ticks(world, 2)
+    assert (await world.document("clauses/a.txt")).state is DocumentState.DONE
+    assert world.azure.count("put") == 1
+
+
+async def test_a_delete_that_is_refused_is_not_tried_every_minute() -> None:
+    """At most every ten minutes in the end; what it costs is an alert all the time."""
+    world = World.of(hosting("clauses", OneOffWindow(START, START + timedelta(minutes=5))))
+    world.azure.fail_next("delete", *(ArmRefused("locked", code="ScopeLocked") for _ in range(100)))
+    await ticks(world, 20)
+    before = world.azure.count("delete")
+    await ticks(world, 60)
+    assert world.azure.count("delete") - before <= 7
+    world.azure._faults.clear()
+    await ticks(world, 13)
+    assert world.azure.names() == []
+
+
+# --- the sweep, and deadlines of Azure's own ----------------------------------------------------------
+
+
+async def test_a_sweep_whose_token_is_refused_begins_anew() -> None:
+    """Tokens grow old; the walk must not stand still for good."""
+    world = World.of(hosting())
+    world.upload("clauses/a.txt")
+    walk = {"token": "old", "began_at": START, "unaccounted": 0}
+    await world.tables.write("sweeps", "inbox", [Replace("walk", walk, etag=None)])
+    list_page = world.blobs.list
+
+    async def picky(container: str, token: str | None, limit: int) -> Any:
+        if token == "old":
+            raise StorageError("OutOfRangeInput")
+        return await list_page(container, token, limit)
+
+    world.blobs.list = picky  # type: ignore[method-assign]
+    with pytest.raises(PartFailed, match="OutOfRangeInput"):
+        await world.app.reconcile()
+    await world.app.reconcile()
+    assert (await world.document("clauses/a.txt")).state is DocumentState.WAITING
+
+
+async def test_azures_own_deadline_of_the_developer_tier_is_lived_by() -> None:
+    """Taken over half a day ago or created now: 24 hours after Azure's createdAt it is gone anyway."""
+    spec = replace(hosting().spec, sku="DeveloperTier")
+    configured = replace(hosting("clauses", ALL_DAY), spec=spec, adopt=True, max_session=timedelta(days=1))
+    world = World.of(configured)
+    await world.azure.put(ACCOUNT.resource_id, spec, timeout=1)
+    world.clock.advance(4 * 3600)
+    await world.app.reconcile()
+    record = await world.record()
+    assert record.delete_after == START + DEVELOPER_TIER_LIFE
