@@ -290,8 +290,8 @@ class DeploymentSection(_Section):
             )
         if self.sku.name == DEVELOPER_TIER and self.max_session > DEVELOPER_TIER_LIFE:
             raise ValueError(
-                f"max_session is {self.max_session}, and Azure deletes a DeveloperTier deployment after 24 h: "
-                "say 24h at most"
+                f"max_session is {self.max_session}, and Azure deletes a DeveloperTier deployment after "
+                "24 h: say 24h at most"
             )
         return self
 

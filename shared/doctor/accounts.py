@@ -17,8 +17,8 @@ from shared.errors import (
     RateLimited,
     StorageError,
 )
-from shared.hosting.ledger import Ledger
 from shared.hosting.act import ARM_SECONDS
+from shared.hosting.ledger import Ledger
 from shared.planning.adoption import differences, properties_of
 from shared.planning.plan import is_ours
 from shared.ports import Arm, Catalogue, Model, Offer, Quota

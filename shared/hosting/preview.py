@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from shared.domain import Account, AzureDeployment, DeploymentRecord, Hosting, RecordState
+from shared.hosting.act import ARM_SECONDS
 from shared.hosting.leases import live_work
 from shared.hosting.observe import Control
-from shared.hosting.act import ARM_SECONDS
 from shared.planning.plan import Decision, Observation, plan
 
 

@@ -6,5 +6,5 @@ from tests.simulation.run import simulate
 
 if __name__ == "__main__":
     report = simulate(int(sys.argv[1]), trace=True)
-    print("\n".join(report.timeline))
-    print(report.faults, *report.told, sep="\n")
+    lines = (*report.timeline, str(report.faults), *report.told)
+    sys.stdout.write("\n".join(lines) + "\n")

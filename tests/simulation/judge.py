@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from local.emulator.state import Generation
-from shared.domain import AzureDeployment, UploadStart
+from shared.domain import UploadStart
 from shared.hosting.leases import WORK_LEASE
 from shared.hosting.ledger import account_key
 from shared.ports import Insert, Remove, Replace
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 LEAK_LIMIT = 120.0
 PASS_LIMIT = 40.5  # seconds of a pass in which a write to Azure may start, and half a second of latency
 QUARANTINE = 120.0
+TICK = 60.0
 WRITES_AN_HOUR = 24  # of one deployment that Azure refuses for good
 _LATE_LIST = 60.0
 
@@ -139,7 +140,7 @@ class Judge:
         if state == "closing":
             known.closing_at = now
         elif state == "open" and values.get("owned", True):
-            found = self._world.find(name)
+            found = self._world.azure.find(name)
             if found is not None and id(found) not in self._answered:
                 self.fault("unready", f"{name} is open, and no request has succeeded")
         known.state = state
@@ -176,10 +177,6 @@ class Judge:
 
     # --- writes to Azure ------------------------------------------------------------------------
 
-    def listed(self, account: str, found: Mapping[str, AzureDeployment]) -> None:
-        """A LIST was answered: nothing to judge, but the raw count of calls."""
-        self._world.lists += 1
-
     def write_begins(self, process: Process, what: str, account: str, deployment: str) -> None:
         now = self._world.seconds()
         self.deployments[deployment].writes.append(now)
@@ -192,8 +189,8 @@ class Judge:
         """A PUT whose outcome its sender does not know."""
         self.deployments[deployment].doubts.append(self._world.seconds())
 
-    def put_refused(self, account: str, deployment: str, code: str) -> None:
-        azure = self._world.azure[account]
+    def put_refused(self, account: str, deployment: str, code: str, sent_at: float) -> None:
+        azure = self._world.azure.accounts[account]
         for ago in (0.0, 90.0):
             at = self._world.now() - timedelta(seconds=ago)
             if (
@@ -201,28 +198,38 @@ class Judge:
                 < azure.rules.slots
             ):
                 return
-        if code == "InsufficientQuota":
+        if code == "InsufficientQuota" and self._world.seconds() - sent_at < _LATE_LIST:
             self.fault("overbooked", f"{deployment} was asked for, and all slots were taken")
 
-    def put_took_effect(self, account: str, deployment: str, put: Generation) -> None:
-        if (owner := self._world.owner(put)) != "ours":
-            self.fault("foreign", f"{deployment} of {owner} was overwritten")
+    def put_took_effect(self, put: Generation, sent_at: float) -> None:
+        owner, created = self._world.azure.owner(put), self._world.since_start(put.created)
+        if owner != "ours" and sent_at > created + _LATE_LIST:
+            self.fault("foreign", f"{put.name} of {owner} was overwritten")
 
-    def delete_sent(self, account: str, deployment: str) -> None:
+    def delete_sent(self, deployment: str) -> None:
         """Whether it is deleted though documents that its pass could know of need it."""
         known, world = self.deployments[deployment], self._world
-        found = world.find(deployment)
+        found = world.azure.find(deployment)
         if found is None or not found.serving(world.now()) or known.state not in ("deleting", "closing"):
             return
-        if known.closing_at < 0 or not world.may_be_needed(deployment):
+        if known.closing_at < 0 or not self._may_be_needed(found):
             return
         waiting = [at for at in known.recorded if at < known.closing_at - 0.001]
         if waiting:
             self.fault("hasty", f"{deployment} is deleted, and documents waited for it before it closed")
 
-    def delete_took_effect(self, account: str, found: Generation, sent_at: float) -> None:
+    def _may_be_needed(self, found: Generation) -> bool:
+        """Whether waiting documents are reason enough to keep it, as far as the truth goes."""
+        world, name = self._world, found.name
+        hosting, hold = world.people.hosted.get(name), world.people.hold(name)
+        if hosting is None or hold is not None or hosting.uploads is UploadStart.SCHEDULED:
+            return False
+        age = world.seconds() - world.since_start(found.created)
+        return age < hosting.max_session.total_seconds() - 700
+
+    def delete_took_effect(self, found: Generation, sent_at: float) -> None:
         world, now = self._world, self._world.seconds()
-        owner, created = world.owner(found), world.since_start(found.created)
+        owner, created = world.azure.owner(found), world.since_start(found.created)
         if owner != "ours":
             # Created while a PUT of ours for that name was in doubt, and without a tag: documented.
             in_doubt = any(at <= created <= at + QUARANTINE for at in self.deployments[found.name].doubts)
@@ -252,7 +259,7 @@ class Judge:
         known = self.deployments[found.name]
         leases = [lease.until for lease in known.leases.values()]
         since = max(since, min(now, max(leases, default=0.0)), known.worked_at)
-        since = max(since, world.settled_at(found, now))
+        since = max(since, world.azure.settled_at(found, now))
         raw, leaked = now - since, now - max(since, world.disturbed_until)
         self.raw_leaked_max = max(self.raw_leaked_max, raw)
         self.leaked_max = max(self.leaked_max, leaked)
@@ -262,10 +269,10 @@ class Judge:
     def _needed_until(self, name: str, now: float) -> float | None:
         """Since when nothing wants it; None if something still does."""
         world, known = self._world, self.deployments[name]
-        hosting = world.hosting(name)
+        hosting = world.people.hosted.get(name)
         if hosting is None:
-            return world.reconfigured_at
-        hold = world.hold(name)
+            return world.people.reconfigured_at
+        hold = world.people.hold(name)
         if hold is not None and hold.up:
             return None
         needed = known.needed_at
@@ -274,7 +281,7 @@ class Judge:
                 return None
             if any(at < hold.since for at in known.recorded):
                 needed = max(needed, hold.since)
-        for window in world.windows(name):
+        for window in world.people.windows(name):
             opens, ends = world.since_start(window.start - hosting.lead), world.since_start(window.keep_until)
             if window.stop_when_empty:
                 if opens <= now < ends and known.unfinished and hold is None:
@@ -288,28 +295,51 @@ class Judge:
                 needed = max(needed, hold.since)
             elif now >= ends:
                 needed = max(needed, ends if hold is None else min(ends, hold.since))
-        return max(needed, *(each for each in world.hold_ends(name) if each <= now), 0.0)
+        return max(needed, *(each for each in world.people.hold_ends(name) if each <= now), 0.0)
 
     # --- windows and the end --------------------------------------------------------------------
 
     def window_opens(self, name: str, start: datetime) -> None:
         """At the start of a window: ready, or with an excuse that the app has no part in."""
-        world = self._world
-        found, state = world.find(name), self.deployments[name].state
-        if found is not None and found.serving(world.now()) and state == "open":
+        world, state = self._world, self.deployments[name].state
+        if world.azure.serving(name) is not None and state == "open":
             return
-        if (excuse := world.excuse(name, start)) is None:
+        if (excuse := self._excuse(name, start)) is None:
             self.fault("window", f"{name} is not ready at its window's start (record {state})")
         else:
             world.note(f"{name} is not ready at its window's start: {excuse}")
 
-    def at_the_end(self, refused: Sequence[str]) -> None:
+    def _excuse(self, name: str, start: datetime) -> str | None:
+        """Why a window need not be ready at its start."""
+        world, hosting = self._world, self._world.people.hosted.get(name)
+        if hosting is None:
+            return "it is no longer configured"
+        opens = world.since_start(start - hosting.lead)
+        if world.disturbed_until > opens - 2 * TICK:
+            return "there was trouble"
+        if opens < 0 or name in world.scenario.refused or world.people.hold_ends(name):
+            return "it was not to be had"
+        busy, others = 3 * TICK, 0
+        for found in world.azure.account_of(name).generations:
+            for run in found.runs:
+                busy += max(0.0, world.since_start(run.settled) - max(opens, world.since_start(run.accepted)))
+            if found.gone is not None and world.since_start(found.gone) <= opens:
+                continue
+            if found.name == name and found.runs[0].serves is None:
+                return "a creation led nowhere"
+            others += found.name != name
+            busy += TICK
+        if others >= world.scenario.slots:
+            return "all slots were taken"
+        return "Azure took long" if busy > hosting.lead.total_seconds() else None
+
+    def at_the_end(self) -> None:
         """Writes under refusal, and whatever of ours still stands."""
         world, now = self._world, self._world.seconds()
-        for name in refused:
+        for name in sorted(world.scenario.refused):
             writes = self.deployments[name].writes
             most = max((sum(at <= other < at + 3600 for other in writes) for at in writes), default=0)
             if most > WRITES_AN_HOUR:
                 self.fault("hot", f"{most} writes an hour for {name}, which Azure refuses for good")
-        for found in world.standing():
+        for found in world.azure.standing():
             self.leaks(found, now)

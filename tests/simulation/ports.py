@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from local.emulator import specification
-from local.emulator.state import Generation
 from shared.domain import AzureDeployment, DeploymentSpec, ModelAnswer, ModelRequest
 from shared.errors import (
     ArmConflict,
@@ -21,12 +20,14 @@ from shared.errors import (
 )
 from shared.hosting.act import PROBE
 from shared.ports import BlobItem, BlobPage, Insert, Page, Remove, Replace, Row
-from tests.fakes.azure import ENDPOINT, body_of, prompt_tokens, refusal, shown
+from tests.fakes.azure import ENDPOINT, body_of, prompt_tokens, refusal
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process
 
 T = TypeVar("T")
+_ANSWER_SECONDS = (1.0, 3.0, 3.0, 8.0, 20.0, 100.0)
+_EFFECT_LATE_BY = (5.0, 30.0, 70.0, 90.0, 100.0, 110.0, 118.0, 400.0)  # seconds; the last is past quarantine
 
 
 class _Storage:
@@ -151,14 +152,9 @@ class SimAzure:
         at = self._world.now()
         if trouble == "lagging":
             at -= timedelta(seconds=self._world.random.uniform(1, 40))
-        azure = self._world.azure[account]
-        found = {each.name: self._shown(each, at) for each in azure.list(azure.account, at)}
-        self._world.judge.listed(account, found)
+        found = self._world.azure.listed(account, at)
         await self._process.depart()
         return found
-
-    def _shown(self, generation: Generation, at: Any) -> AzureDeployment:
-        return self._world.as_listed(generation, shown(generation, at))
 
     async def _read(self, what: str, timeout: float) -> str | None:
         await self._process.arrive()
@@ -170,25 +166,22 @@ class SimAzure:
         return trouble
 
     async def put(self, account: str, spec: DeploymentSpec, *, timeout: float) -> AzureDeployment:
-        azure = self._world.azure[account]
+        azure, sent_at = self._world.azure.accounts[account], self._world.seconds()
 
         def act() -> AzureDeployment:
-            now = self._world.now()
+            now, outcome = self._world.now(), self._world.azure.outcome()
             try:
-                body = body_of(spec)
-                put, _ = azure.put(
-                    azure.account, spec.name, body, "ours", now, self._world.outcome(spec.name)
-                )
+                put, _ = azure.put(azure.account, spec.name, body_of(spec), "ours", now, outcome)
             except specification.ArmError as error:
-                self._world.judge.put_refused(account, spec.name, error.code)
+                self._world.judge.put_refused(account, spec.name, error.code, sent_at)
                 raise refusal(error) from error
-            self._world.judge.put_took_effect(account, spec.name, put)
-            return self._shown(put, now)
+            self._world.judge.put_took_effect(put, sent_at)
+            return self._world.azure.shown(put, now)
 
         return await self._write("PUT", account, spec.name, timeout, act)
 
     async def delete(self, account: str, deployment: str, *, timeout: float) -> None:
-        azure, sent_at = self._world.azure[account], self._world.seconds()
+        azure, sent_at = self._world.azure.accounts[account], self._world.seconds()
 
         def act() -> None:
             now = self._world.now()
@@ -198,9 +191,9 @@ class SimAzure:
             except specification.ArmError as error:
                 raise refusal(error) from error
             if deleted is not None and found is not None:
-                self._world.judge.delete_took_effect(account, found, sent_at)
+                self._world.judge.delete_took_effect(found, sent_at)
 
-        self._world.judge.delete_sent(account, deployment)
+        self._world.judge.delete_sent(deployment)
         await self._write("DELETE", account, deployment, timeout, act)
 
     async def _write(
@@ -214,7 +207,7 @@ class SimAzure:
             if what == "PUT":
                 world.judge.put_in_doubt(deployment)
             raise
-        if (refused := world.refuses(what, deployment)) is not None:
+        if (refused := world.azure.refuses(what, deployment)) is not None:
             raise refused
         trouble = world.weather.arm_write()
         if trouble is not None:
@@ -230,8 +223,8 @@ class SimAzure:
                 await process.sleep(timeout)
                 raise ArmUncertain("503")
             case "late":
-                delay = world.random.choice((5.0, 30.0, 70.0, 90.0, 100.0, 110.0, 118.0, 400.0))
-                world.later(delay, what, deployment, act)
+                delay = world.random.choice(_EFFECT_LATE_BY)
+                world.azure.later(delay, what, deployment, act)
                 await process.sleep(min(timeout, delay))
                 raise ArmUncertain("no answer in time")
         result = act()
@@ -256,7 +249,7 @@ class SimAzure:
             raise RateLimited("429", retry_after=world.random.uniform(1, 40))
         if trouble == "unavailable":
             raise ModelUnavailable("500")
-        found = world.serving(deployment)
+        found = world.azure.serving(deployment)
         if found is None or trouble == "not_found":
             raise DeploymentNotFound("not there", code="DeploymentNotFound")
         if "[[poison]]" in request.text:
@@ -266,7 +259,7 @@ class SimAzure:
         with world.judge.in_flight(process, found):
             if trouble == "stands_still":
                 process.pause(world.random.uniform(150, 500))
-            seconds = 1000.0 if trouble == "hangs" else world.answer_seconds(request)
+            seconds = 1000.0 if trouble == "hangs" else world.random.choice(_ANSWER_SECONDS)
             await asyncio.sleep(min(seconds, timeout))
             if seconds > timeout or not found.serving(world.now()):
                 raise ModelUnavailable("no answer")

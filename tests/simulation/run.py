@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from unittest import mock
 
 from tests.simulation import loop
-from tests.simulation.judge import LEAK_LIMIT
 from tests.simulation.sabotage import sabotaged
 from tests.simulation.scenario import draw
+from tests.simulation.verdict import judge_documents
 from tests.simulation.world import World
 
 
@@ -41,11 +41,16 @@ def simulate(seed: int, *, trace: bool = False, without: str | None = None) -> R
     `trace`: keep a timeline. `without`: the safeguard that is taken out, of `sabotage.VARIANTS`.
     """
     worlds: list[World] = []
+    hours: list[float] = []
 
     async def main() -> None:
         world = World(draw(seed), trace=trace)
         worlds.append(world)
         await world.run()
+        await judge_documents(world)
+        world.judge.at_the_end()
+        hours.append(world.seconds() / 3600)
+        await world.end()
 
     with _repeatable(seed), sabotaged(without):
         loop.run(main())
@@ -55,10 +60,10 @@ def simulate(seed: int, *, trace: bool = False, without: str | None = None) -> R
         seed=seed,
         faults=dict(judge.faults),
         told=tuple(judge.told),
-        documents=len(world.versions),
+        documents=len(world.people.versions),
         steps=world.steps,
         crashes=world.crashes,
-        hours=world.final_seconds / 3600,
+        hours=hours[0],
         leaked_max=judge.leaked_max,
         raw_leaked_max=judge.raw_leaked_max,
         late_cut=judge.late_cut,
@@ -81,6 +86,3 @@ def _repeatable(seed: int) -> Iterator[None]:
         gc.enable()
         random.setstate(state)
         logging.disable(logging.NOTSET)
-
-
-__all__ = ["LEAK_LIMIT", "Report", "simulate"]

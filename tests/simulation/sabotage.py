@@ -10,7 +10,7 @@ from typing import Any
 from unittest import mock
 
 from shared.documents import drain, intake
-from shared.domain import Action, Observed, RecordState
+from shared.domain import Action, RecordState
 from shared.hosting import act, leases, observe, reconcile
 from shared.planning import plan
 from shared.ports import Replace
@@ -111,9 +111,8 @@ def intent_before_write(stack: contextlib.ExitStack) -> None:
 @_variant
 def quarantine(stack: contextlib.ExitStack) -> None:
     """A write whose outcome is unknown is taken not to have happened."""
-    for where in (plan,):
-        _put(stack, where, "QUARANTINE", timedelta(0))
-        _put(stack, where, "SETTLE", timedelta(0))
+    _put(stack, plan, "QUARANTINE", timedelta(0))
+    _put(stack, plan, "SETTLE", timedelta(0))
 
 
 @_variant
@@ -190,4 +189,3 @@ def slots(stack: contextlib.ExitStack) -> None:
 
 
 VARIANTS = tuple(_PATCHES)
-__all__ = ["VARIANTS", "Observed", "sabotaged"]

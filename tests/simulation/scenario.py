@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from random import Random
 
@@ -63,7 +63,6 @@ class Scenario:
     bad_outcomes: float = 0.0  # share of creations that fail or never become ready
     tagless: float = 0.0  # share of creations whose tags Azure forgets
     provision_median: float = 150.0
-    names: tuple[str, ...] = field(default=())
 
 
 def draw(seed: int) -> Scenario:
@@ -113,6 +112,10 @@ def _hosting(number: int, random: Random, lasts: float) -> Hosting:
             windows.append(WeeklyWindow(days, time(2, 10), time(2, 50), "Europe/Berlin", close_grace=grace))
         else:
             windows.append(OneOffWindow(begins, ends, stop_when_empty=kind == "batch", close_grace=grace))
+        if kind != "both":
+            # In the calm at the end, so that nothing that waits for a window waits for good.
+            last = START + timedelta(seconds=lasts + 1000)
+            windows.append(OneOffWindow(last, last + timedelta(minutes=40), stop_when_empty=True))
     account = ACCOUNT if random.random() < 0.8 else OTHER_ACCOUNT
     configured = hosting(
         f"d{number}",

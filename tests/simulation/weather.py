@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
@@ -16,11 +16,6 @@ class Weather:
     random: Random
     intensity: float  # of this seed's storms, 0 to 1
     stormy: bool = False
-    _chances: dict[str, float] = field(default_factory=dict)
-
-    def turn(self, stormy: bool) -> None:
-        """Storm, or calm."""
-        self.stormy = stormy
 
     @property
     def crash(self) -> float:

@@ -1,0 +1,157 @@
+"""What people do: they drop files, change and delete them, hold deployments, and change the configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from shared.documents.backlog import INBOX, identify
+from shared.domain import Document, Hold, Hosting, UploadStart
+from shared.errors import StorageError
+from shared.flow import Lamplighter
+from shared.hosting.ledger import Ledger
+from shared.planning.windows import Interval, intervals
+from tests.simulation.process import Process
+from tests.simulation.scenario import START, Happening, Upload
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+
+@dataclass(frozen=True)
+class Held:
+    """A hold as it truly is; seconds since the start."""
+
+    deployment: str
+    up: bool
+    since: float
+    until: float
+
+
+@dataclass
+class Version:
+    """One version of a file in the inbox, and what its owner did to it."""
+
+    upload: Upload
+    document: Document
+    text: str
+    fate: str = ""
+
+
+class People:
+    """Uploads, holds and the configuration in force."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.hosted = {each.name: each for each in world.scenario.hostings}
+        self.versions: list[Version] = []
+        self.uploaded_at = 0.0
+        self.reconfigured_at = 0.0
+        self._held: list[Held] = []
+
+    # --- files ----------------------------------------------------------------------------------
+
+    def upload(self, upload: Upload, text: str) -> None:
+        """A file is dropped, or overwritten; the event comes late, twice or never."""
+        world, random = self._world, self._world.random
+        self._seal_fate(upload, "overwritten")
+        self.uploaded_at = world.seconds()
+        world.blobs.upload(INBOX, upload.blob, text.encode())
+        item = world.blobs.item(INBOX, upload.blob)
+        self.versions.append(Version(upload, identify(item, upload.deployment), text))
+        world.note(f"upload {upload.blob}: {text}")
+        if upload.then and text == upload.text:
+            world.call_later(upload.after, self._change, upload)
+        if random.random() >= world.scenario.lost_events:
+            for _ in range(1 if random.random() < 0.9 else 2):
+                late = random.random() < 0.05
+                delay = random.uniform(10, 600) if late else random.expovariate(1 / 3)
+                world.call_later(delay, self._deliver, upload.blob)
+
+    def _change(self, upload: Upload) -> None:
+        if upload.then == "overwritten":
+            self.upload(upload, f"{upload.text} again")
+        elif upload.blob in self._world.blobs.names(INBOX):
+            self._world.note(f"{upload.blob} is deleted by its owner")
+            self._world.blobs.remove(INBOX, upload.blob)
+            self._seal_fate(upload, "deleted")
+
+    def _seal_fate(self, upload: Upload, fate: str) -> None:
+        for version in self.versions:
+            if version.upload is upload:
+                version.fate = version.fate or fate
+
+    def _deliver(self, name: str) -> None:
+        host = self._world.some_host()
+        if host is not None:
+            host[0].spawn(f"event {name}", _five_tries(*host, name))
+
+    # --- deployments ----------------------------------------------------------------------------
+
+    def happen(self, happening: Happening) -> None:
+        """What the scenario has somebody do."""
+        name, world = happening.deployment, self._world
+        hosting = self.hosted.get(name)
+        if hosting is None:
+            return
+        world.note(f"{happening.what} {name}")
+        match happening.what:
+            case "vanish":
+                world.azure.vanish(name)
+            case "silent":
+                world.azure.fall_silent(name)
+            case "locked" | "full" | "strange":
+                world.azure.under(happening.what, name, happening.seconds)
+            case "foreign":
+                world.azure.somebody_creates(hosting, name, "foreign", happening.seconds)
+            case "second":
+                world.azure.somebody_creates(hosting, f"theirs-{name}", "second", happening.seconds)
+            case "up" | "down":
+                self._hold(hosting, happening.what == "up", happening.seconds)
+            case "remove":
+                del self.hosted[name]
+                self.reconfigured_at = world.seconds()
+                world.disturbed(0.0)
+                for process in world.processes():
+                    process.crash()
+
+    def _hold(self, hosting: Hosting, up: bool, seconds: float) -> None:
+        world = self._world
+        hold = Hold(
+            hosting.name, up, world.now() + timedelta(seconds=seconds), "somebody", "a test", world.now()
+        )
+        world.run_beside(Ledger(world.tables).save_hold(hosting.account, hold))
+        self._held.append(Held(hosting.name, up, world.seconds(), world.seconds() + seconds))
+
+    def hold(self, name: str) -> Held | None:
+        """The hold in force."""
+        now = self._world.seconds()
+        of_name = (held for held in reversed(self._held) if held.deployment == name)
+        return next((held for held in of_name if held.since <= now < held.until), None)
+
+    def hold_ends(self, name: str) -> list[float]:
+        return [held.until for held in self._held if held.deployment == name]
+
+    def windows(self, name: str) -> list[Interval]:
+        """Of the whole run."""
+        return intervals(self.hosted[name].windows, START, START + timedelta(hours=8))
+
+    def may_be_answered(self, name: str) -> bool:
+        """Whether documents of a deployment can still come to be answered."""
+        hosting = self.hosted.get(name)
+        if hosting is None or name in self._world.scenario.refused:
+            return False
+        if hosting.uploads is UploadStart.ON_DEMAND:
+            return True
+        return any(self._world.now() < window.end for window in self.windows(name))
+
+
+async def _five_tries(process: Process, app: Lamplighter, name: str) -> None:
+    """As the host does with an invocation that raised."""
+    for _ in range(5):
+        try:
+            return await app.document_uploaded(name)
+        except StorageError:
+            await process.sleep(2.0)
+    return None

@@ -1,0 +1,58 @@
+"""At the end: what became of each version of each file, held against what may become of it."""
+
+from __future__ import annotations
+
+from shared.documents.backlog import INBOX, DocumentLedger, is_final
+from shared.domain import Document, DocumentState
+from tests.simulation.people import Version
+from tests.simulation.world import World
+
+_FEWEST_ATTEMPTS, _FEWEST_CRASHES = 4, 6  # what a dead letter has behind it, by the caps of the app
+
+
+async def judge_documents(world: World) -> None:
+    """Every version: its document's end, its one result, and where its source is."""
+    for version in world.people.versions:
+        if version.upload.deployment not in world.people.hosted:
+            continue  # taken out of the file meanwhile: nobody answers it
+        if (objection := await _objection(world, version)) is not None:
+            world.judge.fault("lost", f"{version.upload.blob} ({version.text}): {objection}")
+
+
+async def _objection(world: World, version: Version) -> str | None:
+    found = await DocumentLedger(world.tables).get(version.document.id)
+    if found is None:
+        # Overwritten or deleted before anybody saw it: there was nothing to lose.
+        return None if version.fate else "it is not in the ledger"
+    if not is_final(found):
+        refused = found.deployment in world.scenario.refused
+        return None if refused else f"it is still {found.state}: {found.reason}"
+    stored = [name for name in world.judge.results if found.id.partition("~")[2] in name]
+    marked = "[[" in version.text
+    match found.state:
+        case DocumentState.DONE:
+            ends_well = stored == [found.result] and not marked
+            if ends_well:
+                body = (await world.blobs.read("results", found.result)).decode()
+                ends_well = f'"answer to {version.text}"' in body
+        case DocumentState.FAILED:
+            ends_well = marked or found.attempts >= _FEWEST_ATTEMPTS or found.crashes >= _FEWEST_CRASHES
+        case DocumentState.SUPERSEDED:
+            ends_well = version.fate == "overwritten"
+        case _:
+            ends_well = version.fate != ""
+    if not ends_well:
+        return f"it ended {found.state}: {found.reason}; results {stored}"
+    return None if version.fate else _source_objection(world, found)
+
+
+def _source_objection(world: World, found: Document) -> str | None:
+    """A finished source lies in one place: where the document says."""
+    container, _, name = found.moved_to.partition("/")
+    if not name or name not in world.blobs.names(container):
+        return f"its source is not where it says: {found.moved_to or 'nowhere'}"
+    if found.name in world.blobs.names(INBOX):
+        item = world.blobs.item(INBOX, found.name)
+        if item.etag == found.source_etag:
+            return "its source is still in the inbox"
+    return None
