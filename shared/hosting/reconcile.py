@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -120,17 +121,23 @@ async def _act(view: View, deadline: float) -> tuple[Decision, ...]:
     while True:
         left = deadline - view.control.clock.monotonic()
         decisions = plan(view.now, view.control.installation, view.account, view.hosted, view.observation())
-        step = next(
-            (each for each in decisions if not _is_taken(each, taken) and _may_start(each, left, arm_busy)),
-            None,
-        )
-        if step is None:
+        steps = [
+            each for each in decisions if not _is_taken(each, taken) and _may_start(each, left, arm_busy)
+        ]
+        if not steps:
             return decisions
-        taken.add((step.deployment, step.action))
-        try:
-            await take(step, view, deadline)
-        except ArmBusy:
-            arm_busy = True
+        if steps[0].action is not Action.PROBE:
+            # One step at a time. Probes come last, and all at once: one that hangs delays nobody else's.
+            del steps[1:]
+        taken |= {(step.deployment, step.action) for step in steps}
+        outcomes = await asyncio.gather(
+            *(take(step, view, deadline) for step in steps), return_exceptions=True
+        )
+        for outcome in outcomes:
+            if isinstance(outcome, ArmBusy):
+                arm_busy = True
+            elif outcome is not None:
+                raise outcome
 
 
 def _is_taken(step: Decision, taken: set[tuple[str, Action]]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from shared.errors import AlreadyExists, Changed, Missing
@@ -96,7 +97,7 @@ class MemoryBlobs:
         """What stands there."""
         return self._blobs(container)[name].item
 
-    def names(self, container: str) -> list[str]:
+    def names(self, container: str) -> Sequence[str]:
         """What lies in a container."""
         return sorted(self._blobs(container))
 

@@ -120,7 +120,9 @@ class SimBlobs(_Storage):
     async def acquire_lease(self, container: str, name: str, seconds: int) -> str | None:
         asked_at = self._world.seconds()
         blobs = self._world.blobs
-        lease = await self._call(f"lease {name}", lambda: _now(blobs.acquire_lease(container, name, seconds)))
+        lease: str | None = await self._call(
+            f"lease {name}", lambda: _now(blobs.acquire_lease(container, name, seconds))
+        )
         if lease is not None and name.startswith("accounts/"):
             self._process.passes[name.removeprefix("accounts/")] = asked_at
         return lease

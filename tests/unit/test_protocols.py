@@ -11,7 +11,14 @@ from typing import Any
 import pytest
 
 from shared.domain import AzureDeployment, DocumentState, OneOffWindow, RecordState
-from shared.errors import ArmConflict, ArmRefused, DeploymentNotFound, StorageError
+from shared.errors import (
+    ArmConflict,
+    ArmRefused,
+    ArmUncertain,
+    DeploymentNotFound,
+    ModelUnavailable,
+    StorageError,
+)
 from shared.flow import PartFailed
 from shared.hosting.leases import WORK_LEASE, WorkLease
 from shared.hosting.reconcile import PASS_SECONDS
@@ -112,6 +119,56 @@ async def test_what_somebody_creates_after_our_refused_create_is_theirs(error: E
     await ticks(world, 5)
     assert world.azure.count("delete") == 0
     assert world.azure.names() == ["clauses"]
+
+
+async def test_probes_that_hang_delay_nobody_elses() -> None:
+    """Five deployments that never answer, and one that is ready: it is open after the next pass."""
+    world = World.of(*(hosting(f"never-{n}", ALL_DAY) for n in range(5)), hosting("ready", ALL_DAY))
+    world.azure.provision_seconds = 1
+    for _ in range(8):
+        await world.app.reconcile()
+        world.clock.advance(20)
+    ask = world.azure.ask
+
+    async def hangs(endpoint: str, deployment: str, request: Any, *, timeout: float) -> Any:
+        if deployment.startswith("never"):
+            await world.clock.sleep(timeout)
+            raise ModelUnavailable("no answer in time")
+        return await ask(endpoint, deployment, request, timeout=timeout)
+
+    world.azure.ask = hangs  # type: ignore[method-assign]
+    for name in ("ready", *(f"never-{n}" for n in range(5))):
+        await world.app.control.ledger.save(replace(await world.record(name), state=RecordState.CREATING))
+    await world.app.reconcile()
+    assert (await world.record("ready")).state is RecordState.OPEN
+    assert (await world.record("never-4")).state is RecordState.CREATING
+
+
+async def test_an_account_that_does_not_answer_delays_no_other() -> None:
+    """Its LIST hangs for as long as it may; the other account's create is sent at once."""
+    elsewhere = replace(ACCOUNT, name="second", resource_id=f"{ACCOUNT.resource_id}-2")
+    world = World.of(hosting("one", ALL_DAY))
+    accounts = {each.resource_id: each for each in (ACCOUNT, elsewhere)}
+    two = replace(hosting("two", ALL_DAY), account=elsewhere.resource_id)
+    settings = replace(
+        world.app.settings, accounts=accounts, deployments={**world.app.settings.deployments, "two": two}
+    )
+    listed, put, sent = world.azure.deployments, world.azure.put, {}
+
+    async def hangs(account: str, *, timeout: float) -> Any:
+        if account == ACCOUNT.resource_id:
+            await world.clock.sleep(timeout)
+            raise ArmUncertain("no answer in time")
+        return await listed(account, timeout=timeout)
+
+    async def noted(account: str, spec: Any, *, timeout: float) -> Any:
+        sent[spec.name] = world.clock.now()
+        return await put(account, spec, timeout=timeout)
+
+    world.azure.deployments, world.azure.put = hangs, noted  # type: ignore[method-assign]
+    with pytest.raises(PartFailed, match="main: no answer"):
+        await replace(world.app, settings=settings).reconcile()
+    assert sent == {"two": START}
 
 
 # --- open, and answering no more ---------------------------------------------------------------------
