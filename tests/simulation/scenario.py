@@ -115,7 +115,7 @@ def _hosting(number: int, random: Random, lasts: float) -> Hosting:
         if kind != "both":
             # In the calm at the end, so that nothing that waits for a window waits for good.
             last = START + timedelta(seconds=lasts + 1000)
-            windows.append(OneOffWindow(last, last + timedelta(minutes=40), stop_when_empty=True))
+            windows.append(OneOffWindow(last, last + timedelta(hours=4), stop_when_empty=True))
     account = ACCOUNT if random.random() < 0.8 else OTHER_ACCOUNT
     configured = hosting(
         f"d{number}",

@@ -206,5 +206,6 @@ class World:
                 self.now() < window.keep_until
                 for name in self.people.hosted
                 for window in self.people.windows(name)
+                if not window.stop_when_empty
             )
         )
