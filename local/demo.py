@@ -9,7 +9,6 @@ import asyncio
 import json
 import os
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -22,7 +21,7 @@ from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.exceptions import AzureError, ResourceExistsError
 from azure.storage.blob.aio import ContainerClient
 
-from local.azurite import ACCOUNT_KEY, AzuriteError, account_name
+from local.azurite import ACCOUNT_KEY, account_name
 from local.display import Display, print_report
 from local.progress import Deployment, Document, Snapshot, changes, unique_names
 from local.scenarios import Door, Scenario, plan_scenarios, read_meter, write_deployments
@@ -32,9 +31,10 @@ from local.stack import (
     StackError,
     describe,
     new_folder,
+    run_command,
     run_host,
     run_services,
-    stop_with_parent,
+    stay_up,
 )
 
 # After the last window: what is in flight, the deletes, and the pauses between writes to one account.
@@ -204,6 +204,24 @@ async def upstream_model(upstream: str) -> str:
         ) from error
 
 
+def _run(files: Mapping[str, Path], upstream: str | None, *, keep: bool) -> int:
+    model = asyncio.run(upstream_model(upstream)) if upstream else None
+    behaviour = Behaviour(upstream=upstream, upstream_model=model)
+    folder = new_folder("run")
+    print(f"Starting Azurite, the emulator and the functions host; logs and results: {folder}", flush=True)
+    if not model:
+        print("The emulator answers in the model's place. For real answers: --upstream URL", flush=True)
+    with run_services(folder, behaviour) as services:
+        each = UPSTREAM_SECONDS if upstream else EMULATED_SECONDS
+        scenarios = plan_scenarios(datetime.now(UTC), len(files), each)
+        with run_host(services, write_deployments(scenarios, folder), folder) as stack:
+            well = asyncio.run(carry_out(stack, scenarios, files, folder))
+            if keep:
+                print(f"\n{describe(stack)}")
+                stay_up(services.emulator, stack.host)
+    return 0 if well else 1
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Start the stack, do the job, stop the stack; the exit code is 0 only if all of it went well."""
     parser = argparse.ArgumentParser(prog="python -m local.demo", description=__doc__)
@@ -211,33 +229,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--keep", action="store_true", help="leave the stack up until Ctrl-C")
     parser.add_argument("--upstream", metavar="URL", help="an OpenAI-compatible server, with its /v1")
     options = parser.parse_args(arguments)
-    stop_with_parent()
     files = dict(zip(unique_names([path.name for path in options.files]), options.files, strict=True))
-    try:
-        model = asyncio.run(upstream_model(options.upstream)) if options.upstream else None
-        behaviour = Behaviour(upstream=options.upstream, upstream_model=model)
-        each = UPSTREAM_SECONDS if options.upstream else EMULATED_SECONDS
-        folder = new_folder("run")
-        print(
-            f"Starting Azurite, the emulator and the functions host; logs and results: {folder}", flush=True
-        )
-        if not model:
-            print("The emulator answers in the model's place. For real answers: --upstream URL", flush=True)
-        with run_services(folder, behaviour) as services:
-            scenarios = plan_scenarios(datetime.now(UTC), len(files), each)
-            with run_host(services, write_deployments(scenarios, folder), folder) as stack:
-                well = asyncio.run(carry_out(stack, scenarios, files, folder))
-                if options.keep:
-                    print(f"\n{describe(stack)}\nCtrl-C stops it.", flush=True)
-                    while True:
-                        stack.check()
-                        time.sleep(1)
-        return 0 if well else 1
-    except (StackError, AzuriteError, OSError) as error:
-        print(f"Stopped: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+    return run_command(lambda: _run(files, options.upstream, keep=options.keep))
 
 
 if __name__ == "__main__":

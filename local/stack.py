@@ -14,10 +14,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from local.azurite import Azurite, AzuriteError, run_azurite
 
@@ -259,6 +260,38 @@ To run the app on them: cp local.settings.sample.json local.settings.json, then 
 """
 
 
+def run_command(work: Callable[[], int]) -> int:
+    """The exit code of work with the stack, which Ctrl-C or the end of the parent process stops."""
+    stop_with_parent()
+    try:
+        return work()
+    except (StackError, AzuriteError, OSError) as error:
+        print(f"Stopped: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def stay_up(*parts: Part) -> NoReturn:
+    """Watch over the parts until Ctrl-C. Raises StackError when one of them has ended."""
+    print("Ctrl-C stops it.", flush=True)
+    while True:
+        for part in parts:
+            part.check()
+        time.sleep(1)
+
+
+def _up(*, with_host: bool) -> NoReturn:
+    folder = new_folder("up")
+    with run_services(folder, Behaviour(), standard_ports=not with_host) as services:
+        if not with_host:
+            print(describe_services(services))
+            stay_up(services.emulator)
+        with run_host(services, ROOT / "deployments.yaml", folder) as stack:
+            print(describe(stack))
+            stay_up(services.emulator, stack.host)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the stack until Ctrl-C; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m local.stack", description=__doc__)
@@ -266,30 +299,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--no-host", action="store_true", help="only Azurite and the emulator, on standard ports"
     )
     options = parser.parse_args(arguments)
-    stop_with_parent()
-    folder = new_folder("up")
-    try:
-        with (
-            run_services(folder, Behaviour(), standard_ports=options.no_host) as services,
-            ExitStack() as rest,
-        ):
-            parts = [services.emulator]
-            if options.no_host:
-                print(describe_services(services))
-            else:
-                stack = rest.enter_context(run_host(services, ROOT / "deployments.yaml", folder))
-                parts.append(stack.host)
-                print(describe(stack))
-            print("Ctrl-C stops it.", flush=True)
-            while True:
-                for part in parts:
-                    part.check()
-                time.sleep(1)
-    except (StackError, AzuriteError) as error:
-        print(f"Stopped: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+    return run_command(lambda: _up(with_host=not options.no_host))
 
 
 if __name__ == "__main__":

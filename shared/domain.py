@@ -355,4 +355,3 @@ class ModelAnswer:
     prompt_tokens: int
     completion_tokens: int
     remaining_tokens: int | None = None  # from the response's rate limit headers
-    remaining_requests: int | None = None

@@ -13,7 +13,8 @@ _DESCRIPTION = """\
 Emulates Azure Resource Manager for the deployments of Azure OpenAI accounts, and the accounts' data plane,
 on one port of 127.0.0.1. Prints one line with its URL when it is ready, and stops on SIGINT or SIGTERM.
 
-  /subscriptions/...                            ARM: PUT, GET, LIST, DELETE of deployments, GET of the account
+  /subscriptions/...                            ARM: PUT, GET, LIST, DELETE of deployments, GET of an account,
+                                                its models (from their first deployment on) and quota
   /ACCOUNT/openai/v1/chat/completions           chat completions, the model being a deployment's name
   /ACCOUNT/openai/deployments/NAME/chat/completions?api-version=...   the same, on the classic path
   GET /emulator/bill                            what was hosted, since when, for how much; calls, requests
@@ -66,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
     )
     option("quota", int, "N", "capacity of an account, in thousands of tokens per minute")
     option("slots", int, "N", "fine-tuned deployments that an account may have")
-    option("page-size", int, "N", "deployments on a page of LIST")
+    option("page-size", int, "N", "deployments, models or quotas on a page of LIST")
     option("latency-seconds", float, "S", "seconds that an answer takes")
     option("context-tokens", int, "N", "tokens of prompt and answer that the model takes")
     option(

@@ -2,27 +2,26 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 from aiohttp import web
 
-from local.emulator.faults import Fault, Faults, dropped
+from local.emulator.faults import ArmOperation, Fault, Faults, dropped
 from local.emulator.limits import TokenBucket
 from local.emulator.meter import Meter
 from local.emulator.options import Account
-from local.emulator.resources import account_json, deployment_json, timestamp
+from local.emulator.resources import account_json, deployment_json, model_json, timestamp, usage_json
 from local.emulator.specification import REGION, ArmError, Specification, parse
 from local.emulator.state import SUCCEEDED, Deployments, Operation
 
-ArmOperation = Literal["put", "delete", "list", "get"]
 _Act = Callable[[Account, Fault | None], web.Response]
 
 # Azure throttles each subscription and principal: calls in the bucket, calls refilled a second.
 _BUCKETS = {"reads": (250, 25.0), "writes": (200, 10.0), "deletes": (200, 10.0)}
-_BUCKET_OF: dict[ArmOperation, str] = {"list": "reads", "get": "reads", "put": "writes", "delete": "deletes"}
+_BUCKET_OF: dict[ArmOperation, str] = {"put": "writes", "delete": "deletes"}  # all others are reads
 
 
 def _path(template: str) -> str:
@@ -34,14 +33,13 @@ def _path(template: str) -> str:
 
 _PROVIDER = "providers/Microsoft[.]CognitiveServices"
 _ACCOUNT = _path(f"subscriptions/{{subscription}}/resourceGroups/{{group}}/{_PROVIDER}/accounts/{{account}}")
+_MODELS = f"{_ACCOUNT}/{{_m:(?i:models)}}"
 _DEPLOYMENTS = f"{_ACCOUNT}/{{_d:(?i:deployments)}}"
 _DEPLOYMENT = f"{_DEPLOYMENTS}/{{deployment}}"
-_OPERATION = _path(
-    f"subscriptions/{{subscription}}/{_PROVIDER}/locations/{{location}}/operations/{{operation}}"
-)
-_RESULT = _path(
-    f"subscriptions/{{subscription}}/{_PROVIDER}/locations/{{location}}/operationResults/{{operation}}"
-)
+_LOCATION = f"subscriptions/{{subscription}}/{_PROVIDER}/locations/{{location}}"
+_USAGES = _path(f"{_LOCATION}/usages")
+_OPERATION = _path(f"{_LOCATION}/operations/{{operation}}")
+_RESULT = _path(f"{_LOCATION}/operationResults/{{operation}}")
 
 
 @dataclass(frozen=True)
@@ -59,6 +57,8 @@ class ControlPlane:
     def routes(self) -> Iterable[web.RouteDef]:
         return (
             web.get(_ACCOUNT, self.get_account),
+            web.get(_MODELS, self.list_models),
+            web.get(_USAGES, self.list_usages),
             web.get(_DEPLOYMENTS, self.list_deployments),
             web.get(_DEPLOYMENT, self.get_deployment),
             web.put(_DEPLOYMENT, self.put_deployment),
@@ -71,6 +71,37 @@ class ControlPlane:
         return await self._serve(
             request, "get", lambda account, _: web.json_response(account_json(account, request.url.origin()))
         )
+
+    async def list_models(self, request: web.Request) -> web.StreamResponse:
+        """What the account offers: models, with their SKUs and the quota of each."""
+
+        def act(account: Account, _: Fault | None) -> web.Response:
+            models = sorted(self.deployments.models(account))
+            return self._page(request, [model_json(account, *model) for model in models])
+
+        return await self._serve(request, "models", act)
+
+    async def list_usages(self, request: web.Request) -> web.StreamResponse:
+        """The quotas of a subscription in a region."""
+
+        def act(_: Fault | None) -> web.Response:
+            subscription, region = (request.match_info[part].lower() for part in ("subscription", "location"))
+            accounts = self.accounts.values() if region == REGION else ()
+            now = self.clock()
+            quotas = [
+                usage_json(each, *self.deployments.quota(each, now))
+                for each in accounts
+                if each.subscription.lower() == subscription
+            ]
+            return self._page(request, quotas)
+
+        if self.faults.is_resend(request):
+            return dropped(request)
+        try:
+            headers = self._admit(request, "usages")
+        except ArmError as refusal:
+            return _error(refusal)
+        return await self._answer(request, self.faults.take("arm", "usages", None), headers, act)
 
     async def get_deployment(self, request: web.Request) -> web.StreamResponse:
         def act(account: Account, _: Fault | None) -> web.Response:
@@ -87,17 +118,8 @@ class ControlPlane:
             at = self.clock()
             if fault is not None and fault.lag_seconds is not None:
                 at -= timedelta(seconds=fault.lag_seconds)
-            token = request.query.get("$skiptoken", "0")
-            if not token.isdecimal():
-                raise ArmError(
-                    400, "InvalidQueryParameterValue", "The $skiptoken is not one that a LIST returned."
-                )
-            start, end = int(token), int(token) + self.page_size
             found = self.deployments.list(account, at)
-            page: dict[str, Any] = {"value": [deployment_json(each, at) for each in found[start:end]]}
-            if end < len(found):
-                page["nextLink"] = str(request.url.update_query({"$skiptoken": str(end)}))
-            return web.json_response(page)
+            return self._page(request, [deployment_json(each, at) for each in found])
 
         return await self._serve(request, "list", act)
 
@@ -161,16 +183,37 @@ class ControlPlane:
         except ArmError as refusal:
             return _error(refusal)
         fault = self.faults.take("arm", operation, request.match_info.get("deployment"))
+        return await self._answer(request, fault, headers, lambda fault: act(account, fault))
 
+    async def _answer(
+        self,
+        request: web.Request,
+        fault: Fault | None,
+        headers: Mapping[str, str],
+        act: Callable[[Fault | None], web.Response],
+    ) -> web.StreamResponse:
         async def answer() -> web.StreamResponse:
             try:
-                response = act(account, fault)
+                response = act(fault)
             except ArmError as refusal:
                 response = _error(refusal)
             response.headers.update(headers)
             return response
 
         return await self.faults.carry_out(fault, request, answer)
+
+    def _page(self, request: web.Request, rows: Sequence[Mapping[str, Any]]) -> web.Response:
+        """The rows from the $skiptoken on, and where the rest is. Raises ArmError for another token."""
+        token = request.query.get("$skiptoken", "0")
+        if not token.isdecimal():
+            raise ArmError(
+                400, "InvalidQueryParameterValue", "The $skiptoken is not one that a LIST returned."
+            )
+        end = int(token) + self.page_size
+        page: dict[str, Any] = {"value": rows[int(token) : end]}
+        if end < len(rows):
+            page["nextLink"] = str(request.url.update_query({"$skiptoken": str(end)}))
+        return web.json_response(page)
 
     def _operation(self, request: web.Request) -> Operation | ArmError:
         try:
@@ -191,7 +234,7 @@ class ControlPlane:
                 "MissingApiVersionParameter",
                 "The api-version query parameter (?api-version=) is required for all requests.",
             )
-        subscription, kind = request.match_info["subscription"].lower(), _BUCKET_OF[operation]
+        subscription, kind = request.match_info["subscription"].lower(), _BUCKET_OF.get(operation, "reads")
         bucket = self._buckets.setdefault((subscription, principal, kind), TokenBucket(*_BUCKETS[kind]))
         wait = bucket.take(self.clock())
         if wait:

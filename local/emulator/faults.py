@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 Plane = Literal["arm", "data"]
-Operation = Literal["put", "delete", "list", "get", "chat"]
+ArmOperation = Literal["put", "delete", "list", "get", "models", "usages"]
+Operation = ArmOperation | Literal["chat"]
 
 _CALL_ID = "x-ms-client-request-id"
 _EFFECTS = ("status", "delay_seconds", "drop", "late_seconds", "provision", "lag_seconds")
@@ -50,7 +51,9 @@ class Fault(BaseModel):
     @model_validator(mode="after")
     def _is_one_effect_on_a_call_it_fits(self) -> Self:
         if (self.plane == "data") != (self.operation == "chat"):
-            raise ValueError("plane data has the operation chat, plane arm has put, delete, list and get")
+            raise ValueError(
+                f"plane data has the operation chat, plane arm {', '.join(get_args(ArmOperation))}"
+            )
         effects = [name for name in _EFFECTS if getattr(self, name) is not None]
         if len(effects) != 1:
             raise ValueError(f"give exactly one of {', '.join(_EFFECTS)}")

@@ -7,7 +7,7 @@ from typing import Any
 from yarl import URL
 
 from local.emulator.options import Account
-from local.emulator.specification import REGION
+from local.emulator.specification import DEVELOPER_TIER, REGION, SKUS
 from local.emulator.state import SUCCEEDED, Generation
 
 
@@ -25,6 +25,27 @@ def account_json(account: Account, origin: URL) -> dict[str, Any]:
             "provisioningState": SUCCEEDED,
         },
     }
+
+
+def model_json(account: Account, name: str, version: str) -> dict[str, Any]:
+    """A model as an account lists it. Whether DeveloperTier has a quota is not known: here it has none."""
+    skus = [{"name": sku} | ({} if sku == DEVELOPER_TIER else {"usageName": _quota(account)}) for sku in SKUS]
+    return {"format": "OpenAI", "name": name, "version": version, "skus": skus}
+
+
+def usage_json(account: Account, used: int, limit: int) -> dict[str, Any]:
+    """A quota of the subscription, in thousands of tokens per minute."""
+    return {
+        "name": {"value": _quota(account), "localizedValue": "Tokens Per Minute (thousands)"},
+        "currentValue": used,
+        "limit": limit,
+        "unit": "Count",
+    }
+
+
+def _quota(account: Account) -> str:
+    """Azure names one for each model and SKU; the emulator has one for each account."""
+    return f"OpenAI.{account.name}"
 
 
 def deployment_json(generation: Generation, at: datetime) -> dict[str, Any]:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 DEVELOPER_TIER = "DeveloperTier"
-_SKUS = frozenset({"Standard", "GlobalStandard", "DataZoneStandard", DEVELOPER_TIER, "ProvisionedManaged"})
-_NAME_LENGTH = 64
 REGION = "swedencentral"
+SKUS = (DEVELOPER_TIER, "GlobalStandard", "ProvisionedManaged", "Standard")
+"""What the region offers for every model; DataZoneStandard exists in the USA only."""
+_NAME_LENGTH = 64
 
 
 class ArmError(Exception):
@@ -43,6 +44,10 @@ class Specification:
     @property
     def model_name(self) -> str:
         return str(self.properties["model"]["name"])
+
+    @property
+    def model_version(self) -> str:
+        return str(self.properties["model"].get("version", ""))
 
     @property
     def fine_tuned(self) -> bool:
@@ -87,7 +92,7 @@ def parse(deployment: str, body: object) -> Specification:
         # Azure answers a wrong model format with a 500 that says nothing.
         raise ArmError(500, "InternalServerError", "")
     _check_model(model)
-    if sku.get("name") not in _SKUS:
+    if sku.get("name") not in SKUS:
         raise ArmError(
             400,
             "InvalidResourceProperties",

@@ -196,6 +196,19 @@ class Deployments:
     def operation(self, identifier: str) -> Operation | None:
         return self._operations.get(identifier)
 
+    def models(self, account: Account) -> set[tuple[str, str]]:
+        """Name and version of every model that the account was ever asked to deploy.
+
+        The emulator trains none: it learns of a model from the first deployment of it.
+        """
+        runs = (run for each in self.generations if each.account == account for run in each.runs)
+        return {(run.specification.model_name, run.specification.model_version) for run in runs}
+
+    def quota(self, account: Account, at: datetime) -> tuple[int, int]:
+        """How much capacity the account uses, and how much it may use."""
+        used = sum(each.run(at).specification.capacity for each in self.list(account, at))
+        return used, self._rules.quota
+
     def _provision(self, specification: Specification, by: str, now: datetime, outcome: str) -> Run:
         seconds = self.rules.provisioning.sample(self._random)
         run = Run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -172,5 +173,13 @@ def _translated(table: str) -> Iterator[None]:
             raise AlreadyExists(f"a row of that key is in the table {table} already") from error
         if status in (404, 412):
             raise Changed(f"a row of the table {table} is not the version that was named") from error
-        code = str(getattr(error, "error_code", None) or type(error).__name__).rpartition(".")[2]
-        raise StorageError(f"table storage refused or did not answer ({table}): {code}") from error
+        raise StorageError(f"table storage refused or did not answer ({table}): {_code(error)}") from error
+
+
+def _code(error: AzureError) -> str:
+    """Azure's own code, which some calls of the SDK leave in the answer; else the kind of error."""
+    code = getattr(error, "error_code", None)
+    if code is None and isinstance(error, HttpResponseError) and error.response is not None:
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            code = json.loads(error.response.text())["odata.error"]["code"]
+    return str(getattr(code, "value", code) or type(error).__name__)

@@ -10,7 +10,6 @@ from shared.doctor.findings import Finding, failed, ok, unchecked, warning
 from shared.domain import Account, AzureDeployment, DeploymentRecord, Hosting, ModelRequest, Settings
 from shared.errors import (
     AccessDenied,
-    ArmConflict,
     ArmError,
     ArmRefused,
     ModelError,
@@ -87,13 +86,10 @@ class AccountCheck:
         check, nobody = self._name("write"), f"lamplighter-doctor-{uuid.uuid4().hex[:12]}"
         try:
             await self.arm.delete(self.account.resource_id, nobody, timeout=ARM_SECONDS)
-        except ArmConflict as error:
-            if error.code == "ScopeLocked":
-                return failed(check, str(error), "remove the delete lock: deployments could never be deleted")
-            return unchecked(check, f"Azure is busy: {error}", "run doctor again in a minute")
         except ArmRefused as error:
-            return failed(check, str(error), _ROLE)
-        except ArmError as error:
+            locked = "remove the delete lock: deployments could never be deleted"
+            return failed(check, str(error), locked if error.code == "ScopeLocked" else _ROLE)
+        except ArmError as error:  # busy, or no answer
             return unchecked(check, str(error), "run doctor again in a minute")
         return ok(check, "deployments may be deleted; that they may be created shows at the first create")
 

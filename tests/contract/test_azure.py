@@ -23,7 +23,7 @@ from shared.errors import (
     RequestRefused,
 )
 from shared.planning.adoption import properties_of
-from shared.ports import Arm, Model
+from shared.ports import Arm, Model, Offer, Quota
 from tests.fakes.azure import MemoryAzure, renamed
 from tests.fakes.clock import VirtualClock
 
@@ -296,6 +296,30 @@ async def test_an_answer_conforms_to_the_schema_that_was_asked_for(emulated: Azu
     request = replace(HELLO, response_schema=schema)
     answer = await emulated.model.ask(endpoint, "clauses", request, timeout=SECONDS)
     assert answer.text.startswith('{"title"')
+
+
+async def test_offers_and_quotas_are_read_page_by_page() -> None:
+    """Of the account itself, and of its subscription with every account there; an offer names its quota."""
+    other = ACCOUNT.replace("contoso", "fabrikam")
+    elsewhere = other.replace("/s/", "/t/").replace("fabrikam", "elsewhere")
+    options = Options(
+        accounts=(ACCOUNT, other, elsewhere), page_size=1, quota=500, provision_median=0, provision_p95=0
+    )
+    async with emulator(options) as running:
+        arm = AzureArm(running.url)
+        await arm.put(ACCOUNT, SPEC, timeout=SECONDS)
+        await arm.put(ACCOUNT, replace(SPEC, name="next", model_version="2"), timeout=SECONDS)
+        assert await arm.offers(ACCOUNT, timeout=SECONDS) == [
+            Offer(SPEC.model_name, version, sku, "" if sku == "DeveloperTier" else "OpenAI.contoso")
+            for version in ("1", "2")
+            for sku in ("DeveloperTier", "GlobalStandard", "ProvisionedManaged", "Standard")
+        ]
+        assert await arm.offers(other, timeout=SECONDS) == []
+        in_subscription = {"OpenAI.contoso": Quota(240, 500), "OpenAI.fabrikam": Quota(0, 500)}
+        assert await arm.quotas(other, timeout=SECONDS) == in_subscription
+        with pytest.raises(ArmRefused):
+            await arm.offers(ACCOUNT.replace("contoso", "nobody"), timeout=SECONDS)
+        await arm.close()
 
 
 async def test_no_token_is_sent_to_http_elsewhere() -> None:

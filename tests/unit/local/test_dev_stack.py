@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from local import stack
-from local.azurite import ACCOUNT, Azurite
+from local.azurite import ACCOUNT, Azurite, AzuriteError
 from local.emulator.__main__ import parser
 from local.stack import Behaviour, Services, StackError, run_part
 
@@ -103,6 +103,33 @@ def test_the_emulator_understands_every_behaviour() -> None:
     options = parser().parse_args(["--account", stack.ACCOUNT_ID, *behaviour.arguments()])
     assert vars(behaviour).items() <= vars(options).items()
     assert "--upstream" not in Behaviour().arguments()
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (StackError("the emulator ended"), 1, "Stopped: the emulator ended\n"),
+        (AzuriteError("Azurite is not installed"), 1, "Stopped: Azurite is not installed\n"),
+        (OSError("the disk is full"), 1, "Stopped: the disk is full\n"),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+)
+def test_what_stops_the_stack_is_told_with_an_exit_code(
+    error: BaseException,
+    code: int,
+    told: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Of ``dev.py up`` and ``dev.py run`` alike; what went well has its own code."""
+    monkeypatch.setattr(stack, "stop_with_parent", lambda: None)
+
+    def stopped() -> int:
+        raise error
+
+    assert stack.run_command(stopped) == code
+    assert capsys.readouterr().err == told
+    assert stack.run_command(lambda: 7) == 7
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell a child that its parent is gone")

@@ -178,6 +178,7 @@ async def test_accounts_do_not_wait_for_each_other():
         ("clauses", {"capacity": 51}, (400, "InsufficientQuota")),
         ("clauses", {"model": "davinci"}, (400, "DeploymentModelNotSupported")),
         ("clauses", {"sku": "GlobalBatch"}, (400, "InvalidResourceProperties")),
+        ("clauses", {"sku": "DataZoneStandard"}, (400, "InvalidResourceProperties")),
         ("clauses", {"capacity": 0}, (400, "InvalidResourceProperties")),
         ("c" * 65, {}, (400, "InvalidResourceName")),
         ("clauses", {"model_format": "openai"}, (500, "InternalServerError")),
@@ -217,6 +218,15 @@ async def test_a_list_comes_in_pages():
         async with session(cloud.url) as http:
             bill = await (await http.get("/emulator/bill")).json()
         assert bill["arm_calls"][ACCOUNT] == {"put": 5, "delete": 0, "list": 3, "get": 0}
+
+
+async def test_quota_is_told_for_the_region_it_is_in():
+    """What the account's deployments use of it, in whatever case the region is named; none elsewhere."""
+    async with azure(quota=50) as cloud:
+        await cloud.put("clauses", capacity=20)
+        [usage] = [each async for each in cloud.arm.usages.list("SwedenCentral")]
+        assert (usage.name.value, usage.current_value, usage.limit) == (f"OpenAI.{ACCOUNT}", 20, 50)
+        assert [each async for each in cloud.arm.usages.list("westeurope")] == []
 
 
 async def test_arm_throttles_reads_by_a_bucket():
