@@ -93,10 +93,18 @@ async def get_result(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route(route="deployments", methods=["GET"])
 async def list_deployments(req: func.HttpRequest) -> func.HttpResponse:
-    """Every deployment: observed, wanted, reason, next change."""
+    """Every deployment: observed, wanted, reason, next change; and the last sweep."""
     from shared import api
 
     return await _answer(api.deployments)
+
+
+@app.route(route="deployments/{deployment}", methods=["GET"])
+async def get_deployment(req: func.HttpRequest) -> func.HttpResponse:
+    """One deployment: also what blocks it, its last decisions, and what it costs."""
+    from shared import api
+
+    return await _answer(lambda lamplighter: api.deployment(lamplighter, req.route_params["deployment"]))
 
 
 async def _lamplighter() -> Lamplighter:

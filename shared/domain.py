@@ -250,6 +250,7 @@ class DeploymentRecord:
     wanted: bool = False
     action: Action = Action.NOTHING
     reason: str = ""
+    again_at: datetime | None = None  # when the wait that was decided is known to end
     decisions: int = 0  # how many were kept
     etag: str | None = None  # None: the row does not exist yet
 
@@ -261,6 +262,7 @@ class AccountRecord:
     account: str
     endpoint: str | None = None
     listed_at: datetime | None = None
+    busy: str = ""  # why Azure took no more writes in the last pass
     etag: str | None = None
 
 

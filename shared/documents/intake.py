@@ -93,7 +93,7 @@ class Intake:
             return known
         try:
             if hosting is None:
-                raise DocumentRefused(self._no_such_deployment(folder, slash))
+                raise DocumentRefused(self.no_such_deployment(folder) if slash else self._outside())
             refuse_by_size(item.size, self._settings.max_document_bytes)
             text = read_text(await self._blobs.read(INBOX, item.name, item.etag))
             question(text, hosting, self._settings.prices)
@@ -110,13 +110,16 @@ class Intake:
             await self._ledger.add(document)
         return await self._ledger.get(document.id) or document
 
-    def _no_such_deployment(self, folder: str, slash: str) -> str:
-        names = ", ".join(sorted(self._settings.deployments)) or "none is configured"
-        if not slash:
-            return f"it lies outside any folder: put it into the folder of a deployment ({names})"
+    def no_such_deployment(self, folder: str) -> str:
+        """That no deployment has this name, and which was likely meant."""
         close = difflib.get_close_matches(folder.lower(), self._by_folder, n=1)
-        hint = f": did you mean {self._by_folder[close[0]].name!r}?" if close else f" ({names})"
-        return f"no deployment is called {folder[:64]!r}{hint}"
+        names = ", ".join(sorted(self._settings.deployments))
+        hint = f"did you mean {self._by_folder[close[0]].name!r}?" if close else f"known are {names}"
+        return f"no deployment is called {folder[:64]!r}: {hint}"
+
+    def _outside(self) -> str:
+        names = ", ".join(sorted(self._settings.deployments))
+        return f"it lies outside any folder: put it into the folder of a deployment ({names})"
 
     # --- the sweep ----------------------------------------------------------------------------
 

@@ -131,8 +131,9 @@ async def _act(view: View, deadline: float) -> tuple[Decision, ...]:
         taken.add((step.deployment, step.action))
         try:
             await take(step, view, timeout=min(ARM_SECONDS, left))
-        except ArmBusy:
+        except ArmBusy as busy:
             arm_busy = True
+            await view.note_busy(str(busy.__cause__))
 
 
 def _is_taken(step: Decision, taken: set[tuple[str, Action]]) -> bool:

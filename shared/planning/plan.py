@@ -47,6 +47,7 @@ CLOCK_SKEW = timedelta(minutes=2)
 
 _FIRST_BACKOFF, _LAST_BACKOFF = timedelta(seconds=30), timedelta(hours=1)
 
+_UNWRITTEN = "observe mode, nothing is written; it would"
 _HARMLESS = (Action.NOTHING, Action.WAIT, Action.SERVE, Action.FORGET)
 
 # Azure's words are extensible strings: what is not in this table is UNKNOWN.
@@ -192,7 +193,7 @@ def _in_mode(decision: Decision, hosting: Hosting | None) -> Decision:
         return decision
     if decision.action is Action.PROBE and decision.observed is Observed.FOREIGN:
         return decision
-    reason = f"observe mode, nothing is written; it would {decision.action}: {decision.reason}"
+    reason = f"{_UNWRITTEN} {decision.action}: {decision.reason}"
     return replace(decision, action=Action.WAIT, reason=reason)
 
 
@@ -264,7 +265,9 @@ def _decide(
             if record.delete_after is not None and now >= record.delete_after - SESSION_MARGIN:
                 stay, reason = False, "its longest session is over (max_session)"
             if state is RecordState.DELETING:
-                return decision(Action.DELETE, record.reason or want.reason)
+                # As it was decided: in observe mode, or after it, without what that put in front.
+                told = record.reason.removeprefix(f"{_UNWRITTEN} {Action.DELETE}: ")
+                return decision(Action.DELETE, told or want.reason)
             if state is RecordState.OPEN:
                 return decision(Action.SERVE if stay else Action.CLOSE, reason)
             if stay:

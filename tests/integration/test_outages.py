@@ -16,6 +16,7 @@ FUNCTIONS = {
     "get_document",
     "get_result",
     "list_deployments",
+    "get_deployment",
 }
 
 

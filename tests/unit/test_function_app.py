@@ -78,6 +78,7 @@ def test_every_function_is_there_without_any_setting() -> None:
         "get_document",
         "get_result",
         "list_deployments",
+        "get_deployment",
     }
     assert found["reconcile_deployments"]["schedule"] == "0 * * * * *"
     assert found["document_uploaded"]["path"] == "inbox/{name}"
@@ -91,6 +92,7 @@ def test_every_function_is_there_without_any_setting() -> None:
         ("documents/{id}", "GET"),
         ("documents/{id}/result", "GET"),
         ("deployments", "GET"),
+        ("deployments/{deployment}", "GET"),
     }
 
 
