@@ -91,6 +91,14 @@ async def get_result(req: func.HttpRequest) -> func.HttpResponse:
     return await _answer(lambda lamplighter: api.result(lamplighter, req.route_params["id"]))
 
 
+@app.route(route="documents/{id}/requeue", methods=["POST"])
+async def requeue_document(req: func.HttpRequest) -> func.HttpResponse:
+    """A document that failed gets its next run."""
+    from shared import api
+
+    return await _answer(lambda lamplighter: api.requeue(lamplighter, req.route_params["id"]))
+
+
 @app.route(route="deployments", methods=["GET"])
 async def list_deployments(req: func.HttpRequest) -> func.HttpResponse:
     """Every deployment: observed, wanted, reason, next change; and the last sweep."""

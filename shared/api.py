@@ -120,6 +120,18 @@ async def document(app: Lamplighter, document_id: str) -> Reply:
     return Reply(200, await _told(app, found)) if found else problem(404, "no document has this id")
 
 
+async def requeue(app: Lamplighter, document_id: str) -> Reply:
+    """Give a document that failed its next run: 202, also if it has that already; 409 with the reason."""
+    found = await app.documents.get(document_id)
+    if found is None:
+        return problem(404, "no document has this id")
+    try:
+        requeued = await app.intake.requeue(found)
+    except DocumentRefused as refusal:
+        return problem(409, str(refusal))
+    return Reply(202, await _told(app, requeued), {"Location": f"/api/documents/{requeued.id}"})
+
+
 async def documents(app: Lamplighter, deployment: str, since: str | None) -> Reply:
     """A deployment's documents by arrival, from `since` (ISO time; a day ago by default)."""
     hosting = app.intake.hosting(deployment)
@@ -151,7 +163,9 @@ async def result(app: Lamplighter, document_id: str) -> Reply:
 
 async def _told(app: Lamplighter, found: Document) -> dict[str, Any]:
     reason, hosting = found.reason, app.settings.deployments.get(found.deployment)
-    if found.state is DocumentState.WAITING and hosting is not None:
+    if found.state is DocumentState.WAITING and hosting is None:
+        reason = app.intake.no_such_deployment(found.deployment)
+    elif found.state is DocumentState.WAITING and hosting is not None:
         # Why it waits is its deployment's reason, unless it was tried already.
         reason = reason or await _why_it_waits(app, hosting)
     return {

@@ -323,9 +323,9 @@ class Document:
     not_before: datetime | None = None
     prompt_tokens: int = 0
     completion_tokens: int = 0
-    cost: float = 0.0  # in the currency of the prices, over all attempts
+    cost: float = 0.0  # in the currency of the prices, over all attempts and runs
     result: str = ""  # blob name in `results`
-    moved_to: str = ""  # container/name of the finished source
+    moved_to: str = ""  # container/name of the finished source; a requeued document is read from there
     finished_at: datetime | None = None
     etag: str | None = None
 

@@ -77,6 +77,7 @@ def test_every_function_is_there_without_any_setting() -> None:
         "list_documents",
         "get_document",
         "get_result",
+        "requeue_document",
         "list_deployments",
         "get_deployment",
     }
@@ -91,6 +92,7 @@ def test_every_function_is_there_without_any_setting() -> None:
         ("documents", "GET"),
         ("documents/{id}", "GET"),
         ("documents/{id}/result", "GET"),
+        ("documents/{id}/requeue", "POST"),
         ("deployments", "GET"),
         ("deployments/{deployment}", "GET"),
     }
