@@ -91,12 +91,28 @@ async def get_result(req: func.HttpRequest) -> func.HttpResponse:
     return await _answer(lambda lamplighter: api.result(lamplighter, req.route_params["id"]))
 
 
+@app.route(route="documents/{id}/requeue", methods=["POST"])
+async def requeue_document(req: func.HttpRequest) -> func.HttpResponse:
+    """A document that failed gets its next run."""
+    from shared import api
+
+    return await _answer(lambda lamplighter: api.requeue(lamplighter, req.route_params["id"]))
+
+
 @app.route(route="deployments", methods=["GET"])
 async def list_deployments(req: func.HttpRequest) -> func.HttpResponse:
-    """Every deployment: observed, wanted, reason, next change."""
+    """Every deployment: observed, wanted, reason, next change; and the last sweep."""
     from shared import api
 
     return await _answer(api.deployments)
+
+
+@app.route(route="deployments/{deployment}", methods=["GET"])
+async def get_deployment(req: func.HttpRequest) -> func.HttpResponse:
+    """One deployment: also what blocks it, its last decisions, and what it costs."""
+    from shared import api
+
+    return await _answer(lambda lamplighter: api.deployment(lamplighter, req.route_params["deployment"]))
 
 
 async def _lamplighter() -> Lamplighter:

@@ -18,6 +18,7 @@ from shared.commands.arguments import Exit, WrongUse, duration, instant, note, r
 from shared.commands.doctor import doctor
 from shared.commands.holds import down, release, up
 from shared.commands.passes import reconcile, wait
+from shared.commands.requeue import requeue
 from shared.commands.sessions import sessions
 from shared.commands.state import explain, status
 from shared.commands.submit import submit
@@ -104,6 +105,12 @@ def parser() -> argparse.ArgumentParser:
     each.add_argument("--wait", action="store_true", help="drive the deployment until all are finished")
     each.add_argument("--out", type=Path, metavar="FOLDER", help="wait, and write FOLDER/FILE.json")
     each.set_defaults(run=submit)
+
+    each = add("requeue", "give documents that failed their next run")
+    each.add_argument("ids", nargs="*", metavar="ID", help="as GET /api/documents tells them")
+    each.add_argument("--deployment", metavar="NAME", help="with --failed: whose documents")
+    each.add_argument("--failed", action="store_true", help="all that failed, oldest first")
+    each.set_defaults(run=requeue)
 
     each = add("sessions", "what was hosted and what it cost, for finance")
     each.add_argument("--deployment", metavar="NAME", help="only this one")

@@ -18,19 +18,14 @@ from shared.documents.read import read_text
 from shared.documents.results import RESULTS, file_name
 from shared.domain import (
     Action,
-    Demand,
     Document,
     DocumentState,
-    Hold,
     Hosting,
-    HostingSession,
-    Prices,
     RecordState,
 )
 from shared.errors import AlreadyExists, DocumentRefused, Missing
+from shared.explain import explained, listed
 from shared.flow import Lamplighter
-from shared.planning.adoption import differences, from_text
-from shared.planning.cost import hosting_cost
 from shared.planning.plan import wanted
 
 LONGEST_WAIT = 200.0
@@ -63,8 +58,7 @@ async def submit(
     """
     hosting = app.intake.hosting(deployment)
     if hosting is None:
-        known = ", ".join(sorted(app.settings.deployments))
-        return problem(404, f"no deployment is called {deployment[:64]!r}; known are {known}")
+        return problem(404, app.intake.no_such_deployment(deployment))
     name = unquote(name or "").strip()
     if (objection := _objection(name, hosting)) is not None:
         return problem(400, objection)
@@ -126,6 +120,18 @@ async def document(app: Lamplighter, document_id: str) -> Reply:
     return Reply(200, await _told(app, found)) if found else problem(404, "no document has this id")
 
 
+async def requeue(app: Lamplighter, document_id: str) -> Reply:
+    """Give a document that failed its next run: 202, also if it has that already; 409 with the reason."""
+    found = await app.documents.get(document_id)
+    if found is None:
+        return problem(404, "no document has this id")
+    try:
+        requeued = await app.intake.requeue(found)
+    except DocumentRefused as refusal:
+        return problem(409, str(refusal))
+    return Reply(202, await _told(app, requeued), {"Location": f"/api/documents/{requeued.id}"})
+
+
 async def documents(app: Lamplighter, deployment: str, since: str | None) -> Reply:
     """A deployment's documents by arrival, from `since` (ISO time; a day ago by default)."""
     hosting = app.intake.hosting(deployment)
@@ -157,7 +163,9 @@ async def result(app: Lamplighter, document_id: str) -> Reply:
 
 async def _told(app: Lamplighter, found: Document) -> dict[str, Any]:
     reason, hosting = found.reason, app.settings.deployments.get(found.deployment)
-    if found.state is DocumentState.WAITING and hosting is not None:
+    if found.state is DocumentState.WAITING and hosting is None:
+        reason = app.intake.no_such_deployment(found.deployment)
+    elif found.state is DocumentState.WAITING and hosting is not None:
         # Why it waits is its deployment's reason, unless it was tried already.
         reason = reason or await _why_it_waits(app, hosting)
     return {
@@ -191,66 +199,16 @@ async def _why_it_waits(app: Lamplighter, hosting: Hosting) -> str:
 
 
 async def deployments(app: Lamplighter) -> Reply:
-    """Every deployment: what is observed and wanted, why, and when that next changes."""
-    now = app.control.clock.now()
-    demand = await app.control.demand(app.settings.deployments)
-    accounts = {key: await app.control.ledger.account(key) for key in app.settings.accounts}
-    holds = {key: await app.control.ledger.holds(key, now) for key in app.settings.accounts}
-    told = []
-    for name, hosting in app.settings.deployments.items():
-        record = await app.control.ledger.record(hosting.account, name)
-        hold = holds[hosting.account].get(name)
-        want = wanted(hosting, demand.get(name, Demand()), now, hold)
-        adopted = differences(hosting.spec, from_text(record.adopted)) if record.adopted else []
-        told.append(
-            {
-                "deployment": name,
-                "account": app.settings.accounts[hosting.account].name,
-                "model": hosting.spec.model_name,
-                "observed": record.observed,
-                "observed_at": _iso(accounts[hosting.account].listed_at),
-                "wanted": "up" if want.up else "down",
-                "reason": want.reason,
-                "next_change": _iso(want.changes_at),
-                "step": record.action,
-                "step_reason": record.reason,
-                "problem": record.problem or None,
-                "unfinished": demand[name].unfinished,
-                "mode": hosting.mode,
-                "hold": _hold_told(hold),
-                "adopted": bool(record.adopted),
-                "differences": adopted,
-                "session": _session_told(await app.control.ledger.session(record), now, app.settings.prices),
-            }
-        )
-    return Reply(200, {"deployments": told})
+    """Every deployment, and how long ago the inbox was swept."""
+    return Reply(200, await listed(app))
 
 
-def _hold_told(hold: Hold | None) -> dict[str, Any] | None:
-    if hold is None:
-        return None
-    return {
-        "way": "up" if hold.up else "down",
-        "until": _iso(hold.until),
-        "owner": hold.owner,
-        "reason": hold.reason,
-        "made_at": _iso(hold.made_at),
-    }
-
-
-def _session_told(session: HostingSession | None, now: datetime, prices: Prices) -> dict[str, Any] | None:
-    """The latest session and an estimate of its cost; the two bounds differ where its end was not seen."""
-    if session is None:
-        return None
-    least, most = hosting_cost(session, now, prices)
-    return {
-        "started_at": _iso(session.started_at),
-        "ready_at": _iso(session.ready_at),
-        "ended_at": _iso(session.ended_by),
-        "cost_at_least": round(least, 4),
-        "cost_at_most": round(most, 4),
-        "currency": prices.currency,
-    }
+async def deployment(app: Lamplighter, name: str) -> Reply:
+    """One deployment: how it stands, what blocks it, how it came to that, and what it costs."""
+    hosting = app.intake.hosting(name)
+    if hosting is None:
+        return problem(404, app.intake.no_such_deployment(name))
+    return Reply(200, await explained(app, hosting))
 
 
 def _iso(at: datetime | None) -> str | None:

@@ -254,6 +254,7 @@ class DeploymentRecord:
     wanted: bool = False
     action: Action = Action.NOTHING
     reason: str = ""
+    again_at: datetime | None = None  # when the wait that was decided is known to end
     decisions: int = 0  # how many were kept
     etag: str | None = None  # None: the row does not exist yet
 
@@ -265,6 +266,7 @@ class AccountRecord:
     account: str
     endpoint: str | None = None
     listed_at: datetime | None = None
+    busy: str = ""  # why Azure took no more writes in the last pass
     etag: str | None = None
 
 
@@ -325,9 +327,9 @@ class Document:
     not_before: datetime | None = None
     prompt_tokens: int = 0
     completion_tokens: int = 0
-    cost: float = 0.0  # in the currency of the prices, over all attempts
+    cost: float = 0.0  # in the currency of the prices, over all attempts and runs
     result: str = ""  # blob name in `results`
-    moved_to: str = ""  # container/name of the finished source
+    moved_to: str = ""  # container/name of the finished source; a requeued document is read from there
     finished_at: datetime | None = None
     etag: str | None = None
 

@@ -207,7 +207,7 @@ class Deployments:
     def quota(self, account: Account, at: datetime) -> tuple[int, int]:
         """How much capacity the account uses, and how much it may use."""
         used = sum(each.run(at).specification.capacity for each in self.list(account, at))
-        return used, self._rules.quota
+        return used, self.rules.quota
 
     def _provision(self, specification: Specification, by: str, now: datetime, outcome: str) -> Run:
         seconds = self.rules.provisioning.sample(self._random)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -70,12 +69,9 @@ def note(text: str) -> str:
 def hosting(app: Lamplighter, name: str) -> Hosting:
     """The deployment of that name, in whatever case. Raises WrongUse."""
     found = app.intake.hosting(name)
-    if found is not None:
-        return found
-    known = sorted(app.settings.deployments)
-    close = difflib.get_close_matches(name.lower(), known, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
-    raise WrongUse(f"no deployment is called {name[:64]!r}: {hint}")
+    if found is None:
+        raise WrongUse(app.intake.no_such_deployment(name))
+    return found
 
 
 def read_values(path: Path) -> Mapping[str, str]:

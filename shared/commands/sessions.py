@@ -13,7 +13,7 @@ from shared.commands.arguments import Exit, WrongUse
 from shared.commands.terminal import Terminal, bounds, clock_time, money, table
 from shared.domain import HostingSession
 from shared.flow import Lamplighter
-from shared.planning.cost import hosting_cost, span_cost, within
+from shared.planning.cost import always_on_cost, hosting_cost, within
 
 _LATELY = timedelta(days=30)
 _HOUR = timedelta(hours=1)
@@ -90,9 +90,7 @@ def _totals(
     for account, each in found:
         first.setdefault((account, each.deployment), each)
     prices = app.settings.prices
-    always_on = sum(
-        span_cost(max(since, each.started_at), until, each.price_per_hour, prices) for each in first.values()
-    )
+    always_on = sum(always_on_cost(each, since, until, prices) for each in first.values())
     least, most = (sum(row[f"cost_at_{bound}"] for row in rows) for bound in ("least", "most"))
     return {
         "hours_at_least": round(sum(row["hours_at_least"] for row in rows), 4),

@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
-from shared import api
 from shared.commands.arguments import Exit, hosting
 from shared.commands.terminal import Terminal, clock_time, facts, money, table
-from shared.domain import AzureDeployment, Hosting, HostingSession, Observed
-from shared.errors import ArmError
+from shared.domain import Observed
+from shared.explain import explained, listed
 from shared.flow import Lamplighter
-from shared.hosting.preview import Preview
-from shared.planning.adoption import differences, properties_of
-from shared.planning.cost import hosting_cost
-from shared.planning.plan import DELETE_AFTER_TAG, OWNER_TAG, Decision
-
-_DECISIONS = 20
 
 
 async def status(app: Lamplighter, options: argparse.Namespace, terminal: Terminal) -> Exit:
     """Every deployment on a line, from the records: Azure is not asked."""
-    reply = await api.deployments(app)
+    document = await listed(app)
     headings = ("DEPLOYMENT", "OBSERVED", "WANTED", "NEXT CHANGE", "UNFINISHED", "HOLD", "SESSION", "REASON")
     rows = [
         (
@@ -36,11 +29,16 @@ async def status(app: Lamplighter, options: argparse.Namespace, terminal: Termin
             _cost_told(each["session"]),
             each["problem"] or each["reason"],
         )
-        for each in reply.body["deployments"]
+        for each in document["deployments"]
     ]
-    terminal.show(
-        reply.body, [*table(headings, rows), "", "Times are UTC; costs are estimates from your prices."]
+    sweep = document["sweep"]
+    swept = (
+        f"The inbox was swept {_age(sweep)} ago; {sweep['unaccounted']} upload(s) could not be recorded."
+        if sweep
+        else "The inbox was never swept."
     )
+    closing = ["", swept, "Times are UTC; costs are estimates from your prices."]
+    terminal.show(document, [*table(headings, rows), *closing])
     return Exit.OK
 
 
@@ -52,90 +50,14 @@ def _cost_told(session: dict[str, Any] | None) -> str:
 
 async def explain(app: Lamplighter, options: argparse.Namespace, terminal: Terminal) -> Exit:
     """One deployment: what a pass would do now and why, and how it came to that. Azure is asked once."""
-    chosen = hosting(app, options.deployment)
-    entries = (await api.deployments(app)).body["deployments"]
-    document = next(each for each in entries if each["deployment"] == chosen.name)
-    try:
-        seen = await app.preview(app.settings.accounts[chosen.account])
-    except ArmError as error:
-        document |= {"azure": None, "azure_problem": str(error), "next_step": None}
-    else:
-        document |= _azure_told(chosen, seen)
-    ledger = app.control.ledger
-    sessions = await ledger.sessions(chosen.account, chosen.name)
-    decisions = await ledger.decisions(chosen.account, chosen.name, _DECISIONS)
-    document |= {
-        "decisions": [
-            {
-                "at": each.at.isoformat(),
-                "action": each.action,
-                "observed": each.observed,
-                "wanted": "up" if each.wanted else "down",
-                "reason": each.reason,
-            }
-            for each in decisions
-        ],
-        "sessions": [_session_told(app, each) for each in sessions],
-    }
-    document["cost_so_far"] = {
-        "sessions": len(sessions),
-        "at_least": round(sum(each["cost_at_least"] for each in document["sessions"]), 4),
-        "at_most": round(sum(each["cost_at_most"] for each in document["sessions"]), 4),
-        "currency": app.settings.prices.currency,
-    }
+    document = await explained(app, hosting(app, options.deployment), ask_azure=True)
     terminal.show(document, _explained(document))
     return Exit.OK
 
 
-def _azure_told(chosen: Hosting, seen: Preview) -> dict[str, Any]:
-    azure, decision = seen.azure.get(chosen.name), seen.decisions[chosen.name]
-    told: dict[str, Any] = {"observed": decision.observed, "azure": None, "next_step": _step_told(decision)}
-    if azure is not None:
-        told["azure"] = _deployment_told(azure)
-        told["differences"] = differences(chosen.spec, properties_of(_without_our_tags(azure)))
-    return told
-
-
-def _deployment_told(azure: AzureDeployment) -> dict[str, Any]:
-    return {
-        "provisioning_state": azure.provisioning_state,
-        "sku": azure.sku,
-        "capacity": azure.capacity,
-        "model": azure.model_name,
-        "created_at": azure.created_at.isoformat() if azure.created_at else None,
-        "delete_after": azure.tags.get(DELETE_AFTER_TAG),
-    }
-
-
-def _without_our_tags(azure: AzureDeployment) -> AzureDeployment:
-    ours = (OWNER_TAG, DELETE_AFTER_TAG)
-    return replace(azure, tags={name: value for name, value in azure.tags.items() if name not in ours})
-
-
-def _step_told(decision: Decision) -> dict[str, Any]:
-    return {
-        "action": decision.action,
-        "reason": decision.reason,
-        "again_at": decision.again_at.isoformat() if decision.again_at else None,
-    }
-
-
-def _session_told(app: Lamplighter, session: HostingSession) -> dict[str, Any]:
-    least, most = hosting_cost(session, app.control.clock.now(), app.settings.prices)
-    return {
-        "generation": session.generation,
-        "started_at": session.started_at.isoformat(),
-        "ready_at": session.ready_at.isoformat() if session.ready_at else None,
-        "ended_after": session.ended_after.isoformat() if session.ended_after else None,
-        "ended_by": session.ended_by.isoformat() if session.ended_by else None,
-        "cost_at_least": round(least, 4),
-        "cost_at_most": round(most, 4),
-    }
-
-
 def _explained(told: dict[str, Any]) -> Iterator[str]:
-    hold, step, azure, cost = told["hold"], told["next_step"], told["azure"], told["cost_so_far"]
-    paid = money(cost["at_least"], cost["at_most"], cost["currency"])
+    hold, step, azure, session = told["hold"], told["next_step"], told["azure"], told["session"]
+    month, oldest, looked_at = told["this_month"], told["oldest_unfinished"], told["observed_at"]
     yield f"{told['deployment']} on {told['account']}"
     yield from facts(
         [
@@ -145,14 +67,17 @@ def _explained(told: dict[str, Any]) -> Iterator[str]:
                 clock_time(told["next_change"]) if told["next_change"] else "somebody or something asks",
             ),
             ("observed", told["observed"] + (f" ({azure['provisioning_state']})" if azure else "")),
-            ("cannot ask Azure", told.get("azure_problem")),
-            ("now", step and f"{step['action']}: {step['reason']}"),
-            (
-                "looks again",
-                step and (clock_time(step["again_at"]) if step["again_at"] else "at the next pass"),
-            ),
+            ("looked at", clock_time(looked_at) if looked_at else "never"),
+            ("cannot ask Azure", told["azure_problem"]),
+            ("now", step["action"] + (f": {step['reason']}" if step["reason"] else "")),
+            ("blocked", told["blocked"] if told["blocked"] != step["reason"] else None),
+            ("looks again", clock_time(step["again_at"]) if step["again_at"] else "at the next pass"),
             ("last problem", told["problem"]),
-            ("unfinished", f"{told['unfinished']} document(s)"),
+            (
+                "unfinished",
+                f"{told['unfinished']}{'+' if told['unfinished_more'] else ''} document(s)"
+                + (f", the oldest for {_age(oldest)}" if oldest else ""),
+            ),
             ("mode", told["mode"]),
             (
                 "hold",
@@ -165,9 +90,11 @@ def _explained(told: dict[str, Any]) -> Iterator[str]:
                 "it was not created by this installation" if told["observed"] == Observed.FOREIGN else None,
             ),
             ("deleted after", azure and azure["delete_after"]),
+            ("session", session and _session_told(session)),
             (
-                "cost so far",
-                f"{paid}, {cost['sessions']} session(s)",
+                "this month",
+                f"{_cost_told(month)} in {month['sessions']} session(s); always on "
+                f"{money(month['always_on_cost'], month['always_on_cost'], month['currency'])}",
             ),
         ]
     )
@@ -177,22 +104,20 @@ def _explained(told: dict[str, Any]) -> Iterator[str]:
             "deployments.yaml and what exists or was adopted differ:",
             *(f"  {each}" for each in told["differences"]),
         )
-    if told["sessions"]:
-        rows = [
-            (
-                each["generation"],
-                clock_time(each["started_at"]),
-                clock_time(each["ready_at"]),
-                clock_time(each["ended_by"]),
-                money(each["cost_at_least"], each["cost_at_most"], cost["currency"]),
-            )
-            for each in told["sessions"][-_DECISIONS:]
-        ]
-        yield from ("", *table(("SESSION", "STARTED", "READY", "ENDED", "COST"), rows))
     if told["decisions"]:
-        rows_ = [
+        rows = [
             (clock_time(each["at"]), each["action"], each["observed"], each["wanted"], each["reason"])
             for each in told["decisions"]
         ]
-        yield from ("", *table(("DECIDED", "STEP", "OBSERVED", "WANTED", "REASON"), rows_))
+        yield from ("", *table(("DECIDED", "STEP", "OBSERVED", "WANTED", "REASON"), rows))
     yield from ("", "Times are UTC; costs are estimates from your prices.")
+
+
+def _session_told(session: dict[str, Any]) -> str:
+    ended = session["ended_at"]
+    until = f" to {clock_time(ended)}" if ended else ""
+    return f"{_cost_told(session)}, {'' if ended else 'since '}{clock_time(session['started_at'])}{until}"
+
+
+def _age(told: dict[str, Any]) -> timedelta:
+    return timedelta(seconds=round(told["age_seconds"]))

@@ -3,11 +3,13 @@
 A partition a deployment. `d <id>` is the document's row, written when it arrives and when it is finished;
 `w <id>` is there while it is unfinished and carries its claim and attempts. Ids begin with the time of
 arrival, so what waits is read oldest first, a page at a time, however long the history is; and finishing is
-one transaction in one partition.
+one transaction in one partition, as is the requeue. `c <id>` is there while a copy of a finished document's
+source is still to be deleted.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from collections.abc import AsyncIterator
@@ -56,6 +58,15 @@ def short_id(document: Document) -> str:
 
 
 @dataclass(frozen=True)
+class Leftover:
+    """A copy of a finished document's source that is still to be deleted, where no inbox shows it."""
+
+    document: str  # id
+    place: str  # container/name
+    version: str  # its ETag
+
+
+@dataclass(frozen=True)
 class History:
     """Documents by arrival, and whether there are more."""
 
@@ -92,9 +103,13 @@ class DocumentLedger:
 
     async def unfinished(self, deployment: str) -> AsyncIterator[Document]:
         """Every unfinished document of a deployment, oldest first."""
-        start, more = "w ", True
+        async for document in self._each(deployment, "w "):
+            yield document
+
+    async def _each(self, deployment: str, kind: str) -> AsyncIterator[Document]:
+        start, more = kind, True
         while more:
-            page = await self._tables.page(DOCUMENTS, deployment, start, "w ~", _PAGE)
+            page = await self._tables.page(DOCUMENTS, deployment, start, f"{kind}~", _PAGE)
             for row in page.rows:
                 yield from_row(Document, row)
                 start = row.key + " "
@@ -126,20 +141,55 @@ class DocumentLedger:
         etag = (await self._tables.write(DOCUMENTS, document.deployment, [change]))[0]
         return replace(document, etag=etag)
 
-    async def finish(self, document: Document) -> None:
-        """Write the final state and end the unfinished row, both or none."""
+    async def finish(self, document: Document, leftover: Leftover | None = None) -> None:
+        """Write the final state and end the unfinished row, and note what is left over: all or none."""
         assert document.etag is not None and is_final(document)
         key = short_id(document)
         changes: list[Insert | Replace | Remove] = [
             Replace(f"d {key}", to_values(document), etag=None),
             Remove(f"w {key}", document.etag),
         ]
+        if leftover is not None:
+            changes.append(Replace(f"c {key}", to_values(leftover), etag=None))
         await self._tables.write(DOCUMENTS, document.deployment, changes)
 
-    async def try_finish(self, document: Document) -> bool:
+    async def try_finish(self, document: Document, leftover: Leftover | None = None) -> bool:
         """Finish it unless somebody else has changed it meanwhile."""
         try:
-            await self.finish(document)
+            await self.finish(document, leftover)
         except Changed:
             return False
         return True
+
+    async def try_reopen(self, document: Document) -> bool:
+        """Write the next run of a final document unless somebody else has: both of its rows, or none."""
+        assert document.etag is not None and not is_final(document)
+        key, values = short_id(document), to_values(document)
+        changes: list[Insert | Replace | Remove] = [
+            Replace(f"d {key}", values, document.etag),
+            Insert(f"w {key}", values),
+        ]
+        try:
+            await self._tables.write(DOCUMENTS, document.deployment, changes)
+        except (AlreadyExists, Changed):
+            return False
+        return True
+
+    async def failed(self, deployment: str) -> AsyncIterator[Document]:
+        """Every dead letter of a deployment, oldest first."""
+        async for document in self._each(deployment, "d "):
+            if document.state is DocumentState.FAILED:
+                yield document
+
+    async def leftovers(self, deployment: str) -> list[Leftover]:
+        """A page of what is left over of a deployment's documents."""
+        page = await self._tables.page(DOCUMENTS, deployment, "c ", "c ~", _PAGE)
+        return [from_row(Leftover, row) for row in page.rows]
+
+    async def cleared(self, leftover: Leftover) -> None:
+        """It is deleted. Safe to repeat."""
+        deployment, _, key = leftover.document.partition("~")
+        row = await self._tables.get(DOCUMENTS, deployment, f"c {key}")
+        if row is not None:
+            with contextlib.suppress(Changed):
+                await self._tables.write(DOCUMENTS, deployment, [Remove(row.key, row.etag)])

@@ -14,10 +14,10 @@ from datetime import timedelta
 
 from shared.alerts import Alert, alert, event
 from shared.documents.ask import AnswerUnusable, Question, accept, question
-from shared.documents.backlog import INBOX, DocumentLedger
+from shared.documents.backlog import DocumentLedger
 from shared.documents.intake import gone
 from shared.documents.read import read_text
-from shared.documents.results import Results, result_name
+from shared.documents.results import Results, result_name, source_of
 from shared.domain import DeploymentRecord, Document, DocumentState, Hosting, ModelAnswer, Prices
 from shared.errors import (
     AccessDenied,
@@ -235,10 +235,11 @@ class _Slice:
                 usage = (stored.prompt_tokens, stored.completion_tokens)
                 await self._done(document if document.prompt_tokens else self._charged(document, *usage))
                 return
+            container, name, version = source_of(document)
             try:
-                source = await self._of.blobs.read(INBOX, document.name, document.source_etag)
+                source = await self._of.blobs.read(container, name, version)
             except (Missing, Changed) as error:
-                await self._settle(document, *gone(error))
+                await self._settle(document, *gone(error, container))
                 return
             text = read_text(source)
             asked = question(

@@ -1,7 +1,8 @@
 """An upload becomes a ledger row; the sweep finds what events missed.
 
 What can be told to be unanswerable from the file and the settings is refused here, before anything is
-deployed for it: the reason is on the document, and the file goes to `failed`.
+deployed for it: the reason is on the document, and the file goes to `failed`. A dead letter gets its next run
+by the same checks.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from shared.alerts import Alert, alert, event
 from shared.documents.ask import question
 from shared.documents.backlog import INBOX, UNKNOWN_DEPLOYMENT, DocumentLedger, identify, is_final
 from shared.documents.read import read_text
-from shared.documents.results import Results
+from shared.documents.results import Results, source_of
 from shared.domain import Document, DocumentState, Hosting, Settings
 from shared.errors import Changed, DocumentRefused, LamplighterError, Missing, StorageError
 from shared.ports import BlobItem, BlobPage, Blobs, Clock, Replace, Tables
@@ -25,6 +26,11 @@ from shared.ports import BlobItem, BlobPage, Blobs, Clock, Replace, Tables
 SWEEP_SECONDS = 10.0
 SWEEPS = "sweeps"  # table
 _AT_ONCE, _PAGE = 8, 500
+_INSTEAD_OF_REQUEUE = {
+    DocumentState.DONE: "submit it again for another answer",
+    DocumentState.SUPERSEDED: "see the newer document",
+    DocumentState.WITHDRAWN: "its file was deleted; submit it again",
+}
 _DEPLOYMENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -93,7 +99,7 @@ class Intake:
             return known
         try:
             if hosting is None:
-                raise DocumentRefused(self._no_such_deployment(folder, slash))
+                raise DocumentRefused(self.no_such_deployment(folder) if slash else self._outside())
             refuse_by_size(item.size, self._settings.max_document_bytes)
             text = read_text(await self._blobs.read(INBOX, item.name, item.etag))
             question(text, hosting, self._settings.prices)
@@ -110,13 +116,58 @@ class Intake:
             await self._ledger.add(document)
         return await self._ledger.get(document.id) or document
 
-    def _no_such_deployment(self, folder: str, slash: str) -> str:
-        names = ", ".join(sorted(self._settings.deployments)) or "none is configured"
-        if not slash:
-            return f"it lies outside any folder: put it into the folder of a deployment ({names})"
+    def no_such_deployment(self, folder: str) -> str:
+        """That no deployment has this name, and which was likely meant."""
         close = difflib.get_close_matches(folder.lower(), self._by_folder, n=1)
-        hint = f": did you mean {self._by_folder[close[0]].name!r}?" if close else f" ({names})"
-        return f"no deployment is called {folder[:64]!r}{hint}"
+        names = ", ".join(sorted(self._settings.deployments))
+        hint = f"did you mean {self._by_folder[close[0]].name!r}?" if close else f"known are {names}"
+        return f"no deployment is called {folder[:64]!r}: {hint}"
+
+    def _outside(self) -> str:
+        names = ", ".join(sorted(self._settings.deployments))
+        return f"it lies outside any folder: put it into the folder of a deployment ({names})"
+
+    async def requeue(self, document: Document) -> Document:
+        """Give a dead letter its next run, read from where it was moved to; its cost goes on summing up.
+
+        Safe to repeat, also at the same time: what is unfinished is left as it is. Raises DocumentRefused
+        with what stands in the way.
+        """
+        hosting = self._settings.deployments.get(document.deployment)
+        if hosting is None:
+            raise DocumentRefused(self.no_such_deployment(document.deployment))
+        if not is_final(document):
+            return document
+        if document.state is not DocumentState.FAILED:
+            remedy = _INSTEAD_OF_REQUEUE[document.state]
+            raise DocumentRefused(f"it is {document.state}, and only what failed is requeued: {remedy}")
+        if not document.moved_to:
+            raise DocumentRefused("its source was not kept: submit it again")
+        container, name, _ = source_of(document)
+        try:
+            item = await self._blobs.stat(container, name)
+            if item is None:
+                raise Missing
+            refuse_by_size(item.size, self._settings.max_document_bytes)
+            text = read_text(await self._blobs.read(container, name))
+        except Missing:
+            raise DocumentRefused(
+                f"its source is not there any more in {container}: submit it again"
+            ) from None
+        question(text, hosting, self._settings.prices, spent=document.cost)
+        requeued = replace(
+            document,
+            size=item.size,
+            state=DocumentState.WAITING,
+            run=document.run + 1,
+            reason="",
+            attempts=0,
+            crashes=0,
+            finished_at=None,
+        )
+        if await self._ledger.try_reopen(requeued):
+            event("requeued", deployment=document.deployment, document=document.id, run=requeued.run)
+        return await self._ledger.get(document.id) or requeued
 
     # --- the sweep ----------------------------------------------------------------------------
 
@@ -158,6 +209,9 @@ class Intake:
             first = report.errors[0]
             told = str(first) if isinstance(first, LamplighterError) else type(first).__name__
             alert(Alert.UNACCOUNTED_DOCUMENTS, f"{remedy}: {told}")
+        for name in self._settings.deployments:
+            for leftover in await self._ledger.leftovers(name):
+                await self._results.clear(leftover)
         return report
 
     async def _page(self, token: str | None, began_at: datetime) -> BlobPage:
@@ -202,6 +256,8 @@ class Intake:
         for document in waiting.values():
             if document.id in present or (document.claimed_until and document.claimed_until > began_at):
                 continue
+            if document.moved_to:
+                continue  # requeued: its source does not lie in the inbox
             item = await self._blobs.stat(INBOX, document.name)
             if item is not None and item.etag == document.source_etag:
                 continue
@@ -218,10 +274,11 @@ def refuse_by_size(size: int, limit: int) -> None:
         raise DocumentRefused(f"the file has {size:,} bytes; limits.max_document_bytes is {limit:,}")
 
 
-def gone(error: Missing | Changed) -> tuple[DocumentState, str]:
-    """The final state of a document whose source is not what it was, and the reason."""
+def gone(error: Missing | Changed, container: str = INBOX) -> tuple[DocumentState, str]:
+    """The final state of a document whose source is not what it was in that container, and the reason."""
     if isinstance(error, Missing):
-        return DocumentState.WITHDRAWN, "the file was deleted from the inbox before it was answered"
+        place = "the inbox" if container == INBOX else container
+        return DocumentState.WITHDRAWN, f"the file was deleted from {place} before it was answered"
     return DocumentState.SUPERSEDED, "the file was overwritten before it was answered; see the newer document"
 
 

@@ -2,11 +2,13 @@
 
 Copy, record, conditional delete: after a crash at any point the document is in the inbox, or finished and
 copied, or both, and the sweep ends what was begun. A move never races an overwrite: the delete names the
-version that was answered.
+version that was answered. A requeued document goes from `failed` to `processed` in the same steps, and its
+record says what is still to be deleted there.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,12 +16,13 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from shared.alerts import Alert, alert, event
-from shared.documents.backlog import INBOX, DocumentLedger, short_id
+from shared.documents.backlog import INBOX, DocumentLedger, Leftover, short_id
 from shared.domain import Document, DocumentState, ModelAnswer
 from shared.errors import AlreadyExists, Changed, Missing
 from shared.ports import Blobs
 
 RESULTS, PROCESSED, FAILED = "results", "processed", "failed"
+_NOTE_TYPE = "text/plain; charset=utf-8"
 _LONGEST_NAME = 1000  # Azure allows 1,024 characters, counted in UTF-16
 
 
@@ -49,6 +52,21 @@ def finished_name(document: Document) -> str:
     suffix = PurePosixPath(file_name(document)).suffix[:20]
     stem = file_name(document).removesuffix(suffix)
     return _bounded(document.deployment, stem, f".{short_id(document)}{suffix}")
+
+
+def source_of(document: Document) -> tuple[str, str, str | None]:
+    """Where an unfinished document's source is: container, name, and the version if it lies in the inbox.
+
+    A requeued one is read where it was moved to, as it stands there: whoever mended it wants that read.
+    """
+    if not document.moved_to:
+        return INBOX, document.name, document.source_etag
+    container, _, name = document.moved_to.partition("/")
+    return container, name, None
+
+
+def _note_name(name: str) -> str:
+    return f"{name}.reason.txt"
 
 
 def _bounded(folder: str, name: str, end: str) -> str:
@@ -118,16 +136,18 @@ class Results:
             claimed_until=None,
             not_before=None,
         )
-        final = await self._copy_source(final)
+        final, leftover = await self._copy_source(final)
         # Whoever lost the document to somebody else must not take its source away from them.
-        if await self._ledger.try_finish(final):
+        if await self._ledger.try_finish(final, leftover):
             self.report(final)
             await self.clear_inbox(final)
+            if leftover is not None:
+                await self.clear(leftover)
 
     async def refuse(self, document: Document, reason: str, finished_at: datetime) -> None:
         """Record an upload that was refused at once, and move it to `failed`."""
         final = replace(document, state=DocumentState.FAILED, reason=reason, finished_at=finished_at)
-        final = await self._copy_source(final)
+        final, _ = await self._copy_source(final)
         if await self._ledger.add(final):
             self.report(final)
             await self.clear_inbox(final)
@@ -137,24 +157,57 @@ class Results:
         if document.moved_to:
             await self._blobs.delete(INBOX, document.name, document.source_etag)
 
-    async def _copy_source(self, document: Document) -> Document:
-        """Copy the source to where finished ones are kept; as it stands if it is gone or overwritten."""
+    async def clear(self, leftover: Leftover) -> None:
+        """Delete from `failed` what was answered in a later run, and its note. Safe to repeat.
+
+        A version that nobody has read, as somebody changed the file meanwhile, stays.
+        """
+        container, _, name = leftover.place.partition("/")
+        await self._blobs.delete(container, name, leftover.version)
+        await self._delete_note(name)
+        await self._ledger.cleared(leftover)
+
+    async def _copy_source(self, document: Document) -> tuple[Document, Leftover | None]:
+        """Copy the source to where finished ones are kept; as it stands if it is gone or overwritten.
+
+        Also what is then left over of a requeued document, whose source does not lie in the inbox.
+        """
         container = {DocumentState.DONE: PROCESSED, DocumentState.FAILED: FAILED}.get(document.state)
         if container is None:
-            return document
-        name = finished_name(document)
+            return document, None
+        source, name, version = source_of(document)
+        kept = finished_name(document)
         try:
-            await self._blobs.copy(INBOX, document.name, document.source_etag, container, name)
+            if version is None:
+                item = await self._blobs.stat(source, name)
+                if item is None:
+                    return document, None
+                version = item.etag
+            if (source, name) != (container, kept):
+                await self._blobs.copy(source, name, version, container, kept)
         except (Missing, Changed):
-            return document
+            return document, None
         if container == FAILED:
-            # Beside the file, for the person who dropped it.
-            try:
-                note = f"{document.reason}\n".encode()
-                await self._blobs.create(FAILED, f"{name}.reason.txt", note, "text/plain; charset=utf-8")
-            except AlreadyExists:
-                pass
-        return replace(document, moved_to=f"{container}/{name}")
+            await self._write_note(kept, document.reason)
+        moved = replace(document, moved_to=f"{container}/{kept}")
+        if not document.moved_to or moved.moved_to == document.moved_to:
+            return moved, None
+        return moved, Leftover(document.id, document.moved_to, version)
+
+    async def _write_note(self, name: str, reason: str) -> None:
+        """Beside the file, for the person who dropped it; in the place of a former run's."""
+        note, data = _note_name(name), f"{reason}\n".encode()
+        try:
+            await self._blobs.create(FAILED, note, data, _NOTE_TYPE)
+        except AlreadyExists:
+            await self._delete_note(name)
+            with contextlib.suppress(AlreadyExists):
+                await self._blobs.create(FAILED, note, data, _NOTE_TYPE)
+
+    async def _delete_note(self, name: str) -> None:
+        item = await self._blobs.stat(FAILED, _note_name(name))
+        if item is not None:
+            await self._blobs.delete(FAILED, item.name, item.etag)
 
     def report(self, document: Document) -> None:
         """One log line, and an alert for a dead letter; by its id, as a file's name may be private."""

@@ -86,13 +86,19 @@ async def take(step: Decision, view: View, deadline: float) -> None:
 
 
 async def keep_decision(step: Decision, view: View) -> bool:
-    """Write a decision to the record and as a row when it changed, not every minute; whether it did."""
+    """Write a decision to the record and as a row when it changed, not every minute; whether it did.
+
+    Of the same decision the record follows the reason and the time, which may be others now.
+    """
     record = view.record(step.deployment)
-    if _is_bookkeeping(record) or _is_decided(record, step):
+    if _is_bookkeeping(record):
         return False
-    await view.save(_with_decision(record, step))
-    await _save_decision(step, view)
-    return True
+    changed = not _is_decided(record, step)
+    if changed or _with_decision(record, step) != record:
+        await view.save(_with_decision(record, step))
+    if changed:
+        await _save_decision(step, view)
+    return changed
 
 
 async def _create(step: Decision, view: View, deadline: float) -> None:
@@ -128,7 +134,8 @@ async def _create(step: Decision, view: View, deadline: float) -> None:
         view.azure[name] = await _put(replace(properties, tags=tags), view, deadline)
     except ArmConflict as error:
         again_at = view.control.clock.now() + timedelta(seconds=error.retry_after or 0)
-        busy = replace(_without_intent(view.record(name)), not_before=again_at, problem=str(error)[:500])
+        record = _without_intent(view.record(name))
+        busy = replace(record, not_before=again_at, again_at=again_at, problem=str(error)[:500])
         await _move(step, view, busy, state=RecordState.DELETING)
         raise ArmBusy from error
     except ArmRefused as error:
@@ -327,7 +334,9 @@ def _led_nowhere(name: str, problem: str, view: View) -> DeploymentRecord:
     not_before = now + backoff(failures, name)
     remedy = f"{problem.rstrip('. ')}. Its documents wait; the next try is at {not_before:%H:%M:%S} UTC."
     alert(Alert.CREATE_LED_NOWHERE, remedy, account=view.account.name, deployment=name)
-    return replace(record, failures=failures, problem=problem[:500], not_before=not_before)
+    return replace(
+        record, failures=failures, problem=problem[:500], not_before=not_before, again_at=not_before
+    )
 
 
 async def _move(
@@ -366,6 +375,7 @@ def _with_decision(record: DeploymentRecord, step: Decision) -> DeploymentRecord
         wanted=step.wanted.up,
         action=step.action,
         reason=step.reason[:_LONGEST_REASON],
+        again_at=step.again_at,
         decisions=record.decisions + (not _is_decided(record, step)),
     )
 

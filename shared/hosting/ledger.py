@@ -13,6 +13,7 @@ DEPLOYMENTS, SESSIONS, DECISIONS, HOLDS = "deployments", "sessions", "decisions"
 _ACCOUNTS = "accounts"  # the partition of DEPLOYMENTS that lists the accounts
 _FIRST, _LAST = " ", "~"  # every key of ours lies between these
 _MANY = 1000
+_FEW = 100
 
 
 def account_key(resource_id: str) -> str:
@@ -116,6 +117,21 @@ class Ledger:
             if not page.more:
                 return found
             start = _after(page.rows[-1])
+
+    async def sessions_since(self, record: DeploymentRecord, since: datetime) -> list[HostingSession]:
+        """The latest sessions, oldest first, from one that began before `since`, or from the first, on.
+
+        Read from the latest backwards, so that a long history costs nothing.
+        """
+        found: list[HostingSession] = []
+        stop = record.generation + 1
+        while stop > 0 and not (found and found[0].started_at < since):
+            start = max(0, stop - _FEW)
+            first, last = (_session_key(record.deployment, generation) for generation in (start, stop))
+            page = await self._tables.page(SESSIONS, account_key(record.account), first, last, _FEW)
+            found = [from_row(HostingSession, row) for row in page.rows] + found
+            stop = start
+        return found
 
     async def save_decision(self, resource_id: str, decision: DecisionRow) -> None:
         """Write a decision; rows sort newest first."""

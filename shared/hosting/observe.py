@@ -12,6 +12,7 @@ from datetime import datetime
 
 from shared.domain import (
     Account,
+    AccountRecord,
     AzureDeployment,
     Demand,
     DeploymentRecord,
@@ -63,11 +64,15 @@ class View:
         self._demand: dict[str, Demand] = {}
         self._working: dict[str, int] = {}
         self._holds: dict[str, Hold] = {}
+        self._known: AccountRecord
 
-    async def look(self, timeout: float) -> None:
-        """Observe: the records, then one LIST, then demand and workers. `timeout`: seconds a call to ARM."""
+    async def read(self, timeout: float) -> None:
+        """The records, then one LIST, then demand and workers. `timeout`: seconds a call to ARM.
+
+        Nothing is written. Raises ArmError, StorageError.
+        """
         control, resource_id = self.control, self.account.resource_id
-        known = await control.ledger.account(resource_id)
+        self._known = await control.ledger.account(resource_id)
         # Records before the LIST: what it shows is then never older than what they say.
         self._records = await control.ledger.records(resource_id)
         self.now = control.clock.now()
@@ -77,10 +82,23 @@ class View:
         self._demand = await control.demand(self.hosted)
         self._holds = await control.ledger.holds(resource_id, self.now)
         await asyncio.gather(*(self.count_workers(name) for name in self._records))
+
+    async def look(self, timeout: float) -> None:
+        """Read, and keep what was seen. Raises ArmError, StorageError."""
+        await self.read(timeout)
         for name in list(self._records):
-            await self.note(name, known.listed_at)
-        self.endpoint = known.endpoint or await control.arm.endpoint(resource_id, timeout=timeout)
-        await control.ledger.save_account(replace(known, endpoint=self.endpoint, listed_at=self.now))
+            await self.note(name, self._known.listed_at)
+        self.endpoint = self._known.endpoint or await self.control.arm.endpoint(
+            self.account.resource_id, timeout=timeout
+        )
+        await self._save_account(replace(self._known, endpoint=self.endpoint, listed_at=self.now, busy=""))
+
+    async def note_busy(self, reason: str) -> None:
+        """Keep why Azure takes no more writes on the account now, for people; the next look forgets it."""
+        await self._save_account(replace(self._known, busy=reason[:500]))
+
+    async def _save_account(self, known: AccountRecord) -> None:
+        self._known = await self.control.ledger.save_account(known)
 
     def observation(self) -> Observation:
         """What the plan is made from."""

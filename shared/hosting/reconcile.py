@@ -136,6 +136,7 @@ async def _act(view: View, deadline: float) -> tuple[Decision, ...]:
         for outcome in outcomes:
             if isinstance(outcome, ArmBusy):
                 arm_busy = True
+                await view.note_busy(str(outcome.__cause__))
             elif outcome is not None:
                 raise outcome
 

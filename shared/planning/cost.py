@@ -49,6 +49,11 @@ def span_cost(start: datetime, end: datetime, price_per_hour: float, prices: Pri
     return math.ceil((end - start) / unit) * (unit / timedelta(hours=1)) * price_per_hour
 
 
+def always_on_cost(first: HostingSession, since: datetime, until: datetime, prices: Prices) -> float:
+    """What hosting without a break had cost in [since, until), from a deployment's first session on."""
+    return span_cost(max(since, first.started_at), until, first.price_per_hour, prices)
+
+
 def _charge(session: HostingSession, end: datetime, prices: Prices) -> float:
     start = session.started_at if prices.billing_starts is BillingStart.CREATE else session.ready_at
     return 0.0 if start is None else span_cost(start, end, session.price_per_hour, prices)

@@ -54,6 +54,7 @@ DEVELOPER_TIER, DEVELOPER_TIER_LIFE = "DeveloperTier", timedelta(hours=24)
 _FIRST_BACKOFF, _LAST_BACKOFF = timedelta(seconds=30), timedelta(hours=1)
 _LAST_DELETE_BACKOFF = timedelta(minutes=10)
 
+_UNWRITTEN = "observe mode, nothing is written; it would"
 _HARMLESS = (Action.NOTHING, Action.WAIT, Action.SERVE, Action.FORGET)
 
 # Azure's words are extensible strings: what is not in this table is UNKNOWN.
@@ -218,7 +219,7 @@ def _in_mode(decision: Decision, hosting: Hosting | None) -> Decision:
         return decision
     if decision.action is Action.PROBE and decision.observed is Observed.FOREIGN:
         return decision
-    reason = f"observe mode, nothing is written; it would {decision.action}: {decision.reason}"
+    reason = f"{_UNWRITTEN} {decision.action}: {decision.reason}"
     return replace(decision, action=Action.WAIT, reason=reason)
 
 
@@ -293,7 +294,9 @@ def _decide(
             if silent is not None and silent > SILENT_LIMIT and record.silent_probes >= SILENT_PROBES:
                 stay, reason = False, f"it has said for {_span(silent)} that it does not exist"
             if state is RecordState.DELETING:
-                return decision(Action.DELETE, record.reason or want.reason)
+                # As it was decided: in observe mode, or after it, without what that put in front.
+                told = record.reason.removeprefix(f"{_UNWRITTEN} {Action.DELETE}: ")
+                return decision(Action.DELETE, told or want.reason)
             if state is RecordState.OPEN and stay and silent is not None:
                 return decision(Action.PROBE, f"{reason}; it has stopped answering and is asked again")
             if state is RecordState.OPEN:

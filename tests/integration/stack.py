@@ -101,6 +101,10 @@ class Stack:
         """GET below /api."""
         return call(f"{self._url}/api/{path}", headers={"x-functions-key": KEY})
 
+    def post(self, path: str) -> Answer:
+        """POST below /api, without a body."""
+        return call(f"{self._url}/api/{path}", "POST", b"", {"x-functions-key": KEY})
+
     def submit(
         self, deployment: str, name: str, content: str | bytes, key: str = KEY, prefer: str = ""
     ) -> Answer:
@@ -144,6 +148,11 @@ class Stack:
     def results(self, deployment: str) -> list[dict[str, Any]]:
         """The stored results of a deployment."""
         return [json.loads(content) for content in self.stored("results", deployment).values()]
+
+    def overwrite(self, place: str, content: str) -> None:
+        """Change a blob, named `container/name`, as a person would."""
+        container, _, name = place.partition("/")
+        self._blobs.get_blob_client(container, name).upload_blob(content.encode(), overwrite=True)
 
     # --- what every story ends with -----------------------------------------------------------
 

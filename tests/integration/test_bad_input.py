@@ -34,7 +34,7 @@ def test_bad_input_is_refused_and_nothing_is_deployed(tmp_path: Path, azurite: A
             ("mail", "empty.txt", b"", 400, "the file is empty"),
             ("mail", "binary.txt", bytes(100), 400, "binary, not plain text"),
             ("mail", "large.txt", SECRET * 300, 413, "limits.max_document_bytes is 2,000"),
-            ("mial", "letter.txt", letter("Misdirected"), 404, "known are mail"),
+            ("mial", "letter.txt", letter("Misdirected"), 404, "did you mean 'mail'?"),
         ]
         for deployment, name, content, status, reason in submissions:
             answer = stack.submit(deployment, name, content)

@@ -15,7 +15,9 @@ FUNCTIONS = {
     "list_documents",
     "get_document",
     "get_result",
+    "requeue_document",
     "list_deployments",
+    "get_deployment",
 }
 
 

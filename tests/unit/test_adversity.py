@@ -189,7 +189,8 @@ async def test_a_slice_ends_after_its_requests_whatever_else_fails() -> None:
         return await demand(deployment)
 
     record = await world.record("aaa")
-    await world.app.control.ledger.save(replace(record, deployment="bbb", etag=None))
+    etag = (await world.record("bbb")).etag
+    await world.app.control.ledger.save(replace(record, deployment="bbb", etag=etag))
     object.__setattr__(world.app.documents, "demand", flaky)
     with pytest.raises(PartFailed, match="bbb"):
         await world.app.drain_backlog(50)

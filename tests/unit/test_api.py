@@ -105,7 +105,7 @@ async def test_a_file_name_is_untrusted(name: str | None, status: int) -> None:
 @pytest.mark.parametrize(
     ("deployment", "body", "status", "says"),
     [
-        ("clausse", b"text", 404, "known are clauses"),
+        ("clausse", b"text", 404, "did you mean 'clauses'?"),
         ("clauses", b"", 400, "empty"),
         ("clauses", b"\0\1\2" * 100, 400, "binary"),
         ("clauses", b"x" * 1_000_001, 413, "max_document_bytes"),

@@ -107,16 +107,12 @@ async def test_explain_tells_decisions_sessions_and_cost() -> None:
     assert actions[-1] == "create"
     assert actions.index("serve") < actions.index("create")
     assert len(actions) <= 20
-    (session,) = told["sessions"]
+    session, month = told["session"], told["this_month"]
     assert session["cost_at_least"] == session["cost_at_most"] > 2 * 1.70
-    assert told["cost_so_far"] == {
-        "sessions": 1,
-        "at_least": session["cost_at_least"],
-        "at_most": session["cost_at_most"],
-        "currency": "USD",
-    }
+    assert (month["sessions"], month["cost_at_most"]) == (1, session["cost_at_most"])
     text = (await command(world, "explain", "clauses")).out
-    assert "SESSION  STARTED" in text
+    assert f"session      {session['cost_at_most']:.2f} USD, 2026-11-23 08:45 to 2026-11-23 11:00" in text
+    assert f"this month   {month['cost_at_most']:.2f} USD in 1 session(s); always on " in text
     assert "DECIDED" in text
 
 

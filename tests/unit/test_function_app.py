@@ -77,7 +77,9 @@ def test_every_function_is_there_without_any_setting() -> None:
         "list_documents",
         "get_document",
         "get_result",
+        "requeue_document",
         "list_deployments",
+        "get_deployment",
     }
     assert found["reconcile_deployments"]["schedule"] == "0 * * * * *"
     assert found["document_uploaded"]["path"] == "inbox/{name}"
@@ -90,7 +92,9 @@ def test_every_function_is_there_without_any_setting() -> None:
         ("documents", "GET"),
         ("documents/{id}", "GET"),
         ("documents/{id}/result", "GET"),
+        ("documents/{id}/requeue", "POST"),
         ("deployments", "GET"),
+        ("deployments/{deployment}", "GET"),
     }
 
 

@@ -39,7 +39,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "shared.configuration": {*VOCABULARY, "shared.planning", "shared.task_files"},
     "shared.settings": {*VOCABULARY, "shared.planning", "shared.configuration"},
     "shared.flow": {*DOCUMENTS, "shared.hosting", "shared.documents"},
-    "shared.api": {*VOCABULARY, "shared.planning", "shared.documents", "shared.flow"},
+    "shared.explain": {*VOCABULARY, "shared.planning", "shared.hosting.ledger", "shared.flow"},
+    "shared.api": {*VOCABULARY, "shared.planning", "shared.documents", "shared.explain", "shared.flow"},
     "shared.settings_blob": {*PORTS, "shared.settings"},
     "shared.doctor": {
         *DOCUMENTS,
@@ -47,7 +48,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "shared.commands": {
         *CONTROL_LOOP,
-        *(f"shared.{name}" for name in ("api", "commands", "configuration", "doctor", "flow", "hosting")),
+        *(f"shared.{name}" for name in ("api", "commands", "configuration", "doctor", "explain", "flow")),
+        "shared.hosting",
         *(f"shared.{name}" for name in ("settings", "settings_blob", "wiring")),
     },
     "shared.__main__": {*VOCABULARY, "shared.commands", "shared.wiring"},

@@ -1,0 +1,221 @@
+"""How deployments stand, and why: what the API answers and what `status` and `explain` show.
+
+From the records, so that asking often costs no call to Azure; `explained` may look at Azure besides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from shared.domain import (
+    AccountRecord,
+    Action,
+    AzureDeployment,
+    Demand,
+    DeploymentRecord,
+    Hold,
+    Hosting,
+    HostingSession,
+    Prices,
+)
+from shared.errors import ArmError
+from shared.flow import Lamplighter
+from shared.hosting.ledger import DecisionRow
+from shared.planning.adoption import differences, from_text, properties_of
+from shared.planning.cost import always_on_cost, hosting_cost, within
+from shared.planning.plan import DELETE_AFTER_TAG, OWNER_TAG, wanted
+
+_DECISIONS = 20
+
+
+async def listed(app: Lamplighter) -> dict[str, Any]:
+    """Every deployment: what is observed and wanted, why, and when that next changes; and the last sweep."""
+    now = app.control.clock.now()
+    demand = await app.control.demand(app.settings.deployments)
+    accounts = {key: await app.control.ledger.account(key) for key in app.settings.accounts}
+    holds = {key: await app.control.ledger.holds(key, now) for key in app.settings.accounts}
+    told = []
+    for name, hosting in app.settings.deployments.items():
+        record = await app.control.ledger.record(hosting.account, name)
+        session = await app.control.ledger.session(record)
+        hold = holds[hosting.account].get(name)
+        told.append(_entry(app, hosting, record, accounts[hosting.account], demand[name], hold, session, now))
+    sweep = await app.intake.last_sweep()
+    swept = sweep and {
+        "began_at": _iso(sweep.began_at),
+        "age_seconds": (now - sweep.began_at).total_seconds(),
+        "unaccounted": sweep.unaccounted,
+    }
+    return {"deployments": told, "sweep": swept}
+
+
+async def explained(app: Lamplighter, hosting: Hosting, *, ask_azure: bool = False) -> dict[str, Any]:
+    """One deployment: also what blocks its next step and until when, its last decisions, and what it costs.
+
+    Step and observation are those of the last pass; if Azure is asked, those of a pass made now. That Azure
+    does not answer is told. Raises StorageError.
+    """
+    ledger, now = app.control.ledger, app.control.clock.now()
+    record, account, holds, demand, decisions = await asyncio.gather(
+        ledger.record(hosting.account, hosting.name),
+        ledger.account(hosting.account),
+        ledger.holds(hosting.account, now),
+        app.documents.demand(hosting.name),
+        ledger.decisions(hosting.account, hosting.name, _DECISIONS),
+    )
+    month = now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    session, sessions = await asyncio.gather(ledger.session(record), ledger.sessions_since(record, month))
+    told = _entry(app, hosting, record, account, demand, holds.get(hosting.name), session, now)
+    told |= _step(record.action, record.reason, record.again_at, record, account, now)
+    told |= {
+        "unfinished_more": demand.more,
+        "oldest_unfinished": demand.oldest
+        and {
+            "arrived_at": _iso(demand.oldest),
+            "age_seconds": (now - demand.oldest).total_seconds(),
+        },
+        "this_month": _spent(sessions, month, now, app.settings.prices),
+        "decisions": [_decision(each) for each in decisions],
+    }
+    return told | await _live(app, hosting, record, account) if ask_azure else told
+
+
+async def _live(
+    app: Lamplighter, hosting: Hosting, record: DeploymentRecord, account: AccountRecord
+) -> dict[str, Any]:
+    try:
+        seen = await app.preview(app.settings.accounts[hosting.account])
+    except ArmError as error:
+        return {"azure": None, "azure_problem": str(error)}
+    azure, decision = seen.azure.get(hosting.name), seen.decisions[hosting.name]
+    told: dict[str, Any] = {"observed": decision.observed, "observed_at": _iso(seen.at)}
+    told |= _step(decision.action, decision.reason, decision.again_at, record, account, seen.at)
+    if azure is not None:
+        told["differences"] = differences(hosting.spec, properties_of(_without_our_tags(azure)))
+    return told | {"azure": azure and _deployment(azure), "azure_problem": None}
+
+
+def _entry(
+    app: Lamplighter,
+    hosting: Hosting,
+    record: DeploymentRecord,
+    account: AccountRecord,
+    demand: Demand,
+    hold: Hold | None,
+    session: HostingSession | None,
+    now: datetime,
+) -> dict[str, Any]:
+    want = wanted(hosting, demand, now, hold)
+    return {
+        "deployment": hosting.name,
+        "account": app.settings.accounts[hosting.account].name,
+        "model": hosting.spec.model_name,
+        "observed": record.observed,
+        "observed_at": _iso(account.listed_at),
+        "wanted": "up" if want.up else "down",
+        "reason": want.reason,
+        "next_change": _iso(want.changes_at),
+        "step": record.action,
+        "step_reason": record.reason,
+        "problem": record.problem or None,
+        "unfinished": demand.unfinished,
+        "mode": hosting.mode,
+        "hold": hold and _hold(hold),
+        "adopted": bool(record.adopted),
+        "differences": differences(hosting.spec, from_text(record.adopted)) if record.adopted else [],
+        "session": session and _session(session, now, app.settings.prices),
+    }
+
+
+def _step(
+    action: Action,
+    reason: str,
+    again_at: datetime | None,
+    record: DeploymentRecord,
+    account: AccountRecord,
+    now: datetime,
+) -> dict[str, Any]:
+    """The next step, and what stands in its way. Without a time it is looked at again by the next pass."""
+    blocked = None
+    if action is Action.WAIT:
+        blocked = reason
+    elif action in (Action.CREATE, Action.DELETE) and account.busy:
+        blocked = f"Azure takes no write on the account now: {account.busy}"
+    elif action is Action.CREATE and record.not_before is not None and now < record.not_before:
+        blocked = record.problem
+    step = {"action": action, "reason": reason or None, "again_at": _iso(again_at)}
+    return {"next_step": step, "blocked": blocked}
+
+
+def _decision(row: DecisionRow) -> dict[str, Any]:
+    return {
+        "at": _iso(row.at),
+        "action": row.action,
+        "observed": row.observed,
+        "wanted": "up" if row.wanted else "down",
+        "reason": row.reason,
+    }
+
+
+def _hold(hold: Hold) -> dict[str, Any]:
+    return {
+        "way": "up" if hold.up else "down",
+        "until": _iso(hold.until),
+        "owner": hold.owner,
+        "reason": hold.reason,
+        "made_at": _iso(hold.made_at),
+    }
+
+
+def _session(session: HostingSession, now: datetime, prices: Prices) -> dict[str, Any]:
+    """The latest session and an estimate of its cost; the two bounds differ where its end was not seen."""
+    least, most = hosting_cost(session, now, prices)
+    return {
+        "started_at": _iso(session.started_at),
+        "ready_at": _iso(session.ready_at),
+        "ended_at": _iso(session.ended_by),
+        "cost_at_least": round(least, 4),
+        "cost_at_most": round(most, 4),
+        "currency": prices.currency,
+    }
+
+
+def _spent(
+    sessions: Sequence[HostingSession], since: datetime, until: datetime, prices: Prices
+) -> dict[str, Any]:
+    """What hosting has cost since then, and what it had cost without a break."""
+    parts = [part for each in sessions if (part := within(each, since, until)) is not None]
+    costs = [hosting_cost(part, until, prices) for part in parts]
+    always_on = always_on_cost(sessions[0], since, until, prices) if sessions else 0.0
+    return {
+        "since": _iso(since),
+        "sessions": len(parts),
+        "cost_at_least": round(sum(least for least, _ in costs), 4),
+        "cost_at_most": round(sum(most for _, most in costs), 4),
+        "always_on_cost": round(always_on, 4),
+        "currency": prices.currency,
+    }
+
+
+def _deployment(azure: AzureDeployment) -> dict[str, Any]:
+    return {
+        "provisioning_state": azure.provisioning_state,
+        "sku": azure.sku,
+        "capacity": azure.capacity,
+        "model": azure.model_name,
+        "created_at": _iso(azure.created_at),
+        "delete_after": azure.tags.get(DELETE_AFTER_TAG),
+    }
+
+
+def _without_our_tags(azure: AzureDeployment) -> AzureDeployment:
+    ours = (OWNER_TAG, DELETE_AFTER_TAG)
+    return replace(azure, tags={name: value for name, value in azure.tags.items() if name not in ours})
+
+
+def _iso(at: datetime | None) -> str | None:
+    return at.isoformat() if at else None

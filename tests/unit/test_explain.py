@@ -1,0 +1,281 @@
+"""`GET /api/deployments/{deployment}`, and what `explain` adds to it: one document, from the records."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared import api
+from shared.domain import (
+    Account,
+    AzureDeployment,
+    DeploymentSpec,
+    HostingSession,
+    Mode,
+    OneOffWindow,
+    RecordState,
+)
+from shared.errors import ArmConflict, ArmRefused, ArmUncertain
+from shared.hosting.leases import WorkLease
+from shared.planning.plan import AFTER_DELETE, QUARANTINE
+from tests.fakes.azure import renamed
+from tests.fakes.clock import START
+from tests.fakes.world import ACCOUNT, World, hosting
+from tests.unit.command_line import command
+
+WHY = ("--owner", "dana", "--reason", "a demo")
+HOUR = timedelta(hours=1)
+
+
+async def explained(world: World, name: str = "clauses") -> dict[str, Any]:
+    """What HTTP tells; Azure must not be asked for it, and nothing written."""
+    calls, record = list(world.azure.calls), await world.record(name)
+    reply = await api.deployment(world.app, name)
+    assert (world.azure.calls, await world.record(name)) == (calls, record)
+    assert reply.status == 200, reply.body
+    told: dict[str, Any] = reply.body
+    return told
+
+
+async def waiting(world: World, *names: str) -> None:
+    """Documents wait for these deployments, and a pass was made."""
+    for name in names:
+        world.upload(f"{name}/a.txt")
+    await world.app.reconcile()
+
+
+async def test_an_unknown_name_is_not_found_with_a_hint() -> None:
+    """The likely one, or all there are; in whatever case it is found."""
+    world = World.of(hosting())
+    reply = await api.deployment(world.app, "clausse")
+    assert reply.status == 404
+    assert reply.body["error"] == "no deployment is called 'clausse': did you mean 'clauses'?"
+    assert "known are clauses" in (await api.deployment(world.app, "nothing like it")).body["error"]
+    assert (await explained(world, "CLAUSES"))["deployment"] == "clauses"
+
+
+async def test_before_any_pass_it_says_what_is_wanted() -> None:
+    """No look at Azure yet: nothing observed at any time, and a window ahead."""
+    window = OneOffWindow(START + HOUR, START + 3 * HOUR)
+    told = await explained(World.of(hosting("clauses", window)))
+    assert (told["wanted"], told["reason"]) == ("down", "no window and no unfinished document")
+    assert told["next_change"] == (START + timedelta(minutes=45)).isoformat()
+    assert (told["observed"], told["observed_at"]) == ("absent", None)
+    assert told["next_step"] == {"action": "nothing", "reason": None, "again_at": None}
+    assert (told["blocked"], told["session"], told["oldest_unfinished"]) == (None, None, None)
+    assert told["decisions"] == []
+
+
+async def test_unfinished_documents_and_the_age_of_the_oldest() -> None:
+    """Counted from its arrival."""
+    world = World.of(hosting(mode=Mode.OBSERVE))
+    await waiting(world, "clauses")
+    world.clock.advance(90)
+    world.upload("clauses/b.txt")
+    await world.app.reconcile()
+    told = await explained(world)
+    assert (told["unfinished"], told["unfinished_more"]) == (2, False)
+    assert told["oldest_unfinished"] == {"arrived_at": START.isoformat(), "age_seconds": 90.0}
+    assert "oldest for 0:01:30" in (await command(world, "explain", "clauses")).out
+
+
+# --- what blocks the next step -----------------------------------------------------------------------
+
+
+async def test_backoff_with_its_time_and_the_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once after the refusal, and in the passes after it."""
+    world = World.of(hosting())
+
+    async def refuse(account: str, spec: DeploymentSpec, *, timeout: float) -> AzureDeployment:
+        world.clock.advance(1)  # so that this pass's LIST proves nothing of it
+        raise ArmRefused("no quota in this region", code="InsufficientQuota")
+
+    monkeypatch.setattr(world.azure, "put", refuse)
+    await waiting(world, "clauses")
+    told = await explained(world)
+    assert (told["next_step"]["action"], told["blocked"]) == ("create", "no quota in this region")
+    at_first = told["next_step"]["again_at"]
+    world.clock.advance(5)
+    await world.app.reconcile()
+    told = await explained(world)
+    assert told["next_step"]["action"] == "wait"
+    assert told["blocked"] == "the last creation led nowhere: no quota in this region"
+    assert told["next_step"]["again_at"] == at_first
+    assert at_first > (START + timedelta(seconds=30)).isoformat()
+
+
+async def test_quarantine_after_a_write_whose_outcome_is_unknown() -> None:
+    """With the time from which on a LIST proves that nothing came of it."""
+    world = World.of(hosting())
+    world.azure.fail_next("put", ArmUncertain("no answer"))
+    await waiting(world, "clauses")
+    told = await explained(world)
+    assert "late news" in told["blocked"]
+    assert told["next_step"]["again_at"] == (START + QUARANTINE).isoformat()
+
+
+async def test_slots_that_are_taken_and_then_another_reason() -> None:
+    """What blocks is told as the last pass found it, even where the decision is the same wait."""
+    world = World.of(hosting(), hosting("other"))
+    account = replace(ACCOUNT, fine_tuned_slots=1)
+    world = _with_account(world, account)
+    await waiting(world, "other")
+    await waiting(world, "clauses")
+    assert "slots for fine-tuned models are taken" in (await explained(world))["blocked"]
+    rows = len((await explained(world))["decisions"])
+    for _ in range(100):
+        if "other" not in world.azure.names():
+            break
+        await world.tick()
+        world.clock.advance(3)
+    await world.app.reconcile()
+    told = await explained(world)
+    assert "pause between a delete and a create" in told["blocked"]
+    deleted_at = (await world.record("other")).deleted_at
+    assert deleted_at is not None
+    assert told["next_step"]["again_at"] == (deleted_at + AFTER_DELETE).isoformat()
+    assert len(told["decisions"]) == rows, "the same decision: no row of its own"
+
+
+def _with_account(world: World, account: Account) -> World:
+    settings = replace(world.app.settings, accounts={account.resource_id: account})
+    return replace(world, app=replace(world.app, settings=settings))
+
+
+async def test_a_worker_that_still_answers() -> None:
+    """Nobody needs the deployment any more, but a request is in flight."""
+    world = World.of(hosting())
+    await command(world, "up", "clauses", "--for", "5h", *WHY, "--wait")
+    control = world.app.control
+    work = WorkLease(world.clock, world.tables, control.ledger, ACCOUNT.resource_id, "clauses")
+    await work.enter()
+    await command(world, "release", "clauses")
+    assert (await explained(world))["blocked"].startswith("1 worker still answering")
+
+
+async def test_another_operation_on_the_account() -> None:
+    """Azure takes no delete now: told until it takes one."""
+    world = World.of(hosting())
+    await command(world, "up", "clauses", "--for", "5h", *WHY, "--wait")
+    world.azure.fail_next("delete", ArmConflict("another operation runs on the account"))
+    await command(world, "release", "clauses")
+    told = await explained(world)
+    assert told["next_step"]["action"] == "delete"
+    assert told["blocked"] == "Azure takes no write on the account now: another operation runs on the account"
+    await world.app.reconcile()
+    told = await explained(world)
+    assert (told["observed"], told["blocked"]) == ("deleting", "Azure is deleting it")
+
+
+async def test_holds_observe_mode_and_what_is_foreign() -> None:
+    """Each in its words."""
+    world = World.of(hosting(), hosting("seen", mode=Mode.OBSERVE), hosting("theirs"))
+    await world.azure.put(ACCOUNT.resource_id, renamed(hosting().spec, "theirs"), timeout=10)
+    world.clock.advance(100)
+    await command(world, "down", "clauses", "--for", "1h", *WHY)
+    await waiting(world, "clauses", "seen")
+    held = await explained(world)
+    assert (held["wanted"], held["hold"]["owner"]) == ("down", "dana")
+    assert "held down by dana" in held["reason"]
+    assert held["next_change"] == held["hold"]["until"]
+    assert "observe mode, nothing is written; it would create" in (await explained(world, "seen"))["blocked"]
+    theirs = await explained(world, "theirs")
+    assert theirs["observed"] == "foreign"
+    assert "somebody else's" in theirs["next_step"]["reason"]
+
+
+async def test_observe_mode_does_not_grow_its_own_reason() -> None:
+    """Switched on while a delete is not taken: the reason stays as long as it was, and is itself again."""
+    world = World.of(hosting())
+    await command(world, "up", "clauses", "--for", "5h", *WHY, "--wait")
+    world.azure.fail_next("delete", ArmConflict("another operation runs on the account"))
+    await command(world, "release", "clauses")
+    observing = world.reconfigured(hosting(mode=Mode.OBSERVE))
+    for _ in range(3):
+        await observing.app.reconcile()
+    reason = (await explained(observing))["next_step"]["reason"]
+    assert reason == "observe mode, nothing is written; it would delete: no window and no unfinished document"
+
+
+# --- decisions and cost ------------------------------------------------------------------------------
+
+
+async def test_the_last_twenty_decisions_newest_first() -> None:
+    """However many there were."""
+    windows = [OneOffWindow(START + each * HOUR, START + each * HOUR + HOUR / 2) for each in range(6)]
+    world = World.of(hosting("clauses", *windows))
+    for _ in range(6 * 60):
+        await world.tick()
+        world.clock.advance(60)
+    decisions = (await explained(world))["decisions"]
+    assert len(decisions) == 20
+    times = [each["at"] for each in decisions]
+    assert times == sorted(times, reverse=True)
+    assert decisions[0]["action"] == "nothing"
+    assert {"serve", "create", "delete"} <= {each["action"] for each in decisions}
+
+
+def hosted(generation: int, start: timedelta, length: timedelta | None) -> HostingSession:
+    """A session by when it began after START, and how long it lasted."""
+    end = START + start + length if length is not None else None
+    return HostingSession(
+        ACCOUNT.resource_id, "clauses", generation, START + start, None, end, end, "GlobalStandard", 120, 1.70
+    )
+
+
+@pytest.mark.parametrize(
+    ("earlier", "always_on_from"),
+    [(0, timedelta(days=-10)), (250, timedelta(days=-22, hours=-8))],
+    ids=["first session in this month", "hundreds of sessions before"],
+)
+async def test_the_cost_of_this_session_and_of_this_calendar_month(
+    earlier: int, always_on_from: timedelta
+) -> None:
+    """In UTC, with what always-on had cost beside it, from the first session on."""
+    world = World.of(hosting())
+    ledger = world.app.control.ledger
+    sessions = [hosted(n + 1, timedelta(days=-400, hours=n), HOUR / 2) for n in range(earlier)]
+    sessions += [
+        hosted(earlier + 1, timedelta(days=-10), 2 * HOUR),
+        hosted(earlier + 2, -HOUR, None),
+    ]
+    for each in sessions:
+        await ledger.save_session(each)
+    record = replace(await world.record(), generation=earlier + 2, state=RecordState.OPEN)
+    await ledger.save(record)
+    told = await explained(world)
+    assert told["session"]["cost_at_most"] == 1.70
+    month = told["this_month"]
+    assert (month["since"], month["sessions"]) == ("2026-11-01T00:00:00+00:00", 2)
+    assert month["cost_at_least"] == month["cost_at_most"] == pytest.approx(3 * 1.70)
+    assert month["always_on_cost"] == pytest.approx(-always_on_from / HOUR * 1.70)
+    assert month["currency"] == "USD"
+
+
+# --- the command, and the listing --------------------------------------------------------------------
+
+
+async def test_the_command_renders_the_same_document_with_a_look_at_azure() -> None:
+    """All that HTTP tells is in it, word for word but for what Azure was asked."""
+    world = World.of(hosting())
+    await waiting(world, "clauses")
+    told = await explained(world)
+    live = (await command(world, "explain", "clauses", "--json")).json
+    asked = {"observed", "observed_at", "next_step", "blocked", "differences"}
+    assert {key: live[key] for key in told.keys() - asked} == {key: told[key] for key in told.keys() - asked}
+    assert set(live) - set(told) == {"azure", "azure_problem"}
+
+
+async def test_the_listing_tells_of_the_sweep() -> None:
+    """How long ago the inbox was walked, and how many uploads could not be recorded."""
+    world = World.of(hosting())
+    assert (await api.deployments(world.app)).body["sweep"] is None
+    await world.app.reconcile()
+    world.clock.advance(42)
+    body = (await api.deployments(world.app)).body
+    assert body["sweep"] == {"began_at": START.isoformat(), "age_seconds": 42.0, "unaccounted": 0}
+    status = (await command(world, "status")).out
+    assert "The inbox was swept 0:00:42 ago; 0 upload(s) could not be recorded." in status
