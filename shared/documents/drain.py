@@ -210,7 +210,7 @@ class _Slice:
     async def _claim(self, document: Document) -> Document | None:
         """Make it ours until the work lease written by now would run out."""
         crashes = document.crashes + (document.state is DocumentState.CLAIMED)
-        if crashes > MAX_CRASHES and await self._of.results.load(document) is None:
+        if crashes > MAX_CRASHES and await self._of.results.spent(document) is None:
             reason = f"the app died {crashes} times while working on it"
             await self._settle(document, DocumentState.FAILED, reason)
             return None
@@ -230,10 +230,17 @@ class _Slice:
         last_start = min(claim_allows, self._until)
         try:
             tried_before = document.crashes or document.reason
-            if tried_before and (stored := await self._of.results.load(document)):
+            if tried_before and (spent := await self._of.results.spent(document)):
                 # Something came between storing and recording: the answer is there, and is not paid twice.
-                usage = (stored.prompt_tokens, stored.completion_tokens)
-                await self._done(document if document.prompt_tokens else self._charged(document, *usage))
+                # What it cost may be on the document already.
+                await self._done(
+                    replace(
+                        document,
+                        prompt_tokens=max(document.prompt_tokens, spent.prompt_tokens),
+                        completion_tokens=max(document.completion_tokens, spent.completion_tokens),
+                        cost=max(document.cost, spent.cost),
+                    )
+                )
                 return
             container, name, version = source_of(document)
             try:

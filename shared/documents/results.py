@@ -27,13 +27,12 @@ _LONGEST_NAME = 1000  # Azure allows 1,024 characters, counted in UTF-16
 
 
 @dataclass(frozen=True)
-class Result:
-    """What a document's run brought, as it is stored."""
+class Spent:
+    """What a document had cost when its result was stored: all attempts and runs, that answer included."""
 
-    answer: Any
-    model: str
     prompt_tokens: int
     completion_tokens: int
+    cost: float
 
 
 def file_name(document: Document) -> str:
@@ -82,20 +81,21 @@ class Results:
         self._blobs = blobs
         self._ledger = ledger
 
-    async def load(self, document: Document) -> Result | None:
-        """The result of this run, if one was stored."""
+    async def spent(self, document: Document) -> Spent | None:
+        """What the stored result of this run tells of the document's cost; None if none was stored."""
         try:
             data = await self._blobs.read(RESULTS, result_name(document))
         except Missing:
             return None
-        stored = json.loads(data)
-        usage = stored["usage"]
-        return Result(stored["answer"], stored["model"], usage["prompt_tokens"], usage["completion_tokens"])
+        return Spent(**json.loads(data)["spent"])
 
     async def store(
         self, document: Document, answer: ModelAnswer, value: Any, asked_at: datetime, answered_at: datetime
-    ) -> Result:
-        """Write the result once; who comes second adopts what is there, so each run has exactly one."""
+    ) -> None:
+        """Write the result once; who comes second leaves what is there, so each run has exactly one.
+
+        `document`: with this answer charged.
+        """
         body = {
             "document": {
                 "id": document.id,
@@ -112,16 +112,16 @@ class Results:
                 "prompt_tokens": answer.prompt_tokens,
                 "completion_tokens": answer.completion_tokens,
             },
+            "spent": {
+                "prompt_tokens": document.prompt_tokens,
+                "completion_tokens": document.completion_tokens,
+                "cost": document.cost,
+            },
             "timings": {"asked_at": asked_at.isoformat(), "answered_at": answered_at.isoformat()},
         }
         data = json.dumps(body, ensure_ascii=False, indent=2).encode()
-        try:
+        with contextlib.suppress(AlreadyExists):
             await self._blobs.create(RESULTS, result_name(document), data, "application/json")
-        except AlreadyExists:
-            winner = await self.load(document)
-            assert winner is not None, "a result was there a moment ago"
-            return winner
-        return Result(value, answer.model, answer.prompt_tokens, answer.completion_tokens)
 
     async def settle(
         self, document: Document, state: DocumentState, reason: str, finished_at: datetime

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from shared.documents.backlog import INBOX, identify
-from shared.domain import Document, Hold, Hosting, UploadStart
-from shared.errors import StorageError
+from shared.domain import Document, DocumentState, Hold, Hosting, UploadStart
+from shared.errors import DocumentRefused, StorageError
 from shared.flow import Lamplighter
 from shared.hosting.ledger import Ledger
 from shared.planning.windows import Interval, intervals
@@ -109,6 +110,10 @@ class People:
                 world.azure.somebody_creates(hosting, f"theirs-{name}", "second", happening.seconds)
             case "up" | "down":
                 self._hold(hosting, happening.what == "up", happening.seconds)
+            case "requeue":
+                host = world.some_host()
+                if host is not None:
+                    host[0].spawn(f"requeue {name}", _requeue(host[1], name))
             case "remove":
                 del self.hosted[name]
                 self.reconfigured_at = world.seconds()
@@ -145,6 +150,15 @@ class People:
         if hosting.uploads is UploadStart.ON_DEMAND:
             return True
         return any(self._world.now() < window.end for window in self.windows(name))
+
+
+async def _requeue(app: Lamplighter, name: str) -> None:
+    """Give whatever failed its next run."""
+    history = await app.documents.history(name, START, 1000)
+    for document in history.documents:
+        if document.state is DocumentState.FAILED:
+            with contextlib.suppress(DocumentRefused, StorageError):
+                await app.intake.requeue(document)
 
 
 async def _five_tries(process: Process, app: Lamplighter, name: str) -> None:

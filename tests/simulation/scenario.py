@@ -36,6 +36,7 @@ class Happening:
     `vanish`: deleted from outside. `foreign`: somebody creates one of its name. `second`: another
     installation uses the account. `up`, `down`: a hold. `remove`: it is taken out of the file. `silent`: it
     answers no more. `locked`: deletes are refused. `full`: no capacity. `strange`: a state nobody knows.
+    `requeue`: dead letters get another run.
     """
 
     at: float
@@ -161,6 +162,7 @@ def _happenings(random: Random, hostings: tuple[Hosting, ...], lasts: float) -> 
         "locked": 0.15,
         "full": 0.15,
         "strange": 0.15,
+        "requeue": 0.4,
     }
     for what, chance in chances.items():
         if random.random() < chance:

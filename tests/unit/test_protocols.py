@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
@@ -231,6 +232,34 @@ async def test_a_delete_that_is_refused_is_not_tried_every_minute() -> None:
     world.azure._faults.clear()
     await ticks(world, 13)
     assert world.azure.names() == []
+
+
+async def test_an_answer_that_was_stored_before_a_crash_is_on_the_bill() -> None:
+    """After an attempt that was paid and useless: both are on the document, each once."""
+    world = World.of(hosting("clauses", ALL_DAY))
+    await ticks(world, 3)
+    world.upload("clauses/a.txt")
+    world.azure.answer = " "
+    await ticks(world, 1)
+    once = await world.document("clauses/a.txt")
+    assert once.attempts == 1 and once.cost > 0
+    world.azure.answer = "an answer"
+    world.clock.advance(60)
+    finish = world.app.documents.try_finish
+
+    async def dies(*_: Any) -> bool:
+        raise asyncio.CancelledError
+
+    object.__setattr__(world.app.documents, "try_finish", dies)
+    with contextlib.suppress(asyncio.CancelledError):
+        await ticks(world, 1)
+    object.__setattr__(world.app.documents, "try_finish", finish)
+    world.clock.advance(WORK_LEASE)
+    await ticks(world, 2)
+    done = await world.document("clauses/a.txt")
+    assert (done.state, world.azure.asked.count("some text")) == (DocumentState.DONE, 2)
+    assert done.prompt_tokens == 2 * once.prompt_tokens
+    assert done.cost == pytest.approx(2 * once.cost)
 
 
 # --- the sweep, and deadlines of Azure's own ----------------------------------------------------------
