@@ -27,6 +27,7 @@ from shared.errors import (
     ArmRefused,
     DeploymentNotFound,
     ModelError,
+    StorageError,
 )
 from shared.hosting.ledger import DecisionRow
 from shared.hosting.observe import View
@@ -392,4 +393,8 @@ async def _save_decision(step: Decision, view: View) -> None:
         action=step.action,
         reason=step.reason,
     )
-    await view.control.ledger.save_decision(view.account.resource_id, row)
+    try:
+        await view.control.ledger.save_decision(view.account.resource_id, row)
+    except StorageError as error:
+        # It is for people to read: the step goes on without it, and the pass fails visibly at its end.
+        view.problems.append(error)

@@ -23,6 +23,7 @@ from shared.domain import (
     Prices,
     RecordState,
 )
+from shared.errors import StorageError
 from shared.hosting.leases import live_work
 from shared.hosting.ledger import Ledger
 from shared.planning.plan import DEVELOPER_TIER, DEVELOPER_TIER_LIFE, Observation, is_ours, observe
@@ -59,6 +60,7 @@ class View:
         self.hosted = hosted
         self.now: datetime
         self.endpoint: str
+        self.problems: list[StorageError] = []  # what went wrong and stopped nothing
         self.azure: dict[str, AzureDeployment] = {}
         self._records: dict[str, DeploymentRecord] = {}
         self._demand: dict[str, Demand] = {}

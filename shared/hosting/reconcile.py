@@ -71,6 +71,8 @@ async def _pass(view: View, deadline: float) -> PassReport:
         if changed and decision.observed is Observed.FOREIGN:
             _warn_of_foreign(decision, view)
         _raise_alerts(decision, view)
+    for problem in view.problems:
+        raise problem
     return PassReport(view.account.name, Outcome.DONE, {each.deployment: each for each in decisions})
 
 

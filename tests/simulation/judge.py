@@ -23,7 +23,7 @@ LEAK_LIMIT = 120.0
 PASS_LIMIT = 40.5  # seconds of a pass in which a write to Azure may start, and half a second of latency
 QUARANTINE = 120.0
 TICK = 60.0
-WRITES_AN_HOUR = 24  # of one deployment that Azure refuses for good
+WRITES_AN_HOUR = 12  # of one deployment that Azure refuses for good
 _LATE_LIST = 60.0
 
 FAULTS = (

@@ -120,9 +120,16 @@ class SimBlobs(_Storage):
     async def acquire_lease(self, container: str, name: str, seconds: int) -> str | None:
         asked_at = self._world.seconds()
         blobs = self._world.blobs
-        lease: str | None = await self._call(
-            f"lease {name}", lambda: _now(blobs.acquire_lease(container, name, seconds))
-        )
+
+        def act() -> str | None:
+            lease: str | None = _now(blobs.acquire_lease(container, name, seconds))
+            return lease
+
+        try:
+            lease = await self._call(f"lease {name}", act)
+        except StorageError:
+            self._world.disturbed(seconds)  # it may be held, and nobody knows
+            raise
         if lease is not None and name.startswith("accounts/"):
             self._process.passes[name.removeprefix("accounts/")] = asked_at
         return lease

@@ -172,6 +172,22 @@ async def test_an_account_that_does_not_answer_delays_no_other() -> None:
     assert sent == {"two": START}
 
 
+async def test_a_decision_that_cannot_be_kept_stops_no_step() -> None:
+    """It is for people to read: the create is sent, and the pass fails visibly."""
+    world = World.of(hosting("clauses", ALL_DAY))
+    write = world.tables.write
+
+    async def refused(table: str, partition: str, changes: Any) -> Any:
+        if table == "decisions":
+            raise StorageError("the table is full")
+        return await write(table, partition, changes)
+
+    world.tables.write = refused  # type: ignore[method-assign]
+    with pytest.raises(PartFailed, match="the table is full"):
+        await world.app.reconcile()
+    assert world.azure.names() == ["clauses"]
+
+
 # --- open, and answering no more ---------------------------------------------------------------------
 
 
