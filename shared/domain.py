@@ -230,6 +230,7 @@ class DeploymentRecord:
     changed_at: datetime | None = None  # when `state` last changed
     settled: bool = True  # False: the outcome of the last ARM write is unknown
     uncertain_at: datetime | None = None  # the last delete of this generation whose outcome is unknown
+    doubted_at: datetime | None = None  # the last create that was given up without knowing its outcome
     owned: bool = True  # False: somebody else's deployment, used and never changed
     intent_at: datetime | None = None  # when this generation's create was decided
     created_at: datetime | None = None  # Azure's own createdAt of this generation

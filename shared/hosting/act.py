@@ -114,6 +114,7 @@ async def _create(step: Decision, view: View, deadline: float) -> None:
         intent_at=now,
         delete_after=delete_after,
         deleted_at=record.deleted_at,
+        doubted_at=record.doubted_at,
         failures=record.failures,
         problem=record.problem,
         sku=properties.sku,
@@ -325,7 +326,9 @@ async def _forget(step: Decision, view: View) -> None:
         remedy = f"{step.deployment} was deleted by somebody or something else; it comes back when needed"
         alert(Alert.DELETED_FROM_OUTSIDE, remedy, account=view.account.name, deployment=step.deployment)
     await view.save_session(step.deployment, gone=True)
-    await _move(step, view, state=RecordState.ABSENT)
+    if record.state is RecordState.CREATING and not record.settled:
+        record = replace(record, doubted_at=record.changed_at)
+    await _move(step, view, record, state=RecordState.ABSENT)
 
 
 def _led_nowhere(name: str, problem: str, view: View) -> DeploymentRecord:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared.alerts import Alert, alert, event
-from shared.domain import Account, Action, Hosting, Observed, RecordState
+from shared.domain import Account, Action, DeploymentRecord, Hosting, Observed, RecordState
 from shared.hosting.act import ARM_SECONDS, PROBE_SECONDS, ArmBusy, keep_decision, take
 from shared.hosting.leases import account_lease
 from shared.hosting.observe import Control, View
-from shared.planning.plan import Decision, plan, wanted
+from shared.planning.plan import DOUBT, Decision, plan, wanted
 
 PASS_SECONDS = 40.0
 """A pass starts nothing after this, so that its effects end before the account lease of 60 s does."""
@@ -109,11 +109,15 @@ async def _is_idle(control: Control, account: Account, hosted: Mapping[str, Host
     if known.listed_at is None or now - known.listed_at >= IDLE_LIST:
         return False
     records = await control.ledger.records(account.resource_id)
-    if any(record.state is not RecordState.ABSENT for record in records.values()):
+    if any(record.state is not RecordState.ABSENT or _in_doubt(record, now) for record in records.values()):
         return False
     demand = await control.demand(hosted)
     holds = await control.ledger.holds(account.resource_id, now)
     return not any(wanted(hosting, demand[name], now, holds.get(name)).up for name, hosting in hosted.items())
+
+
+def _in_doubt(record: DeploymentRecord, now: datetime) -> bool:
+    return record.doubted_at is not None and now - record.doubted_at < DOUBT
 
 
 async def _act(view: View, deadline: float) -> tuple[Decision, ...]:

@@ -40,6 +40,8 @@ SETTLE = timedelta(minutes=1)
 """A LIST may lag behind a write: absence counts only when the LIST began this long after our last change."""
 QUARANTINE = timedelta(minutes=2)
 """A write whose outcome is unknown may take effect this late."""
+DOUBT = timedelta(minutes=30)
+"""For so long after a create was given up, its outcome unknown, its account is looked at each minute."""
 AFTER_DELETE = timedelta(seconds=20)
 """Azure wants 15 to 20 s on an account between a delete and the next create."""
 SESSION_MARGIN = timedelta(minutes=10)

@@ -1,10 +1,11 @@
-"""`python -m tests.simulation SEED`: one seed with its timeline."""
+"""`python -m tests.simulation SEED [SAFEGUARD]`: one seed with its timeline, the safeguard taken out if named."""
 
 import sys
 
 from tests.simulation.run import simulate
 
 if __name__ == "__main__":
-    report = simulate(int(sys.argv[1]), trace=True)
+    report = simulate(int(sys.argv[1]), trace=True, without=sys.argv[2] if len(sys.argv) > 2 else None)
     lines = (*report.timeline, str(report.faults), *report.told)
     sys.stdout.write("\n".join(lines) + "\n")
+    sys.exit(bool(report.faults))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -127,6 +127,11 @@ class People:
             hosting.name, up, world.now() + timedelta(seconds=seconds), "somebody", "a test", world.now()
         )
         world.run_beside(Ledger(world.tables).save_hold(hosting.account, hold))
+        # A hold takes the place of the one before.
+        self._held = [
+            replace(held, until=min(held.until, world.seconds())) if held.deployment == hosting.name else held
+            for held in self._held
+        ]
         self._held.append(Held(hosting.name, up, world.seconds(), world.seconds() + seconds))
 
     def hold(self, name: str) -> Held | None:

@@ -188,6 +188,21 @@ async def test_a_decision_that_cannot_be_kept_stops_no_step() -> None:
     assert world.azure.names() == ["clauses"]
 
 
+async def test_a_create_that_takes_effect_long_after_is_found_within_a_minute() -> None:
+    """Nobody needs it any more, and an idle account would be looked at every quarter of an hour only."""
+    world = World.of(hosting())
+    world.upload("clauses/a.txt")
+    world.azure.fail_next("put", ArmUncertain("no answer"))
+    await ticks(world, 1)
+    world.blobs.remove("inbox", "clauses/a.txt")
+    await ticks(world, 8)
+    assert (await world.record()).state is RecordState.ABSENT
+    late = replace(hosting().spec, tags={"lamplighter": "test"})
+    await world.azure.put(ACCOUNT.resource_id, late, timeout=1)
+    await ticks(world, 4)
+    assert world.azure.names() == []
+
+
 # --- open, and answering no more ---------------------------------------------------------------------
 
 
