@@ -201,12 +201,15 @@ async def _delete(step: Decision, view: View, deadline: float) -> None:
         seconds = _write_seconds(view, deadline)
         await view.control.arm.delete(view.account.resource_id, name, timeout=seconds)
     except ArmConflict as error:
-        # Nothing happened. The record stays at deleting, from which the next pass tries again.
-        await view.save(replace(view.record(name), settled=True))
+        # Nothing happened, and by the time that Azure is free somebody may need it again.
+        await _still_there(step, view, view.record(name))
         raise ArmBusy from error
     except ArmRefused as error:
         # Likewise; but it concerns this deployment only, and the others of the account go on.
-        await _still_there(step, view)
+        refusals = view.record(name).refusals + 1
+        again_at = view.control.clock.now() + delete_backoff(refusals, name)
+        refused = replace(view.record(name), refusals=refusals, delete_not_before=again_at)
+        await _still_there(step, view, refused)
         remedy = f"Azure refuses to delete {name}, which goes on costing money: {error}"
         alert(Alert.DELETE_REFUSED, remedy, account=view.account.name, deployment=name)
         return
@@ -217,20 +220,16 @@ async def _delete(step: Decision, view: View, deadline: float) -> None:
     await view.save_session(name)
 
 
-async def _still_there(step: Decision, view: View) -> None:
-    """After a refused delete: it stands as before, may be needed again, and is deleted after a pause."""
-    record = view.record(step.deployment)
-    refused = replace(
-        record,
-        refusals=record.refusals + 1,
-        delete_not_before=view.control.clock.now() + delete_backoff(record.refusals + 1, step.deployment),
-    )
-    if record.uncertain_at is not None:
-        # An earlier delete was never answered, and may still take effect: nobody may work on it.
-        await view.save(replace(refused, settled=True))
+async def _still_there(step: Decision, view: View, record: DeploymentRecord) -> None:
+    """After a delete that had no effect: back to where it may open (again), should somebody need it.
+
+    Not while an earlier delete was never answered: that may still take effect, and nobody may work on it.
+    """
+    if record.uncertain_at is not None or step.failed:
+        await view.save(replace(record, settled=True))
         return
     state = RecordState.CREATING if record.opened_at is None else RecordState.CLOSING
-    await _move(step, view, refused, state=state)
+    await _move(step, view, record, state=state)
 
 
 async def _probe(step: Decision, view: View) -> None:

@@ -1,4 +1,4 @@
-"""`python -m tests.simulation SEED [SAFEGUARD]`: one seed with its timeline, the safeguard taken out if named."""
+"""`python -m tests.simulation SEED [SAFEGUARD]`: a seed with its timeline, without the safeguard if named."""
 
 import sys
 

@@ -293,6 +293,18 @@ async def test_an_answer_that_was_stored_before_a_crash_is_on_the_bill() -> None
     assert done.cost == pytest.approx(2 * once.cost)
 
 
+async def test_a_deployment_whose_delete_has_to_wait_is_used_if_it_is_needed_again() -> None:
+    """Another operation holds the account for long: the documents that come meanwhile are answered."""
+    world = World.of(hosting("clauses", OneOffWindow(START, START + timedelta(minutes=5))))
+    world.azure.fail_next("delete", *(ArmConflict("busy", code="RequestConflict") for _ in range(3)))
+    await ticks(world, 7)
+    assert (world.azure.count("delete"), (await world.record()).state) == (2, RecordState.CLOSING)
+    world.upload("clauses/a.txt")
+    await ticks(world, 1)
+    assert (await world.document("clauses/a.txt")).state is DocumentState.DONE
+    assert world.azure.count("put") == 1
+
+
 # --- the sweep, and deadlines of Azure's own ----------------------------------------------------------
 
 
