@@ -30,7 +30,7 @@ SLICE_SECONDS = 420.0
 POLL_SECONDS = 5.0
 """Between passes while a deployment is on its way."""
 
-LONGEST_WAIT = timedelta(minutes=2)
+LONGEST_WAIT = timedelta(minutes=4)
 """A flow that would have to wait longer than this for its next step leaves it to the timers."""
 
 _BEFORE_TICK = 2.0  # a slice ends so long before the timer ticks again

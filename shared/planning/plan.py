@@ -331,7 +331,9 @@ def _absence_counts_from(record: DeploymentRecord) -> datetime:
     """From when on a LIST without the deployment proves that it is gone."""
     assert record.changed_at is not None
     if not record.settled:
-        return record.changed_at + QUARANTINE
+        # A create may take effect late, and then a LIST may still lag behind that.
+        lag = SETTLE if record.state is RecordState.CREATING else timedelta(0)
+        return record.changed_at + QUARANTINE + lag
     if record.state is not RecordState.DELETING:
         return record.changed_at + SETTLE
     # A later delete that was answered says nothing of an earlier one that was not.

@@ -1,0 +1,102 @@
+"""History → how long creating takes: from the create request to the first successful request.
+
+Azure documents no provisioning time, so it is a distribution and never a constant: a lognormal one, from
+what was measured and from a prior (median 5 minutes, 95th percentile 15) that counts as some samples.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from statistics import NormalDist, fmean
+
+_NORMAL = NormalDist()
+_PRIOR_WEIGHT = 5  # samples
+MOST_SAMPLES = 40  # the latest of a deployment: Azure changes
+LEAD_SHARE = 0.95
+"""The share of creations that are to be done when a window starts."""
+
+
+@dataclass(frozen=True)
+class CreateTime:
+    """How long a create takes; `mu` and `sigma` are of the natural logarithm of its seconds."""
+
+    mu: float
+    sigma: float
+
+    def quantile(self, share: float) -> timedelta:
+        """In so many cases it takes no longer."""
+        return timedelta(seconds=math.exp(self.mu + self.sigma * _NORMAL.inv_cdf(share)))
+
+    def mean(self) -> timedelta:
+        """What it takes on average."""
+        return timedelta(seconds=math.exp(self.mu + self.sigma**2 / 2))
+
+    def longer_than(self, span: timedelta) -> float:
+        """The probability that it takes longer."""
+        seconds = span.total_seconds()
+        return 1.0 if seconds <= 0 else 1.0 - _NORMAL.cdf((math.log(seconds) - self.mu) / self.sigma)
+
+    def excess(self, span: timedelta) -> timedelta:
+        """By how much it takes longer, on average over all cases."""
+        seconds = span.total_seconds()
+        if seconds <= 0:
+            return self.mean() - span
+        z = (math.log(seconds) - self.mu) / self.sigma
+        above = self.mean().total_seconds() * _NORMAL.cdf(self.sigma - z)
+        return timedelta(seconds=max(0.0, above - seconds * _NORMAL.cdf(-z)))
+
+
+PRIOR = CreateTime(math.log(300.0), math.log(3.0) / _NORMAL.inv_cdf(0.95))
+
+
+def learned(samples: Sequence[float], prior: CreateTime = PRIOR) -> CreateTime:
+    """What seconds that were measured make of the prior.
+
+    Where they disagree with it, the spread grows, so that few samples make nobody sure of himself.
+    """
+    if not samples:
+        return prior
+    logs = [math.log(max(1.0, seconds)) for seconds in samples]
+    count, mean = len(logs), fmean(logs)
+    whole = _PRIOR_WEIGHT + count
+    mu = (_PRIOR_WEIGHT * prior.mu + count * mean) / whole
+    squares = _PRIOR_WEIGHT * prior.sigma**2 + sum((each - mean) ** 2 for each in logs)
+    squares += _PRIOR_WEIGHT * count / whole * (mean - prior.mu) ** 2
+    return CreateTime(mu, math.sqrt(squares / whole * (1 + 1 / whole)))
+
+
+def create_times(samples: Mapping[str, Sequence[float]]) -> dict[str, CreateTime]:
+    """Each deployment's, where the others of its account stand in for what it has not measured itself."""
+    times = {}
+    for name, own in samples.items():
+        others = [seconds for other, each in samples.items() if other != name for seconds in each]
+        times[name] = learned(own, learned(others[-MOST_SAMPLES:]))
+    return times
+
+
+def to_text(samples: Iterable[float]) -> str:
+    """The latest samples as a column of the deployment's record."""
+    return " ".join(f"{seconds:.0f}" for seconds in [*samples][-MOST_SAMPLES:])
+
+
+def from_text(text: str) -> tuple[float, ...]:
+    """What `to_text` wrote."""
+    return tuple(float(each) for each in text.split())
+
+
+def begins(starts: Mapping[str, datetime], times: Mapping[str, CreateTime]) -> dict[str, datetime]:
+    """When each window's create has to begin, so that it is ready at its start.
+
+    Writes serialise on an account: a create also begins early enough for those behind it.
+    """
+    found: dict[str, datetime] = {}
+    following: datetime | None = None
+    for name in sorted(starts, key=lambda name: (starts[name], name), reverse=True):
+        begin = starts[name] - times[name].quantile(LEAD_SHARE)
+        if following is not None:
+            begin = min(begin, following - times[name].mean())
+        found[name] = following = begin
+    return found
