@@ -83,7 +83,7 @@ def _scheduled(chosen: Hosting, since: datetime, until: datetime) -> list[tuple[
     """When its windows would have it hosted, overlaps once; windows until empty may need none of it."""
     spans: list[tuple[datetime, datetime]] = []
     reached = since
-    for each in intervals(chosen.windows, since, until):
+    for each in intervals(chosen.windows, since, until, chosen.closures):
         start, end = max(each.start - chosen.lead, reached), min(each.end, until)
         if start < end and not each.stop_when_empty:
             spans.append((start, end))
