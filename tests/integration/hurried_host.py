@@ -1,7 +1,7 @@
 """The functions host, with an app that waits less: `python -m tests.integration.hurried_host` as local.host.
 
 What a killed host leaves behind (claims, leases, writes of unknown outcome) is waited out in real time, and
-that takes minutes. For the suite each wait is cut, the longest to a fifteenth and none below what Azure takes
+that takes minutes. For the suite each wait is cut, the longest to an eighteenth, none below what Azure takes
 (a blob lease has 15 s at least), and they keep their order: a request ends before its lease does, a pass
 before its account's. Nothing else is different, and `dev.py bench kills` tells the same story with the waits
 as they are.
@@ -14,10 +14,10 @@ from datetime import timedelta
 from local.host.__main__ import main
 
 # By the constants' names, wherever they were imported; seconds.
-WORK_LEASE, BLOB_LEASE, QUARANTINE, SETTLE = 16, 15, 8, 5
+WORK_LEASE, BLOB_LEASE, QUARANTINE, SETTLE = 13, 15, 8, 5
 HURRIED: dict[str, float | timedelta] = {
     "WORK_LEASE": float(WORK_LEASE),  # 240
-    "REQUEST_LIMIT": 7.0,  # 120
+    "REQUEST_LIMIT": 6.0,  # 120
     "_BOOKKEEPING": 1.0,  # 10
     "BLOB_LEASE": BLOB_LEASE,  # 60
     "PASS_SECONDS": 10.0,  # 40

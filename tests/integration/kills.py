@@ -10,7 +10,7 @@ import json
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -111,26 +111,35 @@ class _Story:
         self._dice = dice
         self._names = list(deployments)
         self._in_windows = [name for name in self._names if "schedule" in deployments[name]]
+        self._burst_at = self._weather_at = time.monotonic()
         self._sent: dict[str, dict[str, str]] = {name: {} for name in self._names}  # texts by file name
 
     def kill_after_a_spell(self) -> None:
         """Let the host live for a spell, in which documents come and things go wrong; kill it; start it."""
         # The others come to rest meanwhile, so that deployments are deleted all the time too.
         busy = (self._dice.choice(self._in_windows), self._dice.choice(self._names))
-        kill_at = time.monotonic() + self._dice.uniform(*self._pace.spell)
-        burst_at = weather_at = time.monotonic()
-        while (now := time.monotonic()) < kill_at:
-            if now >= burst_at:
-                self._send(self._dice.choice(busy), self._dice.randint(1, 6))
-                burst_at = now + self._dice.expovariate(1 / self._pace.burst)
-            if now >= weather_at:
-                self._change_weather()
-                weather_at = now + self._dice.expovariate(1 / self._pace.weather)
-            time.sleep(max(0.0, min(burst_at, weather_at, kill_at) - time.monotonic()))
+        self._live(busy, self._dice.uniform(*self._pace.spell))
+        if self._dice.random() < 0.5:
+            # Leases of the host before keep work waiting: every other kill comes when there is some again,
+            # while answers are awaited, stored or recorded.
+            self._live(busy, self._pace.spell[1], until=lambda: self._stack.azure.bill()["in_flight"] > 0)
+            self._live(busy, self._dice.uniform(0.0, 1.5 * BEHAVIOUR.latency_seconds))
         self._note_kill()
         self._stack.kill_host()
         self._drop(self._dice.choice(busy))  # while nobody looks
         self._stack.start_host()
+
+    def _live(self, busy: Sequence[str], seconds: float, until: Callable[[], bool] = lambda: False) -> None:
+        """So many seconds, or until it is true, whichever comes first."""
+        end = time.monotonic() + seconds
+        while (now := time.monotonic()) < end and not until():
+            if now >= self._burst_at:
+                self._send(self._dice.choice(busy), self._dice.randint(1, 6))
+                self._burst_at = now + self._dice.expovariate(1 / self._pace.burst)
+            if now >= self._weather_at:
+                self._change_weather()
+                self._weather_at = now + self._dice.expovariate(1 / self._pace.weather)
+            time.sleep(max(0.0, min(0.1, end - time.monotonic())))
 
     def end(self) -> None:
         """Let nothing more go wrong, wait until all is answered and deleted, and check every promise."""
@@ -246,19 +255,20 @@ class _Story:
         told = self._stack.documents(deployment)
         unexpected = [each for each in told if (each["name"], each["state"]) not in states]
         assert not unexpected, unexpected
-        assert Counter((each["name"], each["state"]) for each in told) == states
+        _assert_same("documents", Counter((each["name"], each["state"]) for each in told), states)
         results = self._stack.results(deployment)
         answered = Counter((each["document"]["name"], each["document"]["run"]) for each in results)
-        assert answered == Counter((name, 1) for name in sent if name not in refused)
+        _assert_same("results", answered, Counter((name, 1) for name in sent if name not in refused))
         for result in results:
             name = result["document"]["name"]
             assert result["answer"].startswith(sent[name].partition(",")[0]), name
             figures.longest_wait = max(figures.longest_wait, _seconds_waited(result))
         kept = Counter(self._stack.stored("processed", deployment).values())
-        assert kept == Counter(text.encode() for name, text in sent.items() if name not in refused)
+        answers = Counter(text.encode() for name, text in sent.items() if name not in refused)
+        _assert_same("processed", kept, answers)
         failed = self._stack.stored("failed", deployment)
         sources = Counter(text for name, text in failed.items() if not name.endswith(".reason.txt"))
-        assert sources == Counter(sent[name].encode() for name in refused)
+        _assert_same("failed", sources, Counter(sent[name].encode() for name in refused))
         figures.documents += len(sent)
         figures.failed_as_made_to += len(refused)
         figures.done += len(sent) - len(refused)
@@ -273,6 +283,11 @@ class _Story:
         assert figures.cut == 0, [row for row in bill["deployments"] if row["cut"]]
         assert bill["open"] == bill["in_flight"] == 0, json.dumps(bill)
         assert all(row["deleted"] for row in bill["deployments"]), json.dumps(bill)
+
+
+def _assert_same(what: str, found: Counter[Any], expected: Counter[Any]) -> None:
+    """Told in full, also where no test runner explains assertions."""
+    assert found == expected, f"{what}: too many are {found - expected}, missing are {expected - found}"
 
 
 def _seconds_waited(result: Mapping[str, Any]) -> float:

@@ -9,7 +9,7 @@ from tests.integration.kills import Pace, run_kills
 
 HURRIED = Pace(
     host="tests.integration.hurried_host",
-    spell=(2.0, 7.0),
+    spell=(2.0, 6.0),
     burst=1.2,
     weather=3.0,
     window=8.0,
