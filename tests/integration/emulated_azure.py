@@ -1,12 +1,15 @@
 """Azure as the emulator has it: its own meter, faults on request, and deployments of somebody else's."""
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from tests.integration.calls import Answer, call
 from tests.integration.deployments_file import MODEL, account_id
+
+_EFFECTS = ("status", "delay_seconds", "drop", "late_seconds", "provision", "lag_seconds")
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,15 @@ class EmulatedAzure:
         """How often each fault of a deployment has fired, oldest first."""
         faults = call(f"{self.url}/emulator/faults").json["faults"]
         return [fault["fired"] for fault in faults if fault["deployment"] == deployment]
+
+    def all_fired(self) -> Counter[str]:
+        """How often faults have fired since the last clearing, by operation and effect."""
+        fired: Counter[str] = Counter()
+        for fault in call(f"{self.url}/emulator/faults").json["faults"]:
+            effect = next(name for name in _EFFECTS if name in fault)
+            told = f" {fault[effect]}" if effect in ("status", "drop", "provision") else ""
+            fired[f"{fault['operation']} {effect}{told}"] += fault["fired"]
+        return fired
 
     def clear_faults(self) -> None:
         """Have nothing go wrong any more."""

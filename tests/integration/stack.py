@@ -18,7 +18,7 @@ from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient
 
 from local.azurite import ACCOUNT_KEY, Azurite, account_name
-from local.stack import ROOT, Services, app_settings, machine_environment, run_part
+from local.stack import ROOT, Behaviour, Services, app_settings, machine_environment, run_part
 from tests.integration.calls import Answer, call
 from tests.integration.deployments_file import PROMPT, Section, account_id, write_deployments
 from tests.integration.emulated_azure import EmulatedAzure, Session
@@ -27,6 +27,10 @@ T = TypeVar("T")
 
 KEY = "function-key-of-the-tests"
 SECRET = "Zimtstern"  # in every document, and so in every answer: for the log to be searched for
+TICK = 2.0  # seconds between two of the app's timers
+QUICK = Behaviour(
+    provision_median=1.0, provision_p95=1.0, delete_seconds=0.5, warmup_seconds=0.5, latency_seconds=0.1
+)
 _BOUND = 90.0  # seconds for what takes a few, on a machine that is busy otherwise
 _TAIL = 6000  # characters of output that a failure shows
 
@@ -39,7 +43,10 @@ def letter(subject: str) -> str:
 class Stack:
     """The running app. `deployments_file` is what its setting DEPLOYMENTS_FILE names."""
 
-    def __init__(self, folder: Path, services: Services, processes: ExitStack) -> None:
+    def __init__(
+        self, folder: Path, services: Services, processes: ExitStack, host: str = "local.host"
+    ) -> None:
+        self._host_module = host
         self.deployments_file = folder / "deployments.yaml"
         self.azure = EmulatedAzure(services.emulator_url)
         self._services = services
@@ -57,10 +64,10 @@ class Stack:
     def start_host(self) -> None:
         """Start the functions host; again, after it was killed."""
         log = self.deployments_file.with_name(f"host-{len(self._logs)}.log")
-        command = ["local.host", "--app-dir", str(ROOT), "--port", "0", "--function-key", KEY]
+        command = [self._host_module, "--app-dir", str(ROOT), "--port", "0", "--function-key", KEY]
         command += ["--blob-poll-seconds", "0.2", "--grace-seconds", "1"]
         settings = app_settings(self._services, self.deployments_file)
-        environment = machine_environment() | settings | {"RECONCILE_SCHEDULE": "*/2 * * * * *"}
+        environment = machine_environment() | settings | {"RECONCILE_SCHEDULE": f"*/{TICK:.0f} * * * * *"}
         self._host = self._processes.enter_context(run_part("functions host", command, environment, log))
         self._logs.append(log)
         self._url = self._host.wait_for_address()
@@ -75,12 +82,12 @@ class Stack:
         """All that the host has written, before it was killed too."""
         return "".join(log.read_text(encoding="utf-8", errors="replace") for log in self._logs)
 
-    def wait(self, what: str, condition: Callable[[], T]) -> T:
-        """The condition's value, once it is true."""
-        deadline = time.monotonic() + _BOUND
+    def wait(self, what: str, condition: Callable[[], T], within: float = _BOUND) -> T:
+        """The condition's value, once it is true; `within`: seconds."""
+        deadline = time.monotonic() + within
         while not (value := condition()):
             self._host.check()
-            assert time.monotonic() < deadline, f"waited {_BOUND:.0f} s until {what}"
+            assert time.monotonic() < deadline, f"waited {within:.0f} s until {what}"
             time.sleep(0.1)
         return value
 
@@ -145,6 +152,11 @@ class Stack:
         except ResourceNotFoundError:
             return {}
 
+    def waiting(self, deployment: str) -> list[str]:
+        """What is in a deployment's folder of the inbox."""
+        inbox = self._blobs.get_container_client("inbox")
+        return list(inbox.list_blob_names(name_starts_with=f"{deployment}/"))
+
     def results(self, deployment: str) -> list[dict[str, Any]]:
         """The stored results of a deployment."""
         return [json.loads(content) for content in self.stored("results", deployment).values()]
@@ -158,7 +170,7 @@ class Stack:
 
     def wait_until_answered(self, deployment: str, documents: Mapping[str, str]) -> None:
         """Wait until nothing is left in the inbox; then each document has one result, and is kept."""
-        self.wait(f"the inbox of {deployment} is empty", lambda: not self._waiting(deployment))
+        self.wait(f"the inbox of {deployment} is empty", lambda: not self.waiting(deployment))
         results = self.results(deployment)
         assert Counter(result["document"]["name"] for result in results) == Counter(documents.keys())
         for result in results:
@@ -186,10 +198,6 @@ class Stack:
         for secret in (SECRET, PROMPT, KEY, ACCOUNT_KEY):
             assert secret not in output
 
-    def _waiting(self, deployment: str) -> list[str]:
-        inbox = self._blobs.get_container_client("inbox")
-        return list(inbox.list_blob_names(name_starts_with=f"{deployment}/"))
-
 
 @contextmanager
 def run_stack(
@@ -197,16 +205,15 @@ def run_stack(
     azurite: Azurite,
     deployments: Mapping[str, Section],
     *,
-    provision_seconds: float = 1.0,
+    behaviour: Behaviour = QUICK,
+    host: str = "local.host",
     **sections: Section,
 ) -> Iterator[Stack]:
     """Run the app with these deployments; a failure in the block shows the end of the host's output.
 
-    `sections` go into deployments.yaml beside the deployments.
+    `host`: the module that runs it; `sections` go into deployments.yaml beside the deployments.
     """
-    seconds = str(provision_seconds)
-    command = ["local.emulator", "--provision-median", seconds, "--provision-p95", seconds]
-    command += ["--delete-seconds", "0.5", "--warmup-seconds", "0.5", "--latency-seconds", "0.1"]
+    command = ["local.emulator", *behaviour.arguments()]
     for name in deployments:
         command += ["--account", account_id(name)]
     with ExitStack() as processes:
@@ -214,7 +221,7 @@ def run_stack(
             run_part("emulator", command, machine_environment(), folder / "emulator.log")
         )
         services = Services(azurite, emulator, emulator.wait_for_address())
-        stack = Stack(folder, services, processes)
+        stack = Stack(folder, services, processes, host)
         write_deployments(stack.deployments_file, deployments, **sections)
         stack.start_host()
         try:

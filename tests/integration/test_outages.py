@@ -1,11 +1,12 @@
 """Outages: a configuration that cannot be used, and a host that dies."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from local.azurite import Azurite
 from tests.integration.deployments_file import scheduled, write_deployments
-from tests.integration.stack import letter, run_stack
+from tests.integration.stack import QUICK, letter, run_stack
 
 FUNCTIONS = {
     "reconcile_deployments",
@@ -52,7 +53,8 @@ def test_a_killed_host_goes_on_where_it_was(tmp_path: Path, azurite: Azurite) ->
     """
     opens = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=12)
     batch = scheduled(opens, opens + timedelta(hours=1), stop_when_empty=True)
-    with run_stack(tmp_path, azurite, {"mail": batch}, provision_seconds=6.0) as stack:
+    slow = replace(QUICK, provision_median=6.0, provision_p95=6.0)
+    with run_stack(tmp_path, azurite, {"mail": batch}, behaviour=slow) as stack:
         documents = {f"{number}.txt": letter(f"Number {number}") for number in range(3)}
         for name, text in documents.items():
             stack.upload(f"mail/{name}", text)

@@ -1,0 +1,69 @@
+"""A host that is killed at random moments: `python3 dev.py bench kills [--kills N] [--seed N] [--json]`.
+
+The story of tests/integration/kills.py with the app's waits as they are: minutes after each kill. It takes
+about a minute a kill, and up to half an hour to end. Exit code 0 means that every promise was kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import secrets
+import sys
+import time
+from datetime import UTC, datetime
+
+from local.azurite import run_azurite
+from local.stack import StackError, new_folder
+from shared.hosting.leases import BLOB_LEASE, WORK_LEASE
+from shared.planning.plan import QUARANTINE, READY_LIMIT, SETTLE
+from tests.integration.kills import Pace, run_kills
+
+UNHURRIED = Pace(
+    host="local.host",
+    spell=(10.0, 80.0),
+    burst=8.0,
+    weather=12.0,
+    window=60.0,
+    late=min(SETTLE, QUARANTINE).total_seconds() * 0.7,
+    leftovers=WORK_LEASE + BLOB_LEASE + QUARANTINE.total_seconds(),
+    patience=2 * READY_LIMIT.total_seconds(),
+)
+
+
+def main() -> int:
+    """Kill, check and print; 1 for a promise that was not kept."""
+    parser = argparse.ArgumentParser(prog="dev.py bench kills", description=__doc__)
+    parser.add_argument("--kills", type=int, default=50, help="how often the host is killed (50)")
+    parser.add_argument("--seed", type=int, help="of the random moments (a new one)")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    options = parser.parse_args()
+    seed = secrets.randbelow(10**6) if options.seed is None else options.seed
+    folder, began = new_folder("kills"), time.monotonic()
+    print(f"seed {seed}, logs in {folder}", file=sys.stderr, flush=True)
+    try:
+        with run_azurite() as azurite:
+            figures = run_kills(folder, azurite, UNHURRIED, options.kills, seed)
+    except (AssertionError, StackError) as error:
+        print(f"seed {seed}: {error}", file=sys.stderr)
+        return 1
+    measured = {
+        **vars(figures),
+        "seed": seed,
+        "seconds": round(time.monotonic() - began),
+        "machine": f"{platform.machine()} {platform.system()}, {os.cpu_count()} cores",
+        "python": platform.python_version(),
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    if options.json:
+        print(json.dumps(measured))
+        return 0
+    for name, value in measured.items():
+        print(f"{name:28} {value}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

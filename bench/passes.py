@@ -1,0 +1,123 @@
+"""What a pass takes: `python3 dev.py bench passes [--deployments N] [--finished N,N] [--repeat N] [--json]`.
+
+A pass over an account with so many configured deployments, of which a fifth are hosted and two fifths wait
+for a slot, on the real SDKs against Azurite and the emulator, once for each length of the history. The
+histories are in storage accounts of one Azurite and take turns, as machines are noisy; the emulator shares a
+processor with the pass. Azure finds the waiting documents of a deployment by their keys, Azurite by looking
+at every row of the table: so what these reads take is told apart, and the rest should not grow with it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from local.azurite import run_azurite
+from tests.integration.busy_account import BusyAccount, busy_account
+
+
+@dataclass
+class Measured:
+    """What was measured with a history of so many finished documents; seconds of each repetition."""
+
+    finished: int
+    seconds_to_write: float
+    passes: list[float] = field(default_factory=list)
+    reads: list[float] = field(
+        default_factory=list
+    )  # of every deployment's waiting documents, as a pass does
+    rows: set[int] = field(default_factory=set)  # that a pass read
+    lists: set[int] = field(default_factory=set)  # calls to Azure that a pass made for its deployments
+
+    def told(self) -> dict[str, object]:
+        """The figures."""
+        rest = [whole - read for whole, read in zip(self.passes, self.reads, strict=True)]
+        return {
+            "finished": self.finished,
+            "pass_min": round(min(self.passes), 3),
+            "pass_median": round(statistics.median(self.passes), 3),
+            "pass_max": round(max(self.passes), 3),
+            "reads_median": round(statistics.median(self.reads), 3),
+            "rest_median": round(statistics.median(rest), 3),
+            "rows_read_a_pass": sorted(self.rows),
+            "lists_a_pass": sorted(self.lists),
+            "seconds_to_write_history": round(self.seconds_to_write, 1),
+        }
+
+
+async def measure(folder: Path, deployments: int, histories: list[int], repeat: int) -> list[Measured]:
+    """Build an account for each history, then pass over them in turns."""
+    async with AsyncExitStack() as parts:
+        names = [f"history{number}" for number in range(len(histories))]
+        azurite = parts.enter_context(run_azurite(accounts=names))
+        sides: list[tuple[BusyAccount, Measured]] = []
+        for name, finished in zip(names, histories, strict=True):
+            (folder / name).mkdir()
+            busy = await parts.enter_async_context(
+                busy_account(
+                    folder / name,
+                    azurite.account(name),
+                    deployments=deployments,
+                    hosted=deployments // 5,
+                    waiting=deployments * 2 // 5,
+                )
+            )
+            await busy.bring_up()
+            began = time.perf_counter()
+            await busy.add_finished(range(finished))
+            sides.append((busy, Measured(finished, time.perf_counter() - began)))
+            print(f"{finished} finished documents are written", file=sys.stderr, flush=True)
+        for _ in range(repeat):
+            for busy, measured in sides:
+                lists, rows = (await busy.arm_calls())["list"], busy.tables.rows_read
+                began = time.perf_counter()
+                await busy.pass_over()
+                passed = time.perf_counter()
+                measured.rows.add(busy.tables.rows_read - rows)
+                await busy.app.control.demand(busy.app.settings.deployments)
+                measured.passes.append(passed - began)
+                measured.reads.append(time.perf_counter() - passed)
+                measured.lists.add((await busy.arm_calls())["list"] - lists)
+        return [measured for _, measured in sides]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="dev.py bench passes", description=__doc__)
+    parser.add_argument("--deployments", type=int, default=50, help="configured on the account (50)")
+    parser.add_argument("--finished", default="100,100000", help="lengths of the history (100,100000)")
+    parser.add_argument("--repeat", type=int, default=15, help="passes over each (15)")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    options = parser.parse_args()
+    histories = [int(text) for text in options.finished.split(",")]
+    with tempfile.TemporaryDirectory(prefix="passes-") as folder:
+        sides = asyncio.run(measure(Path(folder), options.deployments, histories, options.repeat))
+    measured = {
+        "deployments": options.deployments,
+        "repeat": options.repeat,
+        "histories": [side.told() for side in sides],
+        "machine": f"{platform.machine()} {platform.system()}, {os.cpu_count()} cores",
+        "python": platform.python_version(),
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    if options.json:
+        print(json.dumps(measured))
+        return
+    for name, value in measured.items():
+        for each in value if isinstance(value, list) else [value]:
+            print(f"{name:16} {each}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""An account with many configured deployments and a long history, for passes over it.
+
+The app's own parts on the real SDKs, against Azurite and an emulator of this process; time is set by hand.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from local.azurite import Azurite
+from local.emulator.server import Options, emulator
+from shared.adapters.arm import AzureArm
+from shared.adapters.blobs import AzureBlobs
+from shared.adapters.openai import AzureModel
+from shared.adapters.tables import AzureTables
+from shared.documents.backlog import DOCUMENTS, INBOX, short_id
+from shared.domain import Account, Document, DocumentState, RecordState
+from shared.flow import Lamplighter
+from shared.hosting.reconcile import PassReport
+from shared.ports import Insert, Page, Row
+from shared.rows import to_values
+from shared.settings import load
+from shared.wiring import assemble
+from tests.fakes.clock import VirtualClock
+from tests.integration.deployments_file import account_id, scheduled, write_deployments
+from tests.integration.emulated_azure import EmulatedAzure
+
+ACCOUNT = "main"
+_BATCH, _AT_ONCE = 100, 8  # rows of a transaction, as many as Azure takes; transactions at once
+_MONTH = timedelta(days=30)
+
+
+class CountedTables(AzureTables):
+    """The real tables, and what was asked of them."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.calls = 0
+        self.rows_read = 0
+
+    async def get(self, table: str, partition: str, key: str) -> Row | None:
+        """See the port."""
+        self.calls += 1
+        return await super().get(table, partition, key)
+
+    async def page(self, table: str, partition: str, start: str, stop: str, limit: int) -> Page:
+        """See the port."""
+        page = await super().page(table, partition, start, stop, limit)
+        self.calls += 1
+        self.rows_read += len(page.rows)
+        return page
+
+
+@dataclass(frozen=True)
+class BusyAccount:
+    """The app with its one account."""
+
+    app: Lamplighter
+    clock: VirtualClock
+    tables: CountedTables
+    azure: EmulatedAzure
+
+    @property
+    def account(self) -> Account:
+        """The account."""
+        [account] = self.app.settings.accounts.values()
+        return account
+
+    async def arm_calls(self) -> dict[str, int]:
+        """How often Azure Resource Manager was called by now, by operation, by the meter."""
+        bill = await asyncio.to_thread(self.azure.bill)
+        return dict(bill["arm_calls"][ACCOUNT])
+
+    async def pass_over(self) -> PassReport:
+        """One pass."""
+        return await self.app.pass_over(self.account)
+
+    async def bring_up(self) -> None:
+        """Passes, half a minute apart, until every deployment whose window is open is ready."""
+        hosted = [name for name, hosting in self.app.settings.deployments.items() if hosting.windows]
+        for _ in range(10):
+            await self.pass_over()
+            self.clock.advance(30)
+            records = await self.app.control.ledger.records(self.account.resource_id)
+            if all(records[name].state is RecordState.OPEN for name in hosted):
+                await self.pass_over()  # which keeps the last decisions
+                return
+        raise AssertionError("the deployments did not come up")
+
+    async def add_finished(self, numbers: range) -> None:
+        """Write documents with these numbers, answered within the last month, shared out evenly."""
+        names = list(self.app.settings.deployments)
+        rows = {name: list[Insert]() for name in names}
+        for number in numbers:
+            document = _answered(names[number % len(names)], number, self.clock.start - _MONTH)
+            rows[document.deployment].append(Insert(f"d {short_id(document)}", to_values(document)))
+        gate = asyncio.Semaphore(_AT_ONCE)
+
+        async def write(name: str, batch: Sequence[Insert]) -> None:
+            async with gate:
+                await self.tables.write(DOCUMENTS, name, batch)
+
+        await asyncio.gather(
+            *(
+                write(name, each[start : start + _BATCH])
+                for name, each in rows.items()
+                for start in range(0, len(each), _BATCH)
+            )
+        )
+
+
+@asynccontextmanager
+async def busy_account(
+    folder: Path, azurite: Azurite, *, deployments: int, hosted: int, waiting: int
+) -> AsyncIterator[BusyAccount]:
+    """An account with so many deployments: `hosted` in a window, and `waiting` with a document each.
+
+    It has as many slots for fine-tuned models as are hosted, so that documents wait for one.
+    """
+    clock = VirtualClock(datetime.now(UTC))
+    named = [f"contract-clauses-{number:03}" for number in range(deployments)]
+    window = scheduled(clock.start, clock.start + timedelta(hours=10))
+    sections: dict[str, Any] = {
+        name: {"account": ACCOUNT, **(window if number < hosted else {})} for number, name in enumerate(named)
+    }
+    account = {"resource_id": account_id(ACCOUNT), "fine_tuned_slots": max(hosted, 1)}
+    file = folder / "deployments.yaml"
+    write_deployments(file, sections, accounts={ACCOUNT: account})
+    options = Options(
+        accounts=(account_id(ACCOUNT),),
+        provision_median=0.0,
+        provision_p95=0.0,
+        warmup_seconds=0.0,
+        latency_seconds=0.0,
+        slots=max(hosted, 1),
+        quota=1000 * deployments,
+    )
+    async with AsyncExitStack() as parts:
+        running = await parts.enter_async_context(emulator(options, clock.now))
+        tables, blobs = CountedTables(azurite.table_uri), AzureBlobs(azurite.blob_uri)
+        arm, model = AzureArm(running.url), AzureModel()
+        for adapter in (tables, blobs, arm, model):
+            parts.push_async_callback(adapter.close)
+        app = assemble(load(file, {}), clock, tables, blobs, arm, model)
+        for name in named[hosted : hosted + waiting]:
+            await blobs.create(INBOX, f"{name}/letter.txt", b"Please confirm the delivery.", "text/plain")
+        await app.intake.sweep()
+        yield BusyAccount(app, clock, tables, EmulatedAzure(running.url))
+
+
+def _answered(deployment: str, number: int, arrived_at: datetime) -> Document:
+    name = f"{deployment}/letter-{number}.txt"
+    identity = f"{arrived_at:%Y%m%dT%H%M%S}-{number:016x}"
+    return Document(
+        id=f"{deployment}~{identity}",
+        deployment=deployment,
+        name=name,
+        source_etag=f"0x{number:015X}",
+        size=1000,
+        arrived_at=arrived_at,
+        state=DocumentState.DONE,
+        reason="answered",
+        prompt_tokens=250,
+        completion_tokens=60,
+        cost=0.0002,
+        result=f"{name}.{identity}.1.json",
+        moved_to=f"processed/{deployment}/letter-{number}.{identity}.txt",
+        finished_at=arrived_at + timedelta(minutes=6),
+    )

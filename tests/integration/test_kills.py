@@ -1,0 +1,27 @@
+"""Kills: the promises are kept by a host that dies at random moments, in an Azure that misbehaves."""
+
+import secrets
+from pathlib import Path
+
+from local.azurite import Azurite
+from tests.integration.hurried_host import BLOB_LEASE, QUARANTINE, SETTLE, WORK_LEASE
+from tests.integration.kills import Pace, run_kills
+
+HURRIED = Pace(
+    host="tests.integration.hurried_host",
+    spell=(2.0, 6.0),
+    burst=1.2,
+    weather=3.0,
+    window=8.0,
+    late=min(SETTLE, QUARANTINE) * 0.7,
+    leftovers=WORK_LEASE + BLOB_LEASE + QUARANTINE,
+    patience=120.0,
+)
+
+
+def test_five_kills_lose_cut_and_leak_nothing(tmp_path: Path, azurite: Azurite) -> None:
+    """Killed five times: each document has its one result, nothing was cut off, and nothing stays hosted."""
+    figures = run_kills(tmp_path, azurite, HURRIED, kills=5, seed=secrets.randbelow(10**6))
+    assert (figures.kills, figures.cut) == (5, 0)
+    assert figures.results == figures.done > 0
+    assert figures.kills_while_hosted > 0
