@@ -26,7 +26,7 @@ from shared.domain import (
 from shared.errors import AlreadyExists, DocumentRefused, Missing
 from shared.explain import explained, listed
 from shared.flow import Lamplighter
-from shared.planning.plan import wanted
+from shared.planning.desired import outlooks, wanted
 
 LONGEST_WAIT = 200.0
 """Seconds; an HTTP response must come within 230 s."""
@@ -195,7 +195,8 @@ async def _why_it_waits(app: Lamplighter, hosting: Hosting) -> str:
         return record.reason
     now, demand = app.control.clock.now(), await app.documents.demand(hosting.name)
     holds = await app.control.ledger.holds(hosting.account, now)
-    return wanted(hosting, demand, now, holds.get(hosting.name)).reason
+    ahead = outlooks({hosting.name: hosting}, {hosting.name: record}, app.settings.prices, now)
+    return wanted(hosting, demand, now, holds.get(hosting.name), ahead[hosting.name]).reason
 
 
 async def deployments(app: Lamplighter) -> Reply:

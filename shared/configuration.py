@@ -43,12 +43,6 @@ def _session(value: timedelta) -> timedelta:
     return value
 
 
-def _nothing(value: timedelta) -> timedelta:
-    if value:
-        raise ValueError("above zero is not supported yet: remove it")
-    return value
-
-
 # --- sections --------------------------------------------------------------------------------------
 
 
@@ -58,7 +52,7 @@ class _Section(BaseModel):
 
 class _Defaults(_Section):
     time_zone: Zone = "UTC"
-    lead: Span = timedelta(minutes=15)
+    lead: Span | None = None  # learned
     mode: Mode = Mode.ENFORCE
 
 
@@ -178,7 +172,7 @@ class ClosureSection(_Section):
 
 class _Uploads(_Section):
     start: UploadStart = UploadStart.ON_DEMAND
-    start_within: Annotated[Duration, AfterValidator(_nothing)] = timedelta(0)
+    start_within: Span = timedelta(0)
 
 
 class TaskSection(_Section):

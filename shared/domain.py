@@ -190,13 +190,14 @@ class Hosting:
     spec: DeploymentSpec
     windows: tuple[WeeklyWindow | OneOffWindow, ...]
     uploads: UploadStart
-    lead: timedelta
+    lead: timedelta | None  # before a window's start; None: as learned from how long creating takes
     max_session: timedelta
     task: Task
     cost_center: str | None = None
     mode: Mode = Mode.ENFORCE
     adopt: bool = False  # take over an existing deployment of this name
     closures: tuple[Closure, ...] = ()
+    start_within: timedelta = timedelta(0)  # how long a document may wait for the deployment to start
 
     @property
     def name(self) -> str:
@@ -269,6 +270,8 @@ class DeploymentRecord:
     capacity: int = 0
     tokens_per_minute: int | None = None
     requests_per_minute: int | None = None
+    create_seconds: str = ""  # the latest create times, from the request to the first answer
+    batches: str = ""  # how many documents had come, and in how long, when the latest creates began
     adopted: str = ""  # the properties of a deployment that was taken over, as JSON
     observed: Observed = Observed.ABSENT
     wanted: bool = False

@@ -27,7 +27,8 @@ from shared.flow import Lamplighter
 from shared.hosting.ledger import DecisionRow
 from shared.planning.adoption import differences, from_text, properties_of
 from shared.planning.cost import always_on_cost, hosting_cost, within
-from shared.planning.plan import DELETE_AFTER_TAG, OWNER_TAG, wanted
+from shared.planning.desired import outlooks, wanted
+from shared.planning.plan import DELETE_AFTER_TAG, OWNER_TAG
 
 _DECISIONS = 20
 
@@ -109,7 +110,8 @@ def _entry(
     session: HostingSession | None,
     now: datetime,
 ) -> dict[str, Any]:
-    want = wanted(hosting, demand, now, hold)
+    ahead = outlooks({hosting.name: hosting}, {hosting.name: record}, app.settings.prices, now)[hosting.name]
+    want = wanted(hosting, demand, now, hold, ahead)
     return {
         "deployment": hosting.name,
         "account": app.settings.accounts[hosting.account].name,

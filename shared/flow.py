@@ -22,7 +22,6 @@ from shared.hosting.leases import drain_lease, say_silent
 from shared.hosting.observe import Control
 from shared.hosting.preview import Preview, preview
 from shared.hosting.reconcile import Outcome, PassReport, reconcile
-from shared.planning.plan import wanted
 from shared.waiting import first_done
 
 SLICE_SECONDS = 420.0
@@ -153,30 +152,36 @@ class Lamplighter:
 
     async def _drive_held(self, hosting: Hosting, until: float) -> bool:
         """Whether everything was finished; otherwise the timers go on."""
+        while self.control.clock.monotonic() < until:
+            if not (await self.documents.demand(hosting.name)).unfinished:
+                return True
+            if not await self._until_open(hosting, until):
+                return False
+            drained = await self._drain_held(hosting, until)
+            if not drained.answered and not drained.settled:
+                return False
+        return False
+
+    async def _until_open(self, hosting: Hosting, until: float) -> bool:
+        """Make passes until it is open; False where that is not wanted, or not to be had soon."""
         clock, account = self.control.clock, self.settings.accounts[hosting.account]
         while clock.monotonic() < until:
-            demand = await self.documents.demand(hosting.name)
-            if not demand.unfinished:
-                return True
-            holds = await self.control.ledger.holds(hosting.account, clock.now())
-            if not wanted(hosting, demand, clock.now(), holds.get(hosting.name)).up:
-                return False
             report = await self.pass_over(account)
-            record = await self.control.ledger.record(hosting.account, hosting.name)
-            if record.state is RecordState.OPEN and record.silent_since is None:
-                drained = await self._drain_held(hosting, until)
-                if not drained.answered and not drained.settled:
-                    return False
-                continue
-            if hosting.mode is Mode.OBSERVE:
-                return False
+            if await self._is_open(hosting):
+                return True
             decision = report.decisions.get(hosting.name)
+            if report.outcome is Outcome.IDLE or (decision is not None and not decision.wanted.up):
+                return False
             again_at = decision.again_at if decision is not None else None
-            if again_at is not None and again_at - clock.now() > LONGEST_WAIT:
+            if hosting.mode is Mode.OBSERVE or (again_at and again_at - clock.now() > LONGEST_WAIT):
                 return False
             # Never longer than this: a timer's pass may open it meanwhile, and the drainer is who holds on.
             await clock.sleep(POLL_SECONDS)
         return False
+
+    async def _is_open(self, hosting: Hosting) -> bool:
+        record = await self.control.ledger.record(hosting.account, hosting.name)
+        return record.state is RecordState.OPEN and record.silent_since is None
 
     async def _pass_soon(self, account: Account, until: float) -> None:
         """A pass now, or as soon as another that is under way ends: it deletes what nobody needs."""
@@ -247,8 +252,9 @@ class Lamplighter:
             left_alone.add(name)
 
     async def _can_drain(self, hosting: Hosting) -> bool:
+        """Whether documents wait, and it is open or on its way: it is paid for, and not to stand idle."""
         record = await self.control.ledger.record(hosting.account, hosting.name)
-        if record.state is not RecordState.OPEN or record.silent_since is not None:
+        if record.state not in (RecordState.CREATING, RecordState.OPEN) or record.silent_since is not None:
             return False
         return bool((await self.documents.demand(hosting.name)).unfinished)
 
@@ -256,6 +262,8 @@ class Lamplighter:
         """Whether anything could be done. When all is answered, a pass deletes what is not needed."""
         async with drain_lease(self.control.blobs, self.control.clock, hosting.account, hosting.name) as held:
             if not held:
+                return False
+            if not await self._is_open(hosting) and not await self._until_open(hosting, until):
                 return False
             report = await self._drain_held(hosting, until)
         if not (await self.documents.demand(hosting.name)).unfinished:

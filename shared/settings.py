@@ -251,6 +251,7 @@ def _hosting(name: str, given: DeploymentSection, file: DeploymentsFile) -> Host
         windows=tuple(_window(each, file.defaults.time_zone) for each in given.schedule),
         uploads=given.uploads.start,
         lead=file.defaults.lead,
+        start_within=given.uploads.start_within,
         max_session=given.max_session,
         task=Task(
             given.task.system_prompt,

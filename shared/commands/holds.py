@@ -17,6 +17,7 @@ from shared.domain import Hold, Hosting, Mode
 from shared.flow import Lamplighter
 from shared.planning.adoption import to_create
 from shared.planning.cost import span_cost
+from shared.planning.desired import planned_lead
 from shared.planning.windows import intervals
 
 _LONGEST = timedelta(days=30)
@@ -84,7 +85,7 @@ def _scheduled(chosen: Hosting, since: datetime, until: datetime) -> list[tuple[
     spans: list[tuple[datetime, datetime]] = []
     reached = since
     for each in intervals(chosen.windows, since, until, chosen.closures):
-        start, end = max(each.start - chosen.lead, reached), min(each.end, until)
+        start, end = max(each.start - planned_lead(chosen), reached), min(each.end, until)
         if start < end and not each.stop_when_empty:
             spans.append((start, end))
             reached = end

@@ -31,8 +31,10 @@ from shared.errors import (
 )
 from shared.hosting.ledger import DecisionRow
 from shared.hosting.observe import View
+from shared.planning import estimates, uploads
 from shared.planning.adoption import properties_of, to_create, to_text
 from shared.planning.plan import DELETE_AFTER_TAG, OWNER_TAG, Decision, backoff, delete_backoff
+from shared.planning.uploads import Batch
 
 PROBE_SECONDS = 10.0
 ARM_SECONDS = 15.0
@@ -115,6 +117,8 @@ async def _create(step: Decision, view: View, deadline: float) -> None:
         delete_after=delete_after,
         deleted_at=record.deleted_at,
         doubted_at=record.doubted_at,
+        create_seconds=record.create_seconds,
+        batches=_with_batch(record, step, view),
         failures=record.failures,
         problem=record.problem,
         sku=properties.sku,
@@ -150,6 +154,15 @@ async def _create(step: Decision, view: View, deadline: float) -> None:
     else:
         await view.save(replace(view.record(name), settled=True))
         await view.note(name)
+
+
+def _with_batch(record: DeploymentRecord, step: Decision, view: View) -> str:
+    """What documents that start a deployment teach of those that follow."""
+    demand = view.demand(step.deployment)
+    if not demand.unfinished or demand.oldest is None or step.wanted.opens_at is not None:
+        return record.batches
+    age = max(0.0, (view.now - demand.oldest).total_seconds())
+    return uploads.to_text((*uploads.from_text(record.batches), Batch(demand.unfinished, age)))
 
 
 def _without_intent(record: DeploymentRecord) -> DeploymentRecord:
@@ -250,7 +263,12 @@ async def _probe(step: Decision, view: View) -> None:
     if record.state is RecordState.OPEN:
         await view.save(replace(record, silent_since=None, silent_probes=0))
         return
-    opened = replace(record, opened_at=control.clock.now(), failures=0, not_before=None, problem="")
+    now = control.clock.now()
+    opened = replace(record, opened_at=now, failures=0, not_before=None, problem="")
+    if step.observed is Observed.SUCCEEDED and record.intent_at and record.intent_at != record.created_at:
+        took = (now - record.intent_at).total_seconds()
+        samples = (*estimates.from_text(record.create_seconds), took)
+        opened = replace(opened, create_seconds=estimates.to_text(samples))
     if step.observed is Observed.FOREIGN:
         opened = _as_foreign(opened, view.azure[name])
     await _move(step, view, opened, state=RecordState.OPEN)

@@ -26,6 +26,7 @@ from shared.domain import (
 from shared.errors import StorageError
 from shared.hosting.leases import live_work
 from shared.hosting.ledger import Ledger
+from shared.planning.desired import outlooks
 from shared.planning.plan import DEVELOPER_TIER, DEVELOPER_TIER_LIFE, Observation, is_ours, observe
 from shared.ports import Arm, Backlog, Blobs, Clock, Model, Tables
 
@@ -104,11 +105,16 @@ class View:
 
     def observation(self) -> Observation:
         """What the plan is made from."""
-        return Observation(self.now, self.azure, self._records, self._demand, self._working, self._holds)
+        seen = Observation(self.now, self.azure, self._records, self._demand, self._working, self._holds)
+        return replace(seen, outlooks=outlooks(self.hosted, self._records, self.control.prices, self.now))
 
     def record(self, name: str) -> DeploymentRecord:
         """A deployment's record as it stands."""
         return self._records.get(name) or DeploymentRecord(self.account.resource_id, name)
+
+    def demand(self, name: str) -> Demand:
+        """A deployment's unfinished documents, as they were counted."""
+        return self._demand.get(name, Demand())
 
     async def save(self, record: DeploymentRecord) -> None:
         """Compare-and-swap a record. Raises Changed if another pass has overtaken this one."""

@@ -13,7 +13,8 @@ from shared.domain import Account, Action, DeploymentRecord, Hosting, Observed, 
 from shared.hosting.act import ARM_SECONDS, PROBE_SECONDS, ArmBusy, keep_decision, take
 from shared.hosting.leases import account_lease
 from shared.hosting.observe import Control, View
-from shared.planning.plan import DOUBT, Decision, plan, wanted
+from shared.planning.desired import outlooks, wanted
+from shared.planning.plan import DOUBT, Decision, plan
 
 PASS_SECONDS = 40.0
 """A pass starts nothing after this, so that its effects end before the account lease of 60 s does."""
@@ -113,7 +114,11 @@ async def _is_idle(control: Control, account: Account, hosted: Mapping[str, Host
         return False
     demand = await control.demand(hosted)
     holds = await control.ledger.holds(account.resource_id, now)
-    return not any(wanted(hosting, demand[name], now, holds.get(name)).up for name, hosting in hosted.items())
+    ahead = outlooks(hosted, records, control.prices, now)
+    return not any(
+        wanted(hosting, demand[name], now, holds.get(name), ahead[name]).up
+        for name, hosting in hosted.items()
+    )
 
 
 def _in_doubt(record: DeploymentRecord, now: datetime) -> bool:

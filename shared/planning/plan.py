@@ -1,7 +1,7 @@
 """Desired × observed, per account → steps in order, each with its reason.
 
-The table of the design, one function a part: what is wanted (`wanted`), what Azure has in our words
-(`observe`), what follows for one deployment (`_decide`), and in what order an account's steps go (`plan`).
+The table of the design, one function a part: what Azure has in our words (`observe`), what follows for one
+deployment (`_decide`), and in what order an account's steps go (`plan`). What is wanted: `desired.wanted`.
 """
 
 from __future__ import annotations
@@ -23,10 +23,9 @@ from shared.domain import (
     Mode,
     Observed,
     RecordState,
-    UploadStart,
 )
 from shared.planning.adoption import differences, properties_of
-from shared.planning.windows import intervals
+from shared.planning.desired import Outlook, Wanted, planned_lead, plural, span, wanted
 
 OWNER_TAG = "lamplighter"  # value: our installation
 DELETE_AFTER_TAG = "delete-after"
@@ -48,6 +47,8 @@ SESSION_MARGIN = timedelta(minutes=10)
 """No request ends later than this before the `delete-after` of its generation."""
 WINDOW_PATIENCE = timedelta(minutes=1)
 """A window's create lets deletes go first for this long; then its start is at risk."""
+WINDOW_RETRY = timedelta(minutes=5)
+"""The longest pause between tries to create a deployment before its window's start."""
 CLOCK_SKEW = timedelta(minutes=2)
 
 DEVELOPER_TIER, DEVELOPER_TIER_LIFE = "DeveloperTier", timedelta(hours=24)
@@ -73,17 +74,6 @@ _PROVISIONING_STATES = {
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What should be, at an instant."""
-
-    up: bool
-    reason: str
-    keep: bool = False  # not wanted up, but if it is open it may stay
-    changes_at: datetime | None = None  # when the schedule next changes this
-    opens_at: datetime | None = None  # the start of the window that wants it
-
-
-@dataclass(frozen=True)
 class Observation:
     """One account at an instant: the records, read first, then the LIST that began at `began_at`."""
 
@@ -93,6 +83,7 @@ class Observation:
     demand: Mapping[str, Demand] = field(default_factory=dict)
     working: Mapping[str, int] = field(default_factory=dict)  # live work leases
     holds: Mapping[str, Hold] = field(default_factory=dict)
+    outlooks: Mapping[str, Outlook] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -106,42 +97,6 @@ class Decision:
     wanted: Wanted
     again_at: datetime | None = None  # when a wait is known to end
     failed: bool = False  # a DELETE because the creation led nowhere
-
-
-def wanted(hosting: Hosting | None, demand: Demand, now: datetime, hold: Hold | None = None) -> Wanted:
-    """What should be: a hold, else schedule windows ∪ unfinished documents. None: no longer configured."""
-    if hosting is None:
-        return Wanted(False, "it is no longer in deployments.yaml")
-    if hold is not None and now < hold.until:
-        way = "up" if hold.up else "down"
-        reason = f"held {way} by {hold.owner} until {_clock_time(hold.until)}: {hold.reason}"
-        return Wanted(hold.up, reason, changes_at=hold.until)
-    ahead = intervals(hosting.windows, now - timedelta(days=1), now + timedelta(days=8), hosting.closures)
-    waiting = (
-        f"{demand.unfinished}{'+' if demand.more else ''} unfinished document{_plural(demand.unfinished)}"
-    )
-    edges = [edge for each in ahead for edge in (each.start - hosting.lead, each.end) if edge > now]
-    changes_at = min(edges, default=None)
-    for each in ahead:
-        if not each.start - hosting.lead <= now < each.end:
-            continue
-        if each.stop_when_empty and not demand.unfinished:
-            continue
-        what = f"batch window with {waiting}" if each.stop_when_empty else "window"
-        return Wanted(
-            True,
-            f"{what}, {_clock_time(each.start)} to {_clock_time(each.end)}",
-            changes_at=changes_at,
-            opens_at=each.start,
-        )
-    if demand.unfinished and hosting.uploads is UploadStart.ON_DEMAND:
-        return Wanted(True, waiting, changes_at=changes_at)
-    for each in ahead:
-        if each.end <= now < each.keep_until:
-            return Wanted(False, "close grace for outside callers", keep=True, changes_at=each.keep_until)
-    if demand.unfinished:
-        return Wanted(False, f"{waiting} to wait for the next window", changes_at=changes_at)
-    return Wanted(False, "no window and no unfinished document", changes_at=changes_at)
 
 
 def is_ours(azure: AzureDeployment, record: DeploymentRecord, installation: str) -> bool:
@@ -230,7 +185,8 @@ def _decide(
 ) -> Decision:
     azure = seen.azure.get(name)
     record = seen.records.get(name) or DeploymentRecord(account.resource_id, name)
-    want = wanted(hosting, seen.demand.get(name, Demand()), now, seen.holds.get(name))
+    demand = seen.demand.get(name, Demand())
+    want = wanted(hosting, demand, now, seen.holds.get(name), seen.outlooks.get(name))
     observed = observe(azure, record, installation)
     working = seen.working.get(name, 0)
     state = record.state
@@ -247,9 +203,10 @@ def _decide(
                 return decision(Action.WAIT, "Azure does not list it, which may be late news", gone_at)
             if not want.up:
                 return decision(Action.NOTHING, want.reason)
-            if record.not_before is not None and now < record.not_before:
+            not_before = _not_before(record, want, now)
+            if not_before is not None and now < not_before:
                 reason = f"the last creation led nowhere: {record.problem}"
-                return decision(Action.WAIT, reason, record.not_before)
+                return decision(Action.WAIT, reason, not_before)
             deletes = [each.deleted_at for each in seen.records.values() if each.deleted_at is not None]
             free_at = max(deletes, default=now - AFTER_DELETE) + AFTER_DELETE
             if now < free_at:
@@ -285,7 +242,7 @@ def _decide(
             if not want.up:
                 return decision(Action.DELETE, want.reason)
             if record.succeeded_at is not None and now - record.succeeded_at > READY_LIMIT:
-                reason = f"it said Succeeded {_span(now - record.succeeded_at)} ago and never answered"
+                reason = f"it said Succeeded {span(now - record.succeeded_at)} ago and never answered"
                 return replace(decision(Action.DELETE, reason), failed=True)
             return decision(Action.PROBE, f"{want.reason}; waiting for the first answer")
         case Observed.READY:
@@ -294,7 +251,7 @@ def _decide(
                 stay, reason = False, "its longest session is over (max_session)"
             silent = now - record.silent_since if record.silent_since else None
             if silent is not None and silent > SILENT_LIMIT and record.silent_probes >= SILENT_PROBES:
-                stay, reason = False, f"it has said for {_span(silent)} that it does not exist"
+                stay, reason = False, f"it has said for {span(silent)} that it does not exist"
             if state is RecordState.DELETING:
                 # As it was decided: in observe mode, or after it, without what that put in front.
                 told = record.reason.removeprefix(f"{_UNWRITTEN} {Action.DELETE}: ")
@@ -307,7 +264,7 @@ def _decide(
                 return decision(Action.REOPEN, reason)
             if working:
                 return decision(
-                    Action.WAIT, f"{working} worker{_plural(working)} still answering; then deleted: {reason}"
+                    Action.WAIT, f"{working} worker{plural(working)} still answering; then deleted: {reason}"
                 )
             return replace(decision(Action.DELETE, reason), failed=silent is not None and want.up)
         case Observed.DELETING:
@@ -318,13 +275,20 @@ def _decide(
             if state is RecordState.OPEN:
                 return decision(Action.CLOSE, reason)
             if state is RecordState.CLOSING and working:
-                return decision(Action.WAIT, f"{reason}; {working} worker{_plural(working)} still answering")
+                return decision(Action.WAIT, f"{reason}; {working} worker{plural(working)} still answering")
             return replace(decision(Action.DELETE, reason), failed=want.up)
         case Observed.UNKNOWN:
             assert azure is not None
             return decision(Action.WAIT, f"Azure says {azure.provisioning_state!r}, which nobody here knows")
         case _:
             assert_never(observed)
+
+
+def _not_before(record: DeploymentRecord, want: Wanted, now: datetime) -> datetime | None:
+    """When a create may be tried (again). Through the lead of a window often enough to be in time."""
+    if record.not_before is None or want.opens_at is None or now >= want.opens_at or not record.changed_at:
+        return record.not_before
+    return min(record.not_before, record.changed_at + WINDOW_RETRY)
 
 
 def _absence_counts_from(record: DeploymentRecord) -> datetime:
@@ -351,8 +315,9 @@ def _turn(
         case Action.FORGET | Action.TAKE_UP | Action.ADOPT | Action.CLOSE | Action.REOPEN:
             turn = 0
         case Action.CREATE:
-            hosting = hosted[decision.deployment]
-            at_risk = opens_at is not None and now >= opens_at - hosting.lead + WINDOW_PATIENCE
+            outlook = seen.outlooks.get(decision.deployment)
+            lead = outlook.lead if outlook else planned_lead(hosted[decision.deployment])
+            at_risk = opens_at is not None and now >= opens_at - lead + WINDOW_PATIENCE
             turn = 1 if at_risk else 3 if opens_at is not None else 4
         case Action.DELETE:
             turn = 2
@@ -392,15 +357,3 @@ def _within_slots(
 def is_fine_tuned(model_name: str) -> bool:
     """Whether a deployed model takes one of the account's slots for fine-tuned models."""
     return ".ft-" in model_name or model_name.startswith("ftchkpt-")
-
-
-def _clock_time(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M:%S}".removesuffix(":00") + " UTC"
-
-
-def _plural(count: int) -> str:
-    return "" if count == 1 else "s"
-
-
-def _span(length: timedelta) -> str:
-    return f"{round(length.total_seconds() / 60)} min"

@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
 
-from shared.domain import Hosting, OneOffWindow, WeeklyWindow
+from shared.domain import Hosting, OneOffWindow, UploadStart, WeeklyWindow
 from shared.errors import SettingProblem
+from shared.planning.desired import planned_lead
+from shared.planning.estimates import PRIOR
 from shared.planning.marks import marks
 from shared.planning.plan import SESSION_MARGIN
 from shared.planning.public_holidays import public_holidays
+from shared.planning.uploads import LATE_SHARE
 from shared.planning.windows import DAY, every_week, hosted_spans, intervals, local_times, on_day
 
 _A_MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
@@ -50,7 +53,7 @@ def _too_long(window: WeeklyWindow | OneOffWindow, hosting: Hosting) -> Iterator
             start, end = window.start, window.end
         case WeeklyWindow():
             start, end = local_times(window, _A_MONDAY.date())
-    needed = hosting.lead + (end - start) + window.close_grace + SESSION_MARGIN
+    needed = planned_lead(hosting) + (end - start) + window.close_grace + SESSION_MARGIN
     if needed > hosting.max_session:
         yield (
             f"needs a session of {needed} with lead, grace and {SESSION_MARGIN} to end in, and max_session "
@@ -65,7 +68,7 @@ def _too_long_together(hosting: Hosting) -> Iterator[str]:
         for each in hosting.windows
         if isinstance(each, WeeklyWindow) and not each.stop_when_empty
     ]
-    spans = hosted_spans(windows, hosting.lead, _A_MONDAY, _A_MONDAY + 14 * DAY)
+    spans = hosted_spans(windows, planned_lead(hosting), _A_MONDAY, _A_MONDAY + 14 * DAY)
     start, end = max(spans, key=lambda span: span[1] - span[0], default=(_A_MONDAY, _A_MONDAY))
     needed = end - start + SESSION_MARGIN
     if needed > hosting.max_session:
@@ -85,7 +88,23 @@ def schedule_warnings(hosting: Hosting, now: datetime) -> list[SettingProblem]:
         for number, window in enumerate(hosting.windows)
         for remedy in _of_window(window, hosting, now)
     ]
-    return found + [SettingProblem(key, "", remedy) for remedy in _of_session(hosting, now)]
+    found += [SettingProblem(key, "", remedy) for remedy in _of_session(hosting, now)]
+    uploads = f"deployments.{hosting.name}.uploads.start_within"
+    return found + [SettingProblem(uploads, "", remedy) for remedy in _of_waiting(hosting)]
+
+
+def _of_waiting(hosting: Hosting) -> Iterator[str]:
+    """A promise that cannot be kept, or has nothing to say."""
+    promised = hosting.start_within
+    if not promised:
+        return
+    if hosting.uploads is UploadStart.SCHEDULED:
+        yield "has no effect with start: scheduled, as documents wait for a window: remove one of them"
+    elif (broken := PRIOR.longer_than(promised)) > LATE_SHARE:
+        yield (
+            f"is {promised}, and creating takes longer than that in about {broken:.0%} of cases, as long as "
+            "nothing else was measured: documents start it at once, and some wait longer than promised"
+        )
 
 
 def _of_window(window: WeeklyWindow | OneOffWindow, hosting: Hosting, now: datetime) -> Iterator[str]:
@@ -114,7 +133,9 @@ def _of_window(window: WeeklyWindow | OneOffWindow, hosting: Hosting, now: datet
 
 def _of_session(hosting: Hosting, now: datetime) -> Iterator[str]:
     """The first session that would be too long, with documents all the time."""
-    for start, end in hosted_spans(hosting.windows, hosting.lead, now, now + _AHEAD, hosting.closures):
+    for start, end in hosted_spans(
+        hosting.windows, planned_lead(hosting), now, now + _AHEAD, hosting.closures
+    ):
         if end - start + SESSION_MARGIN > hosting.max_session:
             yield (
                 f"windows follow each other without a break from {start:%Y-%m-%d %H:%M} to "

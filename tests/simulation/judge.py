@@ -13,6 +13,7 @@ from local.emulator.state import Generation
 from shared.domain import UploadStart
 from shared.hosting.leases import WORK_LEASE
 from shared.hosting.ledger import account_key
+from shared.planning.desired import planned_lead
 from shared.ports import Insert, Remove, Replace
 
 if TYPE_CHECKING:
@@ -282,7 +283,10 @@ class Judge:
             if any(at < hold.since for at in known.recorded):
                 needed = max(needed, hold.since)
         for window in world.people.windows(name):
-            opens, ends = world.since_start(window.start - hosting.lead), world.since_start(window.keep_until)
+            opens, ends = (
+                world.since_start(window.start - planned_lead(hosting)),
+                world.since_start(window.keep_until),
+            )
             if window.stop_when_empty:
                 if opens <= now < ends and known.unfinished and hold is None:
                     return None
@@ -314,7 +318,7 @@ class Judge:
         world, hosting = self._world, self._world.people.hosted.get(name)
         if hosting is None:
             return "it is no longer configured"
-        opens = world.since_start(start - hosting.lead)
+        opens = world.since_start(start - planned_lead(hosting))
         if world.disturbed_until > opens - 2 * TICK:
             return "there was trouble"
         if opens < 0 or name in world.scenario.refused or world.people.hold_ends(name):
@@ -331,7 +335,7 @@ class Judge:
             busy += TICK
         if others >= world.scenario.slots:
             return "all slots were taken"
-        return "Azure took long" if busy > hosting.lead.total_seconds() else None
+        return "Azure took long" if busy > planned_lead(hosting).total_seconds() else None
 
     def at_the_end(self) -> None:
         """Writes under refusal, and whatever of ours still stands."""

@@ -20,7 +20,7 @@ from shared.domain import (
 )
 from shared.errors import ArmConflict, ArmRefused, ArmUncertain
 from shared.hosting.leases import WorkLease
-from shared.planning.plan import AFTER_DELETE, QUARANTINE
+from shared.planning.plan import AFTER_DELETE, QUARANTINE, SETTLE
 from tests.fakes.azure import renamed
 from tests.fakes.clock import START
 from tests.fakes.world import ACCOUNT, World, hosting
@@ -114,7 +114,7 @@ async def test_quarantine_after_a_write_whose_outcome_is_unknown() -> None:
     await waiting(world, "clauses")
     told = await explained(world)
     assert "late news" in told["blocked"]
-    assert told["next_step"]["again_at"] == (START + QUARANTINE).isoformat()
+    assert told["next_step"]["again_at"] == (START + QUARANTINE + SETTLE).isoformat()
 
 
 async def test_slots_that_are_taken_and_then_another_reason() -> None:

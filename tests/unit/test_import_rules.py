@@ -91,6 +91,7 @@ PURE = {
         "enum",
         "functools",
         "holidays",
+        "statistics",
         "itertools",
         "json",
         "math",

@@ -299,7 +299,7 @@ BATCH = OneOffWindow(NOW, NOW + timedelta(hours=1), stop_when_empty=True)
         (-16, False, False),
         (-15, True, False),
         (0, True, False),
-        (59, True, False),
+        (57, True, False),
         (60, False, True),
         (65, False, False),
     ],

@@ -72,7 +72,7 @@ async def test_the_intent_is_recorded_before_the_write() -> None:
     await world.app.reconcile()
     record = await world.record()
     assert (record.state, record.settled, record.generation) == (RecordState.CREATING, False, 1)
-    await world.until(lambda: bool(world.azure.asked), timedelta(minutes=5))
+    await world.until(lambda: bool(world.azure.asked), timedelta(minutes=7))
     assert world.azure.count("put") == 2
 
 

@@ -46,7 +46,7 @@ def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
     assert settings.prices.currency == "USD"
     assert settings.max_document_bytes == 50_000_000
     assert clauses.uploads is UploadStart.ON_DEMAND
-    assert (clauses.lead, clauses.max_session) == (timedelta(minutes=15), timedelta(hours=12))
+    assert (clauses.lead, clauses.max_session) == (None, timedelta(hours=12))
     assert clauses.windows == (WeeklyWindow(frozenset(range(5)), time(9), time(18), "UTC"),)
     assert clauses.task.system_prompt == "List the clauses."
     assert clauses.task.max_cost_per_document is None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import yaml
 
-from shared.domain import UploadStart
 from shared.errors import SettingsError
 from shared.settings import load
 from tests.unit.settings_file import (
@@ -57,7 +57,6 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
         f"{CLAUSES}.account": "mian",
         f"{CLAUSES}.sku.capacity": "lots",
         f"{CLAUSES}.uploads.start": "sometimes",
-        f"{CLAUSES}.uploads.start_within": "30m",
         f"{CLAUSES}.schedule.0.days": "mon-fry",
         f"{CLAUSES}.schedule.0.from": "9:00",
         f"{CLAUSES}.schedule.1": "",
@@ -110,23 +109,18 @@ def test_names_of_deployments_are_not_taken_for_keys(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("place", "value"),
-    [
-        (f"{CLAUSES}.uploads.start_within", "30m"),
-        (f"{CLAUSES}.uploads.after", "keep"),
-    ],
-)
-def test_a_key_of_a_later_version_is_refused_not_ignored(tmp_path: Path, place: str, value: str) -> None:
+def test_a_key_of_a_later_version_is_refused_not_ignored(tmp_path: Path) -> None:
     """Whoever writes it expects what it does."""
-    problem = the_one(tmp_path, place, value)
+    place = f"{CLAUSES}.uploads.after"
+    problem = the_one(tmp_path, place, "keep")
     assert problem.startswith(f"{place}: ")
     assert "not supported yet: remove it" in problem
 
 
-def test_start_within_nothing_is_what_happens_anyway(tmp_path: Path) -> None:
-    """`start_within: 0s` is the default, spelled out."""
-    assert hosting(tmp_path, uploads={"start_within": "0s"}).uploads is UploadStart.ON_DEMAND
+def test_documents_may_be_let_wait(tmp_path: Path) -> None:
+    """Not at all by default; for half an hour if that is said."""
+    assert hosting(tmp_path, uploads={"start": "on_demand"}).start_within == timedelta(0)
+    assert hosting(tmp_path, uploads={"start_within": "30m"}).start_within == timedelta(minutes=30)
 
 
 def test_missing_keys_are_named(tmp_path: Path) -> None:

@@ -1,0 +1,193 @@
+"""What should be, at an instant: a hold, else schedule windows ∪ unfinished documents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from shared.domain import (
+    BillingStart,
+    BillingUnit,
+    Demand,
+    DeploymentRecord,
+    Hold,
+    Hosting,
+    Prices,
+    RecordState,
+    UploadStart,
+)
+from shared.planning import estimates, uploads
+from shared.planning.estimates import LEAD_SHARE, PRIOR, CreateTime
+from shared.planning.uploads import PAID_MARGIN, Batch, paid_until, start_at
+from shared.planning.windows import Interval, intervals
+
+_HOUR = timedelta(hours=1)
+_HALF_TICK = timedelta(seconds=30)
+"""Passes come every minute: what falls between two of them is done by the nearer one."""
+_UP = (RecordState.CREATING, RecordState.OPEN, RecordState.CLOSING)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What should be, at an instant."""
+
+    up: bool
+    reason: str
+    keep: bool = False  # not wanted up, but if it is open it may stay
+    changes_at: datetime | None = None  # when the schedule next changes this
+    opens_at: datetime | None = None  # the start of the window that wants it
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What a deployment's past, its account's plans and its prices say of the time ahead."""
+
+    lead: timedelta  # before a window, the creates of its account in turn
+    create: CreateTime = PRIOR
+    batches: tuple[Batch, ...] = ()
+    up: bool = False  # it is being created, or was and is not yet being deleted
+    billed_from: datetime | None = None  # where it is billed by the hour, and is up
+    free: bool = False  # hosting costs nothing
+
+
+def outlooks(
+    hosted: Mapping[str, Hosting], records: Mapping[str, DeploymentRecord], prices: Prices, now: datetime
+) -> dict[str, Outlook]:
+    """Of every configured deployment of one account."""
+    none = DeploymentRecord("", "")
+    of = {name: records.get(name, none) for name in hosted}
+    times = estimates.create_times(
+        {name: estimates.from_text(each.create_seconds) for name, each in of.items()}
+    )
+    up = {name for name, record in of.items() if record.state in _UP}
+    starts = {name: start for name, each in hosted.items() if (start := _next_start(each, now)) is not None}
+    # One that is up keeps the lead that it was created by: others that come up must not shorten it.
+    all_begin = estimates.begins(starts, times)
+    begin = estimates.begins({name: start for name, start in starts.items() if name not in up}, times)
+    found = {}
+    for name, hosting in hosted.items():
+        record = of[name]
+        lead = hosting.lead
+        if lead is None and name in starts:
+            lead = starts[name] - (all_begin if name in up else begin)[name]
+        free = prices.hosting_per_hour.get(hosting.spec.sku, 0.0) <= 0
+        billed_from = record.intent_at if prices.billing_starts is BillingStart.CREATE else record.opened_at
+        by_the_hour = prices.billing_unit is BillingUnit.HOUR and not free and record.owned
+        found[name] = Outlook(
+            lead=planned_lead(hosting, times[name]) if lead is None else lead,
+            create=times[name],
+            batches=uploads.from_text(record.batches),
+            up=name in up,
+            billed_from=billed_from if by_the_hour and name in up else None,
+            free=free,
+        )
+    return found
+
+
+def planned_lead(hosting: Hosting, create: CreateTime = PRIOR) -> timedelta:
+    """How long before a window a create begins, as far as this deployment alone is concerned."""
+    return create.quantile(LEAD_SHARE) if hosting.lead is None else hosting.lead
+
+
+def _next_start(hosting: Hosting, now: datetime) -> datetime | None:
+    """Of the next window whose start is still to come."""
+    ahead = intervals(hosting.windows, now, now + timedelta(days=1), hosting.closures)
+    return next((each.start for each in ahead if each.start > now), None)
+
+
+def wanted(
+    hosting: Hosting | None,
+    demand: Demand,
+    now: datetime,
+    hold: Hold | None = None,
+    outlook: Outlook | None = None,
+) -> Wanted:
+    """What should be. `hosting`: None if it is no longer configured. `outlook`: None as long as nothing is
+    known of it."""
+    if hosting is None:
+        return Wanted(False, "it is no longer in deployments.yaml")
+    if hold is not None and now < hold.until:
+        way = "up" if hold.up else "down"
+        reason = f"held {way} by {hold.owner} until {clock_time(hold.until)}: {hold.reason}"
+        return Wanted(hold.up, reason, changes_at=hold.until)
+    outlook = outlook or Outlook(planned_lead(hosting))
+    ahead = intervals(hosting.windows, now - timedelta(days=1), now + timedelta(days=8), hosting.closures)
+    waiting = (
+        f"{demand.unfinished}{'+' if demand.more else ''} unfinished document{plural(demand.unfinished)}"
+    )
+    edges = [edge for each in ahead for edge in (each.start - outlook.lead, each.end) if edge > now]
+    changes_at = min(edges, default=None)
+    for each in ahead:
+        if not _is_on(each, demand, now, outlook):
+            continue
+        what = f"batch window with {waiting}" if each.stop_when_empty else "window"
+        return Wanted(
+            True,
+            f"{what}, {clock_time(each.start)} to {clock_time(each.end)}",
+            changes_at=changes_at,
+            opens_at=each.start,
+        )
+    if demand.unfinished and hosting.uploads is UploadStart.ON_DEMAND:
+        return _for_documents(hosting, demand, waiting, now, outlook, ahead, changes_at)
+    for each in ahead:
+        if each.end <= now < each.keep_until:
+            return Wanted(False, "close grace for outside callers", keep=True, changes_at=each.keep_until)
+    if outlook.billed_from is not None:
+        stays_until = paid_until(outlook.billed_from, now, _HOUR) - PAID_MARGIN
+        if now < stays_until:
+            reason = f"nothing needs it, and its hour is paid until {clock_time(stays_until + PAID_MARGIN)}"
+            return Wanted(False, reason, keep=True, changes_at=stays_until)
+    if demand.unfinished:
+        return Wanted(False, f"{waiting} to wait for the next window", changes_at=changes_at)
+    return Wanted(False, "no window and no unfinished document", changes_at=changes_at)
+
+
+def _is_on(window: Interval, demand: Demand, now: datetime, outlook: Outlook) -> bool:
+    """Whether a window wants the deployment now: not if nine in ten creates would come too late for it."""
+    if not window.start - outlook.lead <= now < window.end:
+        return False
+    if window.stop_when_empty and not demand.unfinished:
+        return False
+    least = min(outlook.lead, outlook.create.quantile(0.1))
+    return outlook.up or window.end - now > least
+
+
+def _for_documents(
+    hosting: Hosting,
+    demand: Demand,
+    waiting: str,
+    now: datetime,
+    outlook: Outlook,
+    ahead: list[Interval],
+    changes_at: datetime | None,
+) -> Wanted:
+    """Documents start it themselves: at once, or as late as `start_within` allows."""
+    oldest = demand.oldest or now
+    if outlook.up or outlook.free or hosting.start_within <= timedelta(0):
+        return Wanted(True, waiting, changes_at=changes_at)
+    promised = oldest + hosting.start_within
+    joined = next((each for each in ahead if now < each.start <= promised), None)
+    if joined is not None:
+        reason = f"{waiting} to be answered in the window from {clock_time(joined.start)}"
+        return Wanted(False, reason, changes_at=changes_at)
+    at = start_at(oldest, demand.unfinished, now, hosting.start_within, outlook.create, outlook.batches)
+    if at <= now + _HALF_TICK:
+        return Wanted(True, waiting, changes_at=changes_at)
+    reason = f"{waiting} to be answered within {span(hosting.start_within)}: others may share the deployment"
+    return Wanted(False, reason, changes_at=min(at, changes_at or at))
+
+
+def clock_time(at: datetime) -> str:
+    """As reasons name a time."""
+    return f"{at:%Y-%m-%d %H:%M:%S}".removesuffix(":00") + " UTC"
+
+
+def plural(count: int) -> str:
+    """The end of a counted noun."""
+    return "" if count == 1 else "s"
+
+
+def span(length: timedelta) -> str:
+    """As reasons name a span."""
+    return f"{round(length.total_seconds() / 60)} min"
