@@ -26,7 +26,7 @@ from shared.waiting import first_done
 
 SLICE_SECONDS = 420.0
 """The longest slice. With the longest request after its end it stays inside host.json's functionTimeout."""
-POLL_SECONDS = 5.0
+POLL_SECONDS = 10.0
 """Between passes while a deployment is on its way."""
 
 LONGEST_WAIT = timedelta(minutes=4)

@@ -105,8 +105,15 @@ class View:
 
     def observation(self) -> Observation:
         """What the plan is made from."""
-        seen = Observation(self.now, self.azure, self._records, self._demand, self._working, self._holds)
-        return replace(seen, outlooks=outlooks(self.hosted, self._records, self.control.prices, self.now))
+        return Observation(
+            self.now,
+            self.azure,
+            self._records,
+            self._demand,
+            self._working,
+            self._holds,
+            outlooks(self.hosted, self._records, self.control.prices, self.now),
+        )
 
     def record(self, name: str) -> DeploymentRecord:
         """A deployment's record as it stands."""

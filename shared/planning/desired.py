@@ -57,11 +57,10 @@ def outlooks(
     """Of every configured deployment of one account."""
     none = DeploymentRecord("", "")
     of = {name: records.get(name, none) for name in hosted}
-    times = estimates.create_times(
-        {name: estimates.from_text(each.create_seconds) for name, each in of.items()}
-    )
+    times = estimates.create_times(tuple((name, each.create_seconds) for name, each in of.items()))
     up = {name for name, record in of.items() if record.state in _UP}
-    starts = {name: start for name, each in hosted.items() if (start := _next_start(each, now)) is not None}
+    learning = {name: each for name, each in hosted.items() if each.lead is None and each.windows}
+    starts = {name: start for name, each in learning.items() if (start := _next_start(each, now))}
     # One that is up keeps the lead that it was created by: others that come up must not shorten it.
     all_begin = estimates.begins(starts, times)
     begin = estimates.begins({name: start for name, start in starts.items() if name not in up}, times)

@@ -6,6 +6,7 @@ what was measured and from a prior (median 5 minutes, 95th percentile 15) that c
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -68,8 +69,13 @@ def learned(samples: Sequence[float], prior: CreateTime = PRIOR) -> CreateTime:
     return CreateTime(mu, math.sqrt(squares / whole * (1 + 1 / whole)))
 
 
-def create_times(samples: Mapping[str, Sequence[float]]) -> dict[str, CreateTime]:
-    """Each deployment's, where the others of its account stand in for what it has not measured itself."""
+@functools.lru_cache(maxsize=256)
+def create_times(columns: tuple[tuple[str, str], ...]) -> Mapping[str, CreateTime]:
+    """Each deployment's, where the others of its account stand in for what it has not measured itself.
+
+    `columns`: names, and what `to_text` wrote of their samples.
+    """
+    samples = {name: from_text(text) for name, text in columns}
     times = {}
     for name, own in samples.items():
         others = [seconds for other, each in samples.items() if other != name for seconds in each]

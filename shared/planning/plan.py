@@ -109,7 +109,8 @@ def is_ours(azure: AzureDeployment, record: DeploymentRecord, installation: str)
         return True
     if record.created_at is not None:
         return azure.created_at == record.created_at
-    return azure.created_at >= record.intent_at - CLOCK_SKEW
+    latest = record.intent_at + QUARANTINE + CLOCK_SKEW
+    return record.intent_at - CLOCK_SKEW <= azure.created_at <= latest
 
 
 def observe(azure: AzureDeployment | None, record: DeploymentRecord, installation: str) -> Observed:

@@ -7,6 +7,7 @@ by the hour, when a paid hour is used to its end.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -82,6 +83,7 @@ def to_text(batches: Sequence[Batch]) -> str:
     return " ".join(f"{each.documents}/{each.seconds:.0f}" for each in batches[-MOST_BATCHES:])
 
 
+@functools.lru_cache(maxsize=1024)
 def from_text(text: str) -> tuple[Batch, ...]:
     """What `to_text` wrote."""
     pairs = (each.split("/") for each in text.split())

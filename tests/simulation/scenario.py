@@ -69,7 +69,7 @@ class Scenario:
 def draw(seed: int) -> Scenario:
     """The scenario of a seed: always the same."""
     random = Random(seed)
-    lasts = random.uniform(4000, 9000)
+    lasts = random.uniform(3600, 8000)
     hostings = tuple(_hosting(number, random, lasts) for number in range(random.randint(2, 4)))
     storms, at = [], random.uniform(0, 900)
     while at < lasts:
@@ -96,7 +96,7 @@ def draw(seed: int) -> Scenario:
         refused=refused,
         bad_outcomes=random.choice((0.0, 0.0, 0.2)),
         tagless=random.choice((0.0, 0.0, 0.5)),
-        provision_median=random.choice((20.0, 60.0, 150.0, 300.0)),
+        provision_median=random.choice((20.0, 60.0, 60.0, 150.0, 300.0)),
     )
 
 

@@ -203,6 +203,19 @@ async def test_a_create_that_takes_effect_long_after_is_found_within_a_minute() 
     assert world.azure.names() == []
 
 
+async def test_what_is_created_long_after_an_unanswered_create_is_somebody_elses() -> None:
+    """No pass saw the account for ten minutes; a deployment without our tag is not taken for the lost one."""
+    world = World.of(hosting())
+    world.upload("clauses/a.txt")
+    world.azure.fail_next("put", ArmUncertain("no answer"))
+    await world.app.reconcile()
+    world.clock.advance(600)
+    await world.azure.put(ACCOUNT.resource_id, hosting().spec, timeout=1)
+    await ticks(world, 8)
+    assert (world.azure.names(), world.azure.count("delete")) == (["clauses"], 0)
+    assert (await world.document("clauses/a.txt")).state is DocumentState.DONE
+
+
 # --- open, and answering no more ---------------------------------------------------------------------
 
 
