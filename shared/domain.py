@@ -327,7 +327,12 @@ class Demand:
 
     unfinished: int = 0
     more: bool = False
-    oldest: datetime | None = None
+    arrivals: tuple[datetime, ...] = ()  # of that page, oldest first
+
+    @property
+    def oldest(self) -> datetime | None:
+        """When the first of them arrived."""
+        return self.arrivals[0] if self.arrivals else None
 
 
 @dataclass(frozen=True)

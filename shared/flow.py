@@ -16,19 +16,24 @@ from shared.documents.backlog import DocumentLedger
 from shared.documents.drain import Drainer, DrainReport
 from shared.documents.intake import SWEEP_SECONDS, Intake
 from shared.documents.results import Results
-from shared.domain import Account, DocumentState, Hosting, Mode, RecordState, Settings
+from shared.domain import Account, DeploymentRecord, DocumentState, Hosting, Mode, RecordState, Settings
 from shared.errors import LamplighterError, StorageError
 from shared.hosting.leases import drain_lease, say_silent
 from shared.hosting.observe import Control
 from shared.hosting.preview import Preview, preview
 from shared.hosting.reconcile import Outcome, PassReport, reconcile
+from shared.planning.estimates import from_text, learned
 from shared.waiting import first_done
 
 SLICE_SECONDS = 420.0
 """The longest slice. With the longest request after its end it stays inside host.json's functionTimeout."""
-POLL_SECONDS = 10.0
+POLL_SECONDS = 5.0
 """Between passes while a deployment is on its way."""
+SLOW_POLL_SECONDS = 20.0
+"""The same, as long as hardly any create is done."""
 
+SOONEST = 0.1
+"""The share of creates that may be done before anybody looks more often than every minute."""
 LONGEST_WAIT = timedelta(minutes=4)
 """A flow that would have to wait longer than this for its next step leaves it to the timers."""
 
@@ -175,9 +180,15 @@ class Lamplighter:
             again_at = decision.again_at if decision is not None else None
             if hosting.mode is Mode.OBSERVE or (again_at and again_at - clock.now() > LONGEST_WAIT):
                 return False
-            # Never longer than this: a timer's pass may open it meanwhile, and the drainer is who holds on.
-            await clock.sleep(POLL_SECONDS)
+            # A timer's pass may open it meanwhile, and the drainer is who holds on.
+            record = await self.control.ledger.record(hosting.account, hosting.name)
+            await clock.sleep(POLL_SECONDS if self._may_be_ready(record) else SLOW_POLL_SECONDS)
         return False
+
+    def _may_be_ready(self, record: DeploymentRecord) -> bool:
+        """Whether a create has taken as long as the quickest ones do."""
+        soonest = learned(from_text(record.create_seconds)).quantile(SOONEST)
+        return record.intent_at is None or self.control.clock.now() - record.intent_at >= soonest
 
     async def _is_open(self, hosting: Hosting) -> bool:
         record = await self.control.ledger.record(hosting.account, hosting.name)
@@ -256,6 +267,8 @@ class Lamplighter:
         record = await self.control.ledger.record(hosting.account, hosting.name)
         if record.state not in (RecordState.CREATING, RecordState.OPEN) or record.silent_since is not None:
             return False
+        if record.state is RecordState.CREATING and not self._may_be_ready(record):
+            return False  # a pass a minute is enough: looking more often costs compute, and finds nothing
         return bool((await self.documents.demand(hosting.name)).unfinished)
 
     async def _drain_one(self, hosting: Hosting, until: float) -> bool:

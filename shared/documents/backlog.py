@@ -118,8 +118,8 @@ class DocumentLedger:
     async def demand(self, deployment: str) -> Demand:
         """The first page of the unfinished documents, counted."""
         page = await self._tables.page(DOCUMENTS, deployment, "w ", "w ~", _PAGE)
-        oldest = from_row(Document, page.rows[0]).arrived_at if page.rows else None
-        return Demand(len(page.rows), page.more, oldest)
+        arrivals = tuple(at for row in page.rows if isinstance(at := row.values["arrived_at"], datetime))
+        return Demand(len(page.rows), page.more, arrivals)
 
     async def history(self, deployment: str, since: datetime, limit: int) -> History:
         """Documents that arrived since then, oldest first, finished or not."""

@@ -162,15 +162,15 @@ def _for_documents(
     changes_at: datetime | None,
 ) -> Wanted:
     """Documents start it themselves: at once, or as late as `start_within` allows."""
-    oldest = demand.oldest or now
+    arrivals = demand.arrivals or (now,)
     if outlook.up or outlook.free or hosting.start_within <= timedelta(0):
         return Wanted(True, waiting, changes_at=changes_at)
-    promised = oldest + hosting.start_within
+    promised = arrivals[0] + hosting.start_within
     joined = next((each for each in ahead if now < each.start <= promised), None)
     if joined is not None:
         reason = f"{waiting} to be answered in the window from {clock_time(joined.start)}"
         return Wanted(False, reason, changes_at=changes_at)
-    at = start_at(oldest, demand.unfinished, now, hosting.start_within, outlook.create, outlook.batches)
+    at = start_at(arrivals, hosting.start_within, outlook.create, outlook.batches)
     if at <= now + _HALF_TICK:
         return Wanted(True, waiting, changes_at=changes_at)
     reason = f"{waiting} to be answered within {span(hosting.start_within)}: others may share the deployment"

@@ -16,12 +16,14 @@ from shared.planning.estimates import CreateTime
 
 LATE_SHARE = 0.05
 """The share of documents that may wait longer than promised, as creating takes what it takes."""
+TOLERANCE = timedelta(minutes=1)
+"""Passes come every minute, so no promise is kept more exactly."""
 VERY_LATE_SHARE = 0.01
 """The share that may wait longer than promised by a third."""
 MOST_BATCHES = 20
 PAID_MARGIN = timedelta(seconds=90)
 """A paid hour is used up to here: a pass comes every minute, and the delete must be accepted in time."""
-_STEPS = 24
+_STEPS = 16
 
 
 @dataclass(frozen=True)
@@ -33,44 +35,43 @@ class Batch:
 
 
 def start_at(
-    oldest: datetime,
-    unfinished: int,
-    now: datetime,
+    arrivals: Sequence[datetime],
     start_within: timedelta,
     create: CreateTime,
     batches: Sequence[Batch],
 ) -> datetime:
-    """When to create for documents of which the oldest arrived at `oldest`.
+    """When to create for documents that wait, by when they arrived, oldest first.
 
-    As late as keeps the promise for all but LATE_SHARE of the documents, by how long creating takes and how
-    many documents usually follow an arrival: those that follow wait less. At once if that cannot be kept.
+    As late as keeps the promise for all but LATE_SHARE of the documents that a deployment answers, by how
+    long creating takes and how many it usually answers. At once if that cannot be kept.
     """
+    oldest = arrivals[0]
     if start_within <= timedelta(0):
         return oldest
-    follow = (unfinished - 1 + sum(each.documents - 1 for each in batches)) / (
-        max((now - oldest).total_seconds(), 0.0)
-        + sum(each.seconds for each in batches)
-        + start_within.total_seconds()
-    )
-    return oldest + max(timedelta(0), start_within - _time_for_create(start_within, create, follow))
+    usual = _documents(len(arrivals), create, batches)
 
-
-def _time_for_create(start_within: timedelta, create: CreateTime, follow: float) -> timedelta:
-    """The least that a create must be given. `follow`: documents a second after the oldest."""
-
-    def late(given: timedelta, tolerated: timedelta) -> float:
-        """The share of documents that start later than promised and tolerated."""
-        span = given + tolerated
-        late_ones = create.longer_than(span) + follow * create.excess(span).total_seconds()
-        gathered = (start_within - given + create.mean()).total_seconds()
-        return late_ones / (1.0 + follow * gathered)
+    def is_kept(at: datetime) -> bool:
+        """Whether few enough would start later than promised, or later by a third."""
+        late = very_late = 0.0
+        for arrival in arrivals:
+            left = arrival + start_within - at
+            late += create.longer_than(left + TOLERANCE)
+            very_late += create.longer_than(left + start_within / 3)
+        return late <= LATE_SHARE * usual and very_late <= VERY_LATE_SHARE * usual
 
     low, high = timedelta(0), start_within
     for _ in range(_STEPS):
-        given = (low + high) / 2
-        kept = late(given, timedelta(0)) <= LATE_SHARE and late(given, start_within / 3) <= VERY_LATE_SHARE
-        low, high = (low, given) if kept else (given, high)
-    return high
+        middle = (low + high) / 2
+        low, high = (middle, high) if is_kept(oldest + middle) else (low, middle)
+    return oldest + low
+
+
+def _documents(waiting: int, create: CreateTime, batches: Sequence[Batch]) -> float:
+    """How many documents a deployment usually answers: those that waited, and those that come meanwhile."""
+    waited = [waiting, *(each.documents for each in batches)]
+    seconds = sum(each.seconds for each in batches)
+    rate = sum(each.documents - 1 for each in batches) / seconds if seconds else 0.0
+    return sum(waited) / len(waited) + rate * create.mean().total_seconds()
 
 
 def paid_until(billed_from: datetime, now: datetime, unit: timedelta) -> datetime:

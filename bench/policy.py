@@ -1,0 +1,281 @@
+"""What waiting costs: arrivals replayed through the app's own planning, against the best that could be.
+
+`python3 dev.py bench policy [--traces DIR] [--limit-minutes 30] [--billing minute|hour] [--seeds 3] [--json]`
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import math
+import random
+import statistics
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from bench._machine import machine
+from bench._optimum import optimum
+from bench._traces import Arrival, Trace, read, synthetic
+from shared.domain import (
+    BillingStart,
+    BillingUnit,
+    Demand,
+    DeploymentRecord,
+    DeploymentSpec,
+    Hosting,
+    Prices,
+    RecordState,
+    Task,
+    UploadStart,
+)
+from shared.flow import POLL_SECONDS, SOONEST
+from shared.planning import estimates, uploads
+from shared.planning.desired import outlooks, wanted
+
+START = datetime(2026, 1, 5, tzinfo=UTC)
+TICK = 60.0
+PASS = 1.0
+"""Seconds from a decision to its effect: a pass, and the call to Azure."""
+ABSENT_AFTER = 30.0
+"""Seconds after a delete in which no create is possible."""
+PRICE = 1.70
+APP_PRICE = 0.5 * 0.000026
+"""Dollars a second of the app at work: 0.5 GB on Flex Consumption."""
+IDLE_SHARE = 2 / 60
+"""Two timers a minute, a second each."""
+_UNITS = {BillingUnit.MINUTE: 60.0, BillingUnit.HOUR: 3600.0}
+_NAME = "bench"
+_SIGMA = estimates.PRIOR.sigma
+
+
+@dataclass
+class Run:
+    """What one policy came to on one trace with one seed."""
+
+    waits: list[float] = field(default_factory=list)
+    sessions: list[float] = field(default_factory=list)  # hosted seconds
+    looked: list[float] = field(default_factory=list)  # seconds of the app at work on it
+    horizon: float = 0.0
+
+    def dollars(self, unit: BillingUnit) -> float:
+        """Hosting in started units, and the app's own compute."""
+        seconds = sum(math.ceil(each / _UNITS[unit] - 1e-9) * _UNITS[unit] for each in self.sessions)
+        return seconds / 3600 * PRICE + self.app_dollars()
+
+    def app_dollars(self) -> float:
+        return (sum(self.looked) + self.horizon * IDLE_SHARE) * APP_PRICE
+
+
+class CreateTimes:
+    """Creates take random times; the same seed gives every policy the same ones in turn."""
+
+    def __init__(self, seed: int, factor: float) -> None:
+        self._source = random.Random(seed)
+        self._mu = math.log(300.0 * factor)
+
+    def next(self) -> float:
+        return self._source.lognormvariate(self._mu, _SIGMA)
+
+
+def replay(trace: Trace, limit: float, billing: BillingUnit, creates: CreateTimes) -> Run:
+    """The app's own planning at every arrival and every tick, in virtual time."""
+    hosting = Hosting(
+        account="a",
+        spec=DeploymentSpec(_NAME, "m", "1", None, "GlobalStandard", 120),
+        windows=(),
+        uploads=UploadStart.ON_DEMAND,
+        lead=None,
+        max_session=timedelta(days=30),
+        task=Task("", 1),
+        start_within=timedelta(seconds=limit),
+    )
+    prices = Prices("USD", {"GlobalStandard": PRICE}, 0.0, 0.0, billing, BillingStart.CREATE)
+    run, record, waiting = Run(), DeploymentRecord("a", _NAME), list[Arrival]()
+    position, now, free_at, busy_until = 0, 0.0, 0.0, 0.0
+    while position < len(trace) or waiting or record.state is not RecordState.ABSENT:
+        while position < len(trace) and trace[position].at <= now:
+            waiting.append(trace[position])
+            position += 1
+        at = START + timedelta(seconds=now)
+        upcoming = trace[position].at if position < len(trace) else math.inf
+        if record.state is RecordState.OPEN:
+            for each in waiting:
+                run.waits.append(max(0.0, now - each.at))
+                busy_until = max(busy_until, now + each.seconds)
+            waiting.clear()
+            if now < busy_until:
+                now = min(upcoming, busy_until)
+                continue
+        demand = Demand(len(waiting), arrivals=tuple(START + timedelta(seconds=each.at) for each in waiting))
+        ahead = outlooks({_NAME: hosting}, {_NAME: record}, prices, at)[_NAME]
+        want = wanted(hosting, demand, at, None, ahead)
+        if record.state is RecordState.OPEN and not want.up and not want.keep:
+            assert record.intent_at is not None
+            assert record.opened_at is not None
+            run.sessions.append((at - record.intent_at).total_seconds() + PASS)
+            run.looked[-1] += (at - record.opened_at).total_seconds() + PASS
+            record = replace(record, state=RecordState.ABSENT)
+            free_at = now + PASS + ABSENT_AFTER
+        elif record.state is RecordState.ABSENT and want.up and now >= free_at:
+            batch = uploads.Batch(demand.unfinished, now - waiting[0].at)
+            opened, looked = _opened(now, creates.next() + PASS, record)
+            run.looked.append(looked)
+            samples = (*estimates.from_text(record.create_seconds), opened - now)
+            record = replace(
+                record,
+                state=RecordState.OPEN,
+                intent_at=at,
+                opened_at=START + timedelta(seconds=opened),
+                create_seconds=estimates.to_text(samples),
+                batches=uploads.to_text((*uploads.from_text(record.batches), batch)),
+            )
+            now = opened
+            continue
+        if record.state is RecordState.ABSENT and not waiting:
+            now = upcoming if math.isfinite(upcoming) else now
+        else:
+            now = min(upcoming, (now // TICK + 1) * TICK)
+    run.horizon = now
+    return run
+
+
+def _opened(now: float, took: float, record: DeploymentRecord) -> tuple[float, float]:
+    """When a create that takes so long is found to be ready, and how long the app looked for it.
+
+    A pass a minute at first, as `Lamplighter.drain_backlog` has it, then every few seconds.
+    """
+    soonest = estimates.learned(estimates.from_text(record.create_seconds)).quantile(SOONEST)
+    looks_from = math.ceil((now + soonest.total_seconds()) / TICK) * TICK
+    ready = now + took
+    if ready <= looks_from:
+        return math.ceil(ready / TICK) * TICK, 0.0
+    opened = looks_from + math.ceil((ready - looks_from) / POLL_SECONDS) * POLL_SECONDS
+    return opened, opened - looks_from
+
+
+def deploy_per_document(trace: Trace, creates: CreateTimes) -> Run:
+    """A deployment for each document."""
+    run = Run(horizon=trace[-1].at)
+    for each in trace:
+        took = creates.next()
+        run.waits.append(took)
+        run.sessions.append(took + each.seconds)
+        run.looked.append(took + each.seconds)
+    return run
+
+
+def linger(trace: Trace, seconds: float, creates: CreateTimes) -> Run:
+    """Created at the first document, shared by all that come, deleted after so long without any."""
+    run, ends, began, ready = Run(horizon=trace[-1].at), -math.inf, 0.0, 0.0
+    for each in trace:
+        if each.at > ends + seconds:
+            if math.isfinite(ends):
+                run.sessions.append(ends + seconds - began)
+            began, ready = each.at, each.at + creates.next()
+            ends = ready
+        starts = max(each.at, ready)
+        run.waits.append(starts - each.at)
+        ends = max(ends, starts + each.seconds)
+    run.sessions.append(ends + seconds - began)
+    run.looked = run.sessions
+    return run
+
+
+def measure(trace: Trace, limit: float, billing: BillingUnit, seeds: int, factor: float) -> dict[str, object]:
+    """One trace: the policy's cost against everything else, over the seeds."""
+    mean = math.exp(math.log(300.0 * factor) + _SIGMA**2 / 2)
+    paid = optimum(trace, limit, mean, _UNITS[billing])
+    # Whoever hosts needs the app: its timers, and its work while something is hosted.
+    best = paid / 3600 * PRICE + (paid + trace[-1].at * IDLE_SHARE) * APP_PRICE
+
+    def cost(policy: Callable[[CreateTimes], Run]) -> float:
+        found = [policy(CreateTimes(seed, factor)) for seed in range(seeds)]
+        return statistics.fmean(run.dollars(billing) for run in found)
+
+    runs = [replay(trace, limit, billing, CreateTimes(seed, factor)) for seed in range(seeds)]
+    ours = statistics.fmean(run.dollars(billing) for run in runs)
+    waits = sorted(wait / 60 for run in runs for wait in run.waits)
+    settled = sorted(wait / 60 for run in runs for wait in _after_sessions(run, 20))
+    always_on = math.ceil(trace[-1].at / 3600) * PRICE
+    others = {
+        "deploy_per_document": cost(functools.partial(deploy_per_document, trace)),
+        "deploy_share_delete": cost(functools.partial(linger, trace, 0.0)),
+        **{
+            f"linger_{minutes}": cost(functools.partial(linger, trace, minutes * 60.0))
+            for minutes in (10, 30, 60)
+        },
+    }
+    return {
+        "documents": len(trace),
+        "hosted_hours": round(statistics.fmean(sum(run.sessions) / 3600 for run in runs), 2),
+        "deployments_created": round(statistics.fmean(len(run.sessions) for run in runs), 1),
+        "p50_wait_minutes": round(_quantile(waits, 0.50), 2),
+        "p95_wait_minutes": round(_quantile(waits, 0.95), 2),
+        "p99_wait_minutes": round(_quantile(waits, 0.99), 2),
+        "p95_wait_minutes_after_20_sessions": round(_quantile(settled, 0.95), 2),
+        "dollars": round(ours, 2),
+        "app_dollars": round(statistics.fmean(run.app_dollars() for run in runs), 2),
+        "ratio_to_optimum": round(ours / best, 4),
+        "ratio_to_always_on": round(ours / always_on, 4),
+        **{f"ratio_to_{name}": round(ours / each, 4) for name, each in others.items()},
+    }
+
+
+def _after_sessions(run: Run, sessions: int) -> list[float]:
+    """The waits of documents that came after so many sessions, about."""
+    share = sessions / len(run.sessions)
+    return run.waits[math.ceil(len(run.waits) * min(share, 1.0)) :]
+
+
+def _quantile(values: list[float], share: float) -> float:
+    """The smallest value that so many do not exceed."""
+    return values[max(0, math.ceil(share * len(values)) - 1)] if values else 0.0
+
+
+def main() -> int:
+    """Parse, replay, print."""
+    parser = argparse.ArgumentParser(prog="dev.py bench policy", description=__doc__.split("\n")[0])
+    parser.add_argument("--traces", type=Path, metavar="DIR", help="CSV files with columns t_s and service_s")
+    parser.add_argument("--limit-minutes", type=float, default=30.0, metavar="M", help="start_within (30)")
+    parser.add_argument("--billing", choices=[each.value for each in BillingUnit], default="minute")
+    parser.add_argument("--create-factor", type=float, default=1.0, metavar="F", help="times the prior (1)")
+    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="of the create times (3)")
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    options = parser.parse_args()
+    limit, billing = options.limit_minutes * 60, BillingUnit(options.billing)
+    try:
+        traces = {**synthetic(), **(read(options.traces) if options.traces else {})}
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+    found = {
+        name: measure(trace, limit, billing, options.seeds, options.create_factor)
+        for name, trace in traces.items()
+    }
+    ratios = [float(str(each["ratio_to_optimum"])) for each in found.values()]
+    document = {
+        "traces": found,
+        "median_ratio": round(statistics.median(ratios), 4),
+        "worst_ratio": max(ratios),
+        "limit_minutes": options.limit_minutes,
+        "billing": billing,
+        "create_factor": options.create_factor,
+        "seeds": options.seeds,
+        **machine(),
+    }
+    if options.json:
+        print(json.dumps(document))
+        return 0
+    columns = ("ratio_to_optimum", "p50_wait_minutes", "p95_wait_minutes", "p99_wait_minutes", "hosted_hours")
+    print(f"{'':16}", *(f"{column:>18}" for column in (*columns, "ratio_to_always_on")))
+    for name, each in found.items():
+        print(f"{name:16}", *(f"{each[column]:>18}" for column in (*columns, "ratio_to_always_on")))
+    print(f"median ratio {document['median_ratio']}, worst {document['worst_ratio']}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
