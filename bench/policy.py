@@ -32,9 +32,10 @@ from shared.domain import (
     Task,
     UploadStart,
 )
-from shared.flow import POLL_SECONDS, SOONEST
+from shared.flow import POLL_SECONDS, SOONEST, TO_DELETE
 from shared.planning import estimates, uploads
-from shared.planning.desired import outlooks, wanted
+from shared.planning.desired import UNITS, outlooks, wanted
+from shared.planning.uploads import paid_until
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 TICK = 60.0
@@ -47,7 +48,6 @@ APP_PRICE = 0.5 * 0.000026
 """Dollars a second of the app at work: 0.5 GB on Flex Consumption."""
 IDLE_SHARE = 2 / 60
 """Two timers a minute, a second each."""
-_UNITS = {BillingUnit.MINUTE: 60.0, BillingUnit.HOUR: 3600.0}
 _NAME = "bench"
 _SIGMA = estimates.PRIOR.sigma
 
@@ -63,7 +63,10 @@ class Run:
 
     def dollars(self, unit: BillingUnit) -> float:
         """Hosting in started units, and the app's own compute."""
-        seconds = sum(math.ceil(each / _UNITS[unit] - 1e-9) * _UNITS[unit] for each in self.sessions)
+        seconds = sum(
+            math.ceil(each / UNITS[unit].total_seconds() - 1e-9) * UNITS[unit].total_seconds()
+            for each in self.sessions
+        )
         return seconds / 3600 * PRICE + self.app_dollars()
 
     def app_dollars(self) -> float:
@@ -115,13 +118,22 @@ def replay(trace: Trace, limit: float, billing: BillingUnit, creates: CreateTime
         want = wanted(hosting, demand, at, None, ahead)
         if record.state is RecordState.OPEN and not want.up and not want.keep:
             assert record.intent_at is not None
+            # As `Lamplighter._use_paid_minute` has it, unless a timer's pass comes first.
+            ends = paid_until(record.intent_at, at, UNITS[BillingUnit.MINUTE]) - timedelta(seconds=TO_DELETE)
+            stays = min((ends - START).total_seconds(), (now // TICK + 1) * TICK)
+            if billing is BillingUnit.MINUTE and stays > now and upcoming < stays:
+                now = upcoming
+                continue
+            now = max(now, stays) if billing is BillingUnit.MINUTE else now
+            at = START + timedelta(seconds=now)
             assert record.opened_at is not None
             run.sessions.append((at - record.intent_at).total_seconds() + PASS)
             run.looked[-1] += (at - record.opened_at).total_seconds() + PASS
             record = replace(record, state=RecordState.ABSENT)
             free_at = now + PASS + ABSENT_AFTER
         elif record.state is RecordState.ABSENT and want.up and now >= free_at:
-            batch = uploads.Batch(demand.unfinished, now - waiting[0].at)
+            since = min(waiting[0].at, free_at - PASS - ABSENT_AFTER) if free_at else waiting[0].at
+            batch = uploads.Batch(demand.unfinished, now - since)
             opened, looked = _opened(now, creates.next() + PASS, record)
             run.looked.append(looked)
             samples = (*estimates.from_text(record.create_seconds), opened - now)
@@ -188,7 +200,7 @@ def linger(trace: Trace, seconds: float, creates: CreateTimes) -> Run:
 def measure(trace: Trace, limit: float, billing: BillingUnit, seeds: int, factor: float) -> dict[str, object]:
     """One trace: the policy's cost against everything else, over the seeds."""
     mean = math.exp(math.log(300.0 * factor) + _SIGMA**2 / 2)
-    paid = optimum(trace, limit, mean, _UNITS[billing])
+    paid = optimum(trace, limit, mean, UNITS[billing].total_seconds())
     # Whoever hosts needs the app: its timers, and its work while something is hosted.
     best = paid / 3600 * PRICE + (paid + trace[-1].at * IDLE_SHARE) * APP_PRICE
 

@@ -13,16 +13,27 @@ from datetime import datetime, timedelta
 
 from shared.alerts import Alert, alert, event
 from shared.documents.backlog import DocumentLedger
-from shared.documents.drain import Drainer, DrainReport
+from shared.documents.drain import LOOK_SECONDS, Drainer, DrainReport
 from shared.documents.intake import SWEEP_SECONDS, Intake
 from shared.documents.results import Results
-from shared.domain import Account, DeploymentRecord, DocumentState, Hosting, Mode, RecordState, Settings
+from shared.domain import (
+    Account,
+    BillingUnit,
+    DeploymentRecord,
+    DocumentState,
+    Hosting,
+    Mode,
+    RecordState,
+    Settings,
+)
 from shared.errors import LamplighterError, StorageError
 from shared.hosting.leases import drain_lease, say_silent
 from shared.hosting.observe import Control
 from shared.hosting.preview import Preview, preview
 from shared.hosting.reconcile import Outcome, PassReport, reconcile
+from shared.planning.desired import UNITS
 from shared.planning.estimates import from_text, learned
+from shared.planning.uploads import paid_until
 from shared.waiting import first_done
 
 SLICE_SECONDS = 420.0
@@ -32,8 +43,10 @@ POLL_SECONDS = 5.0
 SLOW_POLL_SECONDS = 20.0
 """The same, as long as hardly any create is done."""
 
-SOONEST = 0.1
+SOONEST = 0.02
 """The share of creates that may be done before anybody looks more often than every minute."""
+TO_DELETE = 4.0
+"""Seconds from the decision to Azure's acceptance of a delete, with room."""
 LONGEST_WAIT = timedelta(minutes=4)
 """A flow that would have to wait longer than this for its next step leaves it to the timers."""
 
@@ -165,7 +178,21 @@ class Lamplighter:
             drained = await self._drain_held(hosting, until)
             if not drained.answered and not drained.settled:
                 return False
+            await self._use_paid_minute(hosting, until)
         return False
+
+    async def _use_paid_minute(self, hosting: Hosting, until: float) -> None:
+        """Let what is billed by the minute stand until a started one ends: somebody may come."""
+        clock, prices = self.control.clock, self.settings.prices
+        record = await self.control.ledger.record(hosting.account, hosting.name)
+        if prices.billing_unit is not BillingUnit.MINUTE or record.intent_at is None:
+            return
+        ends = paid_until(record.intent_at, clock.now(), UNITS[BillingUnit.MINUTE])
+        ends -= timedelta(seconds=TO_DELETE)
+        while clock.now() < ends and clock.monotonic() < until:
+            if (await self.documents.demand(hosting.name)).unfinished:
+                return
+            await clock.sleep(min(LOOK_SECONDS, (ends - clock.now()).total_seconds()))
 
     async def _until_open(self, hosting: Hosting, until: float) -> bool:
         """Make passes until it is open; False where that is not wanted, or not to be had soon."""
@@ -279,6 +306,7 @@ class Lamplighter:
             if not await self._is_open(hosting) and not await self._until_open(hosting, until):
                 return False
             report = await self._drain_held(hosting, until)
+            await self._use_paid_minute(hosting, until)
         if not (await self.documents.demand(hosting.name)).unfinished:
             await self._pass_soon(self.settings.accounts[hosting.account], until)
         for error in report.errors:

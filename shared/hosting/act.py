@@ -161,8 +161,9 @@ def _with_batch(record: DeploymentRecord, step: Decision, view: View) -> str:
     demand = view.demand(step.deployment)
     if not demand.unfinished or demand.oldest is None or step.wanted.opens_at is not None:
         return record.batches
-    age = max(0.0, (view.now - demand.oldest).total_seconds())
-    return uploads.to_text((*uploads.from_text(record.batches), Batch(demand.unfinished, age)))
+    since = min(record.deleted_at or demand.oldest, demand.oldest)
+    seconds = max(0.0, (view.now - since).total_seconds())
+    return uploads.to_text((*uploads.from_text(record.batches), Batch(demand.unfinished, seconds)))
 
 
 def _without_intent(record: DeploymentRecord) -> DeploymentRecord:

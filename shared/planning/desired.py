@@ -22,7 +22,7 @@ from shared.planning.estimates import LEAD_SHARE, PRIOR, CreateTime
 from shared.planning.uploads import PAID_MARGIN, Batch, paid_until, start_at
 from shared.planning.windows import Interval, intervals
 
-_HOUR = timedelta(hours=1)
+UNITS = {BillingUnit.MINUTE: timedelta(minutes=1), BillingUnit.HOUR: timedelta(hours=1)}
 _HALF_TICK = timedelta(seconds=30)
 """Passes come every minute: what falls between two of them is done by the nearer one."""
 _UP = (RecordState.CREATING, RecordState.OPEN, RecordState.CLOSING)
@@ -47,7 +47,8 @@ class Outlook:
     create: CreateTime = PRIOR
     batches: tuple[Batch, ...] = ()
     up: bool = False  # it is being created, or was and is not yet being deleted
-    billed_from: datetime | None = None  # where it is billed by the hour, and is up
+    unit: timedelta = UNITS[BillingUnit.MINUTE]  # of billing
+    billed_from: datetime | None = None  # its bill's start, if it is up and ours
     free: bool = False  # hosting costs nothing
 
 
@@ -72,13 +73,13 @@ def outlooks(
             lead = starts[name] - (all_begin if name in up else begin)[name]
         free = prices.hosting_per_hour.get(hosting.spec.sku, 0.0) <= 0
         billed_from = record.intent_at if prices.billing_starts is BillingStart.CREATE else record.opened_at
-        by_the_hour = prices.billing_unit is BillingUnit.HOUR and not free and record.owned
         found[name] = Outlook(
             lead=planned_lead(hosting, times[name]) if lead is None else lead,
             create=times[name],
             batches=uploads.from_text(record.batches),
             up=name in up,
-            billed_from=billed_from if by_the_hour and name in up else None,
+            unit=UNITS[prices.billing_unit],
+            billed_from=billed_from if name in up and record.owned else None,
             free=free,
         )
     return found
@@ -132,8 +133,8 @@ def wanted(
     for each in ahead:
         if each.end <= now < each.keep_until:
             return Wanted(False, "close grace for outside callers", keep=True, changes_at=each.keep_until)
-    if outlook.billed_from is not None:
-        stays_until = paid_until(outlook.billed_from, now, _HOUR) - PAID_MARGIN
+    if outlook.billed_from is not None and outlook.unit > PAID_MARGIN and not outlook.free:
+        stays_until = paid_until(outlook.billed_from, now, outlook.unit) - PAID_MARGIN
         if now < stays_until:
             reason = f"nothing needs it, and its hour is paid until {clock_time(stays_until + PAID_MARGIN)}"
             return Wanted(False, reason, keep=True, changes_at=stays_until)
@@ -170,7 +171,7 @@ def _for_documents(
     if joined is not None:
         reason = f"{waiting} to be answered in the window from {clock_time(joined.start)}"
         return Wanted(False, reason, changes_at=changes_at)
-    at = start_at(arrivals, hosting.start_within, outlook.create, outlook.batches)
+    at = start_at(arrivals, hosting.start_within, outlook.create, outlook.batches, outlook.unit)
     if at <= now + _HALF_TICK:
         return Wanted(True, waiting, changes_at=changes_at)
     reason = f"{waiting} to be answered within {span(hosting.start_within)}: others may share the deployment"

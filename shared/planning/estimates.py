@@ -15,7 +15,7 @@ from statistics import NormalDist, fmean
 
 _NORMAL = NormalDist()
 _PRIOR_WEIGHT = 5  # samples
-MOST_SAMPLES = 40  # the latest of a deployment: Azure changes
+MOST_SAMPLES = 120  # the latest of a deployment: Azure changes
 LEAD_SHARE = 0.95
 """The share of creations that are to be done when a window starts."""
 

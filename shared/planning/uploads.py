@@ -16,19 +16,21 @@ from shared.planning.estimates import CreateTime
 
 LATE_SHARE = 0.05
 """The share of documents that may wait longer than promised, as creating takes what it takes."""
-TOLERANCE = timedelta(minutes=1)
-"""Passes come every minute, so no promise is kept more exactly."""
+TOLERANCE = timedelta(seconds=65)
+"""Passes come every minute, and some seconds go by until it is seen to be ready: no promise is kept more
+exactly."""
 VERY_LATE_SHARE = 0.01
 """The share that may wait longer than promised by a third."""
-MOST_BATCHES = 20
-PAID_MARGIN = timedelta(seconds=90)
+MOST_BATCHES = 40
+PAID_MARGIN = timedelta(seconds=70)
 """A paid hour is used up to here: a pass comes every minute, and the delete must be accepted in time."""
 _STEPS = 16
 
 
 @dataclass(frozen=True)
 class Batch:
-    """How many documents had come, and in how many seconds since the first, when a create began."""
+    """How many documents had come when a create began, and in how many seconds: since the last deployment
+    was deleted, or since the first of them."""
 
     documents: int
     seconds: float
@@ -39,16 +41,17 @@ def start_at(
     start_within: timedelta,
     create: CreateTime,
     batches: Sequence[Batch],
+    unit: timedelta,
 ) -> datetime:
     """When to create for documents that wait, by when they arrived, oldest first.
 
     As late as keeps the promise for all but LATE_SHARE of the documents that a deployment answers, by how
-    long creating takes and how many it usually answers. At once if that cannot be kept.
+    long creating takes and how many it usually answers. At once if that cannot be kept. `unit`: of billing.
     """
     oldest = arrivals[0]
     if start_within <= timedelta(0):
         return oldest
-    usual = _documents(len(arrivals), create, batches)
+    usual = _documents(len(arrivals), max(create.mean(), unit), batches)
 
     def is_kept(at: datetime) -> bool:
         """Whether few enough would start later than promised, or later by a third."""
@@ -66,12 +69,13 @@ def start_at(
     return oldest + low
 
 
-def _documents(waiting: int, create: CreateTime, batches: Sequence[Batch]) -> float:
-    """How many documents a deployment usually answers: those that waited, and those that come meanwhile."""
-    waited = [waiting, *(each.documents for each in batches)]
+def _documents(waiting: int, stands: timedelta, batches: Sequence[Batch]) -> float:
+    """How many documents a deployment usually answers: those that waited, and those that come while it is
+    created and stands."""
+    waited = sum(each.documents for each in batches)
     seconds = sum(each.seconds for each in batches)
-    rate = sum(each.documents - 1 for each in batches) / seconds if seconds else 0.0
-    return sum(waited) / len(waited) + rate * create.mean().total_seconds()
+    rate = waited / seconds if seconds else 0.0
+    return (waiting + waited) / (1 + len(batches)) + rate * stands.total_seconds()
 
 
 def paid_until(billed_from: datetime, now: datetime, unit: timedelta) -> datetime:
