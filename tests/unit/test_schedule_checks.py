@@ -79,6 +79,14 @@ def test_windows_that_follow_each_other_must_fit_into_the_longest_session() -> N
     assert mistakes(morning, weekly("15:21", "20:36")) == []
 
 
+def test_a_batch_window_after_a_plain_one_is_no_mistake() -> None:
+    """It ends as soon as nothing waits, and a generation more loses no document: that is warned of."""
+    evening = weekly("18:00", "23:00", stop_when_empty=True)
+    assert mistakes(weekly("09:00", "18:00"), evening) == []
+    (told,) = warnings(weekly("09:00", "18:00"), evening)
+    assert "follow each other without a break from 2026-11-25 08:45 to 2026-11-25 23:00 UTC" in told
+
+
 def test_what_never_closes_fits_into_no_session() -> None:
     """Four windows a day, each short enough."""
     around = [
