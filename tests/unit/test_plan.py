@@ -39,7 +39,7 @@ from tests.fakes.world import ACCOUNT, hosting
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 CREATED = NOW - timedelta(minutes=30)
-BUSY = Demand(3, False, NOW - timedelta(minutes=5))
+BUSY = Demand(3, False, (NOW - timedelta(minutes=5),))
 OURS = {OWNER_TAG: "test"}
 
 
@@ -362,7 +362,7 @@ def test_a_window_at_risk_comes_before_deletes() -> None:
 def test_windows_then_the_oldest_document_get_the_slots() -> None:
     """The rest wait, with that reason."""
     window = hosting("w", OneOffWindow(NOW + timedelta(minutes=15), NOW + timedelta(hours=1)))
-    demand = {"young": Demand(1, False, (NOW,)), "old": Demand(1, False, NOW - timedelta(hours=1))}
+    demand = {"young": Demand(1, False, (NOW,)), "old": Demand(1, False, (NOW - timedelta(hours=1),))}
     hosted = [hosting("young"), hosting("old"), window]
     seen = Observation(NOW, {"x": azure(name="x", tags={})}, {}, demand)
     assert order(hosted, seen, replace(ACCOUNT, fine_tuned_slots=3)) == [
