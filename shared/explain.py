@@ -88,7 +88,7 @@ async def _live(
     app: Lamplighter, hosting: Hosting, record: DeploymentRecord, account: AccountRecord
 ) -> dict[str, Any]:
     try:
-        seen = await app.preview(app.settings.accounts[hosting.account])
+        seen = await app.dry_run(app.settings.accounts[hosting.account])
     except ArmError as error:
         return {"azure": None, "azure_problem": str(error)}
     azure, decision = seen.azure.get(hosting.name), seen.decisions[hosting.name]

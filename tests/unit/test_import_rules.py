@@ -40,7 +40,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "shared.settings": {*VOCABULARY, "shared.planning", "shared.configuration"},
     "shared.flow": {*DOCUMENTS, "shared.hosting", "shared.documents"},
     "shared.explain": {*VOCABULARY, "shared.planning", "shared.hosting.ledger", "shared.flow"},
-    "shared.api": {*VOCABULARY, "shared.planning", "shared.documents", "shared.explain", "shared.flow"},
+    "shared.scalars": {"shared.configuration"},
+    "shared.holds": {*VOCABULARY, "shared.planning", "shared.flow", "shared.scalars"},
+    "shared.api": {
+        *VOCABULARY,
+        *(f"shared.{name}" for name in ("planning", "documents", "explain", "flow", "holds")),
+    },
     "shared.settings_blob": {*PORTS, "shared.settings"},
     "shared.doctor": {
         *DOCUMENTS,
@@ -49,8 +54,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "shared.commands": {
         *CONTROL_LOOP,
         *(f"shared.{name}" for name in ("api", "commands", "configuration", "doctor", "explain", "flow")),
-        "shared.hosting",
-        *(f"shared.{name}" for name in ("settings", "settings_blob", "wiring")),
+        *(
+            f"shared.{name}"
+            for name in ("holds", "hosting", "scalars", "settings", "settings_blob", "wiring")
+        ),
     },
     "shared.__main__": {*VOCABULARY, "shared.commands", "shared.wiring"},
     "shared.wiring": {"shared"},

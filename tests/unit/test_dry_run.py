@@ -1,4 +1,4 @@
-"""A preview tells what a pass would decide, and writes nothing."""
+"""A dry run tells what a pass would decide, and writes nothing."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from shared.domain import Action, AzureDeployment, Hold
+from shared.hosting.dry_run import DryRun
 from shared.hosting.leases import WorkLease
-from shared.hosting.preview import Preview
 from tests.fakes.azure import renamed
 from tests.fakes.clock import START
 from tests.fakes.world import ACCOUNT, World, hosting
@@ -16,11 +16,11 @@ from tests.unit.command_line import command
 WHY = ("--owner", "dana", "--reason", "a demo")
 
 
-async def previewed(world: World) -> Preview:
-    """The preview of the one account; it must not write."""
+async def dry_run(world: World) -> DryRun:
+    """The dry run of the one account; it must not write."""
     calls = [call for call in world.azure.calls if call[0] in ("put", "delete", "ask")]
     record = await world.record()
-    seen = await world.app.preview(ACCOUNT)
+    seen = await world.app.dry_run(ACCOUNT)
     assert [call for call in world.azure.calls if call[0] in ("put", "delete", "ask")] == calls
     assert await world.record() == record
     return seen
@@ -29,10 +29,10 @@ async def previewed(world: World) -> Preview:
 async def test_a_hold_counts() -> None:
     """Made a moment ago, before any pass: the next one creates."""
     world = World.of(hosting())
-    assert (await previewed(world)).decisions["clauses"].action is Action.NOTHING
+    assert (await dry_run(world)).decisions["clauses"].action is Action.NOTHING
     hold = Hold("clauses", True, START + timedelta(hours=1), "dana", "a demo", START)
     await world.app.control.ledger.save_hold(ACCOUNT.resource_id, hold)
-    decision = (await previewed(world)).decisions["clauses"]
+    decision = (await dry_run(world)).decisions["clauses"]
     assert (decision.action, decision.reason) == (
         Action.CREATE,
         "held up by dana until 2026-11-23 09:00 UTC: a demo",
@@ -47,19 +47,19 @@ async def test_work_in_flight_counts() -> None:
     work = WorkLease(world.clock, world.tables, control.ledger, ACCOUNT.resource_id, "clauses")
     await work.enter()
     await command(world, "release", "clauses")
-    decision = (await previewed(world)).decisions["clauses"]
+    decision = (await dry_run(world)).decisions["clauses"]
     assert decision.action is Action.WAIT
     assert decision.reason.startswith("1 worker still answering")
     await work.leave()
-    assert (await previewed(world)).decisions["clauses"].action is Action.DELETE
+    assert (await dry_run(world)).decisions["clauses"].action is Action.DELETE
 
 
 async def test_azure_may_write_a_name_in_another_case() -> None:
     """It is the same deployment to Azure, and to us."""
     world = World.of(hosting())
     await world.azure.put(ACCOUNT.resource_id, renamed(hosting().spec, "Clauses"), timeout=10)
-    seen = await previewed(world)
+    seen = await dry_run(world)
     assert isinstance(seen.azure["clauses"], AzureDeployment)
     assert seen.decisions["clauses"].observed == "foreign"
     adopting = world.reconfigured(replace(hosting(), adopt=True))
-    assert (await previewed(adopting)).decisions["clauses"].action is Action.ADOPT
+    assert (await dry_run(adopting)).decisions["clauses"].action is Action.ADOPT
