@@ -17,7 +17,7 @@ from shared.errors import LamplighterError, SettingProblem
 from shared.flow import Lamplighter
 from shared.planning.adoption import to_create
 from shared.planning.hold_forecast import forecast_hold
-from shared.scalars import duration, instant, note
+from shared.inputs import duration, instant, note
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import TypeVar
 
-from shared import scalars
+from shared import inputs
 from shared.domain import Hosting
 from shared.errors import SettingProblem, SettingsError
 from shared.flow import Lamplighter
@@ -41,9 +41,9 @@ def _argument(read: Callable[[str], T]) -> Callable[[str], T]:
     return convert
 
 
-duration = _argument(scalars.duration)
-instant = _argument(scalars.instant)
-note = _argument(scalars.note)
+duration = _argument(inputs.duration)
+instant = _argument(inputs.instant)
+note = _argument(inputs.note)
 
 
 def hosting(app: Lamplighter, name: str) -> Hosting:

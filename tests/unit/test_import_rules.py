@@ -40,8 +40,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "shared.settings": {*VOCABULARY, "shared.planning", "shared.configuration"},
     "shared.flow": {*DOCUMENTS, "shared.hosting", "shared.documents"},
     "shared.explain": {*VOCABULARY, "shared.planning", "shared.hosting.ledger", "shared.flow"},
-    "shared.scalars": {"shared.configuration"},
-    "shared.holds": {*VOCABULARY, "shared.planning", "shared.flow", "shared.scalars"},
+    "shared.inputs": {"shared.configuration"},
+    "shared.holds": {*VOCABULARY, "shared.planning", "shared.flow", "shared.inputs"},
     "shared.api": {
         *VOCABULARY,
         *(f"shared.{name}" for name in ("planning", "documents", "explain", "flow", "holds")),
@@ -56,7 +56,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *(f"shared.{name}" for name in ("api", "commands", "configuration", "doctor", "explain", "flow")),
         *(
             f"shared.{name}"
-            for name in ("holds", "hosting", "scalars", "settings", "settings_blob", "wiring")
+            for name in ("holds", "hosting", "inputs", "settings", "settings_blob", "wiring")
         ),
     },
     "shared.__main__": {*VOCABULARY, "shared.commands", "shared.wiring"},
