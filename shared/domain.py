@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -96,7 +96,10 @@ class BillingStart(StrEnum):
 
 @dataclass(frozen=True)
 class WeeklyWindow:
-    """A window on local days and times. `end` at or before `start` means the next day; None is 24:00."""
+    """A window on local days and times. `end` at or before `start` means the next day; None is 24:00.
+
+    Its dates are local ones of its zone, and those on which it starts.
+    """
 
     days: frozenset[int]  # Monday is 0
     start: time
@@ -104,6 +107,11 @@ class WeeklyWindow:
     time_zone: str  # IANA name
     stop_when_empty: bool = False
     close_grace: timedelta = timedelta(0)
+    skip_holidays: str | None = None  # public holidays of a country, or of a subdivision: DE, DE-BE
+    skip_dates: frozenset[date] = frozenset()
+    also_on: frozenset[date] = frozenset()  # whatever the weekday is, and holidays
+    starting: date | None = None  # its first date
+    until: date | None = None  # its last date
 
 
 @dataclass(frozen=True)
@@ -114,6 +122,16 @@ class OneOffWindow:
     end: datetime
     stop_when_empty: bool = False
     close_grace: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True)
+class Closure:
+    """A time in which no window of a deployment is open."""
+
+    start: datetime
+    end: datetime
+    time_zone: str  # in which people think of it
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -178,6 +196,7 @@ class Hosting:
     cost_center: str | None = None
     mode: Mode = Mode.ENFORCE
     adopt: bool = False  # take over an existing deployment of this name
+    closures: tuple[Closure, ...] = ()
 
     @property
     def name(self) -> str:

@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 from shared.domain import Hold, Hosting
 from shared.errors import LamplighterError, SettingProblem
 from shared.flow import Lamplighter
+from shared.inputs import duration, instant, note
 from shared.planning.adoption import to_create
 from shared.planning.hold_forecast import forecast_hold
-from shared.inputs import duration, instant, note
 
 T = TypeVar("T")
 

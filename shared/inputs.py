@@ -18,7 +18,7 @@ def duration(text: str) -> timedelta:
     """A duration as deployments.yaml writes it: 90s, 15m, 12h, 1h30m. Never nothing."""
     from pydantic import TypeAdapter, ValidationError
 
-    from shared.configuration import Duration
+    from shared.scalars import Duration
 
     try:
         length: timedelta = TypeAdapter(Duration).validate_python(text)

@@ -13,14 +13,16 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from shared.configuration import DAY, SKUS, DeploymentSection, DeploymentsFile, WindowSection
+from shared.configuration import SKUS, ClosureSection, DeploymentSection, DeploymentsFile, WindowSection
 from shared.domain import (
     Account,
+    Closure,
     DeploymentSpec,
     Hosting,
     OneOffWindow,
@@ -30,10 +32,12 @@ from shared.domain import (
     WeeklyWindow,
 )
 from shared.errors import SettingProblem, SettingsError
-from shared.planning.plan import SESSION_MARGIN
+from shared.planning.clocks import to_utc
+from shared.planning.schedule_checks import schedule_mistakes
+from shared.planning.windows import DAY
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_LATER = {"skip_holidays", "after"}
+_LATER = {"after"}
 _LONGEST_VALUE = 80
 _REMEDIES = {
     "missing": "is missing",
@@ -59,10 +63,14 @@ def load(path: Path, environment: Mapping[str, str]) -> Settings:
         found = (_problem(each, raw) for each in error.errors(include_url=False))
         problems += [problem for problem in found if problem.key not in told]
         raise SettingsError(path.name, problems) from None
-    problems += _too_long(file)
     if problems:
         raise SettingsError(path.name, problems)
-    return _settings(file)
+    settings = _settings(file)
+    # Told when all else holds.
+    problems += [each for hosting in settings.deployments.values() for each in schedule_mistakes(hosting)]
+    if problems:
+        raise SettingsError(path.name, problems)
+    return settings
 
 
 # --- YAML ------------------------------------------------------------------------------------------
@@ -167,21 +175,6 @@ def _twice(section: str, identities: Mapping[str, Any]) -> Iterator[SettingProbl
             )
 
 
-def _too_long(file: DeploymentsFile) -> Iterator[SettingProblem]:
-    """Windows that the longest session would cut short; told when all else holds."""
-    around = file.defaults.lead + SESSION_MARGIN
-    for name, deployment in file.deployments.items():
-        for number, window in enumerate(deployment.schedule):
-            needed = around + window.length + window.close_grace
-            if needed > deployment.max_session:
-                yield SettingProblem(
-                    f"deployments.{name}.schedule.{number}",
-                    "",
-                    f"needs a session of {needed} with lead, grace and {SESSION_MARGIN} to end in, and "
-                    f"max_session is {deployment.max_session}: raise that, or split the window",
-                )
-
-
 def _at(raw: Any, *location: str | int) -> Any:
     """What stands at a place of the file; None if nothing does."""
     for part in location:
@@ -268,6 +261,7 @@ def _hosting(name: str, given: DeploymentSection, file: DeploymentsFile) -> Host
         cost_center=given.cost_center,
         mode=given.mode or file.defaults.mode,
         adopt=given.adopt,
+        closures=tuple(_closure(each, file.defaults.time_zone) for each in given.closures),
     )
 
 
@@ -283,7 +277,23 @@ def _window(given: WindowSection, time_zone: str) -> WeeklyWindow | OneOffWindow
         time_zone=given.time_zone or time_zone,
         stop_when_empty=given.stop_when_empty,
         close_grace=given.close_grace,
+        skip_holidays=given.skip_holidays,
+        skip_dates=frozenset(given.skip_dates),
+        also_on=frozenset(given.also_on),
+        starting=given.starting,
+        until=given.until,
     )
+
+
+def _closure(given: ClosureSection, time_zone: str) -> Closure:
+    time_zone = given.time_zone or time_zone
+    if given.date is not None:
+        zone, midnight = ZoneInfo(time_zone), datetime.combine(given.date, time(0))
+        start, end = (to_utc(each, zone, closing=False) for each in (midnight, midnight + DAY))
+    else:
+        assert isinstance(given.start, datetime) and isinstance(given.end, datetime)
+        start, end = given.start, given.end
+    return Closure(start, end, time_zone, given.reason)
 
 
 def _time(since_midnight: timedelta) -> time:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from shared.commands.arguments import Exit, WrongUse
-from shared.commands.terminal import Terminal, table
-from shared.domain import Hosting, OneOffWindow, Settings, WeeklyWindow
-from shared.planning.windows import intervals
+from shared.commands.terminal import Terminal, clean, table
+from shared.domain import Closure, Hosting, OneOffWindow, Settings, WeeklyWindow
+from shared.planning.schedule_checks import schedule_warnings
+from shared.planning.windows import every_week, intervals
 from shared.settings import load
 from shared.settings_blob import PREFIX
 
@@ -21,17 +22,23 @@ _A_MONDAY = datetime(2026, 1, 5, tzinfo=UTC)  # any will do, so that the same fi
 
 
 def validate(options: argparse.Namespace, terminal: Terminal, environment: Mapping[str, str]) -> Exit:
-    """Tell what the file holds. Raises SettingsError with every problem, WrongUse if no file is named."""
+    """Tell what the file holds, and what in it is likely a mistake. The code is 0 with warnings, too.
+
+    Raises SettingsError with every problem, WrongUse if no file is named.
+    """
     place = options.file or environment.get("DEPLOYMENTS_FILE") or "deployments.yaml"
     if place.startswith(PREFIX):
         raise WrongUse(f"DEPLOYMENTS_FILE is {place}: name the FILE that you mean to upload")
     settings = load(Path(place), environment)
     deployments = [_told(each, settings) for each in settings.deployments.values()]
+    now = datetime.now(UTC)
+    warnings = [each for hosting in settings.deployments.values() for each in schedule_warnings(hosting, now)]
     document = {
         "file": place,
         "installation": settings.installation,
         "accounts": {each.name: each.resource_id for each in settings.accounts.values()},
         "deployments": deployments,
+        "warnings": [{"key": each.key, "remedy": each.remedy} for each in warnings],
     }
     terminal.show(
         document,
@@ -50,11 +57,13 @@ def validate(options: argparse.Namespace, terminal: Terminal, environment: Mappi
                         each["uploads"],
                         f"{each['scheduled_hours_a_week']:g}"
                         + ("+" if each["uploads"] == "on_demand" else ""),
-                        "; ".join(each["schedule"]) or "-",
+                        "; ".join([*each["schedule"], *each["closures"]]) or "-",
                     )
                     for each in deployments
                 ),
             ),
+            *(["", "Warnings:"] if warnings else []),
+            *(f"  {clean(each)}" for each in warnings),
         ],
     )
     return Exit.OK
@@ -72,6 +81,7 @@ def _told(hosting: Hosting, settings: Settings) -> dict[str, Any]:
         "capacity": hosting.spec.capacity,
         "uploads": hosting.uploads,
         "schedule": [_window_told(each) for each in hosting.windows],
+        "closures": [_closure_told(each) for each in hosting.closures],
         "scheduled_hours_a_week": round(_hours_a_week(hosting), 2),
         "price_per_hour": settings.prices.hosting_per_hour[hosting.spec.sku],
         "cost_center": hosting.cost_center,
@@ -84,7 +94,18 @@ def _window_told(window: WeeklyWindow | OneOffWindow) -> str:
         return f"once {window.start.isoformat()} to {window.end.isoformat()}{end}"
     days = _days_told(window.days)
     closes = f"{window.end:%H:%M}" if window.end else "24:00"
-    return f"{days} {window.start:%H:%M}-{closes} {window.time_zone}{end}"
+    told = [f"{days} {window.start:%H:%M}-{closes} {window.time_zone}{end}"]
+    told += [f"from {window.starting}"] if window.starting else []
+    told += [f"until {window.until}"] if window.until else []
+    told += [f"not on holidays of {window.skip_holidays}"] if window.skip_holidays else []
+    told += [f"not on {', '.join(map(str, sorted(window.skip_dates)))}"] if window.skip_dates else []
+    told += [f"also on {', '.join(map(str, sorted(window.also_on)))}"] if window.also_on else []
+    return ", ".join(told)
+
+
+def _closure_told(closure: Closure) -> str:
+    reason = f" ({closure.reason})" if closure.reason else ""
+    return f"closed {closure.start.isoformat()} to {closure.end.isoformat()}{reason}"
 
 
 def _days_told(days: frozenset[int]) -> str:
@@ -98,8 +119,8 @@ def _days_told(days: frozenset[int]) -> str:
 
 
 def _hours_a_week(hosting: Hosting) -> float:
-    """The time that weekly windows cover, overlaps counted once; lead and documents come on top."""
-    weekly = [each for each in hosting.windows if isinstance(each, WeeklyWindow)]
+    """The time that weekly windows cover, overlaps counted once, dates and holidays not considered."""
+    weekly = [every_week(each) for each in hosting.windows if isinstance(each, WeeklyWindow)]
     covered, reached = timedelta(0), _A_MONDAY
     for each in intervals(weekly, _A_MONDAY, _A_MONDAY + _A_WEEK):
         start, end = max(each.start, reached), min(each.end, _A_MONDAY + _A_WEEK)

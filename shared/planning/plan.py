@@ -114,7 +114,7 @@ def wanted(hosting: Hosting | None, demand: Demand, now: datetime, hold: Hold | 
         way = "up" if hold.up else "down"
         reason = f"held {way} by {hold.owner} until {_clock_time(hold.until)}: {hold.reason}"
         return Wanted(hold.up, reason, changes_at=hold.until)
-    ahead = intervals(hosting.windows, now - timedelta(days=1), now + timedelta(days=8))
+    ahead = intervals(hosting.windows, now - timedelta(days=1), now + timedelta(days=8), hosting.closures)
     waiting = (
         f"{demand.unfinished}{'+' if demand.more else ''} unfinished document{_plural(demand.unfinished)}"
     )

@@ -55,7 +55,7 @@ def planned(
     held = hold if hold is not None and since < hold.until else None
     opens = held.until if held is not None and not held.up else since
     certain, possible = list[Span](), list[Span]()
-    for each in intervals(hosting.windows, since, until + lead):
+    for each in intervals(hosting.windows, since, until + lead, hosting.closures):
         start, end = max(each.start - lead, opens), min(each.keep_until, until)
         if start < end and not (opens > since and opens >= each.end):
             (possible if each.stop_when_empty else certain).append(Span(start, end))

@@ -140,7 +140,8 @@ class People:
 
     def windows(self, name: str) -> list[Interval]:
         """Of the whole run."""
-        return intervals(self.hosted[name].windows, START, START + timedelta(hours=8))
+        hosting = self.hosted[name]
+        return intervals(hosting.windows, START, START + timedelta(hours=8), hosting.closures)
 
     def may_be_answered(self, name: str) -> bool:
         """Whether documents of a deployment can still come to be answered."""

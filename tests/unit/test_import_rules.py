@@ -36,11 +36,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "shared.documents": {*DOCUMENTS, "shared.documents"},
     "shared.adapters": {*PORTS, "shared.adapters"},
     "shared.task_files": set(),
-    "shared.configuration": {*VOCABULARY, "shared.planning", "shared.task_files"},
+    "shared.scalars": {"shared.planning", "shared.task_files"},
+    "shared.configuration": {*VOCABULARY, "shared.planning", "shared.scalars"},
     "shared.settings": {*VOCABULARY, "shared.planning", "shared.configuration"},
     "shared.flow": {*DOCUMENTS, "shared.hosting", "shared.documents"},
     "shared.explain": {*VOCABULARY, "shared.planning", "shared.hosting.ledger", "shared.flow"},
-    "shared.inputs": {"shared.configuration"},
+    "shared.inputs": {"shared.scalars"},
     "shared.holds": {*VOCABULARY, "shared.planning", "shared.flow", "shared.inputs"},
     "shared.api": {
         *VOCABULARY,
@@ -53,11 +54,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "shared.commands": {
         *CONTROL_LOOP,
-        *(f"shared.{name}" for name in ("api", "commands", "configuration", "doctor", "explain", "flow")),
-        *(
-            f"shared.{name}"
-            for name in ("holds", "hosting", "inputs", "settings", "settings_blob", "wiring")
-        ),
+        *(f"shared.{name}" for name in ("api", "commands", "doctor", "explain", "flow", "holds")),
+        *(f"shared.{name}" for name in ("hosting", "inputs", "settings", "settings_blob", "wiring")),
     },
     "shared.__main__": {*VOCABULARY, "shared.commands", "shared.wiring"},
     "shared.wiring": {"shared"},
@@ -80,6 +78,7 @@ AT_ONCE: dict[str, set[str]] = {
     "shared.adapters": {"shared", "azure", "openai"},
     "shared.configuration": {"shared", "pydantic"},
     "shared.inference.retry": {"shared", "tenacity"},
+    "shared.scalars": {"shared", "pydantic"},
     "shared.settings": {"shared", "pydantic", "pydantic_core", "yaml"},
     "shared.task_files": {"shared", "jsonschema"},
     "function_app": {"azure.functions", "shared.bindings"},
@@ -95,6 +94,7 @@ PURE = {
         "datetime",
         "enum",
         "functools",
+        "holidays",
         "itertools",
         "json",
         "math",

@@ -117,7 +117,7 @@ def test_days_are_lists_and_ranges(tmp_path: Path, written: str, meant: set[int]
 )
 def test_durations_carry_their_unit(tmp_path: Path, written: str, seconds: int) -> None:
     """Seconds, minutes, hours, days, and sums of them."""
-    text = changed({"defaults.lead": written, f"{CLAUSES}.max_session": "3d"})
+    text = changed({"defaults.lead": written, f"{CLAUSES}.max_session": "7d"})
     assert loaded(tmp_path, text).deployments["clauses"].lead == timedelta(seconds=seconds)
 
 

@@ -113,7 +113,6 @@ def test_names_of_deployments_are_not_taken_for_keys(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("place", "value"),
     [
-        (f"{WINDOW}.skip_holidays", "DE-BE"),
         (f"{CLAUSES}.uploads.start_within", "30m"),
         (f"{CLAUSES}.uploads.after", "keep"),
     ],

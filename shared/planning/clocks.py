@@ -1,0 +1,66 @@
+"""Local times → UTC, and when a zone's clocks change.
+
+A local time that the clocks skip shifts by the gap (02:10 becomes 03:10); one that occurs twice means the
+first for opening and the second for closing.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+_STEP = timedelta(days=1)
+
+
+def to_utc(local: datetime, zone: ZoneInfo, *, closing: bool) -> datetime:
+    """The instant that a naive local time means for opening or closing."""
+    # Fold 0 is the first of two, and in a gap the offset before it, which shifts by the gap.
+    offset = local.replace(tzinfo=zone, fold=0).utcoffset()
+    assert offset is not None
+    if closing:
+        second = local.replace(tzinfo=zone, fold=1).utcoffset()
+        assert second is not None
+        offset = min(offset, second)
+    return (local - offset).replace(tzinfo=UTC)
+
+
+def times_shown(local: datetime, zone: ZoneInfo) -> int:
+    """How often the clocks show a naive local time: not at all when it is skipped, twice when repeated."""
+    first, second = (local.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1))
+    assert first is not None and second is not None
+    return 1 if first == second else 0 if first < second else 2
+
+
+@dataclass(frozen=True)
+class ClockChange:
+    """From `at` on, the clocks of a zone show so much more (or less) than before."""
+
+    at: datetime
+    by: timedelta
+
+
+@functools.lru_cache(maxsize=256)
+def clock_changes(time_zone: str, since: datetime, until: datetime) -> tuple[ClockChange, ...]:
+    """The changes in [since, until], in order. Two within a day that cancel each other out are not seen."""
+    zone, found, before = ZoneInfo(time_zone), [], since
+    while before < until:
+        after = min(before + _STEP, until)
+        by = _offset(after, zone) - _offset(before, zone)
+        if by:
+            first, last = before, after
+            while last - first > timedelta(seconds=1):
+                middle = first + (last - first) // 2
+                first, last = (
+                    (middle, last) if _offset(middle, zone) == _offset(before, zone) else (first, middle)
+                )
+            found.append(ClockChange(last.replace(microsecond=0), by))
+        before = after
+    return tuple(found)
+
+
+def _offset(at: datetime, zone: ZoneInfo) -> timedelta:
+    offset = at.astimezone(zone).utcoffset()
+    assert offset is not None
+    return offset
