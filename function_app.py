@@ -132,6 +132,14 @@ async def release_deployment(req: func.HttpRequest) -> func.HttpResponse:
     return await _answer(lambda lamplighter: api.release(lamplighter, req.route_params["deployment"]))
 
 
+@app.route(route="preview", methods=["GET"])
+async def preview_hosting(req: func.HttpRequest) -> func.HttpResponse:
+    """What the coming days host by schedule and hold, and what that costs beside always-on."""
+    from shared import api
+
+    return await _answer(lambda lamplighter: api.preview(lamplighter, req.params.get("days")))
+
+
 async def _lamplighter() -> Lamplighter:
     """The wired app. Raises SettingsError after an alert: a broken file stops passes, not functions."""
     from shared import wiring

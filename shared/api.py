@@ -28,7 +28,9 @@ from shared.explain import explained, listed
 from shared.flow import Lamplighter
 from shared.holds import HoldRefused, read_request
 from shared.holds import hold as held
+from shared.inputs import count
 from shared.planning.plan import wanted
+from shared.preview import MOST_DAYS, USUAL_DAYS, period, previewed, read_records
 
 LONGEST_WAIT = 200.0
 """Seconds; an HTTP response must come within 230 s."""
@@ -234,6 +236,17 @@ async def release(app: Lamplighter, name: str) -> Reply:
     released = await app.control.ledger.release_hold(hosting.account, hosting.name)
     step = await _step(app, hosting)
     return Reply(200, {"deployment": hosting.name, "released": released, "step": step})
+
+
+async def preview(app: Lamplighter, days: str | None) -> Reply:
+    """What the coming days (7 by default) host by schedule and hold, and what that costs beside always-on."""
+    try:
+        length = count(days, MOST_DAYS) if days else USUAL_DAYS
+    except ValueError as error:
+        return problem(400, f"days: {error}")
+    now = app.control.clock.now()
+    since, until = period(now, days=length)
+    return Reply(200, previewed(app.settings, await read_records(app, now), since, until))
 
 
 async def _step(app: Lamplighter, hosting: Hosting) -> str:

@@ -124,7 +124,7 @@ def _entry(
         "problem": record.problem or None,
         "unfinished": demand.unfinished,
         "mode": hosting.mode,
-        "hold": hold and _hold(hold),
+        "hold": hold and hold_told(hold),
         "adopted": bool(record.adopted),
         "differences": differences(hosting.spec, from_text(record.adopted)) if record.adopted else [],
         "session": session and _session(session, now, app.settings.prices),
@@ -161,7 +161,8 @@ def _decision(row: DecisionRow) -> dict[str, Any]:
     }
 
 
-def _hold(hold: Hold) -> dict[str, Any]:
+def hold_told(hold: Hold) -> dict[str, Any]:
+    """Who holds it, which way, until when and what for."""
     return {
         "way": "up" if hold.up else "down",
         "until": _iso(hold.until),

@@ -1,4 +1,4 @@
-"""Durations, instants and notes as people write them, in arguments of commands and in bodies over HTTP.
+"""Counts, durations, instants and notes as people write them, for commands and over HTTP.
 
 Each raises ValueError with what to write instead.
 """
@@ -12,6 +12,13 @@ LONGEST_NOTE = 200
 """Characters of a hold's owner and of its reason."""
 
 _NOT_TEXT = frozenset({"Cc", "Cs", "Zl", "Zp"})  # control characters, lone surrogates, line separators
+
+
+def count(text: str, most: int) -> int:
+    """A whole number from 1 to `most`."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and 1 <= int(text) <= most):
+        raise ValueError(f"write a whole number from 1 to {most}")
+    return int(text)
 
 
 def duration(text: str) -> timedelta:

@@ -46,6 +46,11 @@ instant = _argument(inputs.instant)
 note = _argument(inputs.note)
 
 
+def count(most: int) -> Callable[[str], int]:
+    """A whole number from 1 to `most`."""
+    return _argument(lambda text: inputs.count(text, most))
+
+
 def hosting(app: Lamplighter, name: str) -> Hosting:
     """The deployment of that name, in whatever case. Raises WrongUse."""
     found = app.intake.hosting(name)

@@ -82,6 +82,7 @@ def test_every_function_is_there_without_any_setting() -> None:
         "get_deployment",
         "hold_deployment",
         "release_deployment",
+        "preview_hosting",
     }
     assert found["reconcile_deployments"]["schedule"] == "0 * * * * *"
     assert found["document_uploaded"]["path"] == "inbox/{name}"
@@ -99,6 +100,7 @@ def test_every_function_is_there_without_any_setting() -> None:
         ("deployments/{deployment}", "GET"),
         ("deployments/{deployment}/hold", "POST"),
         ("deployments/{deployment}/hold", "DELETE"),
+        ("preview", "GET"),
     }
 
 
