@@ -15,6 +15,7 @@ from shared.domain import Hold, Hosting, HostingSession, Settings, UploadStart, 
 from shared.explain import hold_told
 from shared.flow import Lamplighter
 from shared.planning.adoption import to_create
+from shared.planning.advice import advise
 from shared.planning.clocks import clock_changes
 from shared.planning.forecast import (
     RECENT,
@@ -161,6 +162,15 @@ def _told(of: Forecast) -> dict[str, Any]:
         "uploads_told": _uploads(of),
         "intervals": _plan(of.plan, zone),
         "marks": _marks(of, zone),
+        "advice": [
+            {
+                "name": each.name,
+                "saves": round(each.saves, 4),
+                "currency": subject.prices.currency,
+                "text": each.text,
+            }
+            for each in advise(of)
+        ],
     }
 
 

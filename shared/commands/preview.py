@@ -90,6 +90,11 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
         yield from table(("COST CENTER", *figures), [*rows, ("together", *_cells(document["total"]))])
     for each in document["deployments"]:
         yield from _schedule_lines(each)
+    advice = [
+        f"{each['deployment']}: {one['text']}." for each in document["deployments"] for one in each["advice"]
+    ]
+    if advice:
+        yield from ("", "Advice", *(f"  {text}" for text in advice))
     yield ""
     yield from document["notes"]
 

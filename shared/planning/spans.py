@@ -47,22 +47,34 @@ def planned(
     until: datetime,
     hold: Hold | None = None,
 ) -> Planned:
-    """What is hosted in [since, until): each window from its lead to the end of its grace; and the hold.
+    """What is hosted in [since, until): each window from its lead on, and the hold, which counts from then on.
 
-    The hold counts from `since` on. One that holds down a window to its end takes the grace too, as nothing
-    is open then that could be kept.
+    What is up when a window's grace runs is kept until that ends; what a grace keeps now is taken to be up.
     """
     held = hold if hold is not None and since < hold.until else None
     opens = held.until if held is not None and not held.up else since
-    certain, possible = list[Span](), list[Span]()
+    certain, possible, graces = list[Span](), list[Span](), list[Span]()
     for each in intervals(hosting.windows, since, until + lead, hosting.closures):
-        start, end = max(each.start - lead, opens), min(each.keep_until, until)
-        if start < end and not (opens > since and opens >= each.end):
-            (possible if each.stop_when_empty else certain).append(Span(start, end))
+        spans, grace = possible if each.stop_when_empty else certain, Span(each.end, each.keep_until)
+        graces.append(grace)
+        spans.append(Span(max(each.start - lead, opens), each.end))
+        if grace.start <= since == opens:
+            spans.append(Span(since, grace.end))
     if held is not None and held.up:
-        certain.append(Span(since, min(held.until, until)))
-    joined = merged(certain)
-    return Planned(joined, without(merged(possible), joined))
+        certain.append(Span(since, held.until))
+    joined, everything = (_kept(each, graces, until) for each in (certain, [*certain, *possible]))
+    return Planned(joined, without(everything, joined))
+
+
+def _kept(spans: Iterable[Span], graces: Sequence[Span], until: datetime) -> tuple[Span, ...]:
+    """The spans, each to the end of the graces that it ends in, as far as `until`."""
+    found = []
+    for each in merged(spans):
+        end = each.end
+        while later := [grace.end for grace in graces if grace.start <= end < grace.end]:
+            end = max(later)
+        found.append(Span(each.start, min(end, until)))
+    return merged(found)
 
 
 def merged(spans: Iterable[Span]) -> tuple[Span, ...]:

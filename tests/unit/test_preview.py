@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from shared.__main__ import main, parser
 from shared.commands.arguments import WrongUse
 from shared.commands.preview import preview
 from shared.commands.terminal import Terminal
-from shared.domain import HostingSession, OneOffWindow, UploadStart
+from shared.domain import HostingSession, OneOffWindow, UploadStart, WeeklyWindow
 from shared.errors import SettingsError
 from shared.preview import period, read_records
 from tests.fakes.clock import START
@@ -88,6 +88,26 @@ async def test_a_week_is_told_with_holds_and_the_recent_past() -> None:
         ((START + 25.75 * HOUR).isoformat(), True),
     ]
     assert "estimates" in document["notes"][0] and "tokens" in document["notes"][1]
+
+
+async def test_advice_goes_by_the_records() -> None:
+    """Its window was hosted yesterday and a document came in the evening only: the window is idle."""
+    morning = WeeklyWindow(frozenset(range(7)), time(9), time(12), "UTC")
+    world = World.of(hosting("clauses", morning))
+    await hosted(world, 7 * HOUR)
+    (tier, idle) = one(await by_http(world))["advice"]
+    assert tier["name"] == "developer_tier"
+    assert (idle["name"], idle["currency"]) == ("idle_window", "USD")
+    assert idle["saves"] == pytest.approx(7 * 3.25 * 1.70)
+    world.blobs.upload("inbox", "clauses/a.txt", b"Dear all")
+    await world.until(lambda: world.blobs.names("results") != [], timedelta(minutes=10))
+    world.clock.advance(DAY.total_seconds())
+    names = [each["name"] for each in one(await by_http(world))["advice"]]
+    assert names == ["developer_tier", "idle_window"], "08:00 is before the window and its lead"
+    world.blobs.upload("inbox", "clauses/b.txt", b"Dear all")
+    world.clock.advance(2 * 3600)
+    await world.until(lambda: len(world.blobs.names("results")) == 2, timedelta(minutes=10))
+    assert [each["name"] for each in one(await by_http(world))["advice"]] == ["developer_tier"]
 
 
 async def test_what_nothing_tells_of_is_not_forecast() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from datetime import timedelta
 
 import pytest
 
-from shared.domain import Hold, OneOffWindow
+from shared.domain import Demand, Hold, OneOffWindow, UploadStart
+from shared.planning.plan import wanted
 from shared.planning.spans import Planned, Span, merged, planned, without
 from tests.fakes.clock import START
 from tests.fakes.world import hosting
@@ -95,6 +97,33 @@ def test_time_is_taken_out_of_spans(cut: list[tuple[float, float]], left: list[t
     """Half-open: what touches takes nothing."""
     spans = (span(0, 4), span(6, 8))
     assert without(spans, [span(*each) for each in cut]) == tuple(span(*each) for each in left)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_the_plan_is_what_a_pass_wants_at_each_instant(seed: int) -> None:
+    """Random windows and holds, walked through: without documents what is certain, with them all of it.
+
+    What is only kept for outside callers stays if it is up.
+    """
+    dice, step = random.Random(seed), timedelta(minutes=5)
+    starts = [dice.randrange(-4 * 12, 30 * 12) / 12 for _ in range(dice.randrange(1, 5))]
+    windows = [
+        window(each, each + dice.randrange(1, 96) / 12, dice.choice([0, 0, 0.5]), batch=dice.random() < 0.4)
+        for each in starts
+    ]
+    hold = Hold("clauses", dice.random() < 0.5, START + dice.randrange(1, 200) * step, "dana", "demo", START)
+    held = hold if dice.random() < 0.6 else None
+    one = hosting("clauses", *windows, uploads=UploadStart.SCHEDULED)
+    told = planned(one, LEAD, START, START + DAY, held)
+    for demand, expected in ((Demand(), told.certain), (Demand(1), merged((*told.certain, *told.possible)))):
+        found, now = list[Span](), START
+        up = any(each.start <= START < each.end for each in expected)  # what was up before is up
+        while now < START + DAY:
+            want = wanted(one, demand, now, held)
+            up = want.up or (want.keep and up)
+            found += [Span(now, now + step)] if up else []
+            now += step
+        assert merged(found) == expected
 
 
 def test_spans_that_touch_are_one_and_empty_ones_are_none() -> None:
