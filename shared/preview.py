@@ -5,7 +5,7 @@ From the file alone, or with what the app's records tell: holds, adopted propert
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -114,8 +114,18 @@ def previewed(
         "deployments": [_told(each) for each in found],
         "cost_centers": [{"cost_center": name} | _sum(each) for name, each in centers.items()],
         "total": _sum(found),
-        "notes": list(NOTES),
+        "notes": [*NOTES, *_without_a_price(found)],
     }
+
+
+def _without_a_price(found: Sequence[Forecast]) -> list[str]:
+    """An adopted deployment keeps a SKU for which the file may have no price."""
+    prices = {each.subject.sku: each.subject.prices.hosting_per_hour for each in found}
+    return [
+        f"prices.hosting_per_hour has no {sku}: it is counted as free."
+        for sku, known in prices.items()
+        if sku not in known
+    ]
 
 
 def changed(before: Sequence[Forecast], after: Sequence[Forecast]) -> list[dict[str, Any]]:
@@ -268,6 +278,6 @@ def period(now: datetime, *, days: int | None = None, months: int | None = None)
     raise AssertionError("every month has 28 days")
 
 
-def names(*settings: Settings) -> Iterable[str]:
+def names(*settings: Settings) -> list[str]:
     """The deployments of one or several files."""
-    return dict.fromkeys(name for each in settings for name in each.deployments)
+    return list(dict.fromkeys(name for each in settings for name in each.deployments))

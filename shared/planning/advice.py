@@ -29,10 +29,9 @@ class Advice(StrEnum):
 
 @dataclass(frozen=True)
 class Advised:
-    """One piece of advice about one deployment, and what it would save in the forecast's time."""
+    """One piece of advice, and what it would save in the forecast's time."""
 
     name: Advice
-    deployment: str
     saves: float
     text: str
 
@@ -56,7 +55,6 @@ def _developer_tier(of: Forecast) -> Iterator[Advised]:
     up_to = "up to " if most - least >= _CENT else ""
     yield Advised(
         Advice.DEVELOPER_TIER,
-        subject.hosting.name,
         most,
         f"on the SKU {DEVELOPER_TIER} it would cost {up_to}{_money(of, most)} less. Only for evaluation, "
         "where neither data residency nor an SLA is needed: Azure deletes such a deployment after 24 hours, "
@@ -99,7 +97,6 @@ def _short_gaps(of: Forecast) -> Iterator[Advised]:
     length = _told(shortest) if shortest == longest else f"{_told(shortest)} to {_told(longest)}"
     yield Advised(
         Advice.SHORT_GAP,
-        subject.hosting.name,
         saves,
         f"it closes {len(gaps)} time(s) between two windows for {length} only: keeping it open costs "
         f"{_money(of, saves)} less, as hosting is charged by the started {subject.prices.billing_unit} and "
@@ -139,7 +136,6 @@ def _idle_windows(of: Forecast) -> Iterator[Advised]:
             continue
         yield Advised(
             Advice.IDLE_WINDOW,
-            subject.hosting.name,
             saves,
             f"in the last {RECENT.days} days no document came or was answered in its window "
             f"{_named(window)}, which was hosted {len(hosted)} time(s): without it, hosting costs "

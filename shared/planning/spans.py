@@ -47,7 +47,7 @@ def planned(
     until: datetime,
     hold: Hold | None = None,
 ) -> Planned:
-    """What is hosted in [since, until): each window from its lead on, and the hold, which counts from then on.
+    """What is hosted in [since, until): each window from its lead on; and the hold, from `since` on.
 
     What is up when a window's grace runs is kept until that ends; what a grace keeps now is taken to be up.
     """

@@ -19,7 +19,6 @@ OFFICE = weekly("09:00", "18:00")
 def advised(of: Subject, name: Advice | None = None, days: int = 7) -> list[Advised]:
     """What is advised for a week from Monday, 08:00, on; by its name."""
     found = list(advise(forecast(of, START, START + days * DAY)))
-    assert all(each.deployment == "clauses" for each in found)
     return [each for each in found if name in (None, each.name)]
 
 
