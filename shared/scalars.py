@@ -90,12 +90,18 @@ def _moment(value: Any) -> datetime | timedelta:
     text = str(value)
     if _TIME.fullmatch(text):
         return timedelta(hours=int(text[:2]), minutes=int(text[3:]))
+    return _iso_time(text, "write HH:MM, or for a one-off window an ISO time such as 2026-11-22T14:00:00Z")
+
+
+def _instant(value: Any) -> datetime:
+    return _iso_time(str(value), "write an ISO time such as 2026-11-22T14:00:00Z")
+
+
+def _iso_time(text: str, remedy: str) -> datetime:
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(
-            "write HH:MM, or for a one-off window an ISO time such as 2026-11-22T14:00:00Z"
-        ) from None
+        raise ValueError(remedy) from None
     if at.tzinfo is None:
         local = at.isoformat()
         raise ValueError(f"names no zone: write {local}Z for UTC, or an offset such as {local}+01:00")
@@ -169,6 +175,7 @@ Days = Annotated[frozenset[int], PlainValidator(_days)]
 Moment = Annotated[datetime | timedelta, PlainValidator(_moment)]
 Date = Annotated[date, PlainValidator(_date)]
 Region = Annotated[Text, AfterValidator(_region)]
+Instant = Annotated[datetime, PlainValidator(_instant)]
 Positive = Annotated[int, Field(gt=0, lt=10**9)]
 Price = Annotated[float, Field(ge=0, lt=10**9)]
 Tags = Annotated[dict[Text, Text], Field(max_length=40), AfterValidator(_tags)]

@@ -291,7 +291,7 @@ def _closure(given: ClosureSection, time_zone: str) -> Closure:
         zone, midnight = ZoneInfo(time_zone), datetime.combine(given.date, time(0))
         start, end = (to_utc(each, zone, closing=False) for each in (midnight, midnight + DAY))
     else:
-        assert isinstance(given.start, datetime) and isinstance(given.end, datetime)
+        assert given.start is not None and given.end is not None
         start, end = given.start, given.end
     return Closure(start, end, time_zone, given.reason)
 

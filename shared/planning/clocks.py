@@ -17,20 +17,20 @@ _STEP = timedelta(days=1)
 def to_utc(local: datetime, zone: ZoneInfo, *, closing: bool) -> datetime:
     """The instant that a naive local time means for opening or closing."""
     # Fold 0 is the first of two, and in a gap the offset before it, which shifts by the gap.
-    offset = local.replace(tzinfo=zone, fold=0).utcoffset()
-    assert offset is not None
-    if closing:
-        second = local.replace(tzinfo=zone, fold=1).utcoffset()
-        assert second is not None
-        offset = min(offset, second)
-    return (local - offset).replace(tzinfo=UTC)
+    first, second = _offsets(local, zone)
+    return (local - (min(first, second) if closing else first)).replace(tzinfo=UTC)
 
 
 def times_shown(local: datetime, zone: ZoneInfo) -> int:
     """How often the clocks show a naive local time: not at all when it is skipped, twice when repeated."""
-    first, second = (local.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1))
-    assert first is not None and second is not None
+    first, second = _offsets(local, zone)
     return 1 if first == second else 0 if first < second else 2
+
+
+def _offsets(local: datetime, zone: ZoneInfo) -> tuple[timedelta, timedelta]:
+    first, second = zone.utcoffset(local), zone.utcoffset(local.replace(fold=1))
+    assert first is not None and second is not None
+    return first, second
 
 
 @dataclass(frozen=True)

@@ -172,6 +172,41 @@ def test_validate_tells_what_it_found(file: Path, capsys: pytest.CaptureFixture[
     assert (told["mode"], told["adopt"], told["price_per_hour"]) == ("observe", True, 1.70)
 
 
+def test_validate_warns_of_what_may_be_meant(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the key and with 0: a window that is over, and one that the clocks move."""
+    over = "{from: 2020-11-22T14:00:00Z, to: 2020-11-22T15:00:00Z}"
+    night = '{days: daily, from: "02:30", to: "06:00", time_zone: America/New_York}'
+    file.write_text(
+        FILE.replace("{from: 2026-11-22T14:00:00Z, to: 2026-11-22T15:00:00Z}", f"{over}\n      - {night}")
+    )
+    code, out, err = run(capsys, "validate", str(file), AZURE_OPENAI_ACCOUNT_ID=ACCOUNT_ID)
+    assert (code, err) == (0, "")
+    assert (
+        "Warnings:\n  deployments.clauses.schedule.3: is over since 2020-11-22 15:00 UTC: remove it\n" in out
+    )
+    code, out, _ = run(capsys, "validate", str(file), "--json", AZURE_OPENAI_ACCOUNT_ID=ACCOUNT_ID)
+    over_told, *moved = json.loads(out)["warnings"]
+    assert (code, over_told["key"]) == (0, "deployments.clauses.schedule.3")
+    assert {each["key"] for each in moved} == {"deployments.clauses.schedule.4"}
+    assert "02:30 is skipped and it opens at 03:30" in moved[0]["remedy"]
+
+
+def test_validate_tells_dates_and_closures(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In the words of the file; hours a week are those of days and times alone."""
+    dates = "skip_holidays: DE-BE, skip_dates: [2026-12-24], also_on: [2026-12-27], until: 2099-12-31"
+    closure = "closures: [{from: 2026-12-31T12:00:00Z, to: 2027-01-01T00:00:00Z, reason: inventory}]"
+    text = FILE.replace('to: "18:00"}', f'to: "18:00", {dates}}}')
+    file.write_text(text.replace("    uploads:", f"    {closure}\n    uploads:"))
+    code, out, err = run(capsys, "validate", str(file), AZURE_OPENAI_ACCOUNT_ID=ACCOUNT_ID)
+    assert (code, err) == (0, "")
+    assert (
+        "mon-fri 09:00-18:00 Europe/Berlin, until 2099-12-31, not on holidays of DE-BE, not on 2026-12-24, "
+        "also on 2026-12-27; "
+    ) in out
+    assert "closed 2026-12-31T12:00:00+00:00 to 2027-01-01T00:00:00+00:00 (inventory)" in out
+    assert " 54+ " not in out and " 54 " in out
+
+
 def test_validate_tells_every_problem_with_its_remedy(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Key, value and remedy of each mistake at once, for people and as JSON."""
     file.write_text(FILE.replace("Europe/Berlin", "Europe/Berln").replace("capacity: 120", "capacity: lots"))

@@ -2,50 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import UTC, date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from datetime import timedelta
 
-import pytest
-
-from shared.domain import OneOffWindow, WeeklyWindow
+from shared.domain import Demand, OneOffWindow
+from shared.planning.plan import wanted
 from shared.planning.windows import Interval, intervals
-
-DAILY = frozenset(range(7))
-WORKDAYS = frozenset(range(5))
-MINUTE = timedelta(minutes=1)
-DAY = timedelta(days=1)
-
-
-def weekly(
-    start: str,
-    end: str,
-    zone: str = "UTC",
-    *,
-    days: Iterable[int] = DAILY,
-    grace: timedelta = timedelta(0),
-    stop_when_empty: bool = False,
-) -> WeeklyWindow:
-    return WeeklyWindow(
-        days=frozenset(days),
-        start=time.fromisoformat(start),
-        end=None if end == "24:00" else time.fromisoformat(end),
-        time_zone=zone,
-        stop_when_empty=stop_when_empty,
-        close_grace=grace,
-    )
-
-
-def at(text: str) -> datetime:
-    """UTC."""
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
-
-
-def opened(window: WeeklyWindow | OneOffWindow, since: str, until: str) -> list[str]:
-    """The intervals that touch [since, until), in UTC."""
-    found = intervals([window], at(since), at(until))
-    return [f"{each.start:%m-%d %H:%M} to {each.end:%m-%d %H:%M}" for each in found]
-
+from tests.fakes.world import hosting
+from tests.unit.schedules import DAY, WORKDAYS, at, opened, weekly
 
 # --- ordinary days ------------------------------------------------------------------------------------
 
@@ -142,6 +105,15 @@ def test_intervals_of_several_windows_come_in_order_of_start() -> None:
     assert [f"{each.start:%d %H}" for each in found] == ["25 08", "25 12", "25 20", "26 08"]
 
 
+def test_friday_s_stop_is_not_missed_until_monday() -> None:
+    """Whoever looks first on Monday at 08:00 sees that it is to be down, whatever ran on Friday."""
+    office = hosting("desk", weekly("09:00", "18:00", days=WORKDAYS))
+    assert wanted(office, Demand(), at("2026-11-27T17:59")).up
+    assert not wanted(office, Demand(), at("2026-11-27T18:00")).up
+    monday = wanted(office, Demand(), at("2026-11-30T08:00"))
+    assert (monday.up, monday.changes_at) == (False, at("2026-11-30T08:45"))
+
+
 # --- the clocks change --------------------------------------------------------------------------------
 
 
@@ -191,73 +163,3 @@ def test_a_whole_day_lasts_as_long_as_the_day_does() -> None:
     found = intervals([sundays], at("2026-01-01"), at("2027-01-01"))
     lengths = {f"{each.end:%m-%d}": each.end - each.start for each in found if each.end - each.start != DAY}
     assert lengths == {"03-29": timedelta(hours=23), "10-25": timedelta(hours=25)}
-
-
-# --- a slow reference ---------------------------------------------------------------------------------
-
-EDGES = ["00:00", "01:15", "01:45", "02:10", "02:30", "02:50", "03:00", "23:30"]
-
-
-class WallClock:
-    """A zone's clock, read minute by minute: it knows nothing of folds and gaps but what it sees."""
-
-    def __init__(self, zone: str, middle: date) -> None:
-        first = datetime.combine(middle, time(0), UTC) - 5 * DAY
-        instants = [first + number * MINUTE for number in range(10 * 24 * 60)]
-        self.shown: dict[datetime, list[datetime]] = {}
-        self.gaps: list[tuple[datetime, datetime]] = []
-        before: datetime | None = None
-        for instant in instants:
-            local = instant.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
-            self.shown.setdefault(local, []).append(instant)
-            if before is not None and local > before + MINUTE:
-                self.gaps.append((before + MINUTE, local))
-            before = local
-
-    def times(self, local: datetime) -> list[datetime]:
-        """Every instant at which the clock shows it, or what it shows instead where it was skipped."""
-        for start, end in self.gaps:
-            if start <= local < end:
-                local += end - start
-        return self.shown[local]
-
-    def open_minutes(self, window: WeeklyWindow, first: date, days: int) -> set[datetime]:
-        minutes: set[datetime] = set()
-        for day in (first + number * DAY for number in range(days)):
-            last_day = day if window.end is not None and window.end > window.start else day + DAY
-            opening = self.times(datetime.combine(day, window.start))[0]
-            closing = self.times(datetime.combine(last_day, window.end or time(0)))[-1]
-            while opening < closing:
-                minutes.add(opening)
-                opening += MINUTE
-        return minutes
-
-
-@pytest.mark.parametrize(
-    ("zone", "middle"),
-    [
-        ("America/New_York", date(2026, 3, 8)),
-        ("America/New_York", date(2026, 11, 1)),
-        ("Europe/Berlin", date(2026, 3, 29)),
-        ("Europe/Berlin", date(2026, 10, 25)),
-        ("Australia/Lord_Howe", date(2026, 4, 5)),  # half an hour
-        ("Australia/Lord_Howe", date(2026, 10, 4)),
-        ("Asia/Beirut", date(2026, 3, 29)),  # at midnight
-        ("Asia/Kathmandu", date(2026, 6, 1)),  # never, and three quarters of an hour off
-    ],
-)
-def test_every_minute_is_as_a_clock_on_the_wall_says(zone: str, middle: date) -> None:
-    """Around a change of the clocks, each window is open in the minutes that a walk through them finds."""
-    clock = WallClock(zone, middle)
-    since, until = at(str(middle)) - DAY, at(str(middle)) + 2 * DAY
-    for start in EDGES:
-        for end in [*EDGES[1:], "24:00"]:
-            window = weekly(start, end, zone)
-            found = {
-                minute
-                for each in intervals([window], since, until)
-                for number in range((each.end - each.start) // MINUTE)
-                if since <= (minute := each.start + number * MINUTE) < until
-            }
-            expected = clock.open_minutes(window, middle - 3 * DAY, days=6)
-            assert found == {each for each in expected if since <= each < until}, f"{start} to {end}"

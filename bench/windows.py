@@ -1,0 +1,153 @@
+"""Whether windows open as a clock on the wall says, in every zone and year, and what planning costs.
+
+`python3 dev.py bench windows [--zones N] [--from-year 2024] [--to-year 2035] [--json]`. Random schedules in
+each zone and year are computed by the app and by a reference that reads the zone's clock minute by minute
+(`tests/reference`). Exit code 1 if they differ; where, is told on standard error with zone and year.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from random import Random
+from time import monotonic, process_time
+from zoneinfo import available_timezones
+
+from holidays import country_holidays
+
+from bench._machine import machine
+from shared.domain import Account, WeeklyWindow
+from shared.planning.plan import Observation, plan
+from tests.fakes.world import hosting
+from tests.reference.schedules import MARGIN, REGIONS, differences, schedule
+from tests.reference.wall_clock import A_DAY, MINUTE, WallClock
+
+
+@dataclass(frozen=True)
+class Found:
+    """One zone in one year."""
+
+    zone: str
+    year: int
+    minutes: int
+    schedules: int
+    windows: int
+    jumps: int
+    differences: tuple[str, ...]
+
+
+def check(case: tuple[str, int, int]) -> Found:
+    """So many random schedules in a zone and year, minute by minute."""
+    zone, year, schedules = case
+    start = datetime(year, 1, 1, tzinfo=UTC) - MARGIN * MINUTE
+    minutes = (datetime(year + 1, 1, 1, tzinfo=UTC) - start) // MINUTE + MARGIN
+    clock, random = WallClock(zone, start, minutes), Random(f"{zone} {year}")
+    jumps, told, windows = clock.jumps(), [], 0
+    for _ in range(schedules):
+        # Its dates and closures lie within the year.
+        given = schedule(random, zone, jumps, date(year, 1, 1), (minutes - 2 * MARGIN) // A_DAY)
+        windows += len(given.windows)
+        told += differences(clock, given, holidays_of(year))
+    return Found(zone, year, minutes - 2 * MARGIN, schedules, windows, len(jumps) // 2, tuple(told))
+
+
+def holidays_of(year: int) -> dict[str, frozenset[date]]:
+    """The dates of the regions that random schedules skip, as the package has them."""
+    years = range(year - 1, year + 2)
+    return {
+        each: frozenset(country_holidays(country, subdiv=subdivision or None, years=years))
+        for each in REGIONS
+        for country, _, subdivision in [each.partition("-")]
+    }
+
+
+def run(zones: list[str], years: range, schedules: int) -> dict[str, object]:
+    """Check all of them on every core, and sum up."""
+    first, later = plan_milliseconds()
+    began, cases = monotonic(), itertools.product(zones, years, [schedules])
+    with ProcessPoolExecutor(os.cpu_count() or 1) as pool:
+        found = list(_told(pool.map(check, cases, chunksize=4)))
+    seconds = monotonic() - began
+    return {
+        "zones": len(zones),
+        "years": len(years),
+        "clock_minutes": sum(each.minutes for each in found),
+        "clock_jumps": sum(each.jumps for each in found),
+        "schedules": sum(each.schedules for each in found),
+        "windows": sum(each.windows for each in found),
+        "minutes_compared": sum(each.minutes * each.schedules for each in found),
+        "differences": sum(len(each.differences) for each in found),
+        "plan_200_first_ms": first,
+        "plan_200_later_ms": later,
+        "seconds": round(seconds, 1),
+        **machine(),
+    }
+
+
+def plan_milliseconds(deployments: int = 200) -> tuple[float, float]:
+    """Processor time of a pass's plan, of a process's first and of the fastest of a few that follow.
+
+    Each deployment has two to four windows of one to eight hours in one zone, on workdays or daily, and one
+    in three skips holidays.
+    """
+    random, now = Random(1), datetime(2026, 11, 24, 10, tzinfo=UTC)
+    zones = ("Europe/Berlin", "America/New_York", "Asia/Tokyo", "Europe/London", "Australia/Sydney")
+    hosted = {}
+    for number in range(deployments):
+        zone, region = random.choice(zones), random.choice((None, None, random.choice(REGIONS)))
+        hour, windows = random.randrange(5, 8), []
+        for _ in range(random.randint(2, 4)):
+            start, hour = hour, hour + random.randint(1, 4)
+            days = frozenset(range(random.choice((5, 7))))
+            windows.append(WeeklyWindow(days, time(start), time(hour % 24), zone, skip_holidays=region))
+            hour += random.choice((0, 0, 1))
+            if hour > 22:
+                break
+        hosted[f"d{number}"] = hosting(f"d{number}", *windows)
+    account = Account("main", next(iter(hosted.values())).account, deployments)
+    taken = []
+    for _ in range(6):
+        began = process_time()
+        plan(now, "contoso-test", account, hosted, Observation(now, {}, {}))
+        taken.append((process_time() - began) * 1000)
+    return round(taken[0], 1), round(min(taken[1:]), 1)
+
+
+def _told(found: Iterator[Found]) -> Iterator[Found]:
+    """Each as it comes, its differences on standard error."""
+    for each in found:
+        for line in each.differences:
+            print(f"{each.zone} {each.year}: {line}", file=sys.stderr, flush=True)
+        yield each
+
+
+def main() -> int:
+    """Parse, run, print."""
+    parser = argparse.ArgumentParser(prog="dev.py bench windows", description=__doc__.split("\n")[0])
+    parser.add_argument("--zones", type=int, default=0, metavar="N", help="only so many, at random (all)")
+    parser.add_argument("--from-year", type=int, default=2024, metavar="YEAR")
+    parser.add_argument("--to-year", type=int, default=2035, metavar="YEAR", help="included")
+    parser.add_argument("--schedules", type=int, default=8, metavar="N", help="in each zone and year (8)")
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    options = parser.parse_args()
+    zones = sorted(available_timezones())
+    if options.zones:
+        zones = sorted(Random(0).sample(zones, min(options.zones, len(zones))))
+    found = run(zones, range(options.from_year, options.to_year + 1), options.schedules)
+    if options.json:
+        print(json.dumps(found))
+    else:
+        for name, value in found.items():
+            print(f"{name:18} {value}")
+    return 1 if found["differences"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
