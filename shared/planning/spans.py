@@ -66,13 +66,19 @@ def planned(
     return Planned(joined, without(everything, joined))
 
 
-def _kept(spans: Iterable[Span], graces: Sequence[Span], until: datetime) -> tuple[Span, ...]:
+def _kept(spans: Iterable[Span], graces: Iterable[Span], until: datetime) -> tuple[Span, ...]:
     """The spans, each to the end of the graces that it ends in, as far as `until`."""
-    found = []
+    ahead = sorted((each for each in graces if each.start < each.end), reverse=True)
+    found, reach = list[Span](), None
     for each in merged(spans):
         end = each.end
-        while later := [grace.end for grace in graces if grace.start <= end < grace.end]:
-            end = max(later)
+        while True:
+            while ahead and ahead[-1].start <= end:
+                grace = ahead.pop()
+                reach = max(reach or grace.end, grace.end)
+            if reach is None or reach <= end:
+                break
+            end = reach
         found.append(Span(each.start, min(end, until)))
     return merged(found)
 
@@ -91,13 +97,16 @@ def merged(spans: Iterable[Span]) -> tuple[Span, ...]:
 
 
 def without(spans: Iterable[Span], cut: Sequence[Span]) -> tuple[Span, ...]:
-    """The time of `spans` that is not in `cut`, which is in order. Both hold each instant once."""
-    left = []
+    """The time of `spans` that is not in `cut`. Both are in order and hold each instant once."""
+    left, first = list[Span](), 0
     for each in spans:
         start = each.start
-        for hole in cut:
-            if hole.end <= start or hole.start >= each.end:
-                continue
+        while first < len(cut) and cut[first].end <= start:
+            first += 1
+        for number in range(first, len(cut)):
+            hole = cut[number]
+            if hole.start >= each.end:
+                break
             if hole.start > start:
                 left.append(Span(start, hole.start))
             start = hole.end
