@@ -37,8 +37,8 @@ def test_holds_and_the_preview_by_http(tmp_path: Path, azurite: Azurite) -> None
         assert stack.deployment("mail")["hold"]["owner"] == "Jürgen"
         assert previewed("mail")["hold"]["way"] == "down"
         # Passes go on every other second and leave it alone.
-        swept = stack.api("deployments").json["sweep"]["began_at"]
-        stack.wait("two sweeps", lambda: stack.api("deployments").json["sweep"]["began_at"] > swept)
+        swept = stack.wait("a sweep", lambda: stack.api("deployments").json["sweep"])["began_at"]
+        stack.wait("another", lambda: stack.api("deployments").json["sweep"]["began_at"] > swept)
         assert stack.azure.sessions("mail") == []
         assert stack.delete("deployments/mail/hold").json["released"] is True
         assert stack.delete("deployments/mail/hold").json["released"] is False
