@@ -115,6 +115,31 @@ async def get_deployment(req: func.HttpRequest) -> func.HttpResponse:
     return await _answer(lambda lamplighter: api.deployment(lamplighter, req.route_params["deployment"]))
 
 
+@app.route(route="deployments/{deployment}/hold", methods=["POST"])
+async def hold_deployment(req: func.HttpRequest) -> func.HttpResponse:
+    """Somebody wants a deployment up or down until a time: way, until or for, owner and reason as JSON."""
+    from shared import api
+
+    deployment, body = req.route_params["deployment"], req.get_body()
+    return await _answer(lambda lamplighter: api.hold(lamplighter, deployment, body))
+
+
+@app.route(route="deployments/{deployment}/hold", methods=["DELETE"])
+async def release_deployment(req: func.HttpRequest) -> func.HttpResponse:
+    """End a deployment's hold before its time."""
+    from shared import api
+
+    return await _answer(lambda lamplighter: api.release(lamplighter, req.route_params["deployment"]))
+
+
+@app.route(route="preview", methods=["GET"])
+async def preview_hosting(req: func.HttpRequest) -> func.HttpResponse:
+    """What the coming days host by schedule and hold, and what that costs beside always-on."""
+    from shared import api
+
+    return await _answer(lambda lamplighter: api.preview(lamplighter, req.params.get("days")))
+
+
 async def _lamplighter() -> Lamplighter:
     """The wired app. Raises SettingsError after an alert: a broken file stops passes, not functions."""
     from shared import wiring

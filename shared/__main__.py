@@ -12,12 +12,14 @@ import logging
 import os
 import sys
 from collections.abc import Mapping, MutableMapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
-from shared.commands.arguments import Exit, WrongUse, duration, instant, note, read_values
+from shared.commands.arguments import Exit, WrongUse, count, duration, instant, note, read_values
 from shared.commands.doctor import doctor
 from shared.commands.holds import down, release, up
 from shared.commands.passes import reconcile, wait
+from shared.commands.preview import preview
 from shared.commands.requeue import requeue
 from shared.commands.sessions import sessions
 from shared.commands.state import explain, status
@@ -25,6 +27,7 @@ from shared.commands.submit import submit
 from shared.commands.terminal import AlertLines, Terminal
 from shared.commands.validate import validate
 from shared.errors import LamplighterError, SettingsError
+from shared.preview import MOST_DAYS, USUAL_DAYS
 
 _INTERRUPTED = 130
 _EXIT_CODES = """\
@@ -74,6 +77,15 @@ def parser() -> argparse.ArgumentParser:
 
     each = add("validate", "check deployments.yaml without touching Azure")
     each.add_argument("file", nargs="?", metavar="FILE", help="DEPLOYMENTS_FILE, or deployments.yaml")
+
+    each = add("preview", "the coming days by schedule and hold, and what they cost against always-on")
+    length = each.add_mutually_exclusive_group()
+    length.add_argument("--days", type=count(MOST_DAYS), metavar="N", help=f"({USUAL_DAYS})")
+    length.add_argument("--months", type=count(12), metavar="N", help="12 at most")
+    each.add_argument("--deployment", metavar="NAME", help="only this one")
+    each.add_argument(
+        "--diff", type=Path, metavar="OLD.yaml", help="what the file in force changes against this one"
+    )
 
     add("status", "every deployment: observed, wanted, why, next change").set_defaults(run=status)
     add("explain", "one deployment: what happens now and why", one).set_defaults(run=explain)
@@ -156,6 +168,8 @@ def main(arguments: Sequence[str] | None = None, environment: MutableMapping[str
 async def _carry_out(options: argparse.Namespace, terminal: Terminal, environment: Mapping[str, str]) -> Exit:
     if options.command == "validate":
         return validate(options, terminal, environment)
+    if options.command == "preview":
+        return await preview(options, terminal, environment, datetime.now(UTC))
     if options.command == "doctor":
         return await doctor(terminal, environment)
     from shared.wiring import App  # it brings the SDKs, which --help and validate do without

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Any
@@ -23,10 +24,14 @@ from shared.domain import (
     Hosting,
     RecordState,
 )
-from shared.errors import AlreadyExists, DocumentRefused, Missing
+from shared.errors import AlreadyExists, ArmError, DocumentRefused, Missing
 from shared.explain import explained, listed
 from shared.flow import Lamplighter
+from shared.holds import HoldRefused, read_request
+from shared.holds import hold as held
+from shared.inputs import count
 from shared.planning.desired import outlooks, wanted
+from shared.preview import MOST_DAYS, USUAL_DAYS, period, previewed, read_records
 
 LONGEST_WAIT = 200.0
 """Seconds; an HTTP response must come within 230 s."""
@@ -210,6 +215,49 @@ async def deployment(app: Lamplighter, name: str) -> Reply:
     if hosting is None:
         return problem(404, app.intake.no_such_deployment(name))
     return Reply(200, await explained(app, hosting))
+
+
+async def hold(app: Lamplighter, name: str, body: bytes) -> Reply:
+    """Hold a deployment up or down until a time, as the JSON body says; with what that costs or saves."""
+    hosting = app.intake.hosting(name)
+    if hosting is None:
+        return problem(404, app.intake.no_such_deployment(name))
+    try:
+        request = read_request(body, app.control.clock.now())
+    except HoldRefused as refusal:
+        return Reply(400, {"error": str(refusal), "problems": [asdict(each) for each in refusal.problems]})
+    document = await held(app, hosting, request)
+    return Reply(200, document | {"step": await _step(app, hosting)})
+
+
+async def release(app: Lamplighter, name: str) -> Reply:
+    """End a deployment's hold; that there was none is no error."""
+    hosting = app.intake.hosting(name)
+    if hosting is None:
+        return problem(404, app.intake.no_such_deployment(name))
+    released = await app.control.ledger.release_hold(hosting.account, hosting.name)
+    step = await _step(app, hosting)
+    return Reply(200, {"deployment": hosting.name, "released": released, "step": step})
+
+
+async def preview(app: Lamplighter, days: str | None) -> Reply:
+    """What the coming days (7 by default) host by schedule and hold, and what that costs beside always-on."""
+    try:
+        length = count(days, MOST_DAYS) if days else USUAL_DAYS
+    except ValueError as error:
+        return problem(400, f"days: {error}")
+    now = app.control.clock.now()
+    records = await read_records(app, now)
+    # A year of many deployments takes a second: in a thread, as workers renew their leases meanwhile.
+    return Reply(200, await asyncio.to_thread(previewed, app.settings, records, *period(now, days=length)))
+
+
+async def _step(app: Lamplighter, hosting: Hosting) -> str:
+    """What a pass decides now. What Azure refuses is told: what was asked for stays."""
+    try:
+        return await app.step(hosting)
+    except ArmError as error:
+        return str(error)
 
 
 def _iso(at: datetime | None) -> str | None:

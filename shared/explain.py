@@ -89,7 +89,7 @@ async def _live(
     app: Lamplighter, hosting: Hosting, record: DeploymentRecord, account: AccountRecord
 ) -> dict[str, Any]:
     try:
-        seen = await app.preview(app.settings.accounts[hosting.account])
+        seen = await app.dry_run(app.settings.accounts[hosting.account])
     except ArmError as error:
         return {"azure": None, "azure_problem": str(error)}
     azure, decision = seen.azure.get(hosting.name), seen.decisions[hosting.name]
@@ -126,7 +126,7 @@ def _entry(
         "problem": record.problem or None,
         "unfinished": demand.unfinished,
         "mode": hosting.mode,
-        "hold": hold and _hold(hold),
+        "hold": hold and hold_told(hold),
         "adopted": bool(record.adopted),
         "differences": differences(hosting.spec, from_text(record.adopted)) if record.adopted else [],
         "session": session and _session(session, now, app.settings.prices),
@@ -163,7 +163,8 @@ def _decision(row: DecisionRow) -> dict[str, Any]:
     }
 
 
-def _hold(hold: Hold) -> dict[str, Any]:
+def hold_told(hold: Hold) -> dict[str, Any]:
+    """Who holds it, which way, until when and what for."""
     return {
         "way": "up" if hold.up else "down",
         "until": _iso(hold.until),

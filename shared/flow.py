@@ -26,10 +26,10 @@ from shared.domain import (
     RecordState,
     Settings,
 )
-from shared.errors import LamplighterError, StorageError
+from shared.errors import ArmError, ArmRefused, LamplighterError, StorageError
+from shared.hosting.dry_run import DryRun, dry_run
 from shared.hosting.leases import drain_lease, say_silent
 from shared.hosting.observe import Control
-from shared.hosting.preview import Preview, preview
 from shared.hosting.reconcile import Outcome, PassReport, reconcile
 from shared.planning.desired import UNITS
 from shared.planning.estimates import from_text, learned
@@ -47,6 +47,13 @@ SOONEST = 0.02
 """The share of creates that may be done before anybody looks more often than every minute."""
 TO_DELETE = 4.0
 """Seconds from the decision to Azure's acceptance of a delete, with room."""
+OUTCOMES = {
+    Outcome.DONE: "a pass was made",
+    Outcome.HELD: "another pass has the account now",
+    Outcome.IDLE: "nothing is wanted, hosted or in doubt",
+}
+"""How a pass ended, for people."""
+
 LONGEST_WAIT = timedelta(minutes=4)
 """A flow that would have to wait longer than this for its next step leaves it to the timers."""
 
@@ -107,9 +114,26 @@ class Lamplighter:
         """One pass over one account."""
         return await reconcile(self.control, account, self._hosted_on(account))
 
-    async def preview(self, account: Account) -> Preview:
+    async def step(self, hosting: Hosting) -> str:
+        """One pass over the deployment's account, and what it decided about the deployment, for people.
+
+        Raises ArmRefused; what may mend itself is told as the reason.
+        """
+        try:
+            report = await self.pass_over(self.settings.accounts[hosting.account])
+        except ArmRefused:
+            raise
+        except (ArmError, StorageError) as error:
+            return str(error)
+        decision = report.decisions.get(hosting.name)
+        if decision is None:
+            return OUTCOMES[report.outcome]
+        again = f" (again at {decision.again_at:%Y-%m-%d %H:%M:%S})" if decision.again_at else ""
+        return f"{decision.action}: {decision.reason}{again}"
+
+    async def dry_run(self, account: Account) -> DryRun:
         """What a pass over the account would decide now. Raises ArmError, StorageError."""
-        return await preview(self.control, account, self._hosted_on(account))
+        return await dry_run(self.control, account, self._hosted_on(account))
 
     def _hosted_on(self, account: Account) -> Mapping[str, Hosting]:
         return {

@@ -1,20 +1,20 @@
-"""What commands have in common: their exit codes, and how times, durations and names are given to them."""
+"""What commands have in common: their exit codes, and how names, settings and values are given to them."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Mapping
 from enum import IntEnum
 from pathlib import Path
+from typing import TypeVar
 
+from shared import inputs
 from shared.domain import Hosting
 from shared.errors import SettingProblem, SettingsError
 from shared.flow import Lamplighter
 
-LONGEST_NOTE = 200
-"""Characters of a hold's owner and of its reason."""
+T = TypeVar("T")
 
 
 class Exit(IntEnum):
@@ -29,41 +29,26 @@ class WrongUse(Exception):
     """The arguments do not fit the configuration; the message says what to write."""
 
 
-def duration(text: str) -> timedelta:
-    """A duration as deployments.yaml writes it: 90s, 15m, 12h, 1h30m."""
-    from pydantic import TypeAdapter, ValidationError
+def _argument(read: Callable[[str], T]) -> Callable[[str], T]:
+    """For argparse: what `read` refuses is told with its remedy."""
 
-    from shared.scalars import Duration
+    def convert(text: str) -> T:
+        try:
+            return read(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
 
-    try:
-        length: timedelta = TypeAdapter(Duration).validate_python(text)
-    except ValidationError as error:
-        raise argparse.ArgumentTypeError(str(error.errors()[0]["ctx"]["error"])) from None
-    if not length:
-        raise argparse.ArgumentTypeError("must be more than nothing")
-    return length
+    return convert
 
 
-def instant(text: str) -> datetime:
-    """An ISO time with its zone, or a date, which begins at midnight UTC."""
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            "write a date, or an ISO time such as 2026-11-22T18:00:00+01:00"
-        ) from None
-    if at.tzinfo is None:
-        if len(text) > len("2026-11-22"):
-            raise argparse.ArgumentTypeError(f"names no zone: write {text}Z for UTC, or an offset")
-        at = at.replace(tzinfo=UTC)
-    return at.astimezone(UTC)
+duration = _argument(inputs.duration)
+instant = _argument(inputs.instant)
+note = _argument(inputs.note)
 
 
-def note(text: str) -> str:
-    """A few words for people."""
-    if not text.strip() or len(text) > LONGEST_NOTE:
-        raise argparse.ArgumentTypeError(f"write 1 to {LONGEST_NOTE} characters")
-    return text.strip()
+def count(most: int) -> Callable[[str], int]:
+    """A whole number from 1 to `most`."""
+    return _argument(lambda text: inputs.count(text, most))
 
 
 def hosting(app: Lamplighter, name: str) -> Hosting:

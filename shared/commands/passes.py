@@ -8,10 +8,9 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from shared.commands.arguments import Exit, hosting
-from shared.commands.terminal import Terminal, clock_time, table
+from shared.commands.terminal import Terminal, table
 from shared.domain import Hosting, Observed, RecordState
-from shared.errors import ArmError, ArmRefused, StorageError
-from shared.flow import POLL_SECONDS, SLICE_SECONDS, Lamplighter, PartFailed
+from shared.flow import OUTCOMES, POLL_SECONDS, SLICE_SECONDS, Lamplighter, PartFailed
 from shared.hosting.reconcile import PassReport
 
 Target = Literal["ready", "gone", "empty"]
@@ -58,20 +57,13 @@ def _pass_told(report: PassReport) -> dict[str, Any]:
     }
 
 
-_OUTCOMES = {
-    "done": "a pass was made",
-    "held": "another pass has the account now",
-    "idle": "nothing is wanted, hosted or in doubt",
-}
-
-
 def _passes_told(passes: list[dict[str, Any]]) -> list[str]:
     rows = [
         (each["account"], one["deployment"], one["action"], one["observed"], one["wanted"], one["reason"])
         for each in passes
         for one in each["decisions"]
     ]
-    lines = [f"{each['account']}: {_OUTCOMES[each['outcome']]}" for each in passes]
+    lines = [f"{each['account']}: {OUTCOMES[each['outcome']]}" for each in passes]
     return lines + (
         ["", *table(("ACCOUNT", "DEPLOYMENT", "STEP", "OBSERVED", "WANTED", "REASON"), rows)] if rows else []
     )
@@ -94,31 +86,13 @@ async def wait_for(
     until = clock.monotonic() + timeout.total_seconds()
     with terminal.progress() as tell:
         while True:
-            reason = await ask_for_pass(app, chosen)
+            reason = await app.step(chosen)
             if await _holds(app, chosen, target):
                 return True, reason
             if clock.monotonic() + POLL_SECONDS > until:
                 return False, f"{chosen.name} is not {target} after {timeout}: {reason}"
             tell(f"waiting for {chosen.name} to be {target}: {reason}")
             await clock.sleep(POLL_SECONDS)
-
-
-async def ask_for_pass(app: Lamplighter, chosen: Hosting) -> str:
-    """One pass over the deployment's account, and what it decided about the deployment.
-
-    Raises ArmRefused; what may mend itself is told as the reason.
-    """
-    try:
-        report = await app.pass_over(app.settings.accounts[chosen.account])
-    except ArmRefused:
-        raise
-    except (ArmError, StorageError) as error:
-        return str(error)
-    decision = report.decisions.get(chosen.name)
-    if decision is None:
-        return _OUTCOMES[report.outcome]
-    again = f" (again at {clock_time(decision.again_at)})" if decision.again_at else ""
-    return f"{decision.action}: {decision.reason}{again}"
 
 
 async def _holds(app: Lamplighter, chosen: Hosting, target: Target) -> bool:

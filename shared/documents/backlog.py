@@ -133,6 +133,14 @@ class DocumentLedger:
             found.append(document)
         return History(tuple(found), page.more)
 
+    async def asked(self, deployment: str, since: datetime, limit: int) -> tuple[datetime, ...] | None:
+        """When the documents that arrived since then came and were finished; None: there are more of them."""
+        start = f"d {since.astimezone(UTC):%Y%m%dT%H%M%S}"
+        page = await self._tables.page(DOCUMENTS, deployment, start, "d ~", limit)
+        found = (from_row(Document, row) for row in page.rows)
+        times = tuple(at for each in found for at in (each.arrived_at, each.finished_at) if at is not None)
+        return None if page.more else times
+
     async def save(self, document: Document) -> Document:
         """Compare-and-swap an unfinished document: its claim, attempts, reason."""
         assert document.etag is not None and not is_final(document)

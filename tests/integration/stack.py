@@ -108,9 +108,14 @@ class Stack:
         """GET below /api."""
         return call(f"{self._url}/api/{path}", headers={"x-functions-key": KEY})
 
-    def post(self, path: str) -> Answer:
-        """POST below /api, without a body."""
-        return call(f"{self._url}/api/{path}", "POST", b"", {"x-functions-key": KEY})
+    def post(self, path: str, body: object = None) -> Answer:
+        """POST below /api, with a body of JSON or without one."""
+        data = b"" if body is None else json.dumps(body).encode()
+        return call(f"{self._url}/api/{path}", "POST", data, {"x-functions-key": KEY})
+
+    def delete(self, path: str) -> Answer:
+        """DELETE below /api."""
+        return call(f"{self._url}/api/{path}", "DELETE", None, {"x-functions-key": KEY})
 
     def submit(
         self, deployment: str, name: str, content: str | bytes, key: str = KEY, prefer: str = ""

@@ -23,7 +23,13 @@ async def test_up_holds_asks_for_a_pass_and_forecasts_the_cost() -> None:
     """Two hours at 1.70: the deployment is created at once, by the same pass as the timers'."""
     world = World.of(hosting())
     told = (await command(world, "up", "clauses", "--for", "2h", *WHY, "--json")).json
-    assert told["forecast"] == {"hours": 2.0, "price_per_hour": 1.70, "cost": 3.4, "currency": "USD"}
+    assert told["forecast"] == {
+        "hours": 2.0,
+        "scheduled_hours": 0.0,
+        "price_per_hour": 1.70,
+        "cost": 3.4,
+        "currency": "USD",
+    }
     assert told["until"] == (START + timedelta(hours=2)).isoformat()
     assert told["step"].startswith("wait: Azure is creating it")
     assert world.azure.names() == ["clauses"]

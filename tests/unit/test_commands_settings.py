@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from shared.__main__ import main, parser
-from shared.commands.arguments import instant
+from shared.inputs import instant
 
 ROOT = Path(__file__).parents[2]
 ACCOUNT_ID = "/subscriptions/s/resourceGroups/g/providers/Microsoft.CognitiveServices/accounts/contoso"

@@ -80,6 +80,9 @@ def test_every_function_is_there_without_any_setting() -> None:
         "requeue_document",
         "list_deployments",
         "get_deployment",
+        "hold_deployment",
+        "release_deployment",
+        "preview_hosting",
     }
     assert found["reconcile_deployments"]["schedule"] == "0 * * * * *"
     assert found["document_uploaded"]["path"] == "inbox/{name}"
@@ -95,6 +98,9 @@ def test_every_function_is_there_without_any_setting() -> None:
         ("documents/{id}/requeue", "POST"),
         ("deployments", "GET"),
         ("deployments/{deployment}", "GET"),
+        ("deployments/{deployment}/hold", "POST"),
+        ("deployments/{deployment}/hold", "DELETE"),
+        ("preview", "GET"),
     }
 
 

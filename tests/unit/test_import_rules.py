@@ -41,7 +41,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "shared.settings": {*VOCABULARY, "shared.planning", "shared.configuration"},
     "shared.flow": {*DOCUMENTS, "shared.hosting", "shared.documents"},
     "shared.explain": {*VOCABULARY, "shared.planning", "shared.hosting.ledger", "shared.flow"},
-    "shared.api": {*VOCABULARY, "shared.planning", "shared.documents", "shared.explain", "shared.flow"},
+    "shared.inputs": {"shared.scalars"},
+    "shared.holds": {*VOCABULARY, "shared.planning", "shared.flow", "shared.inputs"},
+    "shared.preview": {*VOCABULARY, "shared.planning", "shared.explain", "shared.flow"},
+    "shared.api": {
+        *VOCABULARY,
+        *(f"shared.{name}" for name in ("planning", "documents", "explain", "flow", "holds")),
+        *("shared.preview", "shared.inputs"),
+    },
     "shared.settings_blob": {*PORTS, "shared.settings"},
     "shared.doctor": {
         *DOCUMENTS,
@@ -49,11 +56,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "shared.commands": {
         *CONTROL_LOOP,
-        *(f"shared.{name}" for name in ("api", "commands", "doctor", "explain", "flow", "scalars")),
-        "shared.hosting",
-        *(f"shared.{name}" for name in ("settings", "settings_blob", "wiring")),
+        *(f"shared.{name}" for name in ("api", "commands", "doctor", "explain", "flow", "holds")),
+        *(f"shared.{name}" for name in ("hosting", "inputs", "settings", "settings_blob", "wiring")),
+        *("shared.bindings", "shared.preview"),
     },
-    "shared.__main__": {*VOCABULARY, "shared.commands", "shared.wiring"},
+    "shared.__main__": {*VOCABULARY, "shared.commands", "shared.preview", "shared.wiring"},
     "shared.wiring": {"shared"},
     "function_app": {
         *VOCABULARY,

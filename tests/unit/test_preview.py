@@ -1,65 +1,174 @@
-"""A preview tells what a pass would decide, and writes nothing."""
+"""The preview with the app's records, as HTTP answers it."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
 
-from shared.domain import Action, AzureDeployment, Hold
-from shared.hosting.leases import WorkLease
-from shared.hosting.preview import Preview
-from tests.fakes.azure import renamed
+import pytest
+
+from shared import api
+from shared.domain import HostingSession, OneOffWindow, UploadStart, WeeklyWindow
+from shared.preview import period, read_records
 from tests.fakes.clock import START
 from tests.fakes.world import ACCOUNT, World, hosting
-from tests.unit.command_line import command
 
-WHY = ("--owner", "dana", "--reason", "a demo")
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
-async def previewed(world: World) -> Preview:
-    """The preview of the one account; it must not write."""
-    calls = [call for call in world.azure.calls if call[0] in ("put", "delete", "ask")]
+async def by_http(world: World, days: str | None = None) -> dict[str, Any]:
+    reply = await api.preview(world.app, days)
+    assert reply.status == 200, reply.body
+    return dict(reply.body)
+
+
+def one(document: dict[str, Any], name: str = "clauses") -> dict[str, Any]:
+    """A deployment of the document."""
+    (found,) = (each for each in document["deployments"] if each["deployment"] == name)
+    return dict(found)
+
+
+async def hosted(world: World, *lengths: timedelta) -> None:
+    """A session on each of the last days, the latest first."""
+    ledger = world.app.control.ledger
+    for generation, length in enumerate(reversed(lengths), start=1):
+        began = START - (len(lengths) - generation + 1) * DAY
+        each = HostingSession(
+            ACCOUNT.resource_id, "clauses", generation, began, began, began + length, began + length,
+            "GlobalStandard", 120, 1.70,
+        )  # fmt: skip
+        await ledger.save_session(each)
     record = await world.record()
-    seen = await world.app.preview(ACCOUNT)
-    assert [call for call in world.azure.calls if call[0] in ("put", "delete", "ask")] == calls
-    assert await world.record() == record
-    return seen
+    await ledger.save(replace(record, generation=len(lengths)))
 
 
-async def test_a_hold_counts() -> None:
-    """Made a moment ago, before any pass: the next one creates."""
-    world = World.of(hosting())
-    assert (await previewed(world)).decisions["clauses"].action is Action.NOTHING
-    hold = Hold("clauses", True, START + timedelta(hours=1), "dana", "a demo", START)
-    await world.app.control.ledger.save_hold(ACCOUNT.resource_id, hold)
-    decision = (await previewed(world)).decisions["clauses"]
-    assert (decision.action, decision.reason) == (
-        Action.CREATE,
-        "held up by dana until 2026-11-23 09:00 UTC: a demo",
+# --- by HTTP -----------------------------------------------------------------------------------------
+
+
+async def test_a_week_is_told_with_holds_and_the_recent_past() -> None:
+    """Office hours once, held up until noon; uploads as in the last 28 days; beside always-on."""
+    world = World.of(hosting("clauses", OneOffWindow(START + 26 * HOUR, START + 34 * HOUR)))
+    await hosted(world, 7 * HOUR, 7 * HOUR)
+    body = json.dumps({"way": "up", "for": "4h", "owner": "dana", "reason": "demo"}).encode()
+    await api.hold(world.app, "clauses", body)
+    document = await by_http(world)
+    assert (document["since"], document["until"]) == (START.isoformat(), (START + 7 * DAY).isoformat())
+    told = one(document)
+    assert told["hold"]["owner"] == "dana"
+    assert told["certain"] == {"hours": 12.25, "cost": pytest.approx(12.25 * 1.70)}
+    assert told["uploads"] == {"hours": 3.5, "cost": pytest.approx(5.95)}
+    assert told["uploads_told"].startswith(
+        "0.50 h a day: the average of 2 session(s) outside of windows over"
     )
+    assert told["always_on"]["cost"] == pytest.approx(168 * 1.70)
+    assert told["saving_at_most"] == pytest.approx((168 - 12.25) * 1.70)
+    assert told["saving_at_least"] == pytest.approx((168 - 12.25 - 3.5) * 1.70)
+    assert document["total"]["not_forecast"] == []
+    assert [(each["start"], each["certain"]) for each in told["intervals"]] == [
+        (START.isoformat(), True),
+        ((START + 25.75 * HOUR).isoformat(), True),
+    ]
+    assert "estimates" in document["notes"][0] and "tokens" in document["notes"][1]
 
 
-async def test_work_in_flight_counts() -> None:
-    """A worker answers still: the closed deployment waits for it, then it would be deleted."""
+async def test_advice_goes_by_the_records() -> None:
+    """Its window was hosted yesterday and a document came in the evening only: the window is idle."""
+    morning = WeeklyWindow(frozenset(range(7)), time(9), time(12), "UTC")
+    world = World.of(hosting("clauses", morning))
+    await hosted(world, 7 * HOUR)
+    (tier, idle) = one(await by_http(world))["advice"]
+    assert tier["name"] == "developer_tier"
+    assert (idle["name"], idle["currency"]) == ("idle_window", "USD")
+    assert idle["saves"] == pytest.approx(7 * 3.25 * 1.70)
+    world.blobs.upload("inbox", "clauses/a.txt", b"Dear all")
+    await world.until(lambda: world.blobs.names("results") != [], timedelta(minutes=10))
+    world.clock.advance(DAY.total_seconds())
+    names = [each["name"] for each in one(await by_http(world))["advice"]]
+    assert names == ["developer_tier", "idle_window"], "08:00 is before the window and its lead"
+    world.blobs.upload("inbox", "clauses/b.txt", b"Dear all")
+    world.clock.advance(2 * 3600)
+    await world.until(lambda: len(world.blobs.names("results")) == 2, timedelta(minutes=10))
+    assert [each["name"] for each in one(await by_http(world))["advice"]] == ["developer_tier"]
+
+
+async def test_what_nothing_tells_of_is_not_forecast() -> None:
+    """No session, no figure: and whoever reads the saving is told whose uploads are missing in it."""
+    document = await by_http(World.of(hosting(), hosting("night", uploads=UploadStart.SCHEDULED)))
+    assert one(document)["uploads_told"].startswith("not forecast: there was no session")
+    assert one(document, "night")["uploads_told"] == "documents wait for a window"
+    assert document["total"]["not_forecast"] == ["clauses"]
+
+
+async def test_two_cost_centers_are_summed_each_for_itself() -> None:
+    """Legal has two deployments, sales one, and the total all three."""
+    window = OneOffWindow(START + HOUR, START + 2 * HOUR)
+    centers = {"a": "legal", "b": "sales", "c": "legal"}
+    each = (replace(hosting(name, window), cost_center=center) for name, center in centers.items())
+    document = await by_http(World.of(*each))
+    told = {each["cost_center"]: each["certain"]["hours"] for each in document["cost_centers"]}
+    assert told == {"legal": 2.5, "sales": 1.25}
+    assert document["total"]["certain"]["hours"] == 3.75
+    assert document["cost_centers"][0]["not_forecast"] == ["a", "c"]
+
+
+@pytest.mark.parametrize("days", ["0", "367", "-1", "1.5", "a week", "²", "9" * 30, "1e2"])
+async def test_a_wrong_number_of_days_is_refused(days: str) -> None:
+    """With its key and what to write."""
+    reply = await api.preview(World.of(hosting()).app, days)
+    assert reply.status == 400
+    assert reply.body["error"] == "days: write a whole number from 1 to 366"
+
+
+async def test_a_year_is_told() -> None:
+    """And nothing is written for it, in Azure or in storage."""
     world = World.of(hosting())
-    await command(world, "up", "clauses", "--for", "5h", *WHY, "--wait")
-    control = world.app.control
-    work = WorkLease(world.clock, world.tables, control.ledger, ACCOUNT.resource_id, "clauses")
-    await work.enter()
-    await command(world, "release", "clauses")
-    decision = (await previewed(world)).decisions["clauses"]
-    assert decision.action is Action.WAIT
-    assert decision.reason.startswith("1 worker still answering")
-    await work.leave()
-    assert (await previewed(world)).decisions["clauses"].action is Action.DELETE
+    document = await by_http(world, "366")
+    assert one(document)["always_on"]["hours"] == 366 * 24
+    assert world.azure.calls == []
 
 
-async def test_azure_may_write_a_name_in_another_case() -> None:
-    """It is the same deployment to Azure, and to us."""
+async def test_an_adopted_deployment_is_forecast_at_the_sku_that_it_is_recreated_with() -> None:
+    """Whatever the file says it is."""
+    world = World.of(replace(hosting("clauses", OneOffWindow(START, START + HOUR)), adopt=True))
+    adopted = json.dumps({"name": "clauses", "model_name": "m", "model_version": "1", "model_source": None,
+                          "sku": "DeveloperTier", "capacity": 1})  # fmt: skip
+    await world.app.control.ledger.save(replace(await world.record(), adopted=adopted))
+    told = one(await by_http(world))
+    assert (told["sku"], told["certain"]) == ("DeveloperTier", {"hours": 1.0, "cost": 0.0})
+    assert "no DeveloperTier: it is counted as free" in (await by_http(world))["notes"][-1]
+
+
+async def test_documents_are_read_as_far_as_their_number_allows() -> None:
+    """When they came and were finished; of too many nothing is concluded."""
     world = World.of(hosting())
-    await world.azure.put(ACCOUNT.resource_id, renamed(hosting().spec, "Clauses"), timeout=10)
-    seen = await previewed(world)
-    assert isinstance(seen.azure["clauses"], AzureDeployment)
-    assert seen.decisions["clauses"].observed == "foreign"
-    adopting = world.reconfigured(replace(hosting(), adopt=True))
-    assert (await previewed(adopting)).decisions["clauses"].action is Action.ADOPT
+    world.upload("clauses/a.txt")
+    await world.until(lambda: world.blobs.names("results") != [], timedelta(minutes=10))
+    known = await read_records(world.app, world.clock.now())
+    asked = known[ACCOUNT.resource_id, "clauses"].asked
+    assert asked is not None and len(asked) == 2 and asked[0] < asked[1]
+    assert await world.app.documents.asked("clauses", START - DAY, 0) is None
+
+
+# --- the period --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("now", "months", "until"),
+    [
+        ("2026-11-24T10:23:45", 1, "2026-12-24T10:23"),
+        ("2026-11-24T10:23:45", 12, "2027-11-24T10:23"),
+        ("2027-01-31T00:00:00", 1, "2027-02-28T00:00"),
+        ("2028-01-31T00:00:00", 1, "2028-02-29T00:00"),
+        ("2026-10-31T12:00:00", 1, "2026-11-30T12:00"),
+        ("2026-12-30T12:00:00", 2, "2027-02-28T12:00"),
+        ("2026-08-31T12:00:00", 12, "2027-08-31T12:00"),
+    ],
+)
+def test_months_are_calendar_months(now: str, months: int, until: str) -> None:
+    """To the same day, or the last one of a shorter month; from this minute on."""
+    begin = datetime.fromisoformat(now).replace(tzinfo=UTC)
+    since, end = period(begin, months=months)
+    assert since == begin.replace(second=0)
+    assert f"{end:%Y-%m-%dT%H:%M}" == until

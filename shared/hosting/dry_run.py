@@ -13,7 +13,7 @@ from shared.planning.plan import Decision, plan
 
 
 @dataclass(frozen=True)
-class Preview:
+class DryRun:
     """One account as it stands: what Azure lists at that time, and each deployment's decision."""
 
     at: datetime
@@ -21,9 +21,9 @@ class Preview:
     decisions: Mapping[str, Decision]
 
 
-async def preview(control: Control, account: Account, hosted: Mapping[str, Hosting]) -> Preview:
+async def dry_run(control: Control, account: Account, hosted: Mapping[str, Hosting]) -> DryRun:
     """The records, one LIST, and the plan that follows. Raises ArmError, StorageError."""
     view = View(control, account, hosted)
     await view.read(timeout=ARM_SECONDS)
     decisions = plan(view.now, control.installation, account, hosted, view.observation())
-    return Preview(view.now, view.azure, {each.deployment: each for each in decisions})
+    return DryRun(view.now, view.azure, {each.deployment: each for each in decisions})
