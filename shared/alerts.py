@@ -36,7 +36,8 @@ def alert(name: Alert, remedy: str, **fields: str | float | None) -> None:
 
 def event(name: str, **fields: str | float | None) -> None:
     """Something that happened, as one line of JSON."""
-    _log.info(_line(name, **fields))
+    if _log.isEnabledFor(logging.INFO):
+        _log.info(_line(name, **fields))
 
 
 def _line(name: str, **fields: str | float | None) -> str:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from shared.alerts import Alert, alert, event
 from shared.documents.backlog import DocumentLedger
-from shared.documents.drain import LOOK_SECONDS, Drainer, DrainReport
+from shared.documents.drain import Drainer, DrainReport
 from shared.documents.intake import SWEEP_SECONDS, Intake
 from shared.documents.results import Results
 from shared.domain import (
@@ -216,7 +216,7 @@ class Lamplighter:
         while clock.now() < ends and clock.monotonic() < until:
             if (await self.documents.demand(hosting.name)).unfinished:
                 return
-            await clock.sleep(min(LOOK_SECONDS, (ends - clock.now()).total_seconds()))
+            await clock.sleep(min(POLL_SECONDS, (ends - clock.now()).total_seconds()))
 
     async def _until_open(self, hosting: Hosting, until: float) -> bool:
         """Make passes until it is open; False where that is not wanted, or not to be had soon."""

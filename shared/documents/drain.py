@@ -45,8 +45,7 @@ MAX_ATTEMPTS = 5
 """Failures (not hand-overs or crashes) after which a document is a dead letter."""
 MAX_CRASHES = 5
 """Claims that ran out, because the app died over the document or paused, before it is a dead letter."""
-LOOK_SECONDS = 2.0
-"""Between looks for new documents while others are in work."""
+_LOOK = 2.0  # seconds between looks for new documents while others are in work
 WARM_UP = timedelta(minutes=5)
 """For so long after its first answer a deployment may still say 404 here and there."""
 
@@ -173,7 +172,7 @@ class _Slice:
                 await self._start_more()
                 if not self._running:
                     break
-                await first_done(self._clock, self._running.values(), LOOK_SECONDS)
+                await first_done(self._clock, self._running.values(), _LOOK)
                 self._running = {key: task for key, task in self._running.items() if not task.done()}
         finally:
             await asyncio.gather(*self._running.values())

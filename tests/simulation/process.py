@@ -92,7 +92,8 @@ class Process:
     async def arrive(self) -> None:
         """On the way to the world: latency, or a crash, or a pause."""
         self.world.steps += 1
-        await self._gate()
+        if self._paused_until > self._loop.time() or not self.alive:
+            await self._gate()
         chance = self._random.random()
         weather = self.world.weather
         if chance < weather.crash:
@@ -103,11 +104,12 @@ class Process:
             self.pause(self._random.choice((20.0, 50.0, 100.0, 300.0)))
         elif chance > 0.97:
             await asyncio.sleep(self._random.uniform(0.5, 4))
-        elif chance > 0.5:
+        elif chance > 0.8:
             await asyncio.sleep(0.1 * self._random.random())
-        else:
+        elif chance > 0.4:
             await asyncio.sleep(0)
-        await self._gate()
+        if self._paused_until > self._loop.time() or not self.alive:
+            await self._gate()
 
     async def depart(self) -> None:
         """On the way back: the effect has happened."""
@@ -118,7 +120,8 @@ class Process:
             raise Crashed
         if chance > 0.9:
             await asyncio.sleep(0.2 * self._random.random())
-        await self._gate()
+        if self._paused_until > self._loop.time() or not self.alive:
+            await self._gate()
 
     async def _gate(self) -> None:
         while self.alive and self._paused_until > self._loop.time():

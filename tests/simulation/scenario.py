@@ -69,7 +69,7 @@ class Scenario:
 def draw(seed: int) -> Scenario:
     """The scenario of a seed: always the same."""
     random = Random(seed)
-    lasts = random.uniform(3600, 8000)
+    lasts = random.uniform(3600, 7200)
     hostings = tuple(_hosting(number, random, lasts) for number in range(random.randint(2, 4)))
     storms, at = [], random.uniform(0, 900)
     while at < lasts:
