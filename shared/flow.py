@@ -41,7 +41,7 @@ SLICE_SECONDS = 420.0
 POLL_SECONDS = 5.0
 """Between passes while a deployment is on its way."""
 SLOW_POLL_SECONDS = 20.0
-"""The same, as long as hardly any create is done."""
+"""The same, as long as hardly any create is done; the record is read more often."""
 
 SOONEST = 0.02
 """The share of creates that may be done before anybody looks more often than every minute."""
@@ -221,29 +221,34 @@ class Lamplighter:
     async def _until_open(self, hosting: Hosting, until: float) -> bool:
         """Make passes until it is open; False where that is not wanted, or not to be had soon."""
         clock, account = self.control.clock, self.settings.accounts[hosting.account]
+        next_pass = clock.monotonic()
         while clock.monotonic() < until:
-            report = await self.pass_over(account)
-            if await self._is_open(hosting):
-                return True
-            decision = report.decisions.get(hosting.name)
-            if report.outcome is Outcome.IDLE or (decision is not None and not decision.wanted.up):
-                return False
-            again_at = decision.again_at if decision is not None else None
-            if hosting.mode is Mode.OBSERVE or (again_at and again_at - clock.now() > LONGEST_WAIT):
-                return False
-            # A timer's pass may open it meanwhile, and the drainer is who holds on.
+            report = await self.pass_over(account) if clock.monotonic() >= next_pass else None
             record = await self.control.ledger.record(hosting.account, hosting.name)
-            await clock.sleep(POLL_SECONDS if self._may_be_ready(record) else SLOW_POLL_SECONDS)
+            if _is_open(record):
+                return True
+            if report is not None:
+                if not self._goes_on(hosting, report):
+                    return False
+                pause = POLL_SECONDS if self._may_be_ready(record) else SLOW_POLL_SECONDS
+                next_pass = clock.monotonic() + pause
+            # A timer's pass may open it meanwhile, and the drainer is who holds on.
+            await clock.sleep(POLL_SECONDS)
         return False
+
+    def _goes_on(self, hosting: Hosting, report: PassReport) -> bool:
+        """Whether a pass left anything to wait for."""
+        decision = report.decisions.get(hosting.name)
+        if report.outcome is Outcome.IDLE or (decision is not None and not decision.wanted.up):
+            return False
+        again_at = decision.again_at if decision is not None else None
+        soon = again_at is None or again_at - self.control.clock.now() <= LONGEST_WAIT
+        return hosting.mode is not Mode.OBSERVE and soon
 
     def _may_be_ready(self, record: DeploymentRecord) -> bool:
         """Whether a create has taken as long as the quickest ones do."""
         soonest = learned(from_text(record.create_seconds)).quantile(SOONEST)
         return record.intent_at is None or self.control.clock.now() - record.intent_at >= soonest
-
-    async def _is_open(self, hosting: Hosting) -> bool:
-        record = await self.control.ledger.record(hosting.account, hosting.name)
-        return record.state is RecordState.OPEN and record.silent_since is None
 
     async def _pass_soon(self, account: Account, until: float) -> None:
         """A pass now, or as soon as another that is under way ends: it deletes what nobody needs."""
@@ -327,7 +332,8 @@ class Lamplighter:
         async with drain_lease(self.control.blobs, self.control.clock, hosting.account, hosting.name) as held:
             if not held:
                 return False
-            if not await self._is_open(hosting) and not await self._until_open(hosting, until):
+            record = await self.control.ledger.record(hosting.account, hosting.name)
+            if not _is_open(record) and not await self._until_open(hosting, until):
                 return False
             report = await self._drain_held(hosting, until)
             await self._use_paid_minute(hosting, until)
@@ -336,6 +342,10 @@ class Lamplighter:
         for error in report.errors:
             raise error
         return bool(report.answered or report.settled)
+
+
+def _is_open(record: DeploymentRecord) -> bool:
+    return record.state is RecordState.OPEN and record.silent_since is None
 
 
 def _told(error: Exception) -> str:

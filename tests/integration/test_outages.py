@@ -19,6 +19,9 @@ FUNCTIONS = {
     "requeue_document",
     "list_deployments",
     "get_deployment",
+    "hold_deployment",
+    "release_deployment",
+    "preview_hosting",
 }
 
 
