@@ -151,11 +151,12 @@ class Stack:
     def stored(self, container: str, folder: str = "") -> dict[str, bytes]:
         """The blobs of a container, or of a folder there, by name."""
         blobs = self._blobs.get_container_client(container)
-        try:
-            names = list(blobs.list_blob_names(name_starts_with=f"{folder}/" if folder else None))
-            return {name: blobs.download_blob(name).readall() for name in names}
-        except ResourceNotFoundError:
-            return {}
+        found: dict[str, bytes] = {}
+        with suppress(ResourceNotFoundError):  # the container is not there yet
+            for name in blobs.list_blob_names(name_starts_with=f"{folder}/" if folder else None):
+                with suppress(ResourceNotFoundError):  # moved since it was listed; the others still count
+                    found[name] = blobs.download_blob(name).readall()
+        return found
 
     def waiting(self, deployment: str) -> list[str]:
         """What is in a deployment's folder of the inbox."""
