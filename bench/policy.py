@@ -132,8 +132,7 @@ def replay(trace: Trace, limit: float, billing: BillingUnit, creates: CreateTime
             record = replace(record, state=RecordState.ABSENT)
             free_at = now + PASS + ABSENT_AFTER
         elif record.state is RecordState.ABSENT and want.up and now >= free_at:
-            since = min(waiting[0].at, free_at - PASS - ABSENT_AFTER) if free_at else waiting[0].at
-            batch = uploads.Batch(demand.unfinished, now - since)
+            batch = uploads.Batch.of(demand.arrivals, at)
             opened, looked = _opened(now, creates.next() + PASS, record)
             run.looked.append(looked)
             samples = (*estimates.from_text(record.create_seconds), opened - now)

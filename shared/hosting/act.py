@@ -159,11 +159,9 @@ async def _create(step: Decision, view: View, deadline: float) -> None:
 def _with_batch(record: DeploymentRecord, step: Decision, view: View) -> str:
     """What documents that start a deployment teach of those that follow."""
     demand = view.demand(step.deployment)
-    if not demand.unfinished or demand.oldest is None or step.wanted.opens_at is not None:
+    if not demand.arrivals or step.wanted.opens_at is not None:
         return record.batches
-    since = min(record.deleted_at or demand.oldest, demand.oldest)
-    seconds = max(0.0, (view.now - since).total_seconds())
-    return uploads.to_text((*uploads.from_text(record.batches), Batch(demand.unfinished, seconds)))
+    return uploads.to_text((*uploads.from_text(record.batches), Batch.of(demand.arrivals, view.now)))
 
 
 def _without_intent(record: DeploymentRecord) -> DeploymentRecord:

@@ -16,12 +16,12 @@ from shared.planning.estimates import CreateTime
 
 LATE_SHARE = 0.05
 """The share of documents that may wait longer than promised, as creating takes what it takes."""
-TOLERANCE = timedelta(seconds=65)
+TOLERANCE = timedelta(seconds=55)
 """Passes come every minute, and some seconds go by until it is seen to be ready: no promise is kept more
 exactly."""
 VERY_LATE_SHARE = 0.01
 """The share that may wait longer than promised by a third."""
-MOST_BATCHES = 40
+MOST_BATCHES = 100
 PAID_MARGIN = timedelta(seconds=70)
 """A paid hour is used up to here: a pass comes every minute, and the delete must be accepted in time."""
 _STEPS = 16
@@ -29,11 +29,18 @@ _STEPS = 16
 
 @dataclass(frozen=True)
 class Batch:
-    """How many documents had come when a create began, and in how many seconds: since the last deployment
-    was deleted, or since the first of them."""
+    """What had come when a create began, for documents that waited together."""
 
     documents: int
-    seconds: float
+    seconds: float  # since the first of them
+    lately: int  # of them, in the second half of that time
+
+    @classmethod
+    def of(cls, arrivals: Sequence[datetime], now: datetime) -> Batch:
+        """The documents that wait now, oldest first: by when they arrived."""
+        waited = now - arrivals[0]
+        lately = sum(at > arrivals[0] and now - at <= waited / 2 for at in arrivals)
+        return cls(len(arrivals), max(0.0, waited.total_seconds()), lately)
 
 
 def start_at(
@@ -71,10 +78,10 @@ def start_at(
 
 def _documents(waiting: int, stands: timedelta, batches: Sequence[Batch]) -> float:
     """How many documents a deployment usually answers: those that waited, and those that come while it is
-    created and stands."""
+    created and stands, as often as they came shortly before."""
     waited = sum(each.documents for each in batches)
-    seconds = sum(each.seconds for each in batches)
-    rate = waited / seconds if seconds else 0.0
+    seconds = sum(each.seconds for each in batches) / 2
+    rate = sum(each.lately for each in batches) / seconds if seconds else 0.0
     return (waiting + waited) / (1 + len(batches)) + rate * stands.total_seconds()
 
 
@@ -85,11 +92,12 @@ def paid_until(billed_from: datetime, now: datetime, unit: timedelta) -> datetim
 
 def to_text(batches: Sequence[Batch]) -> str:
     """The latest batches as a column of the deployment's record."""
-    return " ".join(f"{each.documents}/{each.seconds:.0f}" for each in batches[-MOST_BATCHES:])
+    latest = batches[-MOST_BATCHES:]
+    return " ".join(f"{each.documents}/{each.seconds:.0f}/{each.lately}" for each in latest)
 
 
 @functools.lru_cache(maxsize=1024)
 def from_text(text: str) -> tuple[Batch, ...]:
-    """What `to_text` wrote."""
-    pairs = (each.split("/") for each in text.split())
-    return tuple(Batch(int(documents), float(seconds)) for documents, seconds in pairs)
+    """What `to_text` wrote; a former version's pairs, which say less, are left out."""
+    parts = (each.split("/") for each in text.split())
+    return tuple(Batch(int(each[0]), float(each[1]), int(each[2])) for each in parts if len(each) == 3)

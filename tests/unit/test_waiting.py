@@ -14,7 +14,7 @@ from bench._traces import Arrival
 from shared.domain import BillingUnit, Demand, DeploymentRecord, OneOffWindow, RecordState, UploadStart
 from shared.planning.desired import Outlook, outlooks, wanted
 from shared.planning.estimates import PRIOR, begins, learned
-from shared.planning.uploads import Batch, paid_until, start_at
+from shared.planning.uploads import MOST_BATCHES, Batch, from_text, paid_until, start_at, to_text
 from tests.fakes.clock import START
 from tests.fakes.world import ACCOUNT, PRICES, hosting
 
@@ -95,11 +95,23 @@ def test_a_document_waits_for_others_as_long_as_its_promise_allows() -> None:
 
 def test_where_many_follow_it_waits_longer() -> None:
     """Those that follow are in time even if the first is late."""
-    few = start_at([START], 30 * MINUTE, PRIOR, [Batch(1, 3000.0)] * 10, MINUTE)
-    many = start_at([START], 30 * MINUTE, PRIOR, [Batch(20, 1800.0)] * 10, MINUTE)
-    together = start_at([START] * 20, 30 * MINUTE, PRIOR, [Batch(20, 18_000.0)] * 10, MINUTE)
-    assert few < many
-    assert together < many
+    few = start_at([START], 30 * MINUTE, PRIOR, [Batch(1, 1200.0, 0)] * 10, MINUTE)
+    many = start_at([START], 30 * MINUTE, PRIOR, [Batch(20, 1200.0, 10)] * 10, MINUTE)
+    over = start_at([START], 30 * MINUTE, PRIOR, [Batch(20, 1200.0, 0)] * 10, MINUTE)
+    together = start_at([START] * 20, 30 * MINUTE, PRIOR, [Batch(20, 1200.0, 0)] * 10, MINUTE)
+    assert few < over < many
+    assert together < over
+
+
+def test_what_waited_together_is_kept_for_those_that_follow() -> None:
+    """A burst is told from a stream by what came lately; the text of a record gives it back."""
+    burst = [START, START + MINUTE, START + 2 * MINUTE]
+    assert Batch.of(burst, START + 20 * MINUTE) == Batch(3, 1200.0, 0)
+    stream = [START, START + 9 * MINUTE, START + 10 * MINUTE, START + 15 * MINUTE]
+    assert Batch.of(stream, START + 20 * MINUTE) == Batch(4, 1200.0, 2)
+    assert Batch.of([START], START) == Batch(1, 0.0, 0)
+    assert from_text(to_text([Batch(4, 1200.0, 2)] * 200)) == (Batch(4, 1200.0, 2),) * MOST_BATCHES
+    assert from_text("3/1200 4/1200/2") == (Batch(4, 1200.0, 2),)
 
 
 def test_a_promise_that_cannot_be_kept_means_at_once() -> None:
