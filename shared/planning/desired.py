@@ -37,6 +37,7 @@ class Wanted:
     keep: bool = False  # not wanted up, but if it is open it may stay
     changes_at: datetime | None = None  # when the schedule next changes this
     opens_at: datetime | None = None  # the start of the window that wants it
+    paid_until: datetime | None = None  # it may stay only because it is paid for until then
 
 
 @dataclass(frozen=True)
@@ -136,8 +137,9 @@ def wanted(
     if outlook.billed_from is not None and outlook.unit > PAID_MARGIN and not outlook.free:
         stays_until = paid_until(outlook.billed_from, now, outlook.unit) - PAID_MARGIN
         if now < stays_until:
-            reason = f"nothing needs it, and its hour is paid until {clock_time(stays_until + PAID_MARGIN)}"
-            return Wanted(False, reason, keep=True, changes_at=stays_until)
+            paid = stays_until + PAID_MARGIN
+            reason = f"nothing needs it, and its hour is paid until {clock_time(paid)}"
+            return Wanted(False, reason, keep=True, changes_at=stays_until, paid_until=paid)
     if demand.unfinished:
         return Wanted(False, f"{waiting} to wait for the next window", changes_at=changes_at)
     return Wanted(False, "no window and no unfinished document", changes_at=changes_at)

@@ -26,6 +26,7 @@ from shared.domain import (
 )
 from shared.planning.adoption import differences, properties_of
 from shared.planning.desired import Outlook, Wanted, planned_lead, plural, span, wanted
+from shared.planning.slots import GIVES_WAY, giving_way, within_slots
 
 OWNER_TAG = "lamplighter"  # value: our installation
 DELETE_AFTER_TAG = "delete-after"
@@ -149,15 +150,25 @@ def plan(
     names = set(hosted)
     names |= {name for name, record in seen.records.items() if record.state is not RecordState.ABSENT}
     names |= {name for name, azure in seen.azure.items() if azure.tags.get(OWNER_TAG) == installation}
-    decided = (_decide(now, installation, account, name, hosted.get(name), seen) for name in names)
-    decisions = sorted(
-        (
-            _in_mode(_unless_refused(now, decision, seen), hosted.get(decision.deployment))
-            for decision in decided
-        ),
-        key=lambda decision: _turn(now, decision, hosted, seen),
-    )
-    return _within_slots(account, decisions, hosted, seen)
+    demand, holds, ahead = seen.demand, seen.holds, seen.outlooks
+    wants = {
+        name: wanted(hosted.get(name), demand.get(name, Demand()), now, holds.get(name), ahead.get(name))
+        for name in names
+    }
+
+    def decided() -> list[Decision]:
+        each = (
+            _decide(now, installation, account, name, hosted.get(name), wants[name], seen) for name in names
+        )
+        modes = (_in_mode(_unless_refused(now, one, seen), hosted.get(one.deployment)) for one in each)
+        return sorted(modes, key=lambda decision: _turn(now, decision, hosted, seen))
+
+    decisions = decided()
+    if spare := giving_way(account, decisions, hosted, seen):
+        for name in spare:
+            wants[name] = replace(wants[name], keep=False, reason=GIVES_WAY)
+        decisions = decided()
+    return within_slots(account, decisions, hosted, seen)
 
 
 def _unless_refused(now: datetime, decision: Decision, seen: Observation) -> Decision:
@@ -182,12 +193,16 @@ def _in_mode(decision: Decision, hosting: Hosting | None) -> Decision:
 
 
 def _decide(
-    now: datetime, installation: str, account: Account, name: str, hosting: Hosting | None, seen: Observation
+    now: datetime,
+    installation: str,
+    account: Account,
+    name: str,
+    hosting: Hosting | None,
+    want: Wanted,
+    seen: Observation,
 ) -> Decision:
     azure = seen.azure.get(name)
     record = seen.records.get(name) or DeploymentRecord(account.resource_id, name)
-    demand = seen.demand.get(name, Demand())
-    want = wanted(hosting, demand, now, seen.holds.get(name), seen.outlooks.get(name))
     observed = observe(azure, record, installation)
     working = seen.working.get(name, 0)
     state = record.state
@@ -329,32 +344,3 @@ def _turn(
         case _:
             assert_never(decision.action)
     return (turn, first, decision.deployment)
-
-
-def _within_slots(
-    account: Account, decisions: list[Decision], hosted: Mapping[str, Hosting], seen: Observation
-) -> tuple[Decision, ...]:
-    """Creates beyond the account's slots wait: windows come first, then the oldest document."""
-    models = {name: each.spec.model_name for name, each in hosted.items()}
-    listed = {name for name, each in seen.azure.items() if is_fine_tuned(each.model_name)}
-    # A LIST may lag behind a create of ours, which takes its slot all the same.
-    begun = {
-        name
-        for name, record in seen.records.items()
-        if record.state is not RecordState.ABSENT and is_fine_tuned(models.get(name, ""))
-    }
-    free = account.fine_tuned_slots - len(listed | begun)
-    result = []
-    for decision in decisions:
-        if decision.action is Action.CREATE:
-            free -= 1
-            if free < 0:
-                reason = f"the account's {account.fine_tuned_slots} slots for fine-tuned models are taken"
-                decision = replace(decision, action=Action.WAIT, reason=reason)
-        result.append(decision)
-    return tuple(result)
-
-
-def is_fine_tuned(model_name: str) -> bool:
-    """Whether a deployed model takes one of the account's slots for fine-tuned models."""
-    return ".ft-" in model_name or model_name.startswith("ftchkpt-")

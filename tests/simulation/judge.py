@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,10 +11,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from local.emulator.state import Generation
-from shared.domain import UploadStart
+from shared.domain import BillingUnit, Hosting, UploadStart
 from shared.hosting.leases import WORK_LEASE
 from shared.hosting.ledger import account_key
-from shared.planning.desired import planned_lead
+from shared.planning.uploads import PAID_MARGIN
 from shared.ports import Insert, Remove, Replace
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ QUARANTINE = 120.0
 TICK = 60.0
 WRITES_AN_HOUR = 12  # of one deployment that Azure refuses for good
 _LATE_LIST = 60.0
+_THREE_IN_FOUR = 1.6  # creates take no longer than so many times the median
+_LONGEST_LEARNED = timedelta(minutes=45)
 
 FAULTS = (
     "lost",
@@ -261,11 +264,20 @@ class Judge:
         leases = [lease.until for lease in known.leases.values()]
         since = max(since, min(now, max(leases, default=0.0)), known.worked_at)
         since = max(since, world.azure.settled_at(found, now))
-        raw, leaked = now - since, now - max(since, world.disturbed_until)
+        raw = now - self._paid_from(found, since)
+        leaked = now - self._paid_from(found, max(since, world.disturbed_until))
         self.raw_leaked_max = max(self.raw_leaked_max, raw)
         self.leaked_max = max(self.leaked_max, leaked)
         if leaked > LEAK_LIMIT:
             self.fault("leaked", f"{found.name} stood for {leaked:.0f} s for nothing")
+
+    def _paid_from(self, found: Generation, since: float) -> float:
+        """Billed by the hour it may stand until shortly before the next hour begins."""
+        if self._world.scenario.billing is not BillingUnit.HOUR:
+            return since
+        began, margin = self._world.since_start(found.created), PAID_MARGIN.total_seconds()
+        hours = math.ceil((since + margin - began) / 3600)
+        return began + 3600 * hours - margin
 
     def _needed_until(self, name: str, now: float) -> float | None:
         """Since when nothing wants it; None if something still does."""
@@ -284,7 +296,7 @@ class Judge:
                 needed = max(needed, hold.since)
         for window in world.people.windows(name):
             opens, ends = (
-                world.since_start(window.start - planned_lead(hosting)),
+                world.since_start(window.start - self._longest_lead(hosting)),
                 world.since_start(window.keep_until),
             )
             if window.stop_when_empty:
@@ -318,8 +330,8 @@ class Judge:
         world, hosting = self._world, self._world.people.hosted.get(name)
         if hosting is None:
             return "it is no longer configured"
-        opens = world.since_start(start - planned_lead(hosting))
-        if world.disturbed_until > opens - 2 * TICK:
+        opens = world.since_start(start - self._lead(hosting))
+        if world.disturbed_until > world.since_start(start - self._longest_lead(hosting)) - 2 * TICK:
             return "there was trouble"
         if opens < 0 or name in world.scenario.refused or world.people.hold_ends(name):
             return "it was not to be had"
@@ -335,7 +347,17 @@ class Judge:
             busy += TICK
         if others >= world.scenario.slots:
             return "all slots were taken"
-        return "Azure took long" if busy > planned_lead(hosting).total_seconds() else None
+        return "Azure took long" if busy > self._lead(hosting).total_seconds() else None
+
+    def _lead(self, hosting: Hosting) -> timedelta:
+        """In which a create can be expected to be done; where it is learned, three in four."""
+        if hosting.lead is not None:
+            return hosting.lead
+        return timedelta(seconds=4 * TICK + _THREE_IN_FOUR * self._world.scenario.provision_median)
+
+    def _longest_lead(self, hosting: Hosting) -> timedelta:
+        """From which on it may be up for a window."""
+        return _LONGEST_LEARNED if hosting.lead is None else hosting.lead
 
     def at_the_end(self) -> None:
         """Writes under refusal, and whatever of ours still stands."""

@@ -106,7 +106,7 @@ class Process:
             await asyncio.sleep(self._random.uniform(0.5, 4))
         elif chance > 0.8:
             await asyncio.sleep(0.1 * self._random.random())
-        elif chance > 0.4:
+        elif chance > 0.6:
             await asyncio.sleep(0)
         if self._paused_until > self._loop.time() or not self.alive:
             await self._gate()

@@ -185,7 +185,7 @@ def backoff(stack: contextlib.ExitStack) -> None:
 @_variant
 def slots(stack: contextlib.ExitStack) -> None:
     """Nobody counts what the account takes."""
-    _put(stack, plan, "_within_slots", lambda _account, decisions, *_: tuple(decisions))
+    _put(stack, plan, "within_slots", lambda _account, decisions, *_: tuple(decisions))
 
 
 VARIANTS = tuple(_PATCHES)

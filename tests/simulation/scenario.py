@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from random import Random
 
-from shared.domain import Hosting, OneOffWindow, Task, UploadStart, WeeklyWindow
+from shared.domain import BillingUnit, Hosting, OneOffWindow, Task, UploadStart, WeeklyWindow
 from tests.fakes.world import ACCOUNT, hosting
 
 START = datetime(2026, 3, 29, 0, 0, tzinfo=UTC)  # an hour later the clocks change in Berlin
@@ -64,6 +64,7 @@ class Scenario:
     bad_outcomes: float = 0.0  # share of creations that fail or never become ready
     tagless: float = 0.0  # share of creations whose tags Azure forgets
     provision_median: float = 150.0
+    billing: BillingUnit = BillingUnit.MINUTE
 
 
 def draw(seed: int) -> Scenario:
@@ -97,6 +98,7 @@ def draw(seed: int) -> Scenario:
         bad_outcomes=random.choice((0.0, 0.0, 0.2)),
         tagless=random.choice((0.0, 0.0, 0.5)),
         provision_median=random.choice((20.0, 60.0, 60.0, 150.0, 300.0)),
+        billing=BillingUnit.HOUR if random.random() < 0.15 else BillingUnit.MINUTE,
     )
 
 
@@ -126,7 +128,13 @@ def _hosting(number: int, random: Random, lasts: float) -> Hosting:
         task=Task("Summarise.", 100),
         max_session=timedelta(minutes=random.choice((90, 720, 720))),
     )
-    return replace(configured, account=account.resource_id)
+    waits = kind in ("ad_hoc", "both") and random.random() < 0.5
+    return replace(
+        configured,
+        account=account.resource_id,
+        start_within=timedelta(minutes=random.choice((6, 15, 25)) if waits else 0),
+        lead=None if random.random() < 0.5 else configured.lead,  # None: as long as it is learned to take
+    )
 
 
 def _uploads(random: Random, hostings: tuple[Hosting, ...], lasts: float) -> list[Upload]:

@@ -16,16 +16,14 @@ class Weather:
     random: Random
     intensity: float  # of this seed's storms, 0 to 1
     stormy: bool = False
+    crash: float = 0.0  # for each call, before its effect and after it
+    pause: float = 0.0  # cumulative with `crash`
 
-    @property
-    def crash(self) -> float:
-        """For each call, before its effect and after it."""
-        return 0.004 * self.intensity if self.stormy else 0.0
-
-    @property
-    def pause(self) -> float:
-        """Cumulative with `crash`."""
-        return self.crash + (0.001 * self.intensity if self.stormy else 0.0)
+    def turn(self, stormy: bool) -> None:
+        """A storm begins, or ends."""
+        self.stormy = stormy
+        self.crash = 0.004 * self.intensity if stormy else 0.0
+        self.pause = 0.005 * self.intensity if stormy else 0.0
 
     def storage(self) -> str | None:
         """`refused` without effect, `lost` with it."""

@@ -108,7 +108,8 @@ class World:
             for each in (ACCOUNT, OTHER_ACCOUNT)
             if any(each.resource_id == hosting.account for hosting in self.scenario.hostings)
         }
-        settings = Settings("test", accounts, dict(self.people.hosted), PRICES, 1_000_000)
+        prices = replace(PRICES, billing_unit=self.scenario.billing)
+        settings = Settings("test", accounts, dict(self.people.hosted), prices, 1_000_000)
         azure = SimAzure(process)
         app = assemble(settings, process, SimTables(process), SimBlobs(process), azure, azure)
         self._hosts.append((process, app))
@@ -167,7 +168,7 @@ class World:
 
     def _turn(self, stormy: bool) -> None:
         self.note("a storm begins" if stormy else "calm")
-        self.weather.stormy = stormy
+        self.weather.turn(stormy)
         self.disturbed(0.0)
 
     def _tick(self) -> None:

@@ -357,20 +357,3 @@ def test_a_window_at_risk_comes_before_deletes() -> None:
     soon = hosting("w", OneOffWindow(NOW + timedelta(minutes=5), NOW + timedelta(hours=1)))
     seen = Observation(NOW, {"old": azure(name="old")}, {"old": record(RecordState.CLOSING, "old")})
     assert order([soon, hosting("old")], seen) == [("w", Action.CREATE), ("old", Action.DELETE)]
-
-
-def test_windows_then_the_oldest_document_get_the_slots() -> None:
-    """The rest wait, with that reason."""
-    window = hosting("w", OneOffWindow(NOW + timedelta(minutes=15), NOW + timedelta(hours=1)))
-    demand = {"young": Demand(1, False, (NOW,)), "old": Demand(1, False, (NOW - timedelta(hours=1),))}
-    hosted = [hosting("young"), hosting("old"), window]
-    seen = Observation(NOW, {"x": azure(name="x", tags={})}, {}, demand)
-    assert order(hosted, seen, replace(ACCOUNT, fine_tuned_slots=3)) == [
-        ("w", Action.CREATE),
-        ("old", Action.CREATE),
-        ("young", Action.WAIT),
-    ]
-    decisions = plan(
-        NOW, "test", replace(ACCOUNT, fine_tuned_slots=3), {each.name: each for each in hosted}, seen
-    )
-    assert "slots" in decisions[-1].reason

@@ -1,0 +1,120 @@
+"""An account's slots: windows and the oldest document come first, and paid time gives way to work."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from shared.domain import (
+    Action,
+    AzureDeployment,
+    Demand,
+    DeploymentRecord,
+    Hosting,
+    OneOffWindow,
+    RecordState,
+)
+from shared.planning.desired import Outlook
+from shared.planning.plan import OWNER_TAG, Decision, Observation, plan
+from tests.fakes.world import ACCOUNT, hosting
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+BUSY = Demand(1, False, (NOW,))
+
+
+def azure(name: str, state: str = "Succeeded", **tags: str) -> AzureDeployment:
+    return AzureDeployment(name, state, "GlobalStandard", 120, "gpt-4.1.ft-1", tags, NOW - HOUR / 2)
+
+
+def ours(name: str, state: str = "Succeeded") -> AzureDeployment:
+    return azure(name, state, **{OWNER_TAG: "test"})
+
+
+def record(name: str, state: RecordState = RecordState.OPEN) -> DeploymentRecord:
+    begun = NOW - HOUR / 2
+    return DeploymentRecord(ACCOUNT.resource_id, name, state, 1, begun, intent_at=begun, opened_at=begun)
+
+
+def paid(minutes: float) -> Outlook:
+    """Billed by the hour, which ends in so many minutes."""
+    billed_from = NOW + timedelta(minutes=minutes) - HOUR
+    return Outlook(timedelta(minutes=15), up=True, unit=HOUR, billed_from=billed_from)
+
+
+def decisions(hosted: list[Hosting], seen: Observation, slots: int) -> dict[str, Decision]:
+    account = replace(ACCOUNT, fine_tuned_slots=slots)
+    found = plan(NOW, "test", account, {each.name: each for each in hosted}, seen)
+    return {each.deployment: each for each in found}
+
+
+def test_windows_then_the_oldest_document_get_the_slots() -> None:
+    """The rest wait, with that reason."""
+    window = hosting("w", OneOffWindow(NOW + timedelta(minutes=15), NOW + HOUR))
+    demand = {"young": BUSY, "old": Demand(1, False, (NOW - HOUR,))}
+    seen = Observation(NOW, {"x": azure("x")}, {}, demand)
+    found = decisions([hosting("young"), hosting("old"), window], seen, slots=3)
+    assert [(name, each.action) for name, each in found.items()] == [
+        ("w", Action.CREATE),
+        ("old", Action.CREATE),
+        ("young", Action.WAIT),
+    ]
+    assert "slots" in found["young"].reason
+
+
+def idle_in_paid_hours(
+    states: dict[str, RecordState], demand: dict[str, Demand], azure_state: str = "Succeeded"
+) -> Observation:
+    """`a`, whose hour ends in 50 minutes, and `b`, whose hour ends in 20."""
+    return Observation(
+        NOW,
+        {name: ours(name, azure_state if name == "b" else "Succeeded") for name in states},
+        {name: record(name, state) for name, state in states.items()},
+        demand,
+        outlooks={"a": paid(50), "b": paid(20)},
+    )
+
+
+def test_a_paid_hour_is_used_up_as_long_as_nobody_lacks_the_slot() -> None:
+    """A third slot is free for whoever comes."""
+    seen = idle_in_paid_hours(dict.fromkeys("ab", RecordState.OPEN), {"c": BUSY})
+    found = decisions([hosting("a"), hosting("b"), hosting("c")], seen, slots=3)
+    assert {name: each.action for name, each in found.items()} == {
+        "a": Action.SERVE,
+        "b": Action.SERVE,
+        "c": Action.CREATE,
+    }
+
+
+def test_the_shortest_rest_of_a_paid_hour_gives_way_to_a_document() -> None:
+    """One slot is lacking, so one is closed, and says why; the document waits minutes, not an hour."""
+    seen = idle_in_paid_hours(dict.fromkeys("ab", RecordState.OPEN), {"c": BUSY})
+    found = decisions([hosting("a"), hosting("b"), hosting("c")], seen, slots=2)
+    assert {name: each.action for name, each in found.items()} == {
+        "a": Action.SERVE,
+        "b": Action.CLOSE,
+        "c": Action.WAIT,
+    }
+    assert "another waits for its slot" in found["b"].reason
+    # The next plans of the pass go on with the same one.
+    seen = idle_in_paid_hours({"a": RecordState.OPEN, "b": RecordState.CLOSING}, {"c": BUSY})
+    found = decisions([hosting("a"), hosting("b"), hosting("c")], seen, slots=2)
+    assert (found["a"].action, found["b"].action) == (Action.SERVE, Action.DELETE)
+
+
+def test_a_slot_that_becomes_free_anyway_is_waited_for() -> None:
+    """While one is being deleted no other has to go."""
+    seen = idle_in_paid_hours(
+        {"a": RecordState.OPEN, "b": RecordState.DELETING}, {"c": BUSY}, azure_state="Deleting"
+    )
+    found = decisions([hosting("a"), hosting("b"), hosting("c")], seen, slots=2)
+    assert found["a"].action is Action.SERVE
+
+
+def test_somebody_elses_deployment_gives_no_way() -> None:
+    """It takes a slot and is left alone, so one of ours goes."""
+    seen = idle_in_paid_hours({"a": RecordState.OPEN}, {"c": BUSY})
+    seen = replace(seen, azure={**seen.azure, "x": azure("x")})
+    found = decisions([hosting("a"), hosting("c")], seen, slots=2)
+    assert found["a"].action is Action.CLOSE
+    assert "x" not in found
