@@ -27,6 +27,9 @@ QUARANTINE = 120.0
 TICK = 60.0
 WRITES_AN_HOUR = 12  # of one deployment that Azure refuses for good
 _LATE_LIST = 60.0
+START_LIMIT = 240.0
+"""A create in doubt is waited for three minutes, and passes come every minute."""
+_BETWEEN_WRITES = 20.0
 _THREE_IN_FOUR = 1.6  # creates take no longer than so many times the median
 _LONGEST_LEARNED = timedelta(minutes=45)
 
@@ -43,6 +46,7 @@ FAULTS = (
     "trespass",
     "hot",
     "window",
+    "late",
     "bugs",
 )
 
@@ -209,6 +213,22 @@ class Judge:
         owner, created = self._world.azure.owner(put), self._world.since_start(put.created)
         if owner != "ours" and sent_at > created + _LATE_LIST:
             self.fault("foreign", f"{put.name} of {owner} was overwritten")
+        if owner == "ours":
+            self._created(put, sent_at)
+
+    def _created(self, put: Generation, sent_at: float) -> None:
+        """Whether waiting documents were let wait for as long as they may, and no longer."""
+        world, name, known = self._world, put.name, self.deployments[put.name]
+        hosting = world.people.hosted.get(name)
+        if hosting is None or hosting.uploads is UploadStart.SCHEDULED or not known.recorded:
+            return
+        if world.scenario.may_lead_nowhere(name):
+            return  # the next try may be an hour later
+        quiet = world.azure.settled_at(put, sent_at) + _BETWEEN_WRITES
+        due = known.recorded[0] + hosting.start_within.total_seconds()
+        due = max(due, world.disturbed_until, quiet, *world.people.hold_ends(name), 0.0)
+        if sent_at - due > START_LIMIT:
+            self.fault("late", f"{name} is created {sent_at - due:.0f} s after its documents wanted it")
 
     def delete_sent(self, deployment: str) -> None:
         """Whether it is deleted though documents that its pass could know of need it."""

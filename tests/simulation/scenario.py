@@ -66,6 +66,11 @@ class Scenario:
     provision_median: float = 150.0
     billing: BillingUnit = BillingUnit.MINUTE
 
+    def may_lead_nowhere(self, deployment: str) -> bool:
+        """Whether creating it may fail, so that the next try is put off."""
+        troubles = {each.what for each in self.happenings if each.deployment == deployment}
+        return self.bad_outcomes > 0 or not troubles.isdisjoint(("full", "silent", "strange"))
+
 
 def draw(seed: int) -> Scenario:
     """The scenario of a seed: always the same."""
