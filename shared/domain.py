@@ -257,7 +257,7 @@ class DeploymentRecord:
     succeeded_at: datetime | None = None  # when Azure was first seen to say Succeeded
     opened_at: datetime | None = None  # when the first request succeeded
     silent_since: datetime | None = None  # it was open, and says since then that it does not exist
-    silent_probes: int = 0  # how often passes asked it since, in vain
+    silent_probes: int = 0  # how often passes asked it in vain, since then or since it should have answered
     deleted_at: datetime | None = None  # when Azure last accepted a delete
     seen_at: datetime | None = None  # the last time that a change was seen in Azure
     delete_after: datetime | None = None  # hard deadline of this generation

@@ -33,7 +33,15 @@ from shared.hosting.ledger import DecisionRow
 from shared.hosting.observe import View
 from shared.planning import estimates, uploads
 from shared.planning.adoption import properties_of, to_create, to_text
-from shared.planning.plan import DELETE_AFTER_TAG, OWNER_TAG, Decision, backoff, delete_backoff
+from shared.planning.plan import (
+    DELETE_AFTER_TAG,
+    OWNER_TAG,
+    READY_LIMIT,
+    Decision,
+    backoff,
+    delete_backoff,
+    succeeded_for,
+)
 from shared.planning.uploads import Batch
 
 PROBE_SECONDS = 10.0
@@ -254,8 +262,9 @@ async def _probe(step: Decision, view: View) -> None:
         if isinstance(error, AccessDenied):
             remedy = "grant the app's identity the role Cognitive Services OpenAI User on the account"
             alert(Alert.MODEL_ACCESS_DENIED, remedy, account=view.account.name, deployment=name)
-        if isinstance(error, DeploymentNotFound) and view.record(name).silent_since is not None:
-            record = view.record(name)
+        record = view.record(name)
+        silent = isinstance(error, DeploymentNotFound) and record.silent_since is not None
+        if silent or succeeded_for(record, control.clock.now()) > READY_LIMIT:
             await view.save(replace(record, silent_probes=record.silent_probes + 1))
         return
     record = view.record(name)
@@ -263,7 +272,7 @@ async def _probe(step: Decision, view: View) -> None:
         await view.save(replace(record, silent_since=None, silent_probes=0))
         return
     now = control.clock.now()
-    opened = replace(record, opened_at=now, failures=0, not_before=None, problem="")
+    opened = replace(record, opened_at=now, silent_probes=0, failures=0, not_before=None, problem="")
     if step.observed is Observed.SUCCEEDED and record.intent_at and record.intent_at != record.created_at:
         took = (now - record.intent_at).total_seconds()
         samples = (*estimates.from_text(record.create_seconds), took)

@@ -34,8 +34,9 @@ DELETE_AFTER_TAG = "delete-after"
 READY_LIMIT = timedelta(minutes=15)
 """Some deployments say Succeeded and never answer until they are created anew (field reports)."""
 SILENT_LIMIT = timedelta(minutes=5)
-"""An open deployment that says for so long, and to so many probes, that it does not exist is created anew."""
+"""An open deployment that says for so long that it does not exist is created anew."""
 SILENT_PROBES = 3
+"""So often it is asked in vain first, once such a limit is over: the app may have been down till then."""
 SETTLE = timedelta(minutes=1)
 """A LIST may lag behind a write: absence counts only when the LIST began this long after our last change."""
 QUARANTINE = timedelta(minutes=2)
@@ -123,6 +124,11 @@ def observe(azure: AzureDeployment | None, record: DeploymentRecord, installatio
     observed = _PROVISIONING_STATES.get(azure.provisioning_state.lower(), Observed.UNKNOWN)
     proven = record.state not in (RecordState.ABSENT, RecordState.CREATING)
     return Observed.READY if observed is Observed.SUCCEEDED and proven else observed
+
+
+def succeeded_for(record: DeploymentRecord, now: datetime) -> timedelta:
+    """How long ago Azure was first seen to say Succeeded of this generation."""
+    return now - (record.succeeded_at or now)
 
 
 def backoff(failures: int, name: str) -> timedelta:
@@ -257,8 +263,9 @@ def _decide(
         case Observed.SUCCEEDED:
             if not want.up:
                 return decision(Action.DELETE, want.reason)
-            if record.succeeded_at is not None and now - record.succeeded_at > READY_LIMIT:
-                reason = f"it said Succeeded {span(now - record.succeeded_at)} ago and never answered"
+            overdue = succeeded_for(record, now)
+            if overdue > READY_LIMIT and record.silent_probes >= SILENT_PROBES:
+                reason = f"it said Succeeded {span(overdue)} ago and never answered"
                 return replace(decision(Action.DELETE, reason), failed=True)
             return decision(Action.PROBE, f"{want.reason}; waiting for the first answer")
         case Observed.READY:

@@ -27,6 +27,7 @@ QUARANTINE = 120.0
 TICK = 60.0
 WRITES_AN_HOUR = 12  # of one deployment that Azure refuses for good
 _LATE_LIST = 60.0
+_IN_DOUBT = 250.0  # four minutes, and clocks that differ
 START_LIMIT = 240.0
 """A create in doubt is waited for three minutes, and passes come every minute."""
 _BETWEEN_WRITES = 20.0
@@ -78,6 +79,7 @@ class Deployment:
     state: str = "absent"
     writes: list[float] = field(default_factory=list)
     doubts: list[float] = field(default_factory=list)  # when a PUT was sent whose outcome is unknown
+    intended: list[float] = field(default_factory=list)  # when one was recorded that nobody knows the end of
 
 
 class Judge:
@@ -139,6 +141,10 @@ class Judge:
 
     def _record_row(self, partition: str, name: str, values: Mapping[str, Any], now: float) -> None:
         known, state = self.deployments[name], str(values["state"])
+        if state == "creating" and state != known.state and not values["settled"]:
+            known.intended.append(now)
+        elif state == "creating" and values["settled"]:
+            known.intended.clear()
         if state == known.state:
             return
         self._world.note(f"record {name}: {known.state} → {state} ({values.get('reason', '')})")
@@ -256,7 +262,8 @@ class Judge:
         owner, created = world.azure.owner(found), world.since_start(found.created)
         if owner != "ours":
             # Created while a PUT of ours for that name was in doubt, and without a tag: documented.
-            in_doubt = any(at <= created <= at + QUARANTINE for at in self.deployments[found.name].doubts)
+            known = self.deployments[found.name]
+            in_doubt = any(at <= created <= at + _IN_DOUBT for at in (*known.doubts, *known.intended))
             if sent_at > created + _LATE_LIST and not in_doubt:
                 self.fault("foreign", f"{found.name} of {owner} was deleted")
             return

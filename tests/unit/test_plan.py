@@ -27,6 +27,7 @@ from shared.planning.plan import (
     READY_LIMIT,
     SESSION_MARGIN,
     SETTLE,
+    SILENT_PROBES,
     Decision,
     Observation,
     backoff,
@@ -177,11 +178,13 @@ def test_a_delete_of_unknown_outcome_is_in_quarantine_for_two_minutes() -> None:
 
 
 def test_a_deployment_that_never_answers_is_created_anew() -> None:
-    """Succeeded for longer than the limit without an answer: deleted, and counted as a failure."""
-    early = record(RecordState.CREATING, succeeded_at=NOW - READY_LIMIT)
+    """Succeeded for longer than the limit, and asked since then: deleted, and counted as a failure."""
+    early = record(RecordState.CREATING, succeeded_at=NOW - READY_LIMIT, silent_probes=SILENT_PROBES)
     assert decide(azure(), early).action is Action.PROBE
-    late = decide(azure(), replace(early, succeeded_at=NOW - READY_LIMIT - timedelta(seconds=1)))
-    assert (late.action, late.failed) == (Action.DELETE, True)
+    late = replace(early, succeeded_at=NOW - READY_LIMIT - timedelta(seconds=1))
+    assert decide(azure(), replace(late, silent_probes=SILENT_PROBES - 1)).action is Action.PROBE
+    decision = decide(azure(), late)
+    assert (decision.action, decision.failed) == (Action.DELETE, True)
 
 
 def test_a_failed_creation_counts_only_while_it_is_wanted() -> None:
