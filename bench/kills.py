@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import secrets
 import sys
 import time
-from datetime import UTC, datetime
 
+from bench._machine import machine
 from local.azurite import run_azurite
 from local.stack import StackError, new_folder
 from shared.hosting.leases import BLOB_LEASE, WORK_LEASE
@@ -53,9 +51,7 @@ def main() -> int:
         **vars(figures),
         "seed": seed,
         "seconds": round(time.monotonic() - began),
-        "machine": f"{platform.machine()} {platform.system()}, {os.cpu_count()} cores",
-        "python": platform.python_version(),
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        **machine(),
     }
     if options.json:
         print(json.dumps(measured))

@@ -12,17 +12,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
-import platform
 import statistics
 import sys
 import tempfile
 import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
+from bench._machine import machine
 from local.azurite import run_azurite
 from tests.integration.busy_account import BusyAccount, busy_account
 
@@ -107,9 +105,7 @@ def main() -> None:
         "deployments": options.deployments,
         "repeat": options.repeat,
         "histories": [side.told() for side in sides],
-        "machine": f"{platform.machine()} {platform.system()}, {os.cpu_count()} cores",
-        "python": platform.python_version(),
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        **machine(),
     }
     if options.json:
         print(json.dumps(measured))

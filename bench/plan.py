@@ -1,0 +1,153 @@
+"""What planning takes: `python3 dev.py bench plan [--deployments N] [--minutes N] [--json]`.
+
+The plan of one account, from records, a LIST and demand, as a pass makes it: a third of the deployments in
+business hours without public holidays, in six zones, a third in batch windows at night, a third for documents
+that may wait; half of them are hosted. Once for each minute from the start of a working day, so that no
+result is used twice. The first plan is told apart: a process's first one reads time zones and holidays.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time as timers
+from collections.abc import Callable
+from datetime import UTC, datetime, time, timedelta
+from typing import TypeVar
+
+from bench._machine import machine
+from shared.domain import (
+    Account,
+    AzureDeployment,
+    BillingStart,
+    BillingUnit,
+    Demand,
+    DeploymentRecord,
+    DeploymentSpec,
+    Hosting,
+    Prices,
+    RecordState,
+    Task,
+    UploadStart,
+    WeeklyWindow,
+)
+from shared.planning import estimates, uploads
+from shared.planning.desired import outlooks
+from shared.planning.plan import OWNER_TAG, Observation, plan
+
+T = TypeVar("T")
+START = datetime(2026, 11, 24, 5, 0, tzinfo=UTC)
+_ACCOUNT = Account("main", "/subscriptions/s/resourceGroups/g/providers/a", 1_000_000)
+_PRICES = Prices("USD", {"GlobalStandard": 1.70}, 0.0, 0.0, BillingUnit.MINUTE, BillingStart.CREATE)
+_ZONES = {
+    "Europe/Berlin": "DE-BE",
+    "America/New_York": "US-NY",
+    "Asia/Tokyo": "JP",
+    "Europe/London": "GB-ENG",
+    "Australia/Sydney": "AU-NSW",
+    "America/Sao_Paulo": "BR-SP",
+}
+_WORKDAYS, _DAILY = frozenset(range(5)), frozenset(range(7))
+_CREATES = estimates.to_text(range(200, 320))
+_BATCHES = uploads.to_text([uploads.Batch(3, 1200.0, 1)] * uploads.MOST_BATCHES)
+
+
+def deployment(number: int) -> Hosting:
+    """One of three kinds in turn."""
+    zone = [*_ZONES][number // 3 % len(_ZONES)]
+    hours = WeeklyWindow(_WORKDAYS, time(9), time(17), zone, skip_holidays=_ZONES[zone])
+    night = WeeklyWindow(_DAILY, time(23), time(4), zone, stop_when_empty=True)
+    windows = ((hours,), (night,), ())[number % 3]
+    return Hosting(
+        account=_ACCOUNT.resource_id,
+        spec=DeploymentSpec(f"d{number:03}", "gpt-4.1.ft-1", "1", None, "GlobalStandard", 50),
+        windows=windows,
+        uploads=UploadStart.ON_DEMAND if not windows else UploadStart.SCHEDULED,
+        lead=None,
+        max_session=timedelta(hours=12),
+        task=Task("", 1),
+        start_within=timedelta(minutes=0 if windows else 30),
+    )
+
+
+def record(name: str, hosted: bool) -> DeploymentRecord:
+    """With as much history as a record keeps."""
+    begun = START - timedelta(hours=1) if hosted else None
+    return DeploymentRecord(
+        _ACCOUNT.resource_id,
+        name,
+        RecordState.OPEN if hosted else RecordState.ABSENT,
+        generation=1,
+        changed_at=START - timedelta(hours=1),
+        intent_at=begun,
+        created_at=begun,
+        opened_at=begun,
+        create_seconds=_CREATES,
+        batches=_BATCHES,
+    )
+
+
+def measure(deployments: int, minutes: int) -> dict[str, object]:
+    """Milliseconds of the plans."""
+    hosted = {each.name: each for each in map(deployment, range(deployments))}
+    up = {name for number, name in enumerate(hosted) if number % 2}
+    records = {name: record(name, name in up) for name in hosted}
+    azure = {
+        name: AzureDeployment(
+            name,
+            "Succeeded",
+            "GlobalStandard",
+            50,
+            "gpt-4.1.ft-1",
+            {OWNER_TAG: "bench"},
+            records[name].created_at,
+        )
+        for name in up
+    }
+
+    def one(now: datetime) -> int:
+        arrivals = tuple(now - timedelta(minutes=minute) for minute in range(20, 0, -1))
+        demand = {name: Demand(len(arrivals), arrivals=arrivals) for name in hosted}
+        ahead = outlooks(hosted, records, _PRICES, now)
+        seen = Observation(now, azure, records, demand, outlooks=ahead)
+        return len(plan(now, "bench", _ACCOUNT, hosted, seen))
+
+    first, decided = timed(one, START)
+    assert decided == deployments
+    plans = [timed(one, START + timedelta(minutes=minute))[0] for minute in range(1, minutes)]
+    return {
+        "deployments": deployments,
+        "plans": minutes,
+        "first_ms": round(first, 1),
+        "median_ms": round(statistics.median(plans), 1),
+        "p95_ms": round(statistics.quantiles(plans, n=20)[-1], 1),
+        "max_ms": round(max(plans), 1),
+        **machine(),
+    }
+
+
+def timed(work: Callable[[datetime], T], at: datetime) -> tuple[float, T]:
+    """Milliseconds that it took, and its result."""
+    began = timers.perf_counter()
+    result = work(at)
+    return (timers.perf_counter() - began) * 1000, result
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="dev.py bench plan", description=__doc__)
+    parser.add_argument("--deployments", type=int, default=200, help="on one account (200)")
+    parser.add_argument("--minutes", type=int, default=600, help="plans, one for each minute (600)")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    options = parser.parse_args()
+    measured = measure(options.deployments, options.minutes)
+    if options.json:
+        print(json.dumps(measured))
+        return
+    for name, value in measured.items():
+        print(f"{name:16} {value}")
+
+
+if __name__ == "__main__":
+    main()
