@@ -41,7 +41,7 @@ SLICE_SECONDS = 420.0
 POLL_SECONDS = 5.0
 """Between passes while a deployment is on its way."""
 SLOW_POLL_SECONDS = 20.0
-"""The same, as long as hardly any create is done; the record is read more often."""
+"""The same, as long as hardly any create is done, or Azure takes none; the record is read more often."""
 
 SOONEST = 0.02
 """The share of creates that may be done before anybody looks more often than every minute."""
@@ -248,7 +248,7 @@ class Lamplighter:
     def _may_be_ready(self, record: DeploymentRecord) -> bool:
         """Whether a create has taken as long as the quickest ones do."""
         soonest = learned(from_text(record.create_seconds)).quantile(SOONEST)
-        return record.intent_at is None or self.control.clock.now() - record.intent_at >= soonest
+        return record.intent_at is not None and self.control.clock.now() - record.intent_at >= soonest
 
     async def _pass_soon(self, account: Account, until: float) -> None:
         """A pass now, or as soon as another that is under way ends: it deletes what nobody needs."""

@@ -29,11 +29,11 @@ def from_row(kind: type[T], row: Row) -> T:
     """The dataclass that was written. Columns that it does not know are left out (a newer version's)."""
     columns = _columns(typing.cast(Any, kind))
     values: dict[str, Any] = dict(columns.optional)
+    read = columns.read
     for name, value in row.values.items():
-        if name in columns.converted:
-            values[name] = columns.converted[name](value)
-        elif name in columns.plain:
-            values[name] = value
+        if name in read:
+            convert = read[name]
+            values[name] = value if convert is None else convert(value)
     if columns.has_etag:
         values["etag"] = row.etag
     return kind(**values)
@@ -44,25 +44,22 @@ class _Columns:
     """How the columns of a dataclass are read."""
 
     optional: dict[str, None]  # absent means None
-    plain: frozenset[str]  # as stored
-    converted: dict[str, Any]  # floats, which come back as integers without a fraction, and enums
+    read: dict[str, Any]  # a conversion: floats, which come back as integers without a fraction, and enums
     has_etag: bool
 
 
 @functools.cache
 def _columns(kind: Any) -> _Columns:
     types_of = {name: _plain(hint) for name, hint in typing.get_type_hints(kind).items()}
-    converted = {
-        name: each
-        for name, (each, _) in types_of.items()
-        if each is float or (isinstance(each, type) and issubclass(each, StrEnum))
-    }
     return _Columns(
         optional={name: None for name, (_, optional) in types_of.items() if optional},
-        plain=frozenset(types_of) - converted.keys(),
-        converted=converted,
+        read={name: _conversion(each) for name, (each, _) in types_of.items()},
         has_etag="etag" in types_of,
     )
+
+
+def _conversion(kind: Any) -> Any:
+    return kind if kind is float or (isinstance(kind, type) and issubclass(kind, StrEnum)) else None
 
 
 def _plain(hint: Any) -> tuple[Any, bool]:

@@ -105,7 +105,7 @@ async def keep_decision(step: Decision, view: View) -> bool:
     if _is_bookkeeping(record):
         return False
     changed = not _is_decided(record, step)
-    if changed or _with_decision(record, step) != record:
+    if changed or (record.reason, record.again_at) != (step.reason[:_LONGEST_REASON], step.again_at):
         await view.save(_with_decision(record, step))
     if changed:
         await _save_decision(step, view)

@@ -230,7 +230,7 @@ class Judge:
             return
         if world.scenario.may_lead_nowhere(name):
             return  # the next try may be an hour later
-        quiet = world.azure.settled_at(put, sent_at) + _BETWEEN_WRITES
+        quiet = world.azure.settled_at(put, world.seconds()) + _BETWEEN_WRITES
         due = known.recorded[0] + hosting.start_within.total_seconds()
         due = max(due, world.disturbed_until, quiet, *world.people.hold_ends(name), 0.0)
         if sent_at - due > START_LIMIT:

@@ -104,9 +104,9 @@ class Process:
             self.pause(self._random.choice((20.0, 50.0, 100.0, 300.0)))
         elif chance > 0.97:
             await asyncio.sleep(self._random.uniform(0.5, 4))
-        elif chance > 0.8:
+        elif chance > 0.88:
             await asyncio.sleep(0.1 * self._random.random())
-        elif chance > 0.6:
+        elif chance > 0.7:
             await asyncio.sleep(0)
         if self._paused_until > self._loop.time() or not self.alive:
             await self._gate()
