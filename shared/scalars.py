@@ -41,9 +41,13 @@ def _duration(value: Any) -> timedelta:
     parts = _DURATION.findall(str(value))
     if not parts or _DURATION.sub("", str(value)):
         raise ValueError("write a duration such as 90s, 15m, 12h or 1h30m")
-    total: timedelta = sum((timedelta(**{_UNITS[unit]: float(n)}) for n, unit in parts), timedelta())
+    too_long = ValueError(f"is too long: {_LONGEST_DURATION.days} days at most")
+    try:
+        total = sum((timedelta(**{_UNITS[unit]: float(n)}) for n, unit in parts), timedelta())
+    except OverflowError as error:  # longer than a timedelta holds
+        raise too_long from error
     if total > _LONGEST_DURATION:
-        raise ValueError(f"is too long: {_LONGEST_DURATION.days} days at most")
+        raise too_long
     return total
 
 

@@ -16,7 +16,7 @@ from shared.errors import (
     RateLimited,
     StorageError,
 )
-from shared.hosting.act import ARM_SECONDS
+from shared.hosting.arm_writes import ARM_SECONDS
 from shared.hosting.ledger import Ledger
 from shared.planning.adoption import differences, properties_of
 from shared.planning.plan import is_ours

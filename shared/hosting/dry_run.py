@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.domain import Account, AzureDeployment, Hosting
-from shared.hosting.act import ARM_SECONDS
+from shared.hosting.arm_writes import ARM_SECONDS
 from shared.hosting.observe import Control, View
 from shared.planning.plan import Decision, plan
 

@@ -10,9 +10,12 @@ from enum import StrEnum
 
 from shared.alerts import Alert, alert, event
 from shared.domain import Account, Action, DeploymentRecord, Hosting, Observed, RecordState
-from shared.hosting.act import ARM_SECONDS, PROBE_SECONDS, ArmBusy, keep_decision, take
+from shared.hosting.act import take
+from shared.hosting.arm_writes import ARM_SECONDS, ArmBusy
+from shared.hosting.decisions import keep_decision
 from shared.hosting.leases import account_lease
 from shared.hosting.observe import Control, View
+from shared.hosting.probe import PROBE_SECONDS
 from shared.planning.desired import outlooks, wanted
 from shared.planning.plan import DOUBT, Decision, plan
 

@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 
 from local.emulator.server import Options, emulator
-from shared.hosting import act
+from shared.hosting.create import TAG_TIME
 from shared.planning.plan import DELETE_AFTER_TAG, OWNER_TAG
 from shared.settings import load
 from tests.infra.bicep import RESOURCE_MANAGER, Deployed
@@ -95,7 +95,7 @@ async def azure() -> AsyncIterator[Azure]:
 
 def tags(delete_after: datetime | str, owner: str = OURS) -> dict[str, str]:
     """The tags as the app writes them, or with another text for the time."""
-    text = delete_after if isinstance(delete_after, str) else delete_after.strftime(act._TAG_TIME)
+    text = delete_after if isinstance(delete_after, str) else delete_after.strftime(TAG_TIME)
     return {OWNER_TAG: owner, DELETE_AFTER_TAG: text}
 
 

@@ -18,7 +18,7 @@ from shared.errors import (
     RequestRefused,
     StorageError,
 )
-from shared.hosting.act import PROBE
+from shared.hosting.probe import PROBE
 from shared.ports import BlobItem, BlobPage, Insert, Page, Remove, Replace, Row
 from tests.fakes.azure import ENDPOINT, body_of, prompt_tokens, refusal
 

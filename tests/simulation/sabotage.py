@@ -11,7 +11,7 @@ from unittest import mock
 
 from shared.documents import drain, intake
 from shared.domain import Action, RecordState
-from shared.hosting import act, leases, observe, reconcile
+from shared.hosting import act, create, decisions, leases, observe, reconcile
 from shared.planning import plan
 from shared.ports import Replace
 from tests.fakes import blobs
@@ -95,7 +95,7 @@ def closing_step(stack: contextlib.ExitStack) -> None:
 @_variant
 def intent_before_write(stack: contextlib.ExitStack) -> None:
     """The record of a creation is written when Azure has answered."""
-    move = act._move
+    move = decisions.move
 
     async def later(
         step: Any, view: Any, record: Any = None, *, state: RecordState, settled: bool = True
@@ -105,7 +105,7 @@ def intent_before_write(stack: contextlib.ExitStack) -> None:
             return
         await move(step, view, record, state=state, settled=settled)
 
-    _put(stack, act, "_move", later)
+    _put(stack, create, "move", later)
 
 
 @_variant
@@ -170,15 +170,15 @@ def readiness_probe(stack: contextlib.ExitStack) -> None:
 
     async def opened(step: Any, view: Any) -> None:
         record = replace(view.record(step.deployment), opened_at=view.now, failures=0)
-        await act._move(step, view, record, state=RecordState.OPEN)
+        await decisions.move(step, view, record, state=RecordState.OPEN)
 
-    _put(stack, act, "_probe", opened)
+    _put(stack, act, "probe", opened)
 
 
 @_variant
 def backoff(stack: contextlib.ExitStack) -> None:
     """A creation that led nowhere is tried again at once."""
-    for where in (plan, act):
+    for where in (plan, create):
         _put(stack, where, "backoff", lambda *_: timedelta(0))
 
 

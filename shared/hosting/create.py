@@ -1,0 +1,120 @@
+"""A create: the intent in the record, then the PUT, then what Azure made of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from shared.alerts import Alert, alert
+from shared.domain import AzureDeployment, DeploymentRecord, DeploymentSpec, RecordState
+from shared.errors import ArmConflict, ArmError, ArmRefused
+from shared.hosting.arm_writes import ArmBusy, write_seconds
+from shared.hosting.decisions import move
+from shared.hosting.observe import View
+from shared.planning import uploads
+from shared.planning.adoption import to_create
+from shared.planning.plan import DELETE_AFTER_TAG, OWNER_TAG, Decision, backoff
+from shared.planning.uploads import Batch
+
+TAG_TIME = "%Y-%m-%dT%H:%M:%SZ"
+
+
+async def create(step: Decision, view: View, deadline: float) -> None:
+    """Begin a new generation; no call to Azure begins after the monotonic `deadline`.
+
+    Raises ArmBusy when this pass should write to Azure no more, StorageError when records cannot be kept.
+    """
+    name, now = step.deployment, view.control.clock.now()
+    hosting, record = view.hosted[name], view.record(name)
+    properties = to_create(hosting.spec, adopt=hosting.adopt, adopted=record.adopted)
+    delete_after = now + hosting.max_session
+    intent = DeploymentRecord(
+        account=view.account.resource_id,
+        deployment=name,
+        generation=record.generation + 1,
+        intent_at=now,
+        delete_after=delete_after,
+        deleted_at=record.deleted_at,
+        doubted_at=record.doubted_at,
+        create_seconds=record.create_seconds,
+        batches=_with_batch(record, step, view),
+        failures=record.failures,
+        problem=record.problem,
+        sku=properties.sku,
+        capacity=properties.capacity,
+        adopted=record.adopted if hosting.adopt else "",
+        observed=record.observed,
+        wanted=record.wanted,
+        action=record.action,
+        decisions=record.decisions,
+        etag=record.etag,
+    )
+    await move(step, view, intent, state=RecordState.CREATING, settled=False)
+    tags = {
+        **properties.tags,
+        OWNER_TAG: view.control.installation,
+        DELETE_AFTER_TAG: delete_after.strftime(TAG_TIME),
+    }
+    try:
+        view.azure[name] = await _put(replace(properties, tags=tags), view, deadline)
+    except ArmConflict as error:
+        again_at = view.control.clock.now() + timedelta(seconds=error.retry_after or 0)
+        record = _without_intent(view.record(name))
+        busy = replace(record, not_before=again_at, again_at=again_at, problem=str(error)[:500])
+        await move(step, view, busy, state=RecordState.DELETING)
+        raise ArmBusy from error
+    except ArmRefused as error:
+        nowhere = _without_intent(led_nowhere(name, str(error), view))
+        await move(step, view, nowhere, state=RecordState.DELETING)
+    except ArmError as error:
+        # The record stays at creating, unsettled: the create may still take effect.
+        await view.save(led_nowhere(name, str(error), view))
+        raise ArmBusy from error
+    else:
+        await view.save(replace(view.record(name), settled=True))
+        await view.note(name)
+
+
+def _with_batch(record: DeploymentRecord, step: Decision, view: View) -> str:
+    """What documents that start a deployment teach of those that follow."""
+    demand = view.demand(step.deployment)
+    if not demand.arrivals or step.wanted.opens_at is not None:
+        return record.batches
+    return uploads.to_text((*uploads.from_text(record.batches), Batch.of(demand.arrivals, view.now)))
+
+
+def _without_intent(record: DeploymentRecord) -> DeploymentRecord:
+    """After a create that surely had no effect: what stands under its name by now is somebody else's."""
+    return replace(record, intent_at=None)
+
+
+async def _put(spec: DeploymentSpec, view: View, deadline: float) -> AzureDeployment:
+    """The PUT; where its capacity is refused, one more with the least that was configured.
+
+    Deleting releases quota, and somebody else may have taken it since.
+    """
+    seconds = write_seconds(view, deadline)
+    try:
+        return await view.control.arm.put(view.account.resource_id, spec, timeout=seconds)
+    except ArmRefused as error:
+        least = spec.minimum_capacity
+        if error.code != "InsufficientQuota" or least is None or least >= spec.capacity:
+            raise
+    smaller = replace(spec, capacity=least)
+    seconds = write_seconds(view, deadline)
+    found = await view.control.arm.put(view.account.resource_id, smaller, timeout=seconds)
+    remedy = f"it was created with {least} instead of {spec.capacity}: others use the quota of this region"
+    alert(Alert.CAPACITY_REDUCED, remedy, account=view.account.name, deployment=spec.name)
+    return found
+
+
+def led_nowhere(name: str, problem: str, view: View) -> DeploymentRecord:
+    """The record with one more creation that led nowhere: the next one waits longer."""
+    record, now = view.record(name), view.control.clock.now()
+    failures = record.failures + 1
+    not_before = now + backoff(failures, name)
+    remedy = f"{problem.rstrip('. ')}. Its documents wait; the next try is at {not_before:%H:%M:%S} UTC."
+    alert(Alert.CREATE_LED_NOWHERE, remedy, account=view.account.name, deployment=name)
+    return replace(
+        record, failures=failures, problem=problem[:500], not_before=not_before, again_at=not_before
+    )

@@ -1,0 +1,89 @@
+"""Decisions, kept: on the record that they move, and as a row when they change, not every minute."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from shared.domain import DeploymentRecord, RecordState
+from shared.errors import StorageError
+from shared.hosting.ledger import DecisionRow
+from shared.hosting.observe import View
+from shared.planning.plan import Decision
+
+_LONGEST_REASON = 2000  # characters
+
+
+async def keep_decision(step: Decision, view: View) -> bool:
+    """Write a decision to the record and as a row when it changed, not every minute; whether it did.
+
+    Of the same decision the record follows the reason and the time, which may be others now.
+    """
+    record = view.record(step.deployment)
+    if _is_bookkeeping(record):
+        return False
+    changed = not _is_decided(record, step)
+    if changed or (record.reason, record.again_at) != (step.reason[:_LONGEST_REASON], step.again_at):
+        await view.save(_with_decision(record, step))
+    if changed:
+        await _save_decision(step, view)
+    return changed
+
+
+async def move(
+    step: Decision,
+    view: View,
+    record: DeploymentRecord | None = None,
+    *,
+    state: RecordState,
+    settled: bool = True,
+) -> None:
+    """Move a record to its next state by compare-and-swap, with the decision that moved it."""
+    before = view.record(step.deployment)
+    after = replace(record or before, state=state, settled=settled, changed_at=view.control.clock.now())
+    if _is_bookkeeping(before) or _is_bookkeeping(after):
+        await view.save(after)
+        return
+    await view.save(_with_decision(after, step))
+    if not _is_decided(before, step):
+        await _save_decision(step, view)
+
+
+def _is_bookkeeping(record: DeploymentRecord) -> bool:
+    """A create that Azure refused: nothing ever existed, and the decision to create still stands."""
+    return record.state is RecordState.DELETING and record.seen_at is None
+
+
+def _is_decided(record: DeploymentRecord, step: Decision) -> bool:
+    """Whether the record holds this decision already; its reason may count documents and does not matter."""
+    return (record.observed, record.wanted, record.action) == (step.observed, step.wanted.up, step.action)
+
+
+def _with_decision(record: DeploymentRecord, step: Decision) -> DeploymentRecord:
+    return replace(
+        record,
+        observed=step.observed,
+        wanted=step.wanted.up,
+        action=step.action,
+        reason=step.reason[:_LONGEST_REASON],
+        again_at=step.again_at,
+        decisions=record.decisions + (not _is_decided(record, step)),
+    )
+
+
+async def _save_decision(step: Decision, view: View) -> None:
+    record = view.record(step.deployment)
+    row = DecisionRow(
+        at=view.control.clock.now(),
+        deployment=step.deployment,
+        number=record.decisions,
+        generation=record.generation,
+        observed=step.observed,
+        wanted=step.wanted.up,
+        action=step.action,
+        reason=step.reason,
+    )
+    try:
+        await view.control.ledger.save_decision(view.account.resource_id, row)
+    except StorageError as error:
+        # It is for people to read: the step goes on without it, and the pass fails visibly at its end.
+        view.problems.append(error)

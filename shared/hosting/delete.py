@@ -1,0 +1,62 @@
+"""A delete: the step in the record, then the DELETE; back to where it may open if nothing happened."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from shared.alerts import Alert, alert
+from shared.domain import DeploymentRecord, RecordState
+from shared.errors import ArmConflict, ArmError, ArmRefused
+from shared.hosting.arm_writes import ArmBusy, write_seconds
+from shared.hosting.create import led_nowhere
+from shared.hosting.decisions import move
+from shared.hosting.observe import View
+from shared.planning.plan import Decision, delete_backoff
+
+
+async def delete(step: Decision, view: View, deadline: float) -> None:
+    """Delete a deployment, or delete it again; no call to Azure begins after the monotonic `deadline`.
+
+    Raises ArmBusy when this pass should write to Azure no more, StorageError when records cannot be kept.
+    """
+    name = step.deployment
+    before = view.record(name)
+    # Counted once, however often the delete has to be repeated.
+    counts = step.failed and before.state is not RecordState.DELETING and not before.refusals
+    record = led_nowhere(name, step.reason, view) if counts else before
+    if before.state is RecordState.DELETING and not before.settled:
+        record = replace(record, uncertain_at=before.changed_at)
+    await move(step, view, record, state=RecordState.DELETING, settled=False)
+    try:
+        seconds = write_seconds(view, deadline)
+        await view.control.arm.delete(view.account.resource_id, name, timeout=seconds)
+    except ArmConflict as error:
+        # Nothing happened, and by the time that Azure is free somebody may need it again.
+        await _still_there(step, view, view.record(name))
+        raise ArmBusy from error
+    except ArmRefused as error:
+        # Likewise; but it concerns this deployment only, and the others of the account go on.
+        refusals = view.record(name).refusals + 1
+        again_at = view.control.clock.now() + delete_backoff(refusals, name)
+        refused = replace(view.record(name), refusals=refusals, delete_not_before=again_at)
+        await _still_there(step, view, refused)
+        remedy = f"Azure refuses to delete {name}, which goes on costing money: {error}"
+        alert(Alert.DELETE_REFUSED, remedy, account=view.account.name, deployment=name)
+        return
+    except ArmError as error:
+        raise ArmBusy from error
+    await view.save(replace(view.record(name), settled=True, deleted_at=view.control.clock.now()))
+    view.azure[name] = replace(view.azure[name], provisioning_state="Deleting")
+    await view.save_session(name)
+
+
+async def _still_there(step: Decision, view: View, record: DeploymentRecord) -> None:
+    """After a delete that had no effect: back to where it may open (again), should somebody need it.
+
+    Not while an earlier delete was never answered: that may still take effect, and nobody may work on it.
+    """
+    if record.uncertain_at is not None or step.failed:
+        await view.save(replace(record, settled=True))
+        return
+    state = RecordState.CREATING if record.opened_at is None else RecordState.CLOSING
+    await move(step, view, record, state=state)
