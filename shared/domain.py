@@ -281,6 +281,15 @@ class DeploymentRecord:
     decisions: int = 0  # how many were kept
     etag: str | None = None  # None: the row does not exist yet
 
+    @property
+    def started_at(self) -> datetime | None:
+        """When this generation's session began: by Azure's clock once that is known.
+
+        What was adopted is ours from then on, not from when somebody else created it.
+        """
+        known = [at for at in (self.created_at, self.intent_at) if at is not None]
+        return max(known, default=None) if self.adopted else next(iter(known), None)
+
 
 @dataclass(frozen=True)
 class AccountRecord:

@@ -31,7 +31,7 @@ from shared.hosting.dry_run import DryRun, dry_run
 from shared.hosting.leases import drain_lease, say_silent
 from shared.hosting.observe import Control
 from shared.hosting.reconcile import Outcome, PassReport, reconcile
-from shared.planning.desired import UNITS
+from shared.planning.desired import UNITS, billed_from
 from shared.planning.estimates import from_text, learned
 from shared.planning.uploads import paid_until
 from shared.waiting import first_done
@@ -209,9 +209,10 @@ class Lamplighter:
         """Let what is billed by the minute stand until a started one ends: somebody may come."""
         clock, prices = self.control.clock, self.settings.prices
         record = await self.control.ledger.record(hosting.account, hosting.name)
-        if prices.billing_unit is not BillingUnit.MINUTE or record.intent_at is None:
+        since = billed_from(record, prices)
+        if prices.billing_unit is not BillingUnit.MINUTE or since is None:
             return
-        ends = paid_until(record.intent_at, clock.now(), UNITS[BillingUnit.MINUTE])
+        ends = paid_until(since, clock.now(), UNITS[BillingUnit.MINUTE])
         ends -= timedelta(seconds=TO_DELETE)
         while clock.now() < ends and clock.monotonic() < until:
             if (await self.documents.demand(hosting.name)).unfinished:

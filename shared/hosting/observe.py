@@ -170,11 +170,9 @@ class View:
     async def save_session(self, name: str, *, gone: bool = False) -> None:
         """Write what is known by now of the generation's session; nothing for somebody else's deployment."""
         record = self.record(name)
-        known = [at for at in (record.created_at, record.intent_at) if at is not None]
-        if not record.owned or not known or record.seen_at is None:
+        started_at = record.started_at
+        if not record.owned or started_at is None or record.seen_at is None:
             return
-        # What was adopted is ours from then on, not from when somebody else created it.
-        started_at = max(known) if record.adopted else known[0]
         deleted = record.deleted_at if record.deleted_at and record.deleted_at > started_at else None
         session = HostingSession(
             account=record.account,

@@ -29,7 +29,8 @@ async def probe(step: Decision, view: View) -> None:
             alert(Alert.MODEL_ACCESS_DENIED, remedy, account=view.account.name, deployment=name)
         record = view.record(name)
         silent = isinstance(error, DeploymentNotFound) and record.silent_since is not None
-        if silent or succeeded_for(record, control.clock.now()) > READY_LIMIT:
+        overdue = succeeded_for(record, control.clock.now()) > READY_LIMIT
+        if silent or (overdue and record.state is RecordState.CREATING):
             await view.save(replace(record, silent_probes=record.silent_probes + 1))
         return
     record = view.record(name)

@@ -73,17 +73,23 @@ def outlooks(
         if lead is None and name in starts:
             lead = starts[name] - (all_begin if name in up else begin)[name]
         free = prices.hosting_per_hour.get(hosting.spec.sku, 0.0) <= 0
-        billed_from = record.intent_at if prices.billing_starts is BillingStart.CREATE else record.opened_at
         found[name] = Outlook(
             lead=planned_lead(hosting, times[name]) if lead is None else lead,
             create=times[name],
             batches=uploads.from_text(record.batches),
             up=name in up,
             unit=UNITS[prices.billing_unit],
-            billed_from=billed_from if name in up and record.owned else None,
+            billed_from=billed_from(record, prices) if name in up else None,
             free=free,
         )
     return found
+
+
+def billed_from(record: DeploymentRecord, prices: Prices) -> datetime | None:
+    """The instant from which this generation's hosting is charged; None: it is not yet, or not to us."""
+    if not record.owned:
+        return None
+    return record.started_at if prices.billing_starts is BillingStart.CREATE else record.opened_at
 
 
 def planned_lead(hosting: Hosting, create: CreateTime = PRIOR) -> timedelta:

@@ -23,7 +23,7 @@ from shared.errors import (
 from shared.flow import PartFailed
 from shared.hosting.leases import WORK_LEASE, WorkLease
 from shared.hosting.reconcile import PASS_SECONDS
-from shared.planning.plan import DEVELOPER_TIER_LIFE, SILENT_LIMIT
+from shared.planning.plan import DEVELOPER_TIER_LIFE, READY_LIMIT, SILENT_LIMIT
 from shared.ports import Insert, Remove, Replace
 from tests.fakes.clock import START
 from tests.fakes.world import ACCOUNT, World, hosting
@@ -247,6 +247,18 @@ async def test_a_deployment_that_was_silent_for_a_moment_stays() -> None:
     await ticks(world, 2)
     assert (await world.record()).silent_since is None
     assert (await world.document("clauses/a.txt")).state is DocumentState.DONE
+    assert world.azure.count("delete") == 0
+
+
+async def test_a_deployment_that_is_unwell_is_not_taken_for_one_that_is_gone() -> None:
+    """Said once not to exist, it then answers 500 for long: that passes, and a new create would not help."""
+    world = World.of(hosting("clauses", ALL_DAY))
+    await ticks(world, 3)
+    world.clock.advance(READY_LIMIT.total_seconds() + 600)
+    world.upload("clauses/a.txt")
+    unwell = [ModelUnavailable("500") for _ in range(8)]
+    world.azure.fail_next("ask", DeploymentNotFound("gone", code="DeploymentNotFound"), *unwell)
+    await world.until(lambda: world.blobs.names("inbox") == [], SILENT_LIMIT + timedelta(minutes=8))
     assert world.azure.count("delete") == 0
 
 

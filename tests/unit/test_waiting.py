@@ -11,8 +11,16 @@ import pytest
 
 from bench._optimum import optimum, session_seconds
 from bench._traces import Arrival
-from shared.domain import BillingUnit, Demand, DeploymentRecord, OneOffWindow, RecordState, UploadStart
-from shared.planning.desired import Outlook, outlooks, wanted
+from shared.domain import (
+    BillingStart,
+    BillingUnit,
+    Demand,
+    DeploymentRecord,
+    OneOffWindow,
+    RecordState,
+    UploadStart,
+)
+from shared.planning.desired import Outlook, billed_from, outlooks, wanted
 from shared.planning.estimates import PRIOR, begins, learned
 from shared.planning.uploads import MOST_BATCHES, Batch, from_text, paid_until, start_at, to_text
 from tests.fakes.clock import START
@@ -164,6 +172,19 @@ def test_a_paid_hour_is_used_to_its_end_and_no_longer() -> None:
         now, prices = START + minutes * MINUTE, replace(PRICES, billing_unit=unit)
         ahead = outlooks({"clauses": hosting()}, {"clauses": record}, prices, now)["clauses"]
         assert wanted(hosting(), Demand(), now, None, ahead).keep is keep
+
+
+def test_an_hour_is_paid_by_azures_clock() -> None:
+    """From Azure's own createdAt, which a create that took effect late has later than its intent."""
+    late = START + 2 * MINUTE
+    record = DeploymentRecord(
+        ACCOUNT.resource_id, "clauses", intent_at=START, created_at=late, opened_at=late
+    )
+    assert billed_from(record, PRICES) == late
+    assert billed_from(replace(record, adopted="{}", intent_at=late + MINUTE), PRICES) == late + MINUTE
+    from_ready = replace(PRICES, billing_starts=BillingStart.READY)
+    assert billed_from(replace(record, opened_at=late + MINUTE), from_ready) == late + MINUTE
+    assert billed_from(replace(record, owned=False), PRICES) is None
 
 
 def test_the_end_of_a_paid_unit_is_the_next_one() -> None:
