@@ -2,8 +2,8 @@
 
 The plan of one account, from records, a LIST and demand, as a pass makes it: a third of the deployments in
 business hours without public holidays, in six zones, a third in batch windows at night, a third for documents
-that may wait; half of them are hosted. Once for each minute from the start of a working day, so that no
-result is used twice. The first plan is told apart: a process's first one reads time zones and holidays.
+that may wait; half of them are hosted. Once for each minute from the start of a working day, in a warm
+process: the first plan, which reads time zones and holidays, is told apart.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def record(name: str, hosted: bool) -> DeploymentRecord:
         created_at=begun,
         opened_at=begun,
         create_seconds=_CREATES,
-        batches=_BATCHES,
+        gathered=_BATCHES,
     )
 
 

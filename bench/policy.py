@@ -142,7 +142,7 @@ def replay(trace: Trace, limit: float, billing: BillingUnit, creates: CreateTime
                 intent_at=at,
                 opened_at=START + timedelta(seconds=opened),
                 create_seconds=estimates.to_text(samples),
-                batches=uploads.to_text((*uploads.from_text(record.batches), batch)),
+                gathered=uploads.to_text((*uploads.from_text(record.gathered), batch)),
             )
             now = opened
             continue

@@ -271,7 +271,7 @@ class DeploymentRecord:
     tokens_per_minute: int | None = None
     requests_per_minute: int | None = None
     create_seconds: str = ""  # the latest create times, from the request to the first answer
-    batches: str = ""  # what had come at the latest creates, see planning/uploads.py
+    gathered: str = ""  # what had come at the latest creates, see planning/uploads.py
     adopted: str = ""  # the properties of a deployment that was taken over, as JSON
     observed: Observed = Observed.ABSENT
     wanted: bool = False

@@ -249,7 +249,8 @@ class Lamplighter:
     def _may_be_ready(self, record: DeploymentRecord) -> bool:
         """Whether a create has taken as long as the quickest ones do."""
         soonest = learned(from_text(record.create_seconds)).quantile(SOONEST)
-        return record.intent_at is not None and self.control.clock.now() - record.intent_at >= soonest
+        begun = record.intent_at if record.state in (RecordState.CREATING, RecordState.OPEN) else None
+        return begun is not None and self.control.clock.now() - begun >= soonest
 
     async def _pass_soon(self, account: Account, until: float) -> None:
         """A pass now, or as soon as another that is under way ends: it deletes what nobody needs."""

@@ -37,7 +37,7 @@ async def create(step: Decision, view: View, deadline: float) -> None:
         deleted_at=record.deleted_at,
         doubted_at=record.doubted_at,
         create_seconds=record.create_seconds,
-        batches=_with_batch(record, step, view),
+        gathered=_with_batch(record, step, view),
         failures=record.failures,
         problem=record.problem,
         sku=properties.sku,
@@ -79,8 +79,8 @@ def _with_batch(record: DeploymentRecord, step: Decision, view: View) -> str:
     """What documents that start a deployment teach of those that follow."""
     demand = view.demand(step.deployment)
     if not demand.arrivals or step.wanted.opens_at is not None:
-        return record.batches
-    return uploads.to_text((*uploads.from_text(record.batches), Batch.of(demand.arrivals, view.now)))
+        return record.gathered
+    return uploads.to_text((*uploads.from_text(record.gathered), Batch.of(demand.arrivals, view.now)))
 
 
 def _without_intent(record: DeploymentRecord) -> DeploymentRecord:

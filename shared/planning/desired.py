@@ -76,7 +76,7 @@ def outlooks(
         found[name] = Outlook(
             lead=planned_lead(hosting, times[name]) if lead is None else lead,
             create=times[name],
-            batches=uploads.from_text(record.batches),
+            batches=uploads.from_text(record.gathered),
             up=name in up,
             unit=UNITS[prices.billing_unit],
             billed_from=billed_from(record, prices) if name in up else None,

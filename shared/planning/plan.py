@@ -7,7 +7,7 @@ deployment (`_decide`), and in what order an account's steps go (`plan`). What i
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import assert_never
@@ -36,7 +36,7 @@ READY_LIMIT = timedelta(minutes=15)
 SILENT_LIMIT = timedelta(minutes=5)
 """An open deployment that says for so long that it does not exist is created anew."""
 SILENT_PROBES = 3
-"""So often it is asked in vain first, once such a limit is over: the app may have been down till then."""
+"""So often it is asked in vain first: the app may have been down until such a limit was over."""
 SETTLE = timedelta(minutes=1)
 """A LIST may lag behind a write: absence counts only when the LIST began this long after our last change."""
 QUARANTINE = timedelta(minutes=2)
@@ -174,7 +174,20 @@ def plan(
         for name in spare:
             wants[name] = replace(wants[name], keep=False, reason=GIVES_WAY)
         decisions = decided()
-    return within_slots(account, decisions, hosted, seen)
+    return within_slots(account, _paused(now, decisions, seen), hosted, seen)
+
+
+def _paused(now: datetime, decisions: Sequence[Decision], seen: Observation) -> list[Decision]:
+    """Creates wait for some seconds after a delete."""
+    deletes = [each.deleted_at for each in seen.records.values() if each.deleted_at is not None]
+    free_at = max(deletes, default=now - AFTER_DELETE) + AFTER_DELETE
+    reason = "Azure wants a pause between a delete and a create on one account"
+    return [
+        replace(each, action=Action.WAIT, reason=reason, again_at=free_at)
+        if now < free_at and each.action is Action.CREATE
+        else each
+        for each in decisions
+    ]
 
 
 def _unless_refused(now: datetime, decision: Decision, seen: Observation) -> Decision:
@@ -229,11 +242,6 @@ def _decide(
             if not_before is not None and now < not_before:
                 reason = f"the last creation led nowhere: {record.problem}"
                 return decision(Action.WAIT, reason, not_before)
-            deletes = [each.deleted_at for each in seen.records.values() if each.deleted_at is not None]
-            free_at = max(deletes, default=now - AFTER_DELETE) + AFTER_DELETE
-            if now < free_at:
-                reason = "Azure wants a pause between a delete and a create on one account"
-                return decision(Action.WAIT, reason, free_at)
             return decision(Action.CREATE, want.reason)
         case Observed.FOREIGN:
             assert azure is not None

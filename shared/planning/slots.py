@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from shared.domain import Account, Action, Hosting, Observed, RecordState
+from shared.domain import Account, Action, Hosting, Mode, Observed, RecordState
 
 if TYPE_CHECKING:
     from shared.planning.plan import Decision, Observation
@@ -28,7 +28,7 @@ def within_slots(
     free = account.fine_tuned_slots - len(_holders(hosted, seen))
     result = []
     for decision in decisions:
-        if decision.action is Action.CREATE:
+        if _takes_one(decision, hosted):
             free -= 1
             if free < 0:
                 reason = f"the account's {account.fine_tuned_slots} slots for fine-tuned models are taken"
@@ -42,15 +42,41 @@ def giving_way(
 ) -> frozenset[str]:
     """Those that only use up their paid hour, as many as creates lack a slot: work goes before money.
 
-    First whose hour ends first. Slots that become free anyway are waited for.
+    First whose hour ends first. Slots that become free anyway are waited for, and nobody gives way in vain.
     """
-    holders = _holders(hosted, seen)
-    held = [each for each in decisions if each.deployment in holders]
-    leaving = sum(each.action in _LEAVING or each.observed is Observed.DELETING for each in held)
-    creates = sum(each.action is Action.CREATE for each in decisions)
-    lacking = creates + len(holders) - leaving - account.fine_tuned_slots
-    spare = sorted((each.wanted.paid_until, each.deployment) for each in held if each.wanted.paid_until)
-    return frozenset(name for _, name in spare[: max(0, lacking)])
+    creates = sum(_takes_one(each, hosted) for each in decisions)
+    holders = _holders(hosted, seen) - {each.deployment for each in decisions if _is_leaving(each, seen)}
+    spare = sorted(
+        (each.wanted.paid_until, each.deployment)
+        for each in decisions
+        if each.deployment in holders and each.wanted.paid_until is not None and _may_go(each, hosted, seen)
+    )
+    free = account.fine_tuned_slots - len(holders)
+    lacking = creates - free
+    if not creates or lacking <= 0 or free + len(spare) <= 0:
+        return frozenset()
+    return frozenset(name for _, name in spare[:lacking])
+
+
+def _is_leaving(decision: Decision, seen: Observation) -> bool:
+    record = seen.records.get(decision.deployment)
+    if decision.observed is Observed.ABSENT:
+        return record is not None and record.state is RecordState.DELETING
+    return decision.action in _LEAVING or decision.observed is Observed.DELETING
+
+
+def _may_go(decision: Decision, hosted: Mapping[str, Hosting], seen: Observation) -> bool:
+    """Whether it can be deleted now: Azure may have refused, or nothing is to be written."""
+    refused_until = seen.records[decision.deployment].delete_not_before
+    return (
+        decision.observed is Observed.READY
+        and hosted[decision.deployment].mode is Mode.ENFORCE
+        and (refused_until is None or refused_until <= seen.began_at)
+    )
+
+
+def _takes_one(decision: Decision, hosted: Mapping[str, Hosting]) -> bool:
+    return decision.action is Action.CREATE and is_fine_tuned(hosted[decision.deployment].spec.model_name)
 
 
 def _holders(hosted: Mapping[str, Hosting], seen: Observation) -> set[str]:

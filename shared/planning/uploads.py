@@ -98,6 +98,6 @@ def to_text(batches: Sequence[Batch]) -> str:
 
 @functools.lru_cache(maxsize=1024)
 def from_text(text: str) -> tuple[Batch, ...]:
-    """What `to_text` wrote; a former version's pairs, which say less, are left out."""
+    """What `to_text` wrote."""
     parts = (each.split("/") for each in text.split())
-    return tuple(Batch(int(each[0]), float(each[1]), int(each[2])) for each in parts if len(each) == 3)
+    return tuple(Batch(int(count), float(seconds), int(lately)) for count, seconds, lately in parts)

@@ -145,6 +145,8 @@ class Judge:
             known.intended.append(now)
         elif state == "creating" and values["settled"]:
             known.intended.clear()
+        elif known.state == "creating" and state != "creating" and values.get("intent_at") is None:
+            known.intended.clear()  # it was refused
         if state == known.state:
             return
         self._world.note(f"record {name}: {known.state} → {state} ({values.get('reason', '')})")
@@ -223,7 +225,7 @@ class Judge:
             self._created(put, sent_at)
 
     def _created(self, put: Generation, sent_at: float) -> None:
-        """Whether waiting documents were let wait for as long as they may, and no longer."""
+        """Whether waiting documents were let wait for no longer than they may."""
         world, name, known = self._world, put.name, self.deployments[put.name]
         hosting = world.people.hosted.get(name)
         if hosting is None or hosting.uploads is UploadStart.SCHEDULED or not known.recorded:
@@ -267,6 +269,7 @@ class Judge:
             if sent_at > created + _LATE_LIST and not in_doubt:
                 self.fault("foreign", f"{found.name} of {owner} was deleted")
             return
+        self._in_the_way(found, now)
         known = self.deployments[found.name]
         for flight in self._flights:
             lives = any(
@@ -278,6 +281,25 @@ class Judge:
                 else:
                     self.fault("cut", f"a request of {flight.process.name} on {found.name}")
         self.leaks(found, now)
+
+    def _in_the_way(self, found: Generation, now: float) -> None:
+        """Whether it kept its slot from documents of another, though nothing needed it."""
+        world = self._world
+        unneeded = self._needed_until(found.name, now)
+        azure = next(each for each in world.azure.accounts.values() if found in each.generations)
+        if unneeded is None or len(azure.list(azure.account, world.now())) < world.scenario.slots:
+            return
+        for name, hosting in world.people.hosted.items():
+            known = self.deployments[name]
+            starts = hosting.uploads is UploadStart.ON_DEMAND and not world.scenario.may_lead_nowhere(name)
+            waits = starts and known.recorded and known.state == "absent"
+            if not waits or world.azure.account_of(name) is not azure:
+                continue
+            due = known.recorded[0] + hosting.start_within.total_seconds()
+            due = max(due, unneeded, world.disturbed_until, *world.people.hold_ends(name), 0.0)
+            due = max(due, world.azure.settled_at(found, now))
+            if now - due > START_LIMIT:
+                self.fault("late", f"{name} waited {now - due:.0f} s for the slot of {found.name}")
 
     # --- leaks ----------------------------------------------------------------------------------
 
@@ -295,7 +317,8 @@ class Judge:
         leaked = now - self._paid_from(found, max(since, world.disturbed_until))
         self.raw_leaked_max = max(self.raw_leaked_max, raw)
         self.leaked_max = max(self.leaked_max, leaked)
-        if leaked > LEAK_LIMIT:
+        by_the_hour = world.scenario.billing is BillingUnit.HOUR
+        if leaked > (PAID_MARGIN.total_seconds() if by_the_hour else LEAK_LIMIT):
             self.fault("leaked", f"{found.name} stood for {leaked:.0f} s for nothing")
 
     def _paid_from(self, found: Generation, since: float) -> float:
@@ -358,7 +381,7 @@ class Judge:
         if hosting is None:
             return "it is no longer configured"
         opens = world.since_start(start - self._lead(hosting))
-        if world.disturbed_until > world.since_start(start - self._longest_lead(hosting)) - 2 * TICK:
+        if world.disturbed_until > opens - 2 * TICK:
             return "there was trouble"
         if opens < 0 or name in world.scenario.refused or world.people.hold_ends(name):
             return "it was not to be had"

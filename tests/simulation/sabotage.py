@@ -188,4 +188,10 @@ def slots(stack: contextlib.ExitStack) -> None:
     _put(stack, plan, "within_slots", lambda _account, decisions, *_: tuple(decisions))
 
 
+@_variant
+def giving_way(stack: contextlib.ExitStack) -> None:
+    """Who only uses up a paid hour keeps its slot from others."""
+    _put(stack, plan, "giving_way", lambda *_: frozenset())
+
+
 VARIANTS = tuple(_PATCHES)

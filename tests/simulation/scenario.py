@@ -69,7 +69,8 @@ class Scenario:
     def may_lead_nowhere(self, deployment: str) -> bool:
         """Whether creating it may fail, so that the next try is put off."""
         troubles = {each.what for each in self.happenings if each.deployment == deployment}
-        return self.bad_outcomes > 0 or not troubles.isdisjoint(("full", "silent", "strange"))
+        refused = deployment in self.refused or not troubles.isdisjoint(("full", "silent", "strange"))
+        return refused or self.bad_outcomes > 0
 
 
 def draw(seed: int) -> Scenario:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from shared.domain import (
     Action,
     AzureDeployment,
     Demand,
     DeploymentRecord,
     Hosting,
+    Mode,
     OneOffWindow,
     RecordState,
 )
@@ -118,3 +121,56 @@ def test_somebody_elses_deployment_gives_no_way() -> None:
     found = decisions([hosting("a"), hosting("c")], seen, slots=2)
     assert found["a"].action is Action.CLOSE
     assert "x" not in found
+
+
+def test_what_is_not_fine_tuned_takes_no_slot() -> None:
+    """Azure counts fine-tuned models; a base model is created however many of those there are."""
+    seen = idle_in_paid_hours({"a": RecordState.OPEN}, {"c": BUSY, "d": BUSY})
+    found = decisions([hosting("a"), hosting("c", model="gpt-4.1-mini"), hosting("d")], seen, slots=1)
+    assert {name: each.action for name, each in found.items()} == {
+        "a": Action.CLOSE,
+        "c": Action.CREATE,
+        "d": Action.WAIT,
+    }
+
+
+def test_nobody_gives_way_in_vain() -> None:
+    """Not where nothing wants the slot, nor where others hold more of them than there are."""
+    crowded = idle_in_paid_hours({"a": RecordState.OPEN}, {})
+    crowded = replace(crowded, azure={**crowded.azure, "x": azure("x"), "y": azure("y")})
+    assert decisions([hosting("a"), hosting("c")], crowded, slots=2)["a"].action is Action.SERVE
+    wanted = replace(crowded, demand={"c": BUSY})
+    assert decisions([hosting("a"), hosting("c")], wanted, slots=2)["a"].action is Action.SERVE
+
+
+@pytest.mark.parametrize("why", ["observed only", "its delete was refused", "Azure moves it"])
+def test_who_cannot_go_gives_no_way(why: str) -> None:
+    """The next one goes, though its hour is paid for longer."""
+    seen = idle_in_paid_hours(dict.fromkeys("ab", RecordState.OPEN), {"c": BUSY})
+    b = hosting("b", mode=Mode.OBSERVE if why == "observed only" else Mode.ENFORCE)
+    if why == "its delete was refused":
+        refused = replace(seen.records["b"], delete_not_before=NOW + HOUR)
+        seen = replace(seen, records={**seen.records, "b": refused})
+    if why == "Azure moves it":
+        seen = replace(seen, azure={**seen.azure, "b": ours("b", "Moving")})
+    assert decisions([hosting("a"), b, hosting("c")], seen, slots=2)["a"].action is Action.CLOSE
+
+
+def test_several_give_way_in_one_pass() -> None:
+    """After the first delete creates pause, and are still wanted: who has closed does not open again."""
+    seen = idle_in_paid_hours(
+        {"a": RecordState.CLOSING, "b": RecordState.DELETING}, {"c": BUSY, "d": BUSY}, azure_state="Deleting"
+    )
+    deleted = replace(seen.records["b"], deleted_at=NOW)
+    seen = replace(seen, records={**seen.records, "b": deleted})
+    found = decisions([hosting(name) for name in "abcd"], seen, slots=2)
+    assert found["a"].action is Action.DELETE
+    assert "pause" in found["c"].reason
+
+
+def test_one_whose_delete_was_not_answered_is_waited_for() -> None:
+    """Azure lists it no more, and its record is kept for two minutes: nobody else has to go."""
+    seen = idle_in_paid_hours({"a": RecordState.OPEN, "b": RecordState.DELETING}, {"c": BUSY})
+    unsure = replace(seen.records["b"], settled=False, changed_at=NOW)
+    seen = replace(seen, azure={"a": seen.azure["a"]}, records={**seen.records, "b": unsure})
+    assert decisions([hosting("a"), hosting("c")], seen, slots=2)["a"].action is Action.SERVE

@@ -119,7 +119,6 @@ def test_what_waited_together_is_kept_for_those_that_follow() -> None:
     assert Batch.of(stream, START + 20 * MINUTE) == Batch(4, 1200.0, 2)
     assert Batch.of([START], START) == Batch(1, 0.0, 0)
     assert from_text(to_text([Batch(4, 1200.0, 2)] * 200)) == (Batch(4, 1200.0, 2),) * MOST_BATCHES
-    assert from_text("3/1200 4/1200/2") == (Batch(4, 1200.0, 2),)
 
 
 def test_a_promise_that_cannot_be_kept_means_at_once() -> None:
