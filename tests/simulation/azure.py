@@ -170,6 +170,7 @@ class Azure:
         except specification.ArmError:  # the account is busy or full: they give up
             return
         self._world.disturbed(0.0)
+        self._world.judge.somebody_helped(name)
         self._owners[_key(put)] = owner
         self._world.call_later(seconds, self._somebody_deletes, put)
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from local.emulator.state import Generation
 from shared.domain import BillingUnit, Hosting, UploadStart
-from shared.hosting.leases import WORK_LEASE
 from shared.hosting.ledger import account_key
 from shared.planning.uploads import PAID_MARGIN
 from shared.ports import Insert, Remove, Replace
@@ -28,6 +27,7 @@ TICK = 60.0
 WRITES_AN_HOUR = 12  # of one deployment that Azure refuses for good
 _LATE_LIST = 60.0
 _IN_DOUBT = 250.0  # four minutes, and clocks that differ
+LOOK_LIMIT = 30.0
 START_LIMIT = 240.0
 """A create in doubt is waited for three minutes, and passes come every minute."""
 _BETWEEN_WRITES = 20.0
@@ -179,13 +179,13 @@ class Judge:
             self._flights.remove(flight)
 
     def asked(self, process: Process, deployment: str) -> None:
-        """A request starts: a worker has a renewal's time to learn that the record is open no more."""
+        """A request starts: whoever works looks at the record every few seconds."""
         known = self.deployments[deployment]
         if known.state in ("open", "creating"):
             return
         pauses = process.stood_still() - known.stood_still.get(process, 0.0)
         late = self._world.seconds() - known.open_until - pauses
-        if late > WORK_LEASE / 3 + 20:
+        if late > LOOK_LIMIT:
             self.fault("trespass", f"{process.name} asks {deployment}, closed for {late:.0f} s")
 
     def answered(self, generation: Generation) -> None:
@@ -200,6 +200,10 @@ class Judge:
         if began is None or now - began > PASS_LIMIT:
             since = "no pass" if began is None else f"{now - began:.0f} s after its pass began"
             self.fault("overdue", f"{process.name} {what} {deployment}, {since}")
+
+    def somebody_helped(self, deployment: str) -> None:
+        """What others created answers, and ends the refusal: from then on writes are counted anew."""
+        self.deployments[deployment].writes.clear()
 
     def put_in_doubt(self, deployment: str) -> None:
         """A PUT whose outcome its sender does not know."""
