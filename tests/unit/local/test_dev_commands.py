@@ -82,7 +82,9 @@ def test_a_signal_ends_the_command_with_everything_it_started(tmp_path: Path, nu
     """While a command runs, dev.py is interrupted: it leaves with 128 + the signal, and nothing stays."""
     pid_file = tmp_path / "pid"
     script = (
-        "import sys, dev; dev.stop_on_signals(); sys.exit(dev.run([sys.executable, '-c', *sys.argv[1:]]))"
+        "import signal, sys, dev\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup may have had the tests ignore it\n"
+        "dev.stop_on_signals(); sys.exit(dev.run([sys.executable, '-c', *sys.argv[1:]]))"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", script, PARENT_OF_ORPHAN, str(pid_file), "600"], cwd=dev.ROOT
