@@ -21,6 +21,7 @@ from shared.domain import (
     Hosting,
     HostingSession,
     Prices,
+    UploadStart,
 )
 from shared.errors import ArmError
 from shared.flow import Lamplighter
@@ -28,7 +29,9 @@ from shared.hosting.ledger import DecisionRow
 from shared.planning.adoption import differences, from_text, properties_of
 from shared.planning.cost import always_on_cost, hosting_cost, within
 from shared.planning.desired import outlooks, wanted
+from shared.planning.estimates import CreateTime
 from shared.planning.plan import DELETE_AFTER_TAG, OWNER_TAG
+from shared.planning.uploads import LATE_SHARE
 
 _DECISIONS = 20
 
@@ -125,11 +128,24 @@ def _entry(
         "step_reason": record.reason,
         "problem": record.problem or None,
         "unfinished": demand.unfinished,
+        "start_within": _promise(hosting, ahead.create),
         "mode": hosting.mode,
         "hold": hold and hold_told(hold),
         "adopted": bool(record.adopted),
         "differences": differences(hosting.spec, from_text(record.adopted)) if record.adopted else [],
         "session": session and _session(session, now, app.settings.prices),
+    }
+
+
+def _promise(hosting: Hosting, create: CreateTime) -> dict[str, Any] | None:
+    """How long documents may wait for a start, and in what share of cases creating alone takes longer."""
+    if hosting.uploads is UploadStart.SCHEDULED or not hosting.start_within:
+        return None
+    broken = create.longer_than(hosting.start_within)
+    return {
+        "seconds": hosting.start_within.total_seconds(),
+        "create_takes_longer": round(broken, 3),
+        "feasible": broken <= LATE_SHARE,
     }
 
 

@@ -78,6 +78,7 @@ def _explained(told: dict[str, Any]) -> Iterator[str]:
                 f"{told['unfinished']}{'+' if told['unfinished_more'] else ''} document(s)"
                 + (f", the oldest for {_age(oldest)}" if oldest else ""),
             ),
+            ("start within", told["start_within"] and _promise_told(told["start_within"])),
             ("mode", told["mode"]),
             (
                 "hold",
@@ -111,6 +112,12 @@ def _explained(told: dict[str, Any]) -> Iterator[str]:
         ]
         yield from ("", *table(("DECIDED", "STEP", "OBSERVED", "WANTED", "REASON"), rows))
     yield from ("", "Times are UTC; costs are estimates from your prices.")
+
+
+def _promise_told(promise: dict[str, Any]) -> str:
+    length, share = timedelta(seconds=promise["seconds"]), promise["create_takes_longer"]
+    told = f"{length}; {share:.0%} of creates take longer"
+    return told if promise["feasible"] else f"{told}, so documents start it at once and some wait longer"
 
 
 def _session_told(session: dict[str, Any]) -> str:

@@ -170,6 +170,21 @@ async def test_another_operation_on_the_account() -> None:
     assert (told["observed"], told["blocked"]) == ("deleting", "Azure is deleting it")
 
 
+async def test_a_promise_that_creating_alone_breaks_is_told_with_its_probability() -> None:
+    """By the prior, five minutes are what half of the creates take; half an hour hardly any exceeds."""
+    short, long = (
+        replace(hosting(name), start_within=timedelta(minutes=minutes))
+        for name, minutes in (("short", 5), ("long", 30))
+    )
+    world = World.of(short, long, hosting("none"))
+    promise = (await explained(world, "short"))["start_within"]
+    assert promise == {"seconds": 300.0, "create_takes_longer": 0.5, "feasible": False}
+    assert (await explained(world, "long"))["start_within"]["feasible"]
+    assert (await explained(world, "none"))["start_within"] is None
+    told = (await command(world, "explain", "short")).out
+    assert "50% of creates take longer, so documents start it at once" in told
+
+
 async def test_holds_observe_mode_and_what_is_foreign() -> None:
     """Each in its words."""
     world = World.of(hosting(), hosting("seen", mode=Mode.OBSERVE), hosting("theirs"))
