@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import json
 import os
 import statistics
 import sys
@@ -17,7 +16,7 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 
-from bench._machine import machine
+from bench._report import machine, show
 from tests.simulation.run import Report, simulate
 from tests.simulation.sabotage import VARIANTS
 
@@ -101,11 +100,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     options = parser.parse_args()
     found = run(range(options.first, options.first + options.seeds), os.cpu_count() or 1, options.without)
-    if options.json:
-        print(json.dumps(found))
-    else:
-        for name, value in found.items():
-            print(f"{name:42} {value}")
+    show(found, as_json=options.json)
     return 1 if found["broken_seeds"] else 0
 
 

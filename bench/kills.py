@@ -7,12 +7,11 @@ about a minute a kill, and up to half an hour to end. Exit code 0 means that eve
 from __future__ import annotations
 
 import argparse
-import json
 import secrets
 import sys
 import time
 
-from bench._machine import machine
+from bench._report import machine, show
 from local.azurite import run_azurite
 from local.stack import StackError, new_folder
 from shared.hosting.leases import BLOB_LEASE, WORK_LEASE
@@ -53,11 +52,7 @@ def main() -> int:
         "seconds": round(time.monotonic() - began),
         **machine(),
     }
-    if options.json:
-        print(json.dumps(measured))
-        return 0
-    for name, value in measured.items():
-        print(f"{name:28} {value}")
+    show(measured, as_json=options.json)
     return 0
 
 

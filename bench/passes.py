@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import statistics
 import sys
 import tempfile
@@ -20,7 +19,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench._machine import machine
+from bench._report import machine, show
 from local.azurite import run_azurite
 from tests.integration.busy_account import BusyAccount, busy_account
 
@@ -107,12 +106,7 @@ def main() -> None:
         "histories": [side.told() for side in sides],
         **machine(),
     }
-    if options.json:
-        print(json.dumps(measured))
-        return
-    for name, value in measured.items():
-        for each in value if isinstance(value, list) else [value]:
-            print(f"{name:16} {each}")
+    show(measured, as_json=options.json)
 
 
 if __name__ == "__main__":

@@ -9,14 +9,13 @@ process: the first plan, which reads time zones and holidays, is told apart.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import time as timers
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 from typing import TypeVar
 
-from bench._machine import machine
+from bench._report import machine, show
 from shared.domain import (
     Account,
     AzureDeployment,
@@ -142,11 +141,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object")
     options = parser.parse_args()
     measured = measure(options.deployments, options.minutes)
-    if options.json:
-        print(json.dumps(measured))
-        return
-    for name, value in measured.items():
-        print(f"{name:16} {value}")
+    show(measured, as_json=options.json)
 
 
 if __name__ == "__main__":

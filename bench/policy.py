@@ -17,8 +17,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bench._machine import machine
 from bench._optimum import optimum
+from bench._report import machine
 from bench._traces import Arrival, Trace, read, synthetic
 from shared.domain import (
     BillingStart,

@@ -7,13 +7,12 @@ a process of its own, the two in turns, as machines are noisy; the medians are c
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import subprocess
 import sys
 from pathlib import Path
 
-from bench._machine import machine
+from bench._report import machine, show
 
 ROOT = Path(__file__).resolve().parent.parent
 _MEASURE = "import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
@@ -53,11 +52,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object")
     options = parser.parse_args()
     measured = measure(options.runs)
-    if options.json:
-        print(json.dumps(measured))
-        return
-    for name, value in measured.items():
-        print(f"{name:16} {value}")
+    show(measured, as_json=options.json)
 
 
 if __name__ == "__main__":

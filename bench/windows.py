@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -23,7 +22,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from holidays import country_holidays
 
-from bench._machine import machine
+from bench._report import machine, show
 from tests.reference.schedules import MARGIN, REGIONS, differences, schedule
 from tests.reference.wall_clock import A_DAY, MINUTE, WallClock
 
@@ -127,11 +126,7 @@ def main() -> int:
     if options.zones:
         zones = sorted(Random(0).sample(zones, min(options.zones, len(zones))))
     found = run(zones, range(options.from_year, options.to_year + 1), options.schedules)
-    if options.json:
-        print(json.dumps(found))
-    else:
-        for name, value in found.items():
-            print(f"{name:18} {value}")
+    show(found, as_json=options.json)
     return 1 if found["differences"] else 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,10 +10,11 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from local.emulator.state import Generation
-from shared.domain import BillingUnit, Hosting, UploadStart
+from shared.domain import BillingUnit, UploadStart
 from shared.hosting.ledger import account_key
 from shared.planning.uploads import PAID_MARGIN
 from shared.ports import Insert, Remove, Replace
+from tests.simulation.need import excuse, needed_until, paid_from
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 LEAK_LIMIT = 120.0
 PASS_LIMIT = 40.5  # seconds of a pass in which a write to Azure may start, and half a second of latency
 QUARANTINE = 120.0
-TICK = 60.0
 WRITES_AN_HOUR = 12  # of one deployment that Azure refuses for good
 _LATE_LIST = 60.0
 _IN_DOUBT = 250.0  # four minutes, and clocks that differ
@@ -31,25 +30,6 @@ LOOK_LIMIT = 30.0
 START_LIMIT = 240.0
 """A create in doubt is waited for three minutes, and passes come every minute."""
 _BETWEEN_WRITES = 20.0
-_THREE_IN_FOUR = 1.6  # creates take no longer than so many times the median
-_LONGEST_LEARNED = timedelta(minutes=45)
-
-FAULTS = (
-    "lost",
-    "cut",
-    "doubled",
-    "leaked",
-    "hasty",
-    "unready",
-    "overbooked",
-    "overdue",
-    "foreign",
-    "trespass",
-    "hot",
-    "window",
-    "late",
-    "bugs",
-)
 
 
 @dataclass
@@ -96,7 +76,6 @@ class Judge:
         self.late_cut = 0  # by a DELETE whose effect came after the quarantine: documented
         self._flights: list[_Flight] = []
         self._answered: set[int] = set()
-        self._mentioned: set[tuple[str, str]] = set()
 
     def fault(self, kind: str, what: str, error: Exception | None = None) -> None:
         """An invariant does not hold."""
@@ -289,7 +268,7 @@ class Judge:
     def _in_the_way(self, found: Generation, now: float) -> None:
         """Whether it kept its slot from documents of another, though nothing needed it."""
         world = self._world
-        unneeded = self._needed_until(found.name, now)
+        unneeded = needed_until(world, found.name, now)
         azure = next(each for each in world.azure.accounts.values() if found in each.generations)
         if unneeded is None or len(azure.list(azure.account, world.now())) < world.scenario.slots:
             return
@@ -310,62 +289,20 @@ class Judge:
     def leaks(self, found: Generation, now: float) -> None:
         """How long it stood for nothing, at its DELETE or at the end."""
         world = self._world
-        since = self._needed_until(found.name, now)
+        since = needed_until(world, found.name, now)
         if since is None:
             return
         known = self.deployments[found.name]
         leases = [lease.until for lease in known.leases.values()]
         since = max(since, min(now, max(leases, default=0.0)), known.worked_at)
         since = max(since, world.azure.settled_at(found, now))
-        raw = now - self._paid_from(found, since)
-        leaked = now - self._paid_from(found, max(since, world.disturbed_until))
+        raw = now - paid_from(world, found, since)
+        leaked = now - paid_from(world, found, max(since, world.disturbed_until))
         self.raw_leaked_max = max(self.raw_leaked_max, raw)
         self.leaked_max = max(self.leaked_max, leaked)
         by_the_hour = world.scenario.billing is BillingUnit.HOUR
         if leaked > (PAID_MARGIN.total_seconds() if by_the_hour else LEAK_LIMIT):
             self.fault("leaked", f"{found.name} stood for {leaked:.0f} s for nothing")
-
-    def _paid_from(self, found: Generation, since: float) -> float:
-        """Billed by the hour it may stand until shortly before the next hour begins."""
-        if self._world.scenario.billing is not BillingUnit.HOUR:
-            return since
-        began, margin = self._world.since_start(found.created), PAID_MARGIN.total_seconds()
-        hours = math.ceil((since + margin - began) / 3600)
-        return began + 3600 * hours - margin
-
-    def _needed_until(self, name: str, now: float) -> float | None:
-        """Since when nothing wants it; None if something still does."""
-        world, known = self._world, self.deployments[name]
-        hosting = world.people.hosted.get(name)
-        if hosting is None:
-            return world.people.reconfigured_at
-        hold = world.people.hold(name)
-        if hold is not None and hold.up:
-            return None
-        needed = known.needed_at
-        if known.unfinished and hosting.uploads is UploadStart.ON_DEMAND:
-            if hold is None:
-                return None
-            if any(at < hold.since for at in known.recorded):
-                needed = max(needed, hold.since)
-        for window in world.people.windows(name):
-            opens, ends = (
-                world.since_start(window.start - self._longest_lead(hosting)),
-                world.since_start(window.keep_until),
-            )
-            if window.stop_when_empty:
-                if opens <= now < ends and known.unfinished and hold is None:
-                    return None
-                if opens <= now and known.unfinished:
-                    needed = max(needed, ends)
-                continue
-            if opens <= now < ends:
-                if hold is None:
-                    return None
-                needed = max(needed, hold.since)
-            elif now >= ends:
-                needed = max(needed, ends if hold is None else min(ends, hold.since))
-        return max(needed, *(each for each in world.people.hold_ends(name) if each <= now), 0.0)
 
     # --- windows and the end --------------------------------------------------------------------
 
@@ -374,44 +311,10 @@ class Judge:
         world, state = self._world, self.deployments[name].state
         if world.azure.serving(name) is not None and state == "open":
             return
-        if (excuse := self._excuse(name, start)) is None:
+        if (reason := excuse(world, name, start)) is None:
             self.fault("window", f"{name} is not ready at its window's start (record {state})")
         else:
-            world.note(f"{name} is not ready at its window's start: {excuse}")
-
-    def _excuse(self, name: str, start: datetime) -> str | None:
-        """Why a window need not be ready at its start."""
-        world, hosting = self._world, self._world.people.hosted.get(name)
-        if hosting is None:
-            return "it is no longer configured"
-        opens = world.since_start(start - self._lead(hosting))
-        if world.disturbed_until > opens - 2 * TICK:
-            return "there was trouble"
-        if opens < 0 or name in world.scenario.refused or world.people.hold_ends(name):
-            return "it was not to be had"
-        busy, others = 3 * TICK, 0
-        for found in world.azure.account_of(name).generations:
-            for run in found.runs:
-                busy += max(0.0, world.since_start(run.settled) - max(opens, world.since_start(run.accepted)))
-            if found.gone is not None and world.since_start(found.gone) <= opens:
-                continue
-            if found.name == name and found.runs[0].serves is None:
-                return "a creation led nowhere"
-            others += found.name != name
-            busy += TICK
-        if others >= world.scenario.slots:
-            return "all slots were taken"
-        return "Azure took long" if busy > self._lead(hosting).total_seconds() else None
-
-    def _lead(self, hosting: Hosting) -> timedelta:
-        """In which a create can be expected to be done; where it is learned, three in four."""
-        if hosting.lead is not None:
-            return hosting.lead
-        return timedelta(seconds=4 * TICK + _THREE_IN_FOUR * self._world.scenario.provision_median)
-
-    def _longest_lead(self, hosting: Hosting) -> timedelta:
-        """From which on it may be up for a window."""
-        return _LONGEST_LEARNED if hosting.lead is None else hosting.lead
+            world.note(f"{name} is not ready at its window's start: {reason}")
 
     def at_the_end(self) -> None:
         """Writes under refusal, and whatever of ours still stands."""

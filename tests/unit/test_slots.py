@@ -51,6 +51,10 @@ def decisions(hosted: list[Hosting], seen: Observation, slots: int) -> dict[str,
     return {each.deployment: each for each in found}
 
 
+def actions(found: dict[str, Decision]) -> dict[str, Action]:
+    return {name: each.action for name, each in found.items()}
+
+
 def test_windows_then_the_oldest_document_get_the_slots() -> None:
     """The rest wait, with that reason."""
     window = hosting("w", OneOffWindow(NOW + timedelta(minutes=15), NOW + HOUR))
@@ -82,22 +86,14 @@ def test_a_paid_hour_is_used_up_as_long_as_nobody_lacks_the_slot() -> None:
     """A third slot is free for whoever comes."""
     seen = idle_in_paid_hours(dict.fromkeys("ab", RecordState.OPEN), {"c": BUSY})
     found = decisions([hosting("a"), hosting("b"), hosting("c")], seen, slots=3)
-    assert {name: each.action for name, each in found.items()} == {
-        "a": Action.SERVE,
-        "b": Action.SERVE,
-        "c": Action.CREATE,
-    }
+    assert actions(found) == {"a": Action.SERVE, "b": Action.SERVE, "c": Action.CREATE}
 
 
 def test_the_shortest_rest_of_a_paid_hour_gives_way_to_a_document() -> None:
     """One slot is lacking, so one is closed, and says why; the document waits minutes, not an hour."""
     seen = idle_in_paid_hours(dict.fromkeys("ab", RecordState.OPEN), {"c": BUSY})
     found = decisions([hosting("a"), hosting("b"), hosting("c")], seen, slots=2)
-    assert {name: each.action for name, each in found.items()} == {
-        "a": Action.SERVE,
-        "b": Action.CLOSE,
-        "c": Action.WAIT,
-    }
+    assert actions(found) == {"a": Action.SERVE, "b": Action.CLOSE, "c": Action.WAIT}
     assert "another waits for its slot" in found["b"].reason
     # The next plans of the pass go on with the same one.
     seen = idle_in_paid_hours({"a": RecordState.OPEN, "b": RecordState.CLOSING}, {"c": BUSY})
@@ -127,11 +123,7 @@ def test_what_is_not_fine_tuned_takes_no_slot() -> None:
     """Azure counts fine-tuned models; a base model is created however many of those there are."""
     seen = idle_in_paid_hours({"a": RecordState.OPEN}, {"c": BUSY, "d": BUSY})
     found = decisions([hosting("a"), hosting("c", model="gpt-4.1-mini"), hosting("d")], seen, slots=1)
-    assert {name: each.action for name, each in found.items()} == {
-        "a": Action.CLOSE,
-        "c": Action.CREATE,
-        "d": Action.WAIT,
-    }
+    assert actions(found) == {"a": Action.CLOSE, "c": Action.CREATE, "d": Action.WAIT}
 
 
 def test_nobody_gives_way_in_vain() -> None:

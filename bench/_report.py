@@ -1,0 +1,29 @@
+"""How benchmarks tell what they measured, and where and when."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+
+def machine() -> dict[str, object]:
+    """Kind of machine, cores, Python, and the time (UTC)."""
+    return {
+        "machine": f"{platform.machine()} {platform.system()}, {os.cpu_count()} cores",
+        "python": platform.python_version(),
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def show(measured: Mapping[str, object], *, as_json: bool) -> None:
+    """One JSON object on standard output, or a line for each figure, and for each entry of a list."""
+    if as_json:
+        print(json.dumps(measured))
+        return
+    width = max(map(len, measured))
+    for name, value in measured.items():
+        for each in value if value and isinstance(value, list) else [value]:
+            print(f"{name:{width}} {each}")
