@@ -299,6 +299,8 @@ class AccountRecord:
     endpoint: str | None = None
     listed_at: datetime | None = None
     busy: str = ""  # why Azure took no more writes in the last pass
+    problem: str = ""  # why the account could not be read by the last pass, with the remedy
+    problem_at: datetime | None = None
     etag: str | None = None
 
 
@@ -358,7 +360,10 @@ class Document:
     run: int = 1
     reason: str = ""
     attempts: int = 0  # failures, not hand-overs or crashes
-    crashes: int = 0
+    crashes: int = 0  # claims that ran out: the app died, or stood still
+    lone_crashes: int = 0  # of these, with no other document in work in that process
+    alone: bool = False  # the claim in force is of a document that is worked on alone
+    unanswered: int = 0  # times in a row that it was handed back after an error that blames no document
     claimed_by: str = ""
     claimed_until: datetime | None = None
     not_before: datetime | None = None

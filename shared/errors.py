@@ -81,10 +81,13 @@ class ArmUncertain(ArmError):
 
 
 class ModelError(LamplighterError):
-    """The model did not answer."""
+    """The model did not answer. `code`: Azure's own; `status`: of HTTP, None if there was no answer."""
 
-    def __init__(self, message: str, *, code: str = "", retry_after: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, code: str = "", retry_after: float | None = None, status: int | None = None
+    ) -> None:
         self.code = code
+        self.status = status
         self.retry_after = retry_after  # seconds, as the server named it
         super().__init__(message)
 
@@ -101,12 +104,20 @@ class DeploymentNotFound(ModelError):
     """404: not there yet (Azure says Succeeded minutes before it is ready), or gone."""
 
 
-class AccessDenied(ModelError):
-    """401 or 403: the app's identity may not call the model. No document is to blame."""
+class ServiceRefused(ModelError):
+    """Azure refuses whatever is asked, or says something that nobody here knows. No document is to blame.
+
+    423 (paused), 410 (retired), 405, 424, 400 OperationNotSupported and every unknown 4xx. The message names
+    Azure's code and the remedy for that code.
+    """
+
+
+class AccessDenied(ServiceRefused):
+    """401 or 403: the app's identity, or its network, may not call the model."""
 
 
 class RequestRefused(ModelError):
-    """400 and the like: this request will never be answered (content filter, context length, schema)."""
+    """This document will never be answered: content filter, context length, or too large (413)."""
 
 
 # --- documents ----------------------------------------------------------------------------------

@@ -228,7 +228,8 @@ class Model(Protocol):
     ) -> ModelAnswer:
         """One request, no retry, at most `timeout` seconds. Repeating it costs tokens again.
 
-        Raises RateLimited, ModelUnavailable, DeploymentNotFound, AccessDenied, RequestRefused.
+        Raises RateLimited, ModelUnavailable, DeploymentNotFound, ServiceRefused (or its AccessDenied),
+        RequestRefused.
         """
         ...
 
