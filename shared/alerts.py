@@ -23,10 +23,18 @@ class Alert(StrEnum):
     FOREIGN_DEPLOYMENT = "foreign_deployment"
     UNKNOWN_STATE = "unknown_state"
     DELETED_FROM_OUTSIDE = "deleted_from_outside"
+    DELETE_WITHOUT_EFFECT = "delete_without_effect"
+    TWIN_INSTALLATION = "twin_installation"
     MODEL_ACCESS_DENIED = "model_access_denied"
+    MODEL_REFUSES = "model_refuses"
+    NOT_ANSWERING = "not_answering"
+    CAPACITY_TOO_SMALL = "capacity_too_small"
     DOCUMENT_FAILED = "document_failed"
     DRAIN_FAILED = "drain_failed"
+    DOCUMENTS_WAIT = "documents_wait"
     UNACCOUNTED_DOCUMENTS = "unaccounted_documents"
+    INBOX_BEHIND = "inbox_behind"
+    STORAGE_REFUSED = "storage_refused"
 
 
 def alert(name: Alert, remedy: str, **fields: str | float | None) -> None:
