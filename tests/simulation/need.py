@@ -60,6 +60,22 @@ def needed_until(world: World, name: str, now: float) -> float | None:
     return max(needed, *(each for each in world.people.hold_ends(name) if each <= now), 0.0)
 
 
+def only_for_documents(world: World, name: str, now: float) -> bool:
+    """Whether documents wait for it and nothing else wants it: no hold, and no window but a batch window."""
+    known, hosting = world.judge.deployments[name], world.people.hosted.get(name)
+    if hosting is None or not known.recorded or world.people.hold(name) is not None:
+        return False
+    wanted = hosting.uploads is UploadStart.ON_DEMAND
+    for window in world.people.windows(name):
+        opens = world.since_start(window.start - _longest_lead(hosting))
+        if not opens <= now < world.since_start(window.keep_until):
+            continue
+        if not window.stop_when_empty:
+            return False
+        wanted |= now < world.since_start(window.end)
+    return wanted
+
+
 def excuse(world: World, name: str, start: datetime) -> str | None:
     """Why a window need not be ready at its start."""
     hosting = world.people.hosted.get(name)
@@ -68,6 +84,8 @@ def excuse(world: World, name: str, start: datetime) -> str | None:
     opens = world.since_start(start - _lead(world, hosting))
     if world.disturbed_until > opens - 2 * TICK:
         return "there was trouble"
+    if world.azure.troubled_since(name, opens - _LONGEST_LEARNED.total_seconds()):
+        return "it did not answer"
     if opens < 0 or name in world.scenario.refused or world.people.hold_ends(name):
         return "it was not to be had"
     busy, others = 3 * TICK, 0

@@ -32,6 +32,8 @@ class Report:
     leaked_max: float
     raw_leaked_max: float
     late_cut: int
+    unanswered_max: float
+    raw_unanswered_max: float
     timeline: tuple[str, ...]
 
 
@@ -67,6 +69,8 @@ def simulate(seed: int, *, trace: bool = False, without: str | None = None) -> R
         leaked_max=judge.leaked_max,
         raw_leaked_max=judge.raw_leaked_max,
         late_cut=judge.late_cut,
+        unanswered_max=judge.unanswered.longest,
+        raw_unanswered_max=judge.unanswered.raw_longest,
         timeline=tuple(world.timeline or ()),
     )
 
