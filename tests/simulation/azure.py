@@ -61,6 +61,7 @@ class Azure:
         self._tagless: dict[str, bool] = {}
         self._keeps_tags = False
         self._spells: dict[tuple[str, str], float] = {}  # what and whose → until when
+        self.omitted_at = -1000.0  # when a LIST last left out an entry
         self.troubles: list[Trouble] = []
         self._ignored: dict[str, int] = {}  # so many deletes will be accepted and do nothing
         self.ignored: dict[str, int] = {}  # so many were
@@ -86,6 +87,12 @@ class Azure:
         """The side whose PUT created it (`ours`, `twin`), `foreign` (no tag) or `second` (another
         installation's tag)."""
         return self._owners.get(_key(found), "ours")
+
+    def is_of_the_twin(self, name: str) -> bool:
+        if self._world.scenario.twin is None or name not in self._world.people.hosted:
+            return False
+        found = self.find(name)
+        return found is not None and self.owner(found) == "twin"
 
     def created_by(self, side: str, found: Generation) -> None:
         self._owners[_key(found)] = side
@@ -131,9 +138,14 @@ class Azure:
         found = {each.name: self.shown(each, at) for each in azure.list(azure.account, at)}
         for name in list(found):
             if self._is_under("missed", name) and random.random() < 0.5:
-                self._world.trouble(f"a LIST leaves out {name}")
-                del found[name]
+                self.omit(found, name)
         return found
+
+    def omit(self, found: dict[str, AzureDeployment], name: str) -> None:
+        """A LIST leaves out an entry."""
+        self._world.trouble(f"a LIST leaves out {name}")
+        self.omitted_at = self._world.seconds()
+        del found[name]
 
     def shown(self, found: Generation, at: datetime) -> AzureDeployment:
         """Some deployments do not keep their tags, and some are in states that nobody knows."""
@@ -209,7 +221,10 @@ class Azure:
     def answers_no_more(self, names: Iterable[str], what: str, how: str, seconds: float) -> None:
         """An outage, or a refusal of whatever is asked, for so long."""
         now = self._world.seconds()
-        self.troubles += [Trouble(name, what, how, now, now + seconds) for name in names]
+        for name in names:
+            trouble = Trouble(name, what, how, now, now + seconds)
+            self.troubles.append(trouble)
+            self._world.call_later(seconds, self._world.judge.alarms.lasted, trouble)
 
     def ignores(self, name: str, deletes: int) -> None:
         self._ignored[name] = deletes

@@ -14,6 +14,7 @@ from shared.domain import BillingUnit, UploadStart
 from shared.hosting.ledger import account_key
 from shared.planning.uploads import PAID_MARGIN
 from shared.ports import Insert, Remove, Replace
+from tests.simulation.alarms import Alarms
 from tests.simulation.need import excuse, needed_until, paid_from
 from tests.simulation.unanswered import Unanswered
 
@@ -88,6 +89,8 @@ class Judge:
         self.lone_deaths: Counter[str] = Counter()  # row → deaths over it alone that it had no part in
         self.deaths: Counter[str] = Counter()  # row → deaths over it, with others or without
         self.unanswered = Unanswered(world)
+        self.alarms = Alarms(world)
+        self.deleted_by_us: set[int] = set()  # generations of ours, by deletes that meant them
         self._claims: dict[str, tuple[Process, str]] = {}  # row → who works on it, and its deployment
         self._twin_leases: defaultdict[str, dict[str, _Lease]] = defaultdict(dict)
         self._flights: list[_Flight] = []
@@ -123,6 +126,8 @@ class Judge:
         if not key.startswith("w "):
             return
         if isinstance(change, Insert):
+            if not known.recorded:
+                self.unanswered.begins(deployment, now)
             known.recorded[key] = now
         elif isinstance(change, Remove):
             self.unanswered.settled(deployment, now)
@@ -243,6 +248,8 @@ class Judge:
 
     def put_refused(self, account: str, deployment: str, code: str, sent_at: float) -> None:
         azure = self._world.azure.accounts[account]
+        if self._world.seconds() - self._world.azure.omitted_at < _IN_DOUBT:
+            return
         for ago in (0.0, 90.0, self._world.scenario.list_lag + 50.0):
             at = self._world.now() - timedelta(seconds=ago)
             if (
@@ -321,6 +328,8 @@ class Judge:
         if owner in ("ours", "twin"):
             self._cuts(found, owner, now, sent_at)
         if owner == "ours":
+            if by == "ours" and sent_at > created:
+                self.deleted_by_us.add(id(found))
             self._in_the_way(found, now)
             self.leaks(found, now)
             self.unanswered.deleted(found, now)
@@ -399,3 +408,4 @@ class Judge:
         for found in world.azure.standing():
             self.leaks(found, now)
             self.unanswered.deleted(found, now)
+        self.alarms.at_the_end()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from local.emulator import specification
 from local.emulator.state import Generation
+from shared.alerts import Alert
 from shared.documents.backlog import DOCUMENTS
 from shared.domain import AzureDeployment, DeploymentSpec, ModelAnswer, ModelRequest
 from shared.errors import (
@@ -196,7 +197,11 @@ class SimAzure:
             at -= timedelta(seconds=self._world.random.uniform(1, self._world.scenario.list_lag))
         found = self._world.azure.listed(account, at)
         if trouble == "omitting" and found:
-            del found[self._world.random.choice(list(found))]
+            self._world.azure.omit(found, self._world.random.choice(list(found)))
+        if self._of_ours:
+            for each in found:
+                if self._world.azure.is_of_the_twin(each):
+                    self._world.judge.alarms.met("a twin's is listed", each, Alert.TWIN_INSTALLATION)
         await self._process.depart()
         return found
 
@@ -235,6 +240,8 @@ class SimAzure:
             now = self._world.now()
             found = azure.find(azure.account, deployment, now)
             if self._world.azure.takes_without_effect(deployment):
+                if self._of_ours:
+                    self._world.judge.alarms.met("no effect", deployment, Alert.DELETE_WITHOUT_EFFECT)
                 return
             try:
                 deleted = azure.delete(azure.account, deployment, now)
@@ -266,6 +273,9 @@ class SimAzure:
                 world.judge.put_in_doubt(deployment)
             raise
         if (refused := world.azure.refuses(what, deployment, capacity)) is not None:
+            if self._of_ours and refused.code != "InsufficientQuota":
+                name = Alert.DELETE_REFUSED if what == "DELETE" else Alert.CREATE_LED_NOWHERE
+                world.judge.alarms.met(f"{what} {refused.code}", deployment, name)
             raise refused
         trouble = world.weather.arm_write()
         if trouble is not None:

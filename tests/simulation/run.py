@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from unittest import mock
 
 from tests.simulation import loop
+from tests.simulation.alarms import heard
 from tests.simulation.sabotage import sabotaged
 from tests.simulation.scenario import draw
+from tests.simulation.sessions import judge_sessions
 from tests.simulation.verdict import judge_documents
 from tests.simulation.world import World
 
@@ -50,11 +52,12 @@ def simulate(seed: int, *, trace: bool = False, without: str | None = None) -> R
         worlds.append(world)
         await world.run()
         await judge_documents(world)
+        await judge_sessions(world)
         world.judge.at_the_end()
         hours.append(world.seconds() / 3600)
         await world.end()
 
-    with _repeatable(seed), sabotaged(without):
+    with _repeatable(seed), heard(), sabotaged(without):
         loop.run(main())
     (world,) = worlds
     judge = world.judge

@@ -11,8 +11,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 LIMIT = 900.0
-_MARGIN = 60.0
-"""Passes come every minute."""
+_MINUTE = 60.0
 
 
 class Unanswered:
@@ -44,6 +43,12 @@ class Unanswered:
             self._look_at(found, now)
             self._since[id(found)] = now
 
+    def begins(self, name: str, now: float) -> None:
+        """A document comes where none waits."""
+        found = self._world.azure.find(name)
+        if found is not None:
+            self._since[id(found)] = now
+
     def deleted(self, found: Generation, now: float) -> None:
         """Its DELETE took effect, or the run ends."""
         if found.deleted is not None and not self._world.judge.deployments[found.name].recorded:
@@ -58,17 +63,19 @@ class Unanswered:
         world = self._world
         if world.azure.owner(found) != "ours":
             return
+        only_since = only_for_documents(world, found.name, now)
         state = found.run(world.now()).outcome if deleted else found.state(world.now())
         run = found.run(world.now())
         settled = world.since_start(run.settled)
-        if state != SUCCEEDED or now < settled or not only_for_documents(world, found.name, now):
+        if state != SUCCEEDED or now < settled or only_since is None:
             self._since[id(found)] = now
             return
-        since = self._since.setdefault(id(found), max(settled, now - 60.0))
+        since = self._since.setdefault(id(found), max(settled, now - _MINUTE))
+        since = max(since, only_since)
         self.raw_longest = max(self.raw_longest, now - since)
         excused = max(since, world.disturbed_until, world.azure.settled_at(found, now))
         self.longest = max(self.longest, now - excused)
-        if now - excused > LIMIT + _MARGIN and id(found) not in self._told:
+        if now - excused > LIMIT and id(found) not in self._told:
             self._told.add(id(found))
             world.judge.fault(
                 "unanswered", f"{found.name} has stood for {now - excused:.0f} s without an answer"
