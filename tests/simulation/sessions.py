@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -21,14 +22,26 @@ async def judge_sessions(world: World) -> None:
     """Every generation of ours has one session, with its true start and end."""
     ledger = Ledger(world.tables)
     for resource_id, azure in world.azure.accounts.items():
-        names = sorted({each.name for each in azure.generations if world.azure.owner(each) == "ours"})
-        for name in names:
-            sessions = await ledger.sessions(resource_id, name)
-            for found in azure.generations:
-                if found.name == name and world.azure.owner(found) == "ours":
-                    objection = _objection(world, found, sessions)
-                    if objection is not None:
-                        world.judge.fault("session", f"{name} from {found.created:%H:%M:%S}: {objection}")
+        ours: defaultdict[str, list[Generation]] = defaultdict(list)
+        for found in azure.generations:
+            if world.azure.owner(found) == "ours":
+                ours[found.name].append(found)
+        for name, generations in sorted(ours.items()):
+            of = _by_generation(generations, await ledger.sessions(resource_id, name))
+            for found in generations:
+                if (objection := _objection(world, found, of[id(found)])) is not None:
+                    world.judge.fault("session", f"{name} from {found.created:%H:%M:%S}: {objection}")
+
+
+def _by_generation(
+    generations: list[Generation], sessions: list[HostingSession]
+) -> defaultdict[int, list[HostingSession]]:
+    """Each session belongs to the generation whose creation lies nearest to its start."""
+    found: defaultdict[int, list[HostingSession]] = defaultdict(list)
+    for session in sessions:
+        nearest = min(generations, key=lambda each: abs(each.created - session.started_at))
+        found[id(nearest)].append(session)
+    return found
 
 
 def _objection(world: World, found: Generation, sessions: list[HostingSession]) -> str | None:
