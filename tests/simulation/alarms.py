@@ -61,13 +61,14 @@ class Alarms:
         if process.side is self._world.ours:
             self._raised[name, str(fields.get("deployment", ""))].append(now)
 
-    def met(self, trouble: str, deployment: str, *names: Alert) -> None:
-        """A host of ours meets a trouble that it must tell of, however it is met the first times."""
+    def met(self, trouble: str, deployment: str, name: Alert, *, lasts: float = 0.0) -> None:
+        """A host of ours meets a trouble, which it must tell of when it has met it often and for so long."""
         key, now = (trouble, deployment), self._world.seconds()
         self._met[key] += 1
         self._first.setdefault(key, now)
-        if self._met[key] == _OFTEN:
-            self._expected.append(_Expected(names, deployment, self._first[key], now + 120.0, trouble))
+        if self._met[key] >= _OFTEN and now - self._first[key] >= lasts:
+            self._met[key] = -1_000_000
+            self._expected.append(_Expected((name,), deployment, self._first[key], now + 120.0, trouble))
 
     def lasted(self, trouble: Trouble) -> None:
         """A trouble of requests ends: whether it had to be told."""
@@ -84,11 +85,11 @@ class Alarms:
         absent = any(begins < now and trouble.begins < ends for begins, ends in world.scenario.outages)
         if not waited or others or absent:
             return
-        name = Alert.NOT_ANSWERING
+        names: tuple[Alert, ...] = Alert.NOT_ANSWERING, Alert.CREATE_LED_NOWHERE
         if trouble.what == "refusing":
             denied = trouble.how in ("unauthorized", "firewall")
-            name = Alert.MODEL_ACCESS_DENIED if denied else Alert.MODEL_REFUSES
-        self._expected.append(_Expected((name,), trouble.name, trouble.begins, now, trouble.how))
+            names = (Alert.MODEL_ACCESS_DENIED if denied else Alert.MODEL_REFUSES,)
+        self._expected.append(_Expected(names, trouble.name, trouble.begins, now, trouble.how))
 
     def at_the_end(self) -> None:
         """Whatever had to be told and was not."""

@@ -62,6 +62,8 @@ class Azure:
         self._keeps_tags = False
         self._spells: dict[tuple[str, str], float] = {}  # what and whose → until when
         self.omitted_at = -1000.0  # when a LIST last left out an entry
+        self._omitted: dict[str, float] = {}  # when a LIST last left it out
+        self._vanished: dict[str, float] = {}  # when it was last deleted from outside
         self.troubles: list[Trouble] = []
         self._ignored: dict[str, int] = {}  # so many deletes will be accepted and do nothing
         self.ignored: dict[str, int] = {}  # so many were
@@ -144,8 +146,20 @@ class Azure:
     def omit(self, found: dict[str, AzureDeployment], name: str) -> None:
         """A LIST leaves out an entry."""
         self._world.trouble(f"a LIST leaves out {name}")
-        self.omitted_at = self._world.seconds()
+        self.omitted_at = self._omitted[name] = self._world.seconds()
         del found[name]
+
+    def was_omitted(self, name: str, since: float) -> bool:
+        return self._omitted.get(name, -1.0) >= since
+
+    def vanished_at(self, name: str) -> float:
+        """When it was last deleted from outside: a LIST without it is doubted for some minutes."""
+        return self._vanished.get(name, 0.0)
+
+    def _vanish(self, found: Generation) -> None:
+        found.gone = self._world.now()
+        self._vanished[found.name] = self._world.seconds()
+        self._world.disturbed(0.0)
 
     def shown(self, found: Generation, at: datetime) -> AzureDeployment:
         """Some deployments do not keep their tags, and some are in states that nobody knows."""
@@ -234,9 +248,9 @@ class Azure:
 
     def moves(self, account: str, how: str) -> None:
         """The account is deleted and made anew, with another endpoint."""
-        azure, now = self.accounts[account], self._world.now()
-        for found in azure.list(azure.account, now):
-            found.gone = now
+        azure = self.accounts[account]
+        for found in azure.list(azure.account, self._world.now()):
+            self._vanish(found)
         former = self._endpoints[account]
         self._lost_by[former] = how
         self._endpoints[account] = former.replace(".example", "-anew.example")
@@ -264,8 +278,7 @@ class Azure:
     def vanish(self, name: str) -> None:
         """Somebody deletes it, at once."""
         if (found := self.find(name)) is not None:
-            found.gone = self._world.now()
-            self._world.disturbed(0.0)
+            self._vanish(found)
 
     def fall_silent(self, name: str) -> None:
         """It says Succeeded, and answers no more."""
@@ -300,8 +313,7 @@ class Azure:
 
     def _somebody_deletes(self, found: Generation) -> None:
         if found.gone is None:
-            found.gone = self._world.now()
-            self._world.disturbed(0.0)
+            self._vanish(found)
 
 
 def _key(found: Generation) -> str:

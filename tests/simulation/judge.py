@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 LEAK_LIMIT = 120.0
 PASS_LIMIT = 40.5  # seconds of a pass in which a write to Azure may start, and half a second of latency
 QUARANTINE = 120.0
-WRITES_AN_HOUR = 12  # of one deployment that Azure refuses for good
+WRITES_AN_HOUR = 17  # of one deployment that Azure refuses for good: one in five minutes, the first sooner
 _SOON = 60.0
 _IN_DOUBT = 250.0  # four minutes, and clocks that differ
 LOOK_LIMIT = 30.0
@@ -33,6 +33,7 @@ START_LIMIT = 240.0
 """A create in doubt is waited for three minutes, and passes come every minute."""
 _BETWEEN_WRITES = 20.0
 _PATIENCE = 300.0
+_DOUBTED = 240.0  # seconds for which one that LISTs lack may still be there, beyond START_LIMIT
 
 
 @dataclass
@@ -56,6 +57,7 @@ class Deployment:
     leases: dict[str, _Lease] = field(default_factory=dict)
     worked_at: float = -1.0  # when the last work lease was left
     closing_at: float = -1.0
+    quiet_for: float = 0.0  # seconds without an answer, when it was closed
     open_until: float = -1.0  # when the record was open last
     stood_still: dict[Process, float] = field(default_factory=dict)  # by then, of each process
     state: str = "absent"
@@ -181,6 +183,8 @@ class Judge:
             known.stood_still = {each: each.stood_still() for each in self._world.processes()}
         if state == "closing":
             known.closing_at = now
+            found = self._world.azure.find(name)
+            known.quiet_for = self.unanswered.quiet_for(found, now) if found is not None else 0.0
         elif state == "open" and values.get("owned", True):
             found = self._world.azure.find(name)
             if found is not None and id(found) not in self._proved:
@@ -266,7 +270,10 @@ class Judge:
 
     def put_took_effect(self, put: Generation, sent_at: float, by: str) -> None:
         owner, created = self._world.azure.owner(put), self._world.since_start(put.created)
-        if owner != by and sent_at > created + self._late_list():
+        if owner != by and self._world.azure.was_omitted(put.name, sent_at - PASS_LIMIT):
+            # A LIST lacked it, and nobody could know: from now on its tag says both.
+            self._world.azure.created_by("both", put)
+        elif owner not in (by, "both") and sent_at > created + self._late_list():
             self.fault("foreign", f"{put.name} of {owner} was overwritten by {by}")
         if owner == by == "ours":
             self._created(put, sent_at)
@@ -281,7 +288,14 @@ class Judge:
             return  # the next try may be an hour later
         quiet = world.azure.settled_at(put, world.seconds()) + _BETWEEN_WRITES
         due = known.oldest + hosting.start_within.total_seconds()
-        due = max(due, world.disturbed_until, quiet, *world.people.hold_ends(name), 0.0)
+        due = max(
+            due,
+            world.disturbed_until,
+            quiet,
+            world.azure.vanished_at(name) + _DOUBTED,
+            *world.people.hold_ends(name),
+            0.0,
+        )
         if sent_at - due > START_LIMIT:
             self.fault("late", f"{name} is created {sent_at - due:.0f} s after its documents wanted it")
 
@@ -310,7 +324,7 @@ class Judge:
             return False
         if world.azure.troubled_since(name, world.since_start(found.created)):
             return False
-        if self.unanswered.quiet_for(found, world.seconds()) > _PATIENCE:
+        if self.deployments[name].quiet_for > _PATIENCE:
             return False  # hosting without answers is given up in the end
         age = world.seconds() - world.since_start(found.created)
         return age < hosting.max_session.total_seconds() - 700
@@ -318,7 +332,7 @@ class Judge:
     def delete_took_effect(self, found: Generation, sent_at: float, by: str) -> None:
         world, now = self._world, self._world.seconds()
         owner, created = world.azure.owner(found), world.since_start(found.created)
-        if owner != by:
+        if owner not in (by, "both"):
             # Created while a PUT of ours for that name was in doubt, and without a tag: documented.
             known = self.deployments[found.name]
             in_doubt = by == "ours" and owner == "foreign"
@@ -403,7 +417,9 @@ class Judge:
         for name in sorted(world.scenario.refused):
             writes = self.deployments[name].writes
             most = max((sum(at <= other < at + 3600 for other in writes) for at in writes), default=0)
-            if most > WRITES_AN_HOUR:
+            hosting = next(each for each in world.scenario.hostings if each.name == name)
+            # Where a smaller capacity may be had, each try asks for both.
+            if most > WRITES_AN_HOUR * (1 if hosting.spec.minimum_capacity is None else 2):
                 self.fault("hot", f"{most} writes an hour for {name}, which Azure refuses for good")
         for found in world.azure.standing():
             self.leaks(found, now)

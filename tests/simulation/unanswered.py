@@ -24,6 +24,7 @@ class Unanswered:
         self._since: dict[
             int, float
         ] = {}  # generation → since when documents wait for it and none got further
+        self._answered_at: dict[int, float] = {}  # generation → when a document was answered on it last
         self._told: set[int] = set()
 
     def look(self, now: float) -> None:
@@ -34,7 +35,7 @@ class Unanswered:
     def answered(self, found: Generation, now: float) -> None:
         """A document of ours, or of somebody else, was answered on it; a probe does not count."""
         self._look_at(found, now)
-        self._since[id(found)] = now
+        self._since[id(found)] = self._answered_at[id(found)] = now
 
     def settled(self, name: str, now: float) -> None:
         """A document of that deployment came to its end."""
@@ -56,8 +57,9 @@ class Unanswered:
         self._look_at(found, now, deleted=True)
 
     def quiet_for(self, found: Generation, now: float) -> float:
-        """For how long nothing was answered on it though documents waited."""
-        return now - self._since.get(id(found), now)
+        """For how long no document was answered on it since it could."""
+        settled = self._world.since_start(found.run(self._world.now()).settled)
+        return now - max(self._answered_at.get(id(found), 0.0), settled)
 
     def _look_at(self, found: Generation, now: float, *, deleted: bool = False) -> None:
         world = self._world
