@@ -3,8 +3,8 @@
 Note [Equal alerts]. A fault that lasts is raised by every pass and by every document that it meets. The first
 alert is logged at once. Equal ones within the next hour are only counted, and the first one after that hour
 is logged with their number (`times`). So a thousand documents that fail are one line an hour for their
-deployment, and a lasting fault is repeated often enough for the rules in `infra/alerts.bicep`, which look back
-two hours. Alerts are equal if their names and the fields in `_SUBJECT` are: the remedy and `document` may differ.
+deployment, and a lasting fault is repeated often enough for `infra/alerts.bicep`, whose rules look back two
+hours. Alerts are equal if their names and the fields in `_SUBJECT` are: remedy and `document` may differ.
 This is the memory of one process: another instance, or the next one after a restart, logs it once more.
 """
 
