@@ -49,9 +49,7 @@ def log(caplog: pytest.LogCaptureFixture) -> Any:
 def test_a_lasting_fault_is_logged_at_once_then_every_hour_with_its_number(clock: Clock, log: Any) -> None:
     """Sixty passes an hour raise it, each with another time in its remedy."""
     for minute in range(150):
-        alert(
-            Alert.WINDOW_NOT_READY, f"it is not ready at minute {minute}", account="a", deployment="clauses"
-        )
+        alert(Alert.WINDOW_NOT_READY, f"not ready at minute {minute}", account="a", deployment="clauses")
         clock.now += 60
     first, second, third = log()
     assert "times" not in first
