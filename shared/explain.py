@@ -52,7 +52,8 @@ async def listed(app: Lamplighter) -> dict[str, Any]:
     now = app.control.clock.now()
     demand = await app.control.demand(app.settings.deployments)
     names = {each.resource_id: each.name for each in await app.accounts()}
-    accounts = {key: await app.control.ledger.account(key) for key in names}
+    found = await asyncio.gather(*(app.control.ledger.account(key) for key in names))
+    accounts = dict(zip(names, found, strict=True))
     holds = {key: await app.control.ledger.holds(key, now) for key in app.settings.accounts}
     told = []
     for name, hosting in app.settings.deployments.items():
@@ -63,7 +64,8 @@ async def listed(app: Lamplighter) -> dict[str, Any]:
     sweep = await app.intake.last_sweep()
     swept = sweep and {
         "began_at": _iso(sweep.began_at),
-        "age_seconds": (now - sweep.began_at).total_seconds(),
+        # It may have begun since this listing did.
+        "age_seconds": max(0.0, (now - sweep.began_at).total_seconds()),
         "unaccounted": sweep.unaccounted,
     }
     read = [
