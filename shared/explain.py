@@ -30,7 +30,7 @@ from shared.planning.adoption import differences, from_text, properties_of
 from shared.planning.cost import always_on_cost, hosting_cost, within
 from shared.planning.desired import outlooks, wanted
 from shared.planning.estimates import CreateTime
-from shared.planning.plan import DELETE_AFTER_TAG, OWNER_TAG
+from shared.planning.observed import DELETE_AFTER_TAG, OWNER_TAG
 from shared.planning.uploads import LATE_SHARE
 
 _DECISIONS = 20

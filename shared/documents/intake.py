@@ -163,6 +163,8 @@ class Intake:
             reason="",
             attempts=0,
             crashes=0,
+            lone_crashes=0,
+            unanswered=0,
             finished_at=None,
         )
         if await self._ledger.try_reopen(requeued):

@@ -10,10 +10,10 @@ from datetime import UTC, datetime, time, timedelta
 
 from shared.domain import Hosting, OneOffWindow, UploadStart, WeeklyWindow
 from shared.errors import SettingProblem
+from shared.planning.decide import SESSION_MARGIN
 from shared.planning.desired import planned_lead
 from shared.planning.estimates import PRIOR
 from shared.planning.marks import marks
-from shared.planning.plan import SESSION_MARGIN
 from shared.planning.public_holidays import public_holidays
 from shared.planning.uploads import LATE_SHARE
 from shared.planning.windows import DAY, every_week, hosted_spans, intervals, local_times, on_day

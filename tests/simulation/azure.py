@@ -12,7 +12,7 @@ from local.emulator.options import Account
 from local.emulator.state import NEVER_READY, SUCCEEDED, Deployments, Generation, ProvisioningTime, Rules
 from shared.domain import AzureDeployment, Hosting
 from shared.errors import ArmError, ArmRefused
-from shared.planning.plan import QUARANTINE
+from shared.planning.observed import QUARANTINE
 from tests.fakes.azure import body_of, shown
 from tests.fakes.world import ACCOUNT
 from tests.simulation.scenario import OTHER_ACCOUNT

@@ -12,7 +12,9 @@ from unittest import mock
 from shared.documents import drain, intake
 from shared.domain import Action, RecordState
 from shared.hosting import act, create, decisions, leases, observe, reconcile
-from shared.planning import plan
+from shared.planning import observed, plan
+from shared.planning.decide import decide
+from shared.planning.decision import Decision
 from shared.ports import Replace
 from tests.fakes import blobs
 
@@ -83,13 +85,12 @@ def demand_recheck(stack: contextlib.ExitStack) -> None:
 @_variant
 def closing_step(stack: contextlib.ExitStack) -> None:
     """An open deployment nobody needs is deleted at once."""
-    decide = plan._decide
 
-    def at_once(*arguments: Any) -> plan.Decision:
+    def at_once(*arguments: Any) -> Decision:
         decision = decide(*arguments)
         return replace(decision, action=Action.DELETE) if decision.action is Action.CLOSE else decision
 
-    _put(stack, plan, "_decide", at_once)
+    _put(stack, plan, "decide", at_once)
 
 
 @_variant
@@ -111,8 +112,8 @@ def intent_before_write(stack: contextlib.ExitStack) -> None:
 @_variant
 def quarantine(stack: contextlib.ExitStack) -> None:
     """A write whose outcome is unknown is taken not to have happened."""
-    _put(stack, plan, "QUARANTINE", timedelta(0))
-    _put(stack, plan, "SETTLE", timedelta(0))
+    for name in ("QUARANTINE", "SETTLE", "LIST_LAG"):
+        _put(stack, observed, name, timedelta(0))
 
 
 @_variant
@@ -160,7 +161,7 @@ def account_lease_deadline(stack: contextlib.ExitStack) -> None:
 @_variant
 def ownership(stack: contextlib.ExitStack) -> None:
     """Whatever has a configured name is taken for ours."""
-    for where in (plan, observe):
+    for where in (plan, observe, observed):
         _put(stack, where, "is_ours", lambda *_: True)
 
 

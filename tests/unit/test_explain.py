@@ -20,7 +20,8 @@ from shared.domain import (
 )
 from shared.errors import ArmConflict, ArmRefused, ArmUncertain
 from shared.hosting.leases import WorkLease
-from shared.planning.plan import AFTER_DELETE, QUARANTINE, SETTLE
+from shared.planning.observed import QUARANTINE, SETTLE
+from shared.planning.plan import AFTER_DELETE
 from tests.fakes.azure import renamed
 from tests.fakes.clock import START
 from tests.fakes.world import ACCOUNT, World, hosting
@@ -102,7 +103,7 @@ async def test_backoff_with_its_time_and_the_problem(monkeypatch: pytest.MonkeyP
     await world.app.reconcile()
     told = await explained(world)
     assert told["next_step"]["action"] == "wait"
-    assert told["blocked"] == "the last creation led nowhere: no quota in this region"
+    assert told["blocked"] == "the last try to host it failed: no quota in this region"
     assert told["next_step"]["again_at"] == at_first
     assert at_first > (START + timedelta(seconds=30)).isoformat()
 
