@@ -39,6 +39,7 @@ from shared.planning.windows import DAY
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _LATER = {"after"}
+_FILES = {"system_prompt", "response_schema"}  # keys whose values name files
 _LONGEST_VALUE = 80
 _REMEDIES = {
     "missing": "is missing",
@@ -72,6 +73,22 @@ def load(path: Path, environment: Mapping[str, str]) -> Settings:
     if problems:
         raise SettingsError(path.name, problems)
     return settings
+
+
+def files_named(path: Path, environment: Mapping[str, str]) -> frozenset[str]:
+    """The files that tasks name, as they are written there. Raises SettingsError for what is not YAML."""
+    return frozenset(_files(_substituted(_parsed(path), environment, "", [])))
+
+
+def _files(raw: Any) -> Iterator[str]:
+    if isinstance(raw, dict):
+        for key, value in raw.items():
+            if key in _FILES and isinstance(value, str):
+                yield value
+            yield from _files(value)
+    if isinstance(raw, list):
+        for each in raw:
+            yield from _files(each)
 
 
 # --- YAML ------------------------------------------------------------------------------------------
