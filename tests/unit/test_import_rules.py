@@ -84,6 +84,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 AT_ONCE: dict[str, set[str]] = {
     "shared": {"shared"},
     "shared.adapters": {"shared", "azure", "openai"},
+    "shared.adapters.transport": {"shared", "azure", "aiohttp"},
     "shared.configuration": {"shared", "pydantic"},
     "shared.inference.retry": {"shared", "tenacity"},
     "shared.scalars": {"shared", "pydantic"},
