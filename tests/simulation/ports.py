@@ -344,8 +344,10 @@ class SimAzure:
                 1000.0 if trouble == "hangs" else world.random.choice(_QUICK if quick else _ANSWER_SECONDS)
             )
             await asyncio.sleep(min(seconds, timeout))
-            if seconds > timeout or not found.serving(world.now()):
-                raise ModelUnavailable("no answer")
+            if not found.serving(world.now()):
+                raise ModelUnavailable("cut off")
+            if seconds > timeout:
+                raise ModelUnavailable("no answer in time", code="timeout")
         world.judge.answered(found, is_probe=is_probe)
         await process.depart()
         return ModelAnswer(
@@ -376,7 +378,7 @@ class SimAzure:
                 with world.judge.in_flight(self._process, found) if found else contextlib.nullcontext():
                     await asyncio.sleep(timeout)
                 await self._process.depart()
-                raise ModelUnavailable("no answer in time")
+                raise ModelUnavailable("no answer in time", code="timeout")
             case "high_demand" if found is not None:
                 world.judge.proved(found)
                 named = world.random.choice((None, 1.0, 20.0, 60.0))
