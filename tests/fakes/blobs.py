@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from shared.errors import AlreadyExists, Changed, Missing
+from shared.errors import AlreadyExists, Changed, Missing, StorageError
 from shared.ports import BlobItem, BlobPage, Clock
 
 
@@ -40,7 +40,7 @@ class MemoryBlobs:
         return blob.item if blob else None
 
     async def read(self, container: str, name: str, etag: str | None = None) -> bytes:
-        return self._version(container, name, etag).data
+        return self._readable(container, name, etag).data
 
     async def create(self, container: str, name: str, data: bytes, content_type: str) -> str:
         if name in self._blobs(container):
@@ -48,7 +48,7 @@ class MemoryBlobs:
         return self.upload(container, name, data)
 
     async def copy(self, container: str, name: str, etag: str, to_container: str, to_name: str) -> None:
-        self.upload(to_container, to_name, self._version(container, name, etag).data)
+        self.upload(to_container, to_name, self._readable(container, name, etag).data)
 
     async def delete(self, container: str, name: str, etag: str) -> bool:
         try:
@@ -87,11 +87,17 @@ class MemoryBlobs:
 
     # --- what people do to containers -----------------------------------------------------------
 
-    def upload(self, container: str, name: str, data: bytes) -> str:
+    def upload(self, container: str, name: str, data: bytes, *, is_folder: bool = False) -> str:
         """Write or overwrite, as somebody outside the app would; returns the ETag."""
-        item = BlobItem(name, f"0x{next(self._etags):X}", len(data), self._clock.now().replace(microsecond=0))
+        now = self._clock.now().replace(microsecond=0)
+        item = BlobItem(name, f"0x{next(self._etags):X}", len(data), now, is_folder)
         self._blobs(container)[name] = _Blob(item, data)
         return item.etag
+
+    def set_archived(self, container: str, name: str, archived: bool) -> None:
+        """Move it to the archive tier or out of it. As in Azure, neither ETag nor time tell of it."""
+        blob = self._blobs(container)[name]
+        self._blobs(container)[name] = replace(blob, item=replace(blob.item, archived=archived))
 
     def item(self, container: str, name: str) -> BlobItem:
         """What stands there."""
@@ -107,6 +113,12 @@ class MemoryBlobs:
 
     def _blobs(self, container: str) -> dict[str, _Blob]:
         return self._containers.setdefault(container, {})
+
+    def _readable(self, container: str, name: str, etag: str | None) -> _Blob:
+        blob = self._version(container, name, etag)
+        if blob.item.archived:
+            raise StorageError("blob storage refused: BlobArchived")
+        return blob
 
     def _version(self, container: str, name: str, etag: str | None) -> _Blob:
         blob = self._blobs(container).get(name)
