@@ -30,6 +30,7 @@ from shared.documents.results import Results, result_name, source_of
 from shared.domain import DeploymentRecord, Document, DocumentState, Hosting, ModelAnswer, Prices
 from shared.errors import (
     AccessDenied,
+    BlobRefused,
     Changed,
     DeploymentNotFound,
     DocumentRefused,
@@ -297,6 +298,9 @@ class _Slice:
                 source = await self._of.blobs.read(container, name, version)
             except (Missing, Changed) as error:
                 await self._settle(document, *gone(error, container))
+                return
+            except BlobRefused as error:
+                await self._settle(document, DocumentState.FAILED, error.reason)
                 return
             asked = question(read_text(source), self._hosting, self._of.prices, spent=document.cost)
             self._refuse_beyond_capacity(asked)

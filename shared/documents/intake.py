@@ -18,7 +18,7 @@ from shared.documents.read import read_text
 from shared.documents.results import Results, source_of
 from shared.documents.sweep import SWEEP_SECONDS, SWEEPS, LastSweep, Sweep, SweepReport, is_nobodys
 from shared.domain import Document, DocumentState, Hosting, Settings
-from shared.errors import Changed, DocumentRefused, Missing, StorageError
+from shared.errors import BlobRefused, Changed, DocumentRefused, Missing
 from shared.ports import BlobItem, Blobs, Clock, Tables
 
 __all__ = [
@@ -34,8 +34,6 @@ __all__ = [
 
 ARCHIVED = "the file lies in the archive tier and cannot be read: rehydrate it, or upload it again"
 """Why an archived upload is refused. It stays where it is; rehydrated, it gets its next run."""
-_FOR_GOOD: tuple[type[StorageError], ...] = ()
-"""What storage raises for one blob that it will not let us read, copy or delete, however often we ask."""
 
 _INSTEAD_OF_REQUEUE = {
     DocumentState.DONE: "submit it again for another answer",
@@ -92,9 +90,9 @@ class Intake:
             elif known.deployment not in self._settings.deployments:
                 return await self._examine(item, document, known)
             return known
-        except _FOR_GOOD as error:
+        except BlobRefused as error:
             # Accounted for: only its owner can change that, and no sweep asks again.
-            return await self._leave(document, known, str(getattr(error, "reason", error)))
+            return await self._leave(document, known, error.reason)
 
     async def _examine(self, item: BlobItem, document: Document, known: Document | None) -> Document:
         """Record it as waiting, or with what it cannot be answered for. `known`: its row, if it has one."""
