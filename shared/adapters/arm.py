@@ -129,14 +129,15 @@ def checked_endpoint(account: str, endpoint: str, *, local: bool) -> str:
     """
     if not endpoint:
         raise ArmRefused(
-            f"the account {account} has no endpoint. Remedy: check that it is an Azure OpenAI account.",
+            f"the account {account} has no endpoint.",
             code="NoEndpoint",
+            remedy="check that it is an Azure OpenAI account",
         )
     if not may_have_token(endpoint) or (is_local(endpoint) and not local):
         raise ArmRefused(
-            f"the endpoint of the account {account} is no https address, so no token is sent there. "
-            "Remedy: check the account's endpoint in the Azure portal.",
+            f"the endpoint of the account {account} is no https address, so no token is sent there.",
             code="EndpointNotHttps",
+            remedy="check the account's endpoint in the Azure portal",
         )
     return endpoint.rstrip("/") + "/"
 
