@@ -249,6 +249,7 @@ async def test_an_account_may_be_created_again_elsewhere(azure: Azure) -> None:
         ({"status": 409, "code": "AnotherOperationInProgress", "message": "busy"}, ArmConflict),
         ({"status": 409, "code": "ReadOnlyDisabledSubscription", "message": "no"}, ArmRefused),
         ({"status": 409, "code": "ScopeLocked", "message": "no"}, ArmRefused),
+        ({"status": 409, "code": "MissingSubscriptionRegistration", "message": "no"}, ArmRefused),
         ({"status": 409, "code": "SomethingNew", "message": "no"}, ArmRefused),
         ({"status": 409, "code": "409"}, ArmRefused),
         ({"status": 400, "code": "InsufficientQuota", "message": "no"}, ArmRefused),
@@ -301,6 +302,35 @@ async def test_arm_says_how_long_to_wait(emulated: Azure, told: str, seconds: fl
     with pytest.raises(ArmConflict) as busy:
         await emulated.arm.deployments(ACCOUNT, timeout=SECONDS)
     assert busy.value.retry_after == seconds
+
+
+async def test_a_subscription_that_is_not_seen_is_no_deletion(emulated: Azure) -> None:
+    """404 of the deployment is what a DELETE wants; 404 of the subscription says nothing of it."""
+    await fault(emulated, plane="arm", operation="delete", status=404, code="SubscriptionNotFound")
+    with pytest.raises(ArmRefused, match="the identity's tenant"):
+        await emulated.arm.delete(ACCOUNT, "clauses", timeout=SECONDS)
+    await fault(emulated, plane="arm", operation="delete", status=404, code="ResourceNotFound")
+    await emulated.arm.delete(ACCOUNT, "clauses", timeout=SECONDS)
+
+
+@pytest.mark.parametrize(
+    "body", [b"[]", b'"x"', b"{", b'{"value": [1]}', b'{"value": {"name": 1}}', b"", b"null", b"{}"]
+)
+async def test_a_list_of_any_shape_is_our_error(body: bytes) -> None:
+    """What cannot be read is unknown, never absent."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=body, content_type="application/json")
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", answer)
+    async with TestServer(app) as server:
+        arm = AzureArm(f"http://127.0.0.1:{server.port}")
+        with pytest.raises(ArmUncertain):
+            await arm.deployments(ACCOUNT, timeout=SECONDS)
+        with pytest.raises((ArmUncertain, ArmRefused)):
+            await arm.endpoint(ACCOUNT, timeout=SECONDS)
+        await arm.close()
 
 
 @pytest.mark.parametrize("drop", ["before", "after"])
