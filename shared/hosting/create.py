@@ -13,10 +13,9 @@ from shared.hosting.decisions import move
 from shared.hosting.observe import View
 from shared.planning import uploads
 from shared.planning.adoption import to_create
-from shared.planning.decide import ANSWER_LIMIT
 from shared.planning.decision import Decision
 from shared.planning.observed import DELETE_AFTER_TAG, OWNER_TAG, STORAGE_TAG
-from shared.planning.plan import backoff
+from shared.planning.plan import backoff, unanswered_backoff
 from shared.planning.uploads import Batch
 
 TAG_TIME = "%Y-%m-%dT%H:%M:%SZ"
@@ -121,14 +120,13 @@ async def _put(spec: DeploymentSpec, view: View, deadline: float) -> AzureDeploy
 def with_failure(name: str, problem: str, view: View, *, unanswered: bool = False) -> DeploymentRecord:
     """The record with one more failed try to host it: the next create waits longer, and an alert says why.
 
-    `unanswered`: it was hosted and nobody was answered. Then it rests for at least as long as it was hosted
-    for nothing, and the count goes on until somebody is answered, not until the next probe is.
+    `unanswered`: it was hosted and nobody was answered. This is counted until somebody is answered, not only
+    until the next probe is.
     """
     record, now = view.record(name), view.control.clock.now()
     failures = record.failures + (not unanswered)
     runs = record.unanswered_runs + unanswered
-    pause = backoff(failures + runs, name)
-    not_before = now + (max(pause, ANSWER_LIMIT) if unanswered else pause)
+    not_before = now + (unanswered_backoff(runs) if unanswered else backoff(failures, name))
     remedy = f"{problem.rstrip('. ')}. Its documents wait; the next try is at {not_before:%H:%M:%S} UTC."
     alert_name = Alert.NOT_ANSWERING if unanswered else Alert.CREATE_LED_NOWHERE
     alert(alert_name, remedy, account=view.account.name, deployment=name)

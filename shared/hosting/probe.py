@@ -60,7 +60,8 @@ async def _not_ready(step: Decision, view: View, error: ModelError) -> None:
             silent_since = record.silent_since or (now if record.state is RecordState.OPEN else None)
             noted = replace(noted, silent_since=silent_since, silent_probes=record.silent_probes + 1)
         case _ if record.state is RecordState.CREATING:
-            noted = replace(noted, silent_probes=record.silent_probes + 1)
+            since = record.unanswered_since or now
+            noted = replace(noted, unanswered_since=since, silent_probes=record.silent_probes + 1)
     if record.state is not RecordState.ABSENT:
         await view.save(noted)
     await view.refresh_endpoint(PROBE_SECONDS)

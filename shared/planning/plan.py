@@ -23,7 +23,7 @@ from shared.domain import (
     Owner,
     RecordState,
 )
-from shared.planning.decide import UNWRITTEN, decide
+from shared.planning.decide import ANSWER_LIMIT, UNWRITTEN, decide
 from shared.planning.decision import Decision, Observation
 from shared.planning.desired import planned_lead, wanted
 from shared.planning.observed import is_ours
@@ -52,6 +52,14 @@ def backoff(failures: int, name: str) -> timedelta:
     """
     pause = min(_LAST_BACKOFF, _FIRST_BACKOFF * (1 << min(max(failures - 1, 0), 12)))
     return pause * (1 + 0.2 * (zlib.crc32(f"{name}:{failures}".encode()) / 2**32))
+
+
+def unanswered_backoff(runs: int) -> timedelta:
+    """How long to wait after so many generations in a row that answered nobody.
+
+    As long as it was hosted for nothing, doubling, an hour at most: an outage is not paid for.
+    """
+    return min(_LAST_BACKOFF, ANSWER_LIMIT * (1 << min(max(runs - 1, 0), 12)))
 
 
 def delete_backoff(refusals: int, name: str) -> timedelta:

@@ -89,8 +89,20 @@ def schedule_warnings(hosting: Hosting, now: datetime) -> list[SettingProblem]:
         for remedy in _of_window(window, hosting, now)
     ]
     found += [SettingProblem(key, "", remedy) for remedy in _of_session(hosting, now)]
-    uploads = f"deployments.{hosting.name}.uploads.start_within"
-    return found + [SettingProblem(uploads, "", remedy) for remedy in _of_waiting(hosting)]
+    uploads = f"deployments.{hosting.name}.uploads"
+    found += [SettingProblem(f"{uploads}.start", "", remedy) for remedy in _of_uploads(hosting, now)]
+    return found + [SettingProblem(f"{uploads}.start_within", "", remedy) for remedy in _of_waiting(hosting)]
+
+
+def _of_uploads(hosting: Hosting, now: datetime) -> Iterator[str]:
+    """Documents that wait for a window, and no window for them. Without any the file is refused."""
+    if hosting.uploads is UploadStart.SCHEDULED and not intervals(
+        hosting.windows, now, now + _AHEAD, hosting.closures
+    ):
+        yield (
+            "is scheduled, and no window of the schedule opens in the next 12 months: documents wait without "
+            f"an answer. Add a window, or set uploads.start: {UploadStart.ON_DEMAND}"
+        )
 
 
 def _of_waiting(hosting: Hosting) -> Iterator[str]:
