@@ -211,7 +211,7 @@ async def test_a_deployment_that_is_being_deleted_answers_nothing(azure: Azure) 
 
 
 async def test_a_deployments_model_cannot_be_changed(azure: Azure) -> None:
-    """Its capacity can; another model is refused, and the one that is there goes on answering."""
+    """Its capacity can; another model is refused, and the one that is there still answers."""
     endpoint = await azure.ready()
     with pytest.raises(ArmRefused) as refusal:
         await azure.arm.put(ACCOUNT, replace(SPEC, model_name="gpt-4.1.ft-new"), timeout=SECONDS)
@@ -284,7 +284,7 @@ async def test_an_answer_of_arm_becomes_our_error(
 
 
 @pytest.mark.parametrize(
-    ("told", "seconds"),
+    ("header", "seconds"),
     [
         ("7", 7.0),
         ("0.5", 0.5),
@@ -295,9 +295,9 @@ async def test_an_answer_of_arm_becomes_our_error(
         *((text, None) for text in ("-1", "nan", "inf", "1e400", "soon", "")),
     ],
 )
-async def test_arm_says_how_long_to_wait(emulated: Azure, told: str, seconds: float | None) -> None:
+async def test_arm_says_how_long_to_wait(emulated: Azure, header: str, seconds: float | None) -> None:
     """In seconds or as a date by its own clock; an hour at most, and nonsense is nothing."""
-    headers = {"Retry-After": told, "Date": "Wed, 01 Jan 2031 00:00:00 GMT"}
+    headers = {"Retry-After": header, "Date": "Wed, 01 Jan 2031 00:00:00 GMT"}
     await fault(emulated, plane="arm", operation="list", status=429, headers=headers)
     with pytest.raises(ArmConflict) as busy:
         await emulated.arm.deployments(ACCOUNT, timeout=SECONDS)
@@ -370,20 +370,20 @@ async def test_no_request_is_sent_twice(emulated: Azure, drop: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "told",
+    "address",
     ["http://contoso.openai.azure.com/", "ftp://contoso.example/", "//contoso.example", "https://", "x"],
 )
-async def test_an_endpoint_that_is_not_https_gets_no_token(told: str) -> None:
+async def test_an_endpoint_that_is_not_https_gets_no_token(address: str) -> None:
     """Whatever Azure shows: only its own https address is asked; on loopback only the local stack's."""
     with pytest.raises(ArmRefused, match="Remedy") as refusal:
-        checked_endpoint("contoso", told, local=True)
+        checked_endpoint("contoso", address, local=True)
     assert refusal.value.code == "EndpointNotHttps"
     with pytest.raises(ArmRefused):
         checked_endpoint("contoso", "http://127.0.0.1:10010/contoso/", local=False)
     assert checked_endpoint("contoso", "https://contoso.openai.azure.com", local=False).endswith("com/")
     model = AzureModel()
     with pytest.raises(ServiceRefused):
-        await model.ask(told, "clauses", HELLO, timeout=SECONDS)
+        await model.ask(address, "clauses", HELLO, timeout=SECONDS)
     await model.close()
 
 
@@ -437,7 +437,7 @@ async def test_an_answer_of_the_model_becomes_our_error(
         ({"status": 400, "message": "Please provide a custom subdomain for tokens"}, "custom subdomain"),
     ],
 )
-async def test_what_no_document_can_help_is_told_with_azures_code_and_its_remedy(
+async def test_what_is_no_documents_fault_carries_azures_code_and_its_remedy(
     emulated: Azure, answer: dict[str, Any], remedy: str
 ) -> None:
     """What is not known to be the document's fault is not; Azure's own words, which may quote it, stay out"""
