@@ -6,6 +6,8 @@ import functools
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import UTC, datetime
+from datetime import UTC, datetime
 
 import pytest
 from azure.core.credentials import AzureNamedKeyCredential
@@ -16,6 +18,8 @@ from local.azurite import ACCOUNT_KEY, account_name
 from shared.adapters.blobs import AzureBlobs
 from shared.adapters.storage import Limits
 from shared.adapters.tables import AzureTables
+from shared.documents.backlog import DocumentLedger
+from shared.documents.backlog import DocumentLedger
 from shared.errors import SettingsError
 from shared.wiring import App
 from tests.fakes.world import hosting
@@ -59,16 +63,17 @@ async def test_no_document_is_done_while_results_is_being_deleted(setup: Setup) 
     blobs = AzureBlobs(setup.values[BLOBS])
     await blobs.create("inbox", "clauses/letter.txt", b"Dear all", "text/plain")
     async with storage_proxy(setup.values[BLOBS]) as proxy:
-        proxy.refuse("PUT", "/results/", status=404, code="ContainerNotFound")
-        proxy.refuse("PUT", "/results?restype=container", status=409, code="ContainerBeingDeleted")
+        proxy.refuse("PUT", "/results", status=409, code="ContainerBeingDeleted")
         setup.change(**{BLOBS: proxy.url})
         answer = await setup.run("reconcile", "--drain")
     assert answer.code == 1
     assert "alert storage_refused (clauses): " in answer.err
     assert "wait about 30 s" in answer.err
     setup.change()
-    told = (await setup.run("documents", "clauses", "--json")).json
-    assert [each["state"] for each in told["documents"]] == ["waiting"]
+    tables = AzureTables(setup.values[TABLES])
+    found = await DocumentLedger(tables).history("clauses", datetime(2000, 1, 1, tzinfo=UTC), 10)
+    assert [(each.state, each.attempts, each.result) for each in found.documents] == [("waiting", 0, "")]
+    await tables.close()
     assert (await blobs.list("results", None, 10)).items == ()
     assert [each.name for each in (await blobs.list("inbox", None, 10)).items] == ["clauses/letter.txt"]
     await blobs.close()
