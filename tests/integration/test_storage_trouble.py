@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from datetime import UTC, datetime
 
 import pytest
 from azure.core.credentials import AzureNamedKeyCredential
@@ -18,7 +17,6 @@ from local.azurite import ACCOUNT_KEY, account_name
 from shared.adapters.blobs import AzureBlobs
 from shared.adapters.storage import Limits
 from shared.adapters.tables import AzureTables
-from shared.documents.backlog import DocumentLedger
 from shared.documents.backlog import DocumentLedger
 from shared.errors import SettingsError
 from shared.wiring import App
