@@ -13,7 +13,7 @@ from azure.storage.blob.aio import BlobServiceClient
 
 from local.azurite import ACCOUNT_KEY, Azurite, account_name
 from shared.adapters.blobs import AzureBlobs
-from shared.errors import AlreadyExists, Changed, ContainerMissing, Missing
+from shared.errors import AlreadyExists, BlobRefused, Changed, ContainerMissing, Missing
 from shared.ports import Blobs
 from tests.fakes.blobs import MemoryBlobs
 from tests.fakes.clock import VirtualClock
@@ -172,3 +172,29 @@ async def test_a_finished_source_with_a_snapshot_or_a_lease(azurite: Azurite) ->
         assert await real.delete("inbox", "d/a.txt", etag)
         assert await real.stat("inbox", "d/a.txt") is None
     await real.close()
+
+
+async def test_an_archived_blob_is_listed_but_neither_read_nor_copied(
+    blobs: Blobs, request: pytest.FixtureRequest
+) -> None:
+    """It is refused under Azure's code with a reason for its owner; it can be looked at and deleted."""
+    etag = await blobs.create("inbox", "d/a.txt", b"x", TEXT)
+    if isinstance(blobs, MemoryBlobs):
+        blobs.refuse("inbox", "d/a.txt", "BlobArchived")
+    else:
+        azurite: Azurite = request.getfixturevalue("azurite")
+        async with BlobServiceClient(azurite.blob_uri, credential=key(azurite)) as direct:
+            await direct.get_blob_client("inbox", "d/a.txt").set_standard_blob_tier("Archive")
+    for attempt in (
+        blobs.read("inbox", "d/a.txt"),
+        blobs.read("inbox", "d/a.txt", etag),
+        blobs.copy("inbox", "d/a.txt", etag, "failed", "a.txt"),
+    ):
+        with pytest.raises(BlobRefused) as caught:
+            await attempt
+        assert caught.value.code == "BlobArchived"
+        assert caught.value.reason
+    found = (await blobs.list("inbox", None, 10)).items
+    assert [each.name for each in found] == ["d/a.txt"]
+    assert await blobs.stat("inbox", "d/a.txt") == found[0]
+    assert await blobs.delete("inbox", "d/a.txt", found[0].etag)
