@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from shared.documents import sweep
+from shared.documents import backlog, sweep
 from shared.documents.backlog import DOCUMENTS, identify, short_id
 from shared.documents.seen import Seen
 from shared.domain import Document, DocumentState, UploadStart
@@ -28,6 +28,13 @@ from tests.fakes.world import World, hosting, settings
 SCHEDULED = hosting(uploads=UploadStart.SCHEDULED)
 
 
+@pytest.fixture
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tenth of every page and batch, so that a thousand documents are many."""
+    for where, name in ((backlog, "_MOST"), (sweep, "_LISTED"), (sweep, "_LOOKED_UP"), (sweep, "_NEWEST")):
+        monkeypatch.setattr(where, name, getattr(where, name) // 10)
+
+
 class SlowTables(MemoryTables):
     """Every call takes its time, one after the other, and what is read is counted."""
 
@@ -43,7 +50,7 @@ class SlowTables(MemoryTables):
     async def page(self, table: str, partition: str, start: str, stop: str, limit: int) -> Page:
         """See the port."""
         page = await super().page(table, partition, start, stop, limit)
-        self.clock.advance(0.02 + 0.001 * len(page.rows))
+        self.clock.advance(0.02 + 0.01 * len(page.rows))
         self.rows_read += len(page.rows)
         return page
 
@@ -65,7 +72,7 @@ class SlowBlobs(MemoryBlobs):
     async def list(self, container: str, token: str | None, limit: int) -> BlobPage:
         """See the port."""
         page = await super().list(container, token, limit)
-        self.clock.advance(0.1 + 0.0004 * len(page.items))
+        self.clock.advance(0.1 + 0.004 * len(page.items))
         return page
 
     async def stat(self, container: str, name: str) -> BlobItem | None:
@@ -111,17 +118,18 @@ class SlowWorld:
         return report
 
 
+@pytest.mark.usefixtures("small_pages")
 @pytest.mark.parametrize("restarts", [False, True], ids=["one process", "a new process each minute"])
-@pytest.mark.parametrize("name", ["clauses/000000-new.txt", "clauses/005000-new.txt", "clauses/zzz.txt"])
+@pytest.mark.parametrize("name", ["clauses/000000-new.txt", "clauses/000500-new.txt", "clauses/zzz.txt"])
 async def test_a_long_backlog_does_not_hide_a_new_upload(name: str, restarts: bool) -> None:
-    """10,000 documents wait and are recorded: the next one is recorded within two minutes, by few reads."""
-    slow = SlowWorld(10_000)
+    """A thousand wait and are recorded: the next one is recorded within two minutes, by few reads."""
+    slow = SlowWorld(1_000)
     await slow.record()
     slow.blobs.upload("inbox", name, b"the newest")
     for _ in range(2):
         read = slow.tables.rows_read
         report = await slow.sweep()
-        assert slow.tables.rows_read - read < 8_000
+        assert slow.tables.rows_read - read < 800
         assert report.unaccounted == 0
         if restarts:
             slow.started_anew()
@@ -130,11 +138,12 @@ async def test_a_long_backlog_does_not_hide_a_new_upload(name: str, restarts: bo
     assert known is not None and known.state is DocumentState.WAITING
 
 
+@pytest.mark.usefixtures("small_pages")
 async def test_a_long_backlog_is_walked_as_a_whole_and_what_vanished_is_settled() -> None:
     """In pieces, with nothing in memory but ids: deleted and overwritten ones get their final states."""
-    slow = SlowWorld(5_000)
+    slow = SlowWorld(500)
     await slow.record()
-    gone = ["clauses/000000.txt", "clauses/002500.txt", "clauses/004999.txt"]
+    gone = ["clauses/000000.txt", "clauses/000250.txt", "clauses/000499.txt"]
     for name in gone:
         slow.blobs.remove("inbox", name)
     slow.blobs.upload("inbox", "clauses/000001.txt", b"overwritten")
@@ -153,9 +162,10 @@ async def test_a_long_backlog_is_walked_as_a_whole_and_what_vanished_is_settled(
     assert slow.blobs.stats == looked, "what the walk saw is not looked at once more"
 
 
+@pytest.mark.usefixtures("small_pages")
 async def test_what_was_never_recorded_is_made_good_the_newest_first() -> None:
     """After a day without the app: as many as time allows each minute, and the last upload does not wait."""
-    slow = SlowWorld(3_000)
+    slow = SlowWorld(1_000)
     slow.blobs.upload("inbox", "clauses/zzz.txt", b"the newest")
     report = await slow.sweep()
     assert report.taken_in > 50
