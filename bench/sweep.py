@@ -113,6 +113,7 @@ class Bench:
             wait.sweeps.append(time.perf_counter() - began)
             wait.calls.append(self.tables.calls - calls)
             wait.rows.append(self.tables.rows_read - rows)
+            print(f"{name}: sweep {sweep}, {wait.sweeps[-1]:.1f} s", file=sys.stderr, flush=True)
             if await self.ledger.get(identify(item, _NAME).id) is not None:
                 wait.recorded_after = sweep * TICK + wait.sweeps[-1]
                 break
