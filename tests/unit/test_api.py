@@ -90,6 +90,7 @@ def test_the_prefer_header_is_untrusted(header: str | None, seconds: float) -> N
         ("a\\b.txt", 400),
         ("a%00b.txt", 400),
         ("a%EF%BF%BF.txt", 400),
+        ("letter.txt~", 400),
         ("x" * 1001, 400),
         ("%ED%A0%80.txt", 202),
         ("x" * 900, 202),
