@@ -19,6 +19,7 @@ from shared.documents.backlog import DocumentLedger
 from shared.documents.drain import Drainer
 from shared.documents.intake import Intake
 from shared.documents.results import Results
+from shared.documents.source import Sources
 from shared.domain import Settings
 from shared.errors import SettingProblem, SettingsError
 from shared.flow import Lamplighter
@@ -63,6 +64,7 @@ class App:
         self.clock = SystemClock()
         self.tables, self.blobs = AzureTables(tables), AzureBlobs(blobs)
         self.arm, self._model = AzureArm(arm), AzureModel()
+        self._sources = Sources(self.blobs)  # of the process, whatever configuration is in force
         self._file = environment.get("DEPLOYMENTS_FILE") or "deployments.yaml"
         self._blob = SettingsBlob(self.blobs, self._file, environment)
         self._current: Lamplighter | None = None
@@ -76,7 +78,9 @@ class App:
         else:
             settings = load(Path(self._file), self._environment)
         if self._current is None or self._current.settings is not settings:
-            self._current = assemble(settings, self.clock, self.tables, self.blobs, self.arm, self._model)
+            self._current = assemble(
+                settings, self.clock, self.tables, self.blobs, self.arm, self._model, self._sources
+            )
         return self._current
 
     async def close(self) -> None:
@@ -94,11 +98,17 @@ async def current() -> Lamplighter:
 
 
 def assemble(
-    settings: Settings, clock: Clock, tables: Tables, blobs: Blobs, arm: Arm, model: Model
+    settings: Settings,
+    clock: Clock,
+    tables: Tables,
+    blobs: Blobs,
+    arm: Arm,
+    model: Model,
+    sources: Sources | None = None,
 ) -> Lamplighter:
     """The app on whatever fulfils the ports."""
     documents, ledger = DocumentLedger(tables), Ledger(tables)
-    results = Results(blobs, documents)
+    results, sources = Results(blobs, documents), sources or Sources(blobs)
     return Lamplighter(
         settings=settings,
         control=Control(
@@ -106,8 +116,8 @@ def assemble(
         ),
         documents=documents,
         results=results,
-        intake=Intake(clock, tables, blobs, documents, results, settings),
-        drainer=Drainer(clock, tables, blobs, model, documents, results, ledger, settings.prices),
+        intake=Intake(clock, tables, blobs, documents, results, settings, sources),
+        drainer=Drainer(clock, tables, blobs, model, documents, results, ledger, settings.prices, sources),
     )
 
 

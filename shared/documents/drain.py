@@ -16,8 +16,8 @@ from shared.alerts import Alert, alert, event
 from shared.documents.ask import AnswerUnusable, Question, accept, question
 from shared.documents.backlog import DocumentLedger
 from shared.documents.intake import gone
-from shared.documents.read import read_text
 from shared.documents.results import Results, result_name, source_of
+from shared.documents.source import Sources
 from shared.domain import DeploymentRecord, Document, DocumentState, Hosting, ModelAnswer, Prices
 from shared.errors import (
     AccessDenied,
@@ -83,7 +83,9 @@ class Drainer:
         results: Results,
         ledger: Ledger,
         prices: Prices,
+        sources: Sources,
     ) -> None:
+        self.sources = sources
         self.clock = clock
         self.tables = tables
         self.blobs = blobs
@@ -181,6 +183,9 @@ class _Slice:
     def _may_go_on(self) -> bool:
         return not self._report.halted and self._clock.monotonic() < self._until
 
+    def _may_ask(self) -> bool:
+        return self._may_go_on() and self._work.allows(REQUEST_LIMIT)
+
     async def _start_more(self) -> None:
         free = self._at_once - len(self._running)
         if free == 0:
@@ -196,9 +201,10 @@ class _Slice:
     async def _work_on(self, document: Document) -> None:
         """One document, whatever happens to it: no error of one ends the slice of the others."""
         try:
-            claimed = await self._claim(document)
-            if claimed is not None:
-                await self._answer(claimed)
+            async with self._of.sources.room_for(document, self._may_ask) as entered:
+                claimed = await self._claim(document) if entered else None
+                if claimed is not None:
+                    await self._answer(claimed)
         except Changed:
             pass  # somebody else has it
         except Exception as error:
@@ -244,11 +250,10 @@ class _Slice:
                 return
             container, name, version = source_of(document)
             try:
-                source = await self._of.blobs.read(container, name, version)
+                text = await self._of.sources.text(container, name, version)
             except (Missing, Changed) as error:
                 await self._settle(document, *gone(error, container))
                 return
-            text = read_text(source)
             asked = question(
                 text,
                 self._hosting,

@@ -15,10 +15,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from shared.alerts import Alert, alert, event
-from shared.documents.ask import question
 from shared.documents.backlog import INBOX, UNKNOWN_DEPLOYMENT, DocumentLedger, identify, is_final
-from shared.documents.read import read_text
 from shared.documents.results import Results, source_of
+from shared.documents.source import Sources
 from shared.domain import Document, DocumentState, Hosting, Settings
 from shared.errors import Changed, DocumentRefused, LamplighterError, Missing, StorageError
 from shared.ports import BlobItem, BlobPage, Blobs, Clock, Replace, Tables
@@ -69,7 +68,9 @@ class Intake:
         ledger: DocumentLedger,
         results: Results,
         settings: Settings,
+        sources: Sources,
     ) -> None:
+        self.sources = sources
         self._clock = clock
         self._tables = tables
         self._blobs = blobs
@@ -101,8 +102,7 @@ class Intake:
             if hosting is None:
                 raise DocumentRefused(self.no_such_deployment(folder) if slash else self._outside())
             refuse_by_size(item.size, self._settings.max_document_bytes)
-            text = read_text(await self._blobs.read(INBOX, item.name, item.etag))
-            question(text, hosting, self._settings.prices)
+            await self.sources.look_at(INBOX, item.name, item.etag, item.size, hosting, self._settings.prices)
         except DocumentRefused as refusal:
             if known is not None:
                 await self._results.settle(known, DocumentState.FAILED, str(refusal), self._clock.now())
@@ -149,12 +149,12 @@ class Intake:
             if item is None:
                 raise Missing
             refuse_by_size(item.size, self._settings.max_document_bytes)
-            text = read_text(await self._blobs.read(container, name))
+            prices = self._settings.prices
+            await self.sources.look_at(container, name, None, item.size, hosting, prices, spent=document.cost)
         except Missing:
             raise DocumentRefused(
                 f"its source is not there any more in {container}: submit it again"
             ) from None
-        question(text, hosting, self._settings.prices, spent=document.cost)
         requeued = replace(
             document,
             size=item.size,
