@@ -174,7 +174,8 @@ async def _apart(size: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwa
         return work(*args, **kwargs)
     running = asyncio.get_running_loop().run_in_executor(_THREADS, lambda: work(*args, **kwargs))
     try:
-        return await asyncio.shield(running)
+        await asyncio.wait([running])
     except asyncio.CancelledError:
         await asyncio.wait([running])  # until then the file is in memory
         raise
+    return running.result()
