@@ -4,6 +4,7 @@ The functions host, with the repository's own function_app.py, and the emulator 
 """
 
 import json
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -89,9 +90,21 @@ class Stack:
         """Whether the host has ended by itself."""
         return self._host.process.poll() is not None
 
+    def has_died_within(self, seconds: float) -> bool:
+        """Whether it ends by itself in that time: its connections break a little earlier than it is gone."""
+        with suppress(subprocess.TimeoutExpired):
+            self._host.process.wait(seconds)
+        return self.has_died()
+
     def out_of_memory(self) -> int:
         """How often the worker was restarted because it exceeded its limit."""
         return self.output.count("MB: the worker restarts")
+
+    def peak_memory(self) -> int:
+        """MB that the host has had resident at most since it was started; 0 where that is not told."""
+        status = Path(f"/proc/{self._host.process.pid}/status")
+        lines = status.read_text().splitlines() if status.exists() else []
+        return next((int(line.split()[1]) // 1000 for line in lines if line.startswith("VmHWM:")), 0)
 
     @property
     def output(self) -> str:
