@@ -17,7 +17,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
 from azure.core import MatchConditions
-from azure.core.exceptions import HttpResponseError, ResourceExistsError
+from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobProperties, ContentSettings
 from azure.storage.blob.aio import BlobClient, BlobLeaseClient, BlobServiceClient
 
@@ -226,7 +226,7 @@ class AzureBlobs:
                 raise
         try:
             await self._service.create_container(container)
-        except ResourceExistsError as error:
+        except HttpResponseError as error:
             if not says(error, {"ContainerAlreadyExists"}):
                 raise
         return await action()

@@ -21,15 +21,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from shared.alerts import Alert, alert, event
-from shared.documents.alone import MAX_LONE_CRASHES, Room, crashes_of, is_suspect
+from shared.documents.alone import MAX_LONE_CRASHES, SoloGate, crashes_of, is_suspect
 from shared.documents.ask import AnswerUnusable, Question, accept, question
 from shared.documents.backlog import DocumentLedger
 from shared.documents.intake import gone
-from shared.documents.read import read_text
 from shared.documents.results import Results, result_name, source_of
+from shared.documents.source import Sources
 from shared.domain import DeploymentRecord, Document, DocumentState, Hosting, ModelAnswer, Prices
 from shared.errors import (
     AccessDenied,
+    BlobRefused,
     Changed,
     DeploymentNotFound,
     DocumentRefused,
@@ -99,7 +100,9 @@ class Drainer:
         results: Results,
         ledger: Ledger,
         prices: Prices,
+        sources: Sources,
     ) -> None:
+        self.sources = sources
         self.clock = clock
         self.tables = tables
         self.blobs = blobs
@@ -108,7 +111,7 @@ class Drainer:
         self.results = results
         self.ledger = ledger
         self.prices = prices
-        self.room = Room()
+        self.gate = SoloGate()
 
     async def drain(self, hosting: Hosting, endpoint: str, until: float) -> DrainReport:
         """Answer what waits until nothing does, the deployment closes, or monotonic `until` has come.
@@ -202,6 +205,9 @@ class _Slice:
     def _may_go_on(self) -> bool:
         return not self._report.halted and self._clock.monotonic() < self._until
 
+    def _may_ask(self) -> bool:
+        return self._may_go_on() and self._work.allows(REQUEST_LIMIT)
+
     async def _start_more(self) -> None:
         free = self._at_once - len(self._running)
         if free == 0 or self._alone in self._running:
@@ -222,7 +228,7 @@ class _Slice:
             self._running[suspect.id] = asyncio.create_task(self._work_alone(suspect))
 
     async def _work_beside_others(self, document: Document) -> None:
-        async with self._of.room.shared():
+        async with self._of.gate.shared():
             if self._may_go_on():
                 await self._work_on(document, alone=False)
 
@@ -231,15 +237,16 @@ class _Slice:
         async with contextlib.AsyncExitStack() as stack:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, self._until - self._clock.monotonic())):
-                    await stack.enter_async_context(self._of.room.alone())
+                    await stack.enter_async_context(self._of.gate.alone())
                 await self._work_on(document, alone=True)
 
     async def _work_on(self, document: Document, *, alone: bool) -> None:
         """One document, whatever happens to it: no error of one ends the slice of the others."""
         try:
-            claimed = await self._claim(document, alone=alone)
-            if claimed is not None:
-                await self._answer(claimed)
+            async with self._of.sources.room_for(document, self._may_ask) as entered:
+                claimed = await self._claim(document, alone=alone) if entered else None
+                if claimed is not None:
+                    await self._answer(claimed)
         except Changed:
             pass  # somebody else has it
         except Exception as error:
@@ -294,11 +301,14 @@ class _Slice:
                 return
             container, name, version = source_of(document)
             try:
-                source = await self._of.blobs.read(container, name, version)
+                text = await self._of.sources.text(container, name, version)
             except (Missing, Changed) as error:
                 await self._settle(document, *gone(error, container))
                 return
-            asked = question(read_text(source), self._hosting, self._of.prices, spent=document.cost)
+            except BlobRefused as error:
+                await self._settle(document, DocumentState.FAILED, error.reason)
+                return
+            asked = question(text, self._hosting, self._of.prices, spent=document.cost)
             self._refuse_beyond_capacity(asked)
         except DocumentRefused as error:
             await self._settle(document, DocumentState.FAILED, str(error))

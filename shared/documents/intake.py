@@ -12,13 +12,12 @@ import re
 from dataclasses import replace
 
 from shared.alerts import event
-from shared.documents.ask import question
 from shared.documents.backlog import INBOX, UNKNOWN_DEPLOYMENT, DocumentLedger, gone, identify, is_final
-from shared.documents.read import read_text
 from shared.documents.results import Results, source_of
+from shared.documents.source import Sources
 from shared.documents.sweep import SWEEP_SECONDS, SWEEPS, LastSweep, Sweep, SweepReport, is_nobodys
 from shared.domain import Document, DocumentState, Hosting, Settings
-from shared.errors import Changed, DocumentRefused, Missing, StorageError
+from shared.errors import BlobRefused, Changed, DocumentRefused, Missing
 from shared.ports import BlobItem, Blobs, Clock, Tables
 
 __all__ = [
@@ -34,8 +33,6 @@ __all__ = [
 
 ARCHIVED = "the file lies in the archive tier and cannot be read: rehydrate it, or upload it again"
 """Why an archived upload is refused. It stays where it is; rehydrated, it gets its next run."""
-_FOR_GOOD: tuple[type[StorageError], ...] = ()
-"""What storage raises for one blob that it will not let us read, copy or delete, however often we ask."""
 
 _INSTEAD_OF_REQUEUE = {
     DocumentState.DONE: "submit it again for another answer",
@@ -56,7 +53,9 @@ class Intake:
         ledger: DocumentLedger,
         results: Results,
         settings: Settings,
+        sources: Sources,
     ) -> None:
+        self.sources = sources
         self._clock = clock
         self._blobs = blobs
         self._ledger = ledger
@@ -92,9 +91,9 @@ class Intake:
             elif known.deployment not in self._settings.deployments:
                 return await self._examine(item, document, known)
             return known
-        except _FOR_GOOD as error:
+        except BlobRefused as error:
             # Accounted for: only its owner can change that, and no sweep asks again.
-            return await self._leave(document, known, str(getattr(error, "reason", error)))
+            return await self._leave(document, known, error.reason)
 
     async def _examine(self, item: BlobItem, document: Document, known: Document | None) -> Document:
         """Record it as waiting, or with what it cannot be answered for. `known`: its row, if it has one."""
@@ -105,8 +104,7 @@ class Intake:
             if hosting is None:
                 raise DocumentRefused(self._nowhere(item.name))
             refuse_by_size(item.size, self._settings.max_document_bytes)
-            text = read_text(await self._blobs.read(INBOX, item.name, item.etag))
-            question(text, hosting, self._settings.prices)
+            await self.sources.look_at(INBOX, item.name, item.etag, item.size, hosting, self._settings.prices)
         except DocumentRefused as refusal:
             if known is not None:
                 unfinished = await self._next_run(known, item.size) if is_final(known) else known
@@ -178,12 +176,12 @@ class Intake:
             if item is None:
                 raise Missing
             refuse_by_size(item.size, self._settings.max_document_bytes)
-            text = read_text(await self._blobs.read(container, name))
+            prices = self._settings.prices
+            await self.sources.look_at(container, name, None, item.size, hosting, prices, spent=document.cost)
         except Missing:
             raise DocumentRefused(
                 f"its source is not there any more in {container}: submit it again"
             ) from None
-        question(text, hosting, self._settings.prices, spent=document.cost)
         return await self._next_run(document, item.size)
 
     async def _next_run(self, document: Document, size: int) -> Document:

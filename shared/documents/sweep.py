@@ -45,7 +45,7 @@ _LISTED = 5000  # blobs of a page, as many as Azure lists at once
 _LOOKED_UP, _AT_ONCE = 500, 8  # uploads looked up together; uploads recorded, and blobs looked at, at once
 _ENOUGH = 16  # uploads of a deployment from which on their rows are read together
 _NEWEST = 1000  # uploads that a look ahead keeps
-_LAP_SECONDS, _ACCOUNT_SECONDS, _RESERVE = 1.5, 3.0, 1.0  # shares of a sweep; the reserve is for the vanished
+_LAP_SECONDS, _ACCOUNT_SECONDS, _RESERVE = 1.0, 1.5, 1.0  # shares of a sweep; the reserve is for the vanished
 _ROW = "walk"
 _BEHIND_ALL = "~"  # sorts behind every document of a deployment
 _SAVE_SECONDS = 5.0  # for keeping where a sweep stopped that its caller ends
@@ -164,7 +164,10 @@ class Sweep:
     async def _account(self, at: _Position, report: SweepReport, until: float) -> None:
         lap = await self._read_lap(at, self._clock.monotonic() + _LAP_SECONDS)
         until -= _RESERVE
-        if not await self._walk(at, report, lap, until, _ACCOUNT_SECONDS):
+        if at.ahead:  # the last look ahead did not reach the end: it goes first
+            await self._look_ahead(at, report, lap, until)
+            await self._walk(at, report, lap, until, SWEEP_SECONDS)
+        elif not await self._walk(at, report, lap, until, _ACCOUNT_SECONDS):
             await self._look_ahead(at, report, lap, until)
             if self._clock.monotonic() < until:
                 await self._walk(at, report, lap, until, SWEEP_SECONDS)
@@ -265,9 +268,8 @@ class Sweep:
         return unknown, resting
 
     async def _look_ahead(self, at: _Position, report: SweepReport, lap: _Lap, until: float) -> None:
-        """List on, past what the walk has still to account for, and account for the newest of the unknown."""
+        """List on, past what the walk has still to look up, and record the newest of what nobody knows."""
         newest: list[_Upload] = []  # a heap, the oldest of them first
-        kept, anew = set[str](), not at.ahead
         while True:
             try:
                 page = await self._blobs.list(INBOX, at.ahead or None, _LISTED)
@@ -275,16 +277,12 @@ class Sweep:
                 at.ahead = ""
                 raise
             for upload in self._unknown(page.items, lap)[0]:
-                if upload.document_id in kept:
-                    continue
-                kept.add(upload.document_id)
                 heapq.heappush(newest, upload)
                 if len(newest) > _NEWEST:
-                    kept.discard(heapq.heappop(newest).document_id)
+                    heapq.heappop(newest)
             at.ahead = page.token or ""
-            if self._clock.monotonic() > until - _RESERVE or (anew and not at.ahead):
+            if not at.ahead or self._clock.monotonic() > until - _RESERVE:
                 break
-            anew = anew or not at.ahead
         await self._account_for(sorted(newest, reverse=True), report, until)
 
     async def _account_for(self, uploads: Sequence[_Upload], report: SweepReport, until: float) -> bool:

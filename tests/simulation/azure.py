@@ -103,7 +103,7 @@ class Azure:
         """Somebody deletes whatever a side has left."""
         for azure in self.accounts.values():
             for found in azure.list(azure.account, self._world.now()):
-                if self.owner(found) == side:
+                if self.owner(found) in (side, "both"):
                     self._somebody_deletes(found)
 
     def endpoint(self, account: str) -> str:

@@ -270,11 +270,14 @@ class Judge:
 
     def put_took_effect(self, put: Generation, sent_at: float, by: str) -> None:
         owner, created = self._world.azure.owner(put), self._world.since_start(put.created)
-        if owner != by and self._world.azure.was_omitted(put.name, sent_at - PASS_LIMIT):
-            # A LIST lacked it, and nobody could know: from now on its tag says both.
-            self._world.azure.created_by("both", put)
-        elif owner not in (by, "both") and sent_at > created + self._late_list():
-            self.fault("foreign", f"{put.name} of {owner} was overwritten by {by}")
+        if owner not in (by, "both"):
+            azure = self._world.azure
+            if azure.was_omitted(put.name, sent_at - PASS_LIMIT) or sent_at <= created + self._late_list():
+                # A LIST lacked it, and nobody could know: from now on its tag says both.
+                if owner in ("ours", "twin"):
+                    azure.created_by("both", put)
+            else:
+                self.fault("foreign", f"{put.name} of {owner} was overwritten by {by}")
         if owner == by == "ours":
             self._created(put, sent_at)
 
