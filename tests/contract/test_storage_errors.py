@@ -285,6 +285,25 @@ async def test_a_row_whose_answer_was_lost_is_known_by_its_author(table_proxy: S
     await tables.close()
 
 
+async def test_a_transaction_that_happened_before_a_500_is_known_by_its_author(
+    table_proxy: StorageProxy,
+) -> None:
+    """The SDK repeats it: its own rows are no conflict; other rows of these keys still are."""
+    tables = AzureTables(table_proxy.url, PATIENT)
+    (etag,) = await tables.write("things", "p", [Insert("w", {"n": 1})])
+    table_proxy.lose("POST", "$batch", status=500)
+    finish = [Insert("d", {"n": 2}), Remove("w", etag)]
+    written = await tables.write("things", "p", finish)
+    row = await tables.get("things", "p", "d")
+    assert row is not None and written == (row.etag, "")
+    table_proxy.lose("POST", "things", status=500)
+    await tables.write("things", "p", [Insert("k", {"n": 1})])
+    for changes in (finish, [Insert("k", {"n": 1})]):
+        with pytest.raises((AlreadyExists, Changed)):
+            await tables.write("things", "p", changes)
+    await tables.close()
+
+
 async def test_no_write_is_sent_twice_behind_our_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection that breaks is one try, of which the SDK makes a few; aiohttp alone would double each."""
     seen = 0
