@@ -12,11 +12,11 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import unquote
 
-from shared.documents.ask import question
 from shared.documents.backlog import INBOX, is_final
 from shared.documents.intake import refuse_by_size
-from shared.documents.read import read_text
+from shared.documents.litter import is_litter
 from shared.documents.results import RESULTS, file_name
+from shared.documents.source import refuse_by_least
 from shared.domain import (
     Action,
     Document,
@@ -25,7 +25,7 @@ from shared.domain import (
     RecordState,
 )
 from shared.errors import AlreadyExists, ArmError, DocumentRefused, Missing
-from shared.explain import explained, listed
+from shared.explain import explained, listed, unreadable
 from shared.flow import Lamplighter
 from shared.holds import HoldRefused, read_request
 from shared.holds import hold as held
@@ -67,12 +67,15 @@ async def submit(
     name = unquote(name or "").strip()
     if (objection := _objection(name, hosting)) is not None:
         return problem(400, objection)
-    limit = app.settings.max_document_bytes
     try:
-        refuse_by_size(len(body), limit)
-        question(read_text(body), hosting, app.settings.prices)
+        refuse_by_size(len(body), app.settings.max_document_bytes)
+        refuse_by_least(len(body), hosting)
     except DocumentRefused as refusal:
-        return problem(413 if len(body) > limit else 400, str(refusal))
+        return problem(413 if body else 400, str(refusal))
+    try:
+        await app.intake.sources.look_at_body(body, hosting, app.settings.prices)
+    except DocumentRefused as refusal:
+        return problem(400, str(refusal))
     document = await app.intake.arrived(await _store(app, hosting, name, body))
     if document is None:
         return problem(409, "the document was deleted from the inbox while it was taken in: submit it again")
@@ -104,6 +107,8 @@ def _objection(name: str, hosting: Hosting) -> str | None:
         return "name the file in the header X-File-Name (percent-encoded) or in the query: ?name=letter.txt"
     if re.search(r"[\x00-\x1f\x7f/\\\ufffe\uffff]", name) or name.strip(".") == "":
         return "the file's name must be a plain name: no slashes, no control characters, not only dots"
+    if is_litter(name):
+        return "files of such a name are left alone, as programs leave them behind: name it otherwise"
     try:
         length = len(f"{hosting.name}/{name}".encode("utf-16-le")) // 2
     except UnicodeEncodeError:
@@ -148,9 +153,11 @@ async def documents(app: Lamplighter, deployment: str, since: str | None) -> Rep
     except (ValueError, OverflowError):
         return problem(400, "since must be an ISO time such as 2026-11-22T14:00:00Z")
     history = await app.documents.history(hosting.name, start, _MANY)
-    return Reply(
-        200, {"documents": [await _told(app, each) for each in history.documents], "more": history.more}
-    )
+    # Once for all of them: each question takes four reads of the records.
+    any_waits = any(each.state is DocumentState.WAITING for each in history.documents)
+    cause = await _why_they_wait(app, hosting) if any_waits else None
+    told = [await _told(app, each, cause) for each in history.documents]
+    return Reply(200, {"documents": told, "more": history.more})
 
 
 async def result(app: Lamplighter, document_id: str) -> Reply:
@@ -166,13 +173,27 @@ async def result(app: Lamplighter, document_id: str) -> Reply:
         return problem(410, f"the result {found.result} was deleted from the container {RESULTS}")
 
 
-async def _told(app: Lamplighter, found: Document) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Cause:
+    """Why a deployment's documents wait."""
+
+    reason: str
+    is_open: bool  # documents are answered now, so each one's own last try says more
+
+    def of(self, document: Document) -> str:
+        """Why this one does."""
+        if self.is_open or not document.reason:
+            return document.reason or self.reason
+        return f"{self.reason}; its last try: {document.reason}"
+
+
+async def _told(app: Lamplighter, found: Document, cause: _Cause | None = None) -> dict[str, Any]:
+    """The document for people. `cause`: why its deployment's documents wait, if that is known already."""
     reason, hosting = found.reason, app.settings.deployments.get(found.deployment)
     if found.state is DocumentState.WAITING and hosting is None:
         reason = app.intake.no_such_deployment(found.deployment)
     elif found.state is DocumentState.WAITING and hosting is not None:
-        # Why it waits is its deployment's reason, unless it was tried already.
-        reason = reason or await _why_it_waits(app, hosting)
+        reason = (cause or await _why_they_wait(app, hosting)).of(found)
     return {
         "id": found.id,
         "deployment": found.deployment,
@@ -193,15 +214,26 @@ async def _told(app: Lamplighter, found: Document) -> dict[str, Any]:
     }
 
 
-async def _why_it_waits(app: Lamplighter, hosting: Hosting) -> str:
-    """What its deployment is doing, or else why that is not wanted now."""
-    record = await app.control.ledger.record(hosting.account, hosting.name)
-    if record.state is not RecordState.ABSENT or record.action is Action.WAIT:
-        return record.reason
-    now, demand = app.control.clock.now(), await app.documents.demand(hosting.name)
-    holds = await app.control.ledger.holds(hosting.account, now)
+async def _why_they_wait(app: Lamplighter, hosting: Hosting) -> _Cause:
+    """That the deployment is not wanted now, or else what keeps it from answering."""
+    ledger, now = app.control.ledger, app.control.clock.now()
+    record, account, holds, demand = await asyncio.gather(
+        ledger.record(hosting.account, hosting.name),
+        ledger.account(hosting.account),
+        ledger.holds(hosting.account, now),
+        app.documents.demand(hosting.name),
+    )
     ahead = outlooks({hosting.name: hosting}, {hosting.name: record}, app.settings.prices, now)
-    return wanted(hosting, demand, now, holds.get(hosting.name), ahead[hosting.name]).reason
+    want = wanted(hosting, demand, now, holds.get(hosting.name), ahead[hosting.name])
+    is_absent = record.state is RecordState.ABSENT
+    if is_absent and not want.up:
+        return _Cause(want.reason, is_open=False)
+    if problem := unreadable(account):
+        return _Cause(problem, is_open=False)
+    if is_absent and record.action is not Action.WAIT:
+        return _Cause(want.reason, is_open=False)
+    is_open = record.state is RecordState.OPEN
+    return _Cause((is_open and record.problem) or record.reason, is_open)
 
 
 async def deployments(app: Lamplighter) -> Reply:

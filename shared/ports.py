@@ -105,12 +105,18 @@ class Tables(Protocol):
 
 @dataclass(frozen=True)
 class BlobItem:
-    """A blob as it stands: name in its container, ETag, bytes, server time of its last change."""
+    """A blob as it stands: name in its container, ETag, bytes, server time of its last change.
+
+    `is_folder`: its metadata (hdi_isfolder) or the storage say that it stands for a folder. `archived`: it
+    lies in the access tier Archive, also while it is being rehydrated, and can be neither read nor copied.
+    """
 
     name: str
     etag: str
     size: int
     modified_at: datetime
+    is_folder: bool = False
+    archived: bool = False
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from shared.domain import (
     Prices,
     Settings,
     Task,
+    UploadStart,
     WeeklyWindow,
 )
 from shared.errors import SettingProblem, SettingsError
@@ -177,6 +178,13 @@ def _across_sections(raw: Any) -> Iterator[SettingProblem]:
             yield SettingProblem(
                 "prices.hosting_per_hour", "", f"has no price for {sku}, which {name} uses: add it"
             )
+        starts = _at(deployments, name, "uploads", "start")
+        if starts == UploadStart.SCHEDULED and not _at(deployments, name, "schedule"):
+            remedy = (
+                "documents would wait for ever, as there is no window: add a schedule, or set uploads.start: "
+                f"{UploadStart.ON_DEMAND}"
+            )
+            yield SettingProblem(f"deployments.{name}.uploads.start", starts, remedy)
 
 
 def _twice(section: str, identities: Mapping[str, Any]) -> Iterator[SettingProblem]:

@@ -21,6 +21,7 @@ from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobProperties, ContentSettings
 from azure.storage.blob.aio import BlobClient, BlobLeaseClient, BlobServiceClient
 
+from shared.adapters import listing
 from shared.adapters.credentials import storage_credential
 from shared.adapters.storage import (
     HELD,
@@ -71,10 +72,14 @@ class AzureBlobs:
         """See the port."""
 
         async def a_page() -> BlobPage:
-            pages = self._service.get_container_client(container).list_blobs(results_per_page=limit)
-            by_page = pages.by_page(continuation_token=token)
-            items = [_item(blob) async for blob in await anext(by_page)]
-            return BlobPage(tuple(items), by_page.continuation_token or None)  # type: ignore[attr-defined]
+            pages = self._service.get_container_client(container).list_blobs(
+                results_per_page=limit, include=["metadata"], raw_response_hook=listing.take
+            )
+            try:
+                await anext(pages.by_page(continuation_token=token))
+            except listing.Listed as answer:
+                return listing.read_page(answer.body)
+            raise StorageError(f"blob storage answered a listing with what is none ({container})")
 
         async with self._call(container):
             return await self._with_container(container, a_page)
@@ -232,7 +237,14 @@ _GONE = frozenset({"BlobNotFound", "ContainerNotFound", "ResourceNotFound"})
 
 def _item(blob: BlobProperties) -> BlobItem:
     assert blob.last_modified is not None
-    return BlobItem(blob.name, str(blob.etag).strip('"'), blob.size, blob.last_modified)
+    return BlobItem(
+        blob.name,
+        str(blob.etag).strip('"'),
+        blob.size,
+        blob.last_modified,
+        is_folder=listing.is_folder(blob.metadata or {}),
+        archived=str(getattr(blob.blob_tier, "value", blob.blob_tier)) == listing.ARCHIVE,
+    )
 
 
 def _if_match(etag: str | None) -> dict[str, Any]:

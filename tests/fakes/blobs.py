@@ -99,11 +99,17 @@ class MemoryBlobs:
 
     # --- what people do to containers -----------------------------------------------------------
 
-    def upload(self, container: str, name: str, data: bytes) -> str:
+    def upload(self, container: str, name: str, data: bytes, *, is_folder: bool = False) -> str:
         """Write or overwrite, as somebody outside the app would; returns the ETag."""
-        item = BlobItem(name, f"0x{next(self._etags):X}", len(data), self._clock.now().replace(microsecond=0))
+        now = self._clock.now().replace(microsecond=0)
+        item = BlobItem(name, f"0x{next(self._etags):X}", len(data), now, is_folder)
         self._blobs(container)[name] = _Blob(item, data)
         return item.etag
+
+    def set_archived(self, container: str, name: str, archived: bool) -> None:
+        """Move it to the archive tier or out of it. As in Azure, neither ETag nor time tell of it."""
+        blob = self._blobs(container)[name]
+        self._blobs(container)[name] = replace(blob, item=replace(blob.item, archived=archived))
 
     def item(self, container: str, name: str) -> BlobItem:
         """What stands there."""
@@ -147,6 +153,8 @@ class MemoryBlobs:
         blob = self._version(container, name, etag)
         if blob.refused:
             raise _refused(blob)
+        if blob.item.archived:
+            raise _refused(replace(blob, refused="BlobArchived"))
         return blob
 
     def _version(self, container: str, name: str, etag: str | None) -> _Blob:
