@@ -31,7 +31,8 @@ __all__ = [
     "refuse_by_size",
 ]
 
-ARCHIVED = "the file lies in the archive tier and cannot be read: rehydrate it, or upload it again"
+_ARCHIVE_TIER = "archive tier"
+ARCHIVED = f"the file lies in the {_ARCHIVE_TIER} and cannot be read: rehydrate it, or upload it again"
 """Why an archived upload is refused. It stays where it is; rehydrated, it gets its next run."""
 
 _INSTEAD_OF_REQUEUE = {
@@ -166,7 +167,7 @@ class Intake:
         if document.state is not DocumentState.FAILED:
             remedy = _INSTEAD_OF_REQUEUE[document.state]
             raise DocumentRefused(f"it is {document.state}, and only what failed is requeued: {remedy}")
-        if document.reason == ARCHIVED:
+        if _was_archived(document):
             raise DocumentRefused("its file is archived: once it is rehydrated, it waits again by itself")
         if not document.moved_to:
             raise DocumentRefused("its source was not kept: submit it again")
@@ -231,4 +232,11 @@ def refuse_by_size(size: int, limit: int) -> None:
 
 def _is_rehydrated(known: Document, item: BlobItem) -> bool:
     """Whether a file that was refused as archived can be read now: neither its ETag nor its time tell."""
-    return known.reason == ARCHIVED and is_final(known) and not item.archived
+    return _was_archived(known) and not item.archived
+
+
+def _was_archived(document: Document) -> bool:
+    """Whether it was refused for that, here or when it was to be answered; its file was not moved then."""
+    return (
+        document.state is DocumentState.FAILED and not document.moved_to and _ARCHIVE_TIER in document.reason
+    )

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from shared.alerts import forget
 from shared.documents import backlog, sweep
 from shared.documents.backlog import DOCUMENTS, identify, short_id
 from shared.documents.seen import Seen
@@ -129,7 +130,7 @@ async def test_a_long_backlog_does_not_hide_a_new_upload(name: str, restarts: bo
     for _ in range(2):
         read = slow.tables.rows_read
         report = await slow.sweep()
-        assert slow.tables.rows_read - read < 800
+        assert slow.tables.rows_read - read < 1_000, "time bounds what a sweep reads"
         assert report.unaccounted == 0
         if restarts:
             slow.started_anew()
@@ -168,7 +169,7 @@ async def test_what_was_never_recorded_is_made_good_the_newest_first() -> None:
     slow = SlowWorld(1_000)
     slow.blobs.upload("inbox", "clauses/zzz.txt", b"the newest")
     report = await slow.sweep()
-    assert report.taken_in > 50
+    assert report.taken_in > 40
     newest = identify(slow.blobs.item("inbox", "clauses/zzz.txt"), "clauses")
     assert await slow.world.app.documents.get(newest.id) is not None
     before = report.taken_in
@@ -225,11 +226,13 @@ async def test_an_inbox_that_is_not_accounted_for_is_told(caplog: pytest.LogCapt
     assert "inbox_behind" in caplog.text and "for 11 min" in caplog.text
     world.blobs.list, world.blobs.read = list_page, broken  # type: ignore[method-assign]
     caplog.clear()
+    forget()
     with pytest.raises(PartFailed):
         await world.app.reconcile()
     assert "1 upload(s) cannot be recorded" in caplog.text
     world.blobs.read = read  # type: ignore[method-assign]
     caplog.clear()
+    forget()
     await world.app.reconcile()
     assert "inbox_behind" not in caplog.text
     last = await world.app.intake.last_sweep()
