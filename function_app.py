@@ -148,7 +148,7 @@ async def _lamplighter() -> Lamplighter:
     from shared.errors import SettingsError
 
     for problem in BINDINGS.problems:
-        alert(Alert.SETTINGS_BROKEN, f"{problem}; until then the default is used")
+        alert(Alert.SETTINGS_BROKEN, f"{problem}; until then the default is used", setting=problem.split()[0])
     try:
         return await wiring.current()
     except SettingsError as error:

@@ -37,6 +37,8 @@ class Totals:
     leaked_max: float = 0.0
     raw_leaked_max: float = 0.0
     late_cut: int = 0
+    unanswered_max: float = 0.0
+    raw_unanswered_max: float = 0.0
 
     def add(self, report: Report) -> None:
         self.seeds += 1
@@ -50,6 +52,8 @@ class Totals:
         self.leaked_max = max(self.leaked_max, report.leaked_max)
         self.raw_leaked_max = max(self.raw_leaked_max, report.raw_leaked_max)
         self.late_cut += report.late_cut
+        self.unanswered_max = max(self.unanswered_max, report.unanswered_max)
+        self.raw_unanswered_max = max(self.raw_unanswered_max, report.raw_unanswered_max)
 
     def told(self, seconds: float) -> dict[str, object]:
         """The JSON object."""
@@ -64,6 +68,8 @@ class Totals:
             "doubled": self.faults["doubled"],
             "leaked_seconds_max": round(self.leaked_max, 1),
             "raw_leaked_seconds_max": round(self.raw_leaked_max, 1),
+            "hosted_without_answer_seconds_max": round(self.unanswered_max, 1),
+            "raw_hosted_without_answer_seconds_max": round(self.raw_unanswered_max, 1),
             "cut_by_effects_later_than_the_quarantine": self.late_cut,
             "other_faults": other,
             "broken_seeds": [report.seed for report in self.broken],

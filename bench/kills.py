@@ -16,7 +16,8 @@ from bench._report import machine, show
 from local.azurite import run_azurite
 from local.stack import StackError, new_folder
 from shared.hosting.leases import BLOB_LEASE, WORK_LEASE
-from shared.planning.plan import QUARANTINE, READY_LIMIT, SETTLE
+from shared.planning.decide import READY_LIMIT
+from shared.planning.observed import QUARANTINE, SETTLE
 from tests.integration.kills import Pace, run_kills
 
 UNHURRIED = Pace(

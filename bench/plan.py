@@ -25,6 +25,7 @@ from shared.domain import (
     DeploymentRecord,
     DeploymentSpec,
     Hosting,
+    Owner,
     Prices,
     RecordState,
     Task,
@@ -32,8 +33,10 @@ from shared.domain import (
     WeeklyWindow,
 )
 from shared.planning import estimates, uploads
+from shared.planning.decision import Observation
 from shared.planning.desired import outlooks
-from shared.planning.plan import OWNER_TAG, Observation, plan
+from shared.planning.observed import OWNER_TAG
+from shared.planning.plan import plan
 
 T = TypeVar("T")
 START = datetime(2026, 11, 24, 5, 0, tzinfo=UTC)
@@ -110,7 +113,7 @@ def measure(deployments: int, minutes: int) -> dict[str, object]:
         demand = {name: Demand(len(arrivals), arrivals=arrivals) for name in hosted}
         ahead = outlooks(hosted, records, _PRICES, now)
         seen = Observation(now, azure, records, demand, outlooks=ahead)
-        return len(plan(now, "bench", _ACCOUNT, hosted, seen))
+        return len(plan(now, Owner("bench", ""), _ACCOUNT, hosted, seen))
 
     first, decided = timed(one, START)
     assert decided == deployments

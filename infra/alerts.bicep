@@ -12,8 +12,13 @@ var heartbeat = 'pass_done'
 // What costs money or a promise until somebody does something.
 var urgent = [
   'delete_refused'
+  'delete_without_effect'
+  'documents_wait'
+  'inbox_behind'
+  'not_answering'
   'session_past_cap'
   'settings_broken'
+  'storage_refused'
   'unaccounted_documents'
   'window_not_ready'
 ]
@@ -22,15 +27,23 @@ var urgent = [
 var attention = [
   'adopted'
   'capacity_reduced'
+  'capacity_too_small'
   'create_led_nowhere'
   'deleted_from_outside'
   'document_failed'
   'drain_failed'
   'foreign_deployment'
   'model_access_denied'
+  'model_refuses'
   'pass_failed'
+  'twin_installation'
   'unknown_state'
 ]
+
+// The app logs a lasting fault at once, and then once an hour: shared/alerts.py, Note [Equal alerts]. Each look
+// reaches back over two such lines, so an alert stays open without a break for as long as its fault lasts: it
+// notifies once, and not again every hour. A look over the last minutes only would close and open it each hour.
+var lookBack = 'PT2H'
 
 var ourLines = 'traces | where message startswith \'{"event": \' | extend line = parse_json(message)'
 var columns = 'project timestamp, event = tostring(line.event), deployment = tostring(line.deployment)'
@@ -96,7 +109,7 @@ resource events 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
       enabled: true
       scopes: [insightsId]
       evaluationFrequency: rule.every
-      windowSize: rule.every
+      windowSize: lookBack
       criteria: {
         allOf: [
           {

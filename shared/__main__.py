@@ -32,7 +32,8 @@ from shared.preview import MOST_DAYS, USUAL_DAYS
 _INTERRUPTED = 130
 _EXIT_CODES = """\
 exit codes: 0 it holds, or is done
-            1 what was asked for did not come to hold, or part of it failed
+            1 what was asked for did not come to hold, or part of it failed;
+              status, explain: an account cannot be read
             2 wrong use, or a configuration that cannot be used
 
 Settings come from the environment, as in the app, or from the Values of --settings FILE.

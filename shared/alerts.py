@@ -1,10 +1,28 @@
-"""Alerts and log lines: structured events with stable names. Never secrets, prompts or document text."""
+"""Alerts and log lines: structured events with stable names. Never secrets, prompts or document text.
+
+Note [Equal alerts]. A fault that lasts is raised by every pass and by every document that it meets. The first
+alert is logged at once. Equal ones within the next hour are only counted, and the first one after that hour
+is logged with their number (`times`). So a thousand documents that fail are one line an hour for their
+deployment, and a lasting fault is repeated often enough for `infra/alerts.bicep`, whose rules look back two
+hours. Alerts are equal if their names and the fields in `_SUBJECT` are: remedy and `document` may differ.
+This is the memory of one process: another instance, or the next one after a restart, logs it once more.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
 from enum import StrEnum
+
+REPEAT_SECONDS = 3600.0
+"""An alert that is raised again is logged again after this; see Note [Equal alerts]."""
+
+_SUBJECT = ("account", "deployment", "container", "setting", "version", "code", "error")
+_MOST = 1000  # alerts in memory; beyond it the one that was logged longest ago is forgotten
 
 _log = logging.getLogger("lamplighter")
 
@@ -38,8 +56,18 @@ class Alert(StrEnum):
 
 
 def alert(name: Alert, remedy: str, **fields: str | float | None) -> None:
-    """Something that a person should look at, with what to do."""
-    _log.warning(_line(name, alert=True, remedy=remedy, **fields))
+    """Something that a person should look at, with what to do. Equal ones: see the note above.
+
+    Safe to call from any thread.
+    """
+    times = _memory.count((name, *(fields.get(each) for each in _SUBJECT)))
+    if times:
+        _log.warning(_line(name, alert=True, remedy=remedy, **fields, times=times if times > 1 else None))
+
+
+def forget() -> None:
+    """Log every alert as if it were the first: for tests, each of which is a world of its own."""
+    _memory.clear()
 
 
 def event(name: str, **fields: str | float | None) -> None:
@@ -50,3 +78,41 @@ def event(name: str, **fields: str | float | None) -> None:
 
 def _line(name: str, **fields: str | float | None) -> str:
     return json.dumps({"event": name, **{key: value for key, value in fields.items() if value is not None}})
+
+
+# --- equal alerts ------------------------------------------------------------------------------
+
+
+@dataclass
+class _Logged:
+    at: float  # monotonic seconds
+    unlogged: int = 0  # equal ones since then
+
+
+class _Memory:
+    """Which alerts were logged, and how many equal ones came since."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._logged: OrderedDict[tuple[object, ...], _Logged] = OrderedDict()  # the oldest first
+
+    def count(self, key: tuple[object, ...]) -> int:
+        """How many alerts the line to be logged now stands for, this one included; 0: log none now."""
+        now = time.monotonic()
+        with self._lock:
+            last = self._logged.get(key)
+            if last is not None and now - last.at < REPEAT_SECONDS:
+                last.unlogged += 1
+                return 0
+            self._logged[key] = _Logged(now)
+            self._logged.move_to_end(key)
+            if len(self._logged) > _MOST:
+                self._logged.popitem(last=False)
+            return 1 if last is None else last.unlogged + 1
+
+    def clear(self) -> None:
+        with self._lock:
+            self._logged.clear()
+
+
+_memory = _Memory()

@@ -24,7 +24,7 @@ from shared.domain import (
     RecordState,
 )
 from shared.errors import AlreadyExists, ArmError, DocumentRefused, Missing
-from shared.explain import explained, listed
+from shared.explain import explained, listed, unreadable
 from shared.flow import Lamplighter
 from shared.holds import HoldRefused, read_request
 from shared.holds import hold as held
@@ -150,9 +150,11 @@ async def documents(app: Lamplighter, deployment: str, since: str | None) -> Rep
     except (ValueError, OverflowError):
         return problem(400, "since must be an ISO time such as 2026-11-22T14:00:00Z")
     history = await app.documents.history(hosting.name, start, _MANY)
-    return Reply(
-        200, {"documents": [await _told(app, each) for each in history.documents], "more": history.more}
-    )
+    # Once for all of them: each question takes four reads of the records.
+    any_waits = any(each.state is DocumentState.WAITING for each in history.documents)
+    cause = await _why_they_wait(app, hosting) if any_waits else None
+    told = [await _told(app, each, cause) for each in history.documents]
+    return Reply(200, {"documents": told, "more": history.more})
 
 
 async def result(app: Lamplighter, document_id: str) -> Reply:
@@ -168,13 +170,27 @@ async def result(app: Lamplighter, document_id: str) -> Reply:
         return problem(410, f"the result {found.result} was deleted from the container {RESULTS}")
 
 
-async def _told(app: Lamplighter, found: Document) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Cause:
+    """Why a deployment's documents wait."""
+
+    reason: str
+    is_open: bool  # documents are answered now, so each one's own last try says more
+
+    def of(self, document: Document) -> str:
+        """Why this one does."""
+        if self.is_open or not document.reason:
+            return document.reason or self.reason
+        return f"{self.reason}; its last try: {document.reason}"
+
+
+async def _told(app: Lamplighter, found: Document, cause: _Cause | None = None) -> dict[str, Any]:
+    """The document for people. `cause`: why its deployment's documents wait, if that is known already."""
     reason, hosting = found.reason, app.settings.deployments.get(found.deployment)
     if found.state is DocumentState.WAITING and hosting is None:
         reason = app.intake.no_such_deployment(found.deployment)
     elif found.state is DocumentState.WAITING and hosting is not None:
-        # Why it waits is its deployment's reason, unless it was tried already.
-        reason = reason or await _why_it_waits(app, hosting)
+        reason = (cause or await _why_they_wait(app, hosting)).of(found)
     return {
         "id": found.id,
         "deployment": found.deployment,
@@ -195,15 +211,26 @@ async def _told(app: Lamplighter, found: Document) -> dict[str, Any]:
     }
 
 
-async def _why_it_waits(app: Lamplighter, hosting: Hosting) -> str:
-    """What its deployment is doing, or else why that is not wanted now."""
-    record = await app.control.ledger.record(hosting.account, hosting.name)
-    if record.state is not RecordState.ABSENT or record.action is Action.WAIT:
-        return record.reason
-    now, demand = app.control.clock.now(), await app.documents.demand(hosting.name)
-    holds = await app.control.ledger.holds(hosting.account, now)
+async def _why_they_wait(app: Lamplighter, hosting: Hosting) -> _Cause:
+    """That the deployment is not wanted now, or else what keeps it from answering."""
+    ledger, now = app.control.ledger, app.control.clock.now()
+    record, account, holds, demand = await asyncio.gather(
+        ledger.record(hosting.account, hosting.name),
+        ledger.account(hosting.account),
+        ledger.holds(hosting.account, now),
+        app.documents.demand(hosting.name),
+    )
     ahead = outlooks({hosting.name: hosting}, {hosting.name: record}, app.settings.prices, now)
-    return wanted(hosting, demand, now, holds.get(hosting.name), ahead[hosting.name]).reason
+    want = wanted(hosting, demand, now, holds.get(hosting.name), ahead[hosting.name])
+    is_absent = record.state is RecordState.ABSENT
+    if is_absent and not want.up:
+        return _Cause(want.reason, is_open=False)
+    if problem := unreadable(account):
+        return _Cause(problem, is_open=False)
+    if is_absent and record.action is not Action.WAIT:
+        return _Cause(want.reason, is_open=False)
+    is_open = record.state is RecordState.OPEN
+    return _Cause((is_open and record.problem) or record.reason, is_open)
 
 
 async def deployments(app: Lamplighter) -> Reply:

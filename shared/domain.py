@@ -206,6 +206,18 @@ class Hosting:
 
 
 @dataclass(frozen=True)
+class Owner:
+    """Who we are to Azure: an installation, and the storage account in which its records are.
+
+    A copy of the app with storage of its own (a test, a slot swap) has the same installation, and other
+    records.
+    """
+
+    installation: str
+    storage: str
+
+
+@dataclass(frozen=True)
 class Settings:
     """deployments.yaml, validated."""
 
@@ -256,9 +268,15 @@ class DeploymentRecord:
     created_at: datetime | None = None  # Azure's own createdAt of this generation
     succeeded_at: datetime | None = None  # when Azure was first seen to say Succeeded
     opened_at: datetime | None = None  # when the first request succeeded
-    silent_since: datetime | None = None  # it was open, and says since then that it does not exist
-    silent_probes: int = 0  # how often passes asked it in vain, since then or since it should have answered
-    deleted_at: datetime | None = None  # when Azure last accepted a delete
+    missed_since: datetime | None = None  # LISTs do not show it since then
+    earlier_created_at: datetime | None = None  # createdAt of the generation before: a stale LIST may show it
+    silent_since: datetime | None = None  # it is open, and since then a probe is due before any other request
+    silent_probes: int = 0  # failed probes of this generation, or since it became silent
+    unanswered_since: datetime | None = None  # nobody who asked it was answered since then
+    unanswered_runs: int = 0  # generations in a row that were closed because nobody was answered
+    trouble: str = ""  # why it does not answer: Azure's code, and the remedy
+    deleted_at: datetime | None = None  # when Azure first accepted a delete of this generation
+    deleted_again_at: datetime | None = None  # when it last did so, as the first had no effect
     seen_at: datetime | None = None  # the last time that a change was seen in Azure
     delete_after: datetime | None = None  # hard deadline of this generation
     failures: int = 0  # creations in a row that led nowhere
@@ -280,6 +298,12 @@ class DeploymentRecord:
     again_at: datetime | None = None  # when the wait that was decided is known to end
     decisions: int = 0  # how many were kept
     etag: str | None = None  # None: the row does not exist yet
+
+    @property
+    def delete_accepted_at(self) -> datetime | None:
+        """When Azure first accepted a delete of this generation."""
+        began, accepted = self.started_at, self.deleted_at
+        return accepted if accepted is not None and (began is None or accepted > began) else None
 
     @property
     def started_at(self) -> datetime | None:
@@ -318,6 +342,11 @@ class HostingSession:
     sku: str
     capacity: int
     price_per_hour: float
+
+    @property
+    def likely_end(self) -> datetime | None:
+        """When it was gone, or else when Azure accepted its delete; None: it stands."""
+        return self.ended_by or self.ended_after
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,11 @@ class SettingsError(LamplighterError):
 
 
 class StorageError(LamplighterError):
-    """Storage did not do what was asked, and may do so later."""
+    """Storage did not do what was asked, and may do so later. `code`: Azure's own, empty if none came."""
+
+    def __init__(self, message: str = "", *, code: str = "") -> None:
+        self.code = code
+        super().__init__(message)
 
 
 class AlreadyExists(StorageError):
@@ -51,6 +55,28 @@ class Changed(StorageError):
 
 class Missing(StorageError):
     """There is no such row or blob."""
+
+
+class ContainerMissing(StorageError):
+    """The container is not there. What it held is unknown, not absent: a container can be restored."""
+
+
+class BlobRefused(StorageError):
+    """Azure refuses this one blob for long or for good: archived, immutable, encrypted with its owner's key.
+
+    `reason`: what its owner is shown, with the remedy; no name is in it.
+    """
+
+    def __init__(self, message: str, *, code: str, reason: str) -> None:
+        self.reason = reason
+        super().__init__(message, code=code)
+
+
+class ResultUnusable(StorageError):
+    """Where a document's result belongs stands a blob that is not its result, or that cannot be read.
+
+    The document is not done, and another answer would only cost tokens: it waits until the blob is gone.
+    """
 
 
 # --- Azure Resource Manager ---------------------------------------------------------------------

@@ -20,6 +20,7 @@ from shared.domain import (
     Hold,
     Hosting,
     HostingSession,
+    Observed,
     Prices,
     UploadStart,
 )
@@ -30,17 +31,29 @@ from shared.planning.adoption import differences, from_text, properties_of
 from shared.planning.cost import always_on_cost, hosting_cost, within
 from shared.planning.desired import outlooks, wanted
 from shared.planning.estimates import CreateTime
-from shared.planning.plan import DELETE_AFTER_TAG, OWNER_TAG
+from shared.planning.observed import DELETE_AFTER_TAG, OWNER_TAG
 from shared.planning.uploads import LATE_SHARE
 
 _DECISIONS = 20
+_UNREADABLE = "no step is taken while the account cannot be read"
+
+
+def unreadable(account: AccountRecord) -> str | None:
+    """Why nobody can say what the account has now, with Azure's error and its remedy; None if it was read."""
+    read_since = account.listed_at and account.problem_at and account.problem_at < account.listed_at
+    return f"the account cannot be read: {account.problem}" if account.problem and not read_since else None
 
 
 async def listed(app: Lamplighter) -> dict[str, Any]:
-    """Every deployment: what is observed and wanted, why, and when that next changes; and the last sweep."""
+    """Every deployment: what is observed and wanted, why, and when that next changes; and the last sweep.
+
+    Also the accounts, those included that are no longer configured and still host something.
+    """
     now = app.control.clock.now()
     demand = await app.control.demand(app.settings.deployments)
-    accounts = {key: await app.control.ledger.account(key) for key in app.settings.accounts}
+    names = {each.resource_id: each.name for each in await app.accounts()}
+    found = await asyncio.gather(*(app.control.ledger.account(key) for key in names))
+    accounts = dict(zip(names, found, strict=True))
     holds = {key: await app.control.ledger.holds(key, now) for key in app.settings.accounts}
     told = []
     for name, hosting in app.settings.deployments.items():
@@ -51,17 +64,22 @@ async def listed(app: Lamplighter) -> dict[str, Any]:
     sweep = await app.intake.last_sweep()
     swept = sweep and {
         "began_at": _iso(sweep.began_at),
-        "age_seconds": (now - sweep.began_at).total_seconds(),
+        # It may have begun since this listing did.
+        "age_seconds": max(0.0, (now - sweep.began_at).total_seconds()),
         "unaccounted": sweep.unaccounted,
     }
-    return {"deployments": told, "sweep": swept}
+    read = [
+        {"account": names[key], "read_at": _iso(each.listed_at), "account_problem": _account_problem(each)}
+        for key, each in accounts.items()
+    ]
+    return {"deployments": told, "accounts": read, "sweep": swept}
 
 
 async def explained(app: Lamplighter, hosting: Hosting, *, ask_azure: bool = False) -> dict[str, Any]:
     """One deployment: also what blocks its next step and until when, its last decisions, and what it costs.
 
-    Step and observation are those of the last pass; if Azure is asked, those of a pass made now. That Azure
-    does not answer is told. Raises StorageError.
+    Step and observation are those of the last pass; if Azure is asked, those of a pass made now. If it does
+    not answer, what it has is unknown, and `azure_problem` says why. Raises StorageError.
     """
     ledger, now = app.control.ledger, app.control.clock.now()
     record, account, holds, demand, decisions = await asyncio.gather(
@@ -94,10 +112,14 @@ async def _live(
     try:
         seen = await app.dry_run(app.settings.accounts[hosting.account])
     except ArmError as error:
-        return {"azure": None, "azure_problem": str(error)}
+        failed = replace(account, problem=str(error), problem_at=app.control.clock.now())
+        told = _seen(record, failed) | {"blocked": _UNREADABLE}
+        return told | {"azure": None, "azure_problem": str(error)}
     azure, decision = seen.azure.get(hosting.name), seen.decisions[hosting.name]
-    told: dict[str, Any] = {"observed": decision.observed, "observed_at": _iso(seen.at)}
-    told |= _step(decision.action, decision.reason, decision.again_at, record, account, seen.at)
+    read = replace(account, problem="")
+    told = {"observed": decision.observed, "observed_reason": None, "observed_at": _iso(seen.at)}
+    told |= {"last_seen": None}  # what the last pass could not read is still told as account_problem
+    told |= _step(decision.action, decision.reason, decision.again_at, record, read, seen.at)
     if azure is not None:
         told["differences"] = differences(hosting.spec, properties_of(_without_our_tags(azure)))
     return told | {"azure": azure and _deployment(azure), "azure_problem": None}
@@ -119,8 +141,7 @@ def _entry(
         "deployment": hosting.name,
         "account": app.settings.accounts[hosting.account].name,
         "model": hosting.spec.model_name,
-        "observed": record.observed,
-        "observed_at": _iso(account.listed_at),
+        **_seen(record, account),
         "wanted": "up" if want.up else "down",
         "reason": want.reason,
         "next_change": _iso(want.changes_at),
@@ -135,6 +156,24 @@ def _entry(
         "differences": differences(hosting.spec, from_text(record.adopted)) if record.adopted else [],
         "session": session and _session(session, now, app.settings.prices),
     }
+
+
+def _seen(record: DeploymentRecord, account: AccountRecord) -> dict[str, Any]:
+    """What Azure has, as far as is known: what cannot be read, or was not looked at yet, is not absent."""
+    reason = unreadable(account) or (None if account.listed_at else "no pass has looked at it yet")
+    last = {"observed": record.observed, "at": _iso(account.listed_at)} if account.listed_at else None
+    return {
+        "observed": Observed.UNKNOWN if reason else record.observed,
+        "observed_reason": reason,
+        "observed_at": _iso(account.listed_at),
+        "last_seen": last if reason else None,
+        "account_problem": _account_problem(account),
+    }
+
+
+def _account_problem(account: AccountRecord) -> dict[str, Any] | None:
+    """Why the last pass could not read the account, and when that was."""
+    return {"problem": account.problem, "at": _iso(account.problem_at)} if unreadable(account) else None
 
 
 def _promise(hosting: Hosting, create: CreateTime) -> dict[str, Any] | None:
@@ -159,7 +198,9 @@ def _step(
 ) -> dict[str, Any]:
     """The next step, and what stands in its way. Without a time it is looked at again by the next pass."""
     blocked = None
-    if action is Action.WAIT:
+    if unreadable(account):
+        blocked = _UNREADABLE
+    elif action is Action.WAIT:
         blocked = reason
     elif action in (Action.CREATE, Action.DELETE) and account.busy:
         blocked = f"Azure takes no write on the account now: {account.busy}"

@@ -27,8 +27,9 @@ from shared.domain import (
     Settings,
 )
 from shared.errors import ArmError, ArmRefused, LamplighterError, StorageError
+from shared.hosting.answering import note_slice
 from shared.hosting.dry_run import DryRun, dry_run
-from shared.hosting.leases import drain_lease, say_silent
+from shared.hosting.leases import drain_lease
 from shared.hosting.observe import Control
 from shared.hosting.reconcile import Outcome, PassReport, reconcile
 from shared.planning.desired import UNITS, billed_from
@@ -264,8 +265,14 @@ class Lamplighter:
         if account.endpoint is None:
             return DrainReport(halted="the account was never looked at")
         report = await self.drainer.drain(hosting, account.endpoint, until)
-        if report.silent:
-            await say_silent(self.control.ledger, self.control.clock, hosting.account, hosting.name)
+        if report.heard or report.trouble:
+            await note_slice(
+                self.control.ledger,
+                hosting.account,
+                hosting.name,
+                answered=report.heard,
+                trouble=report.trouble,
+            )
         if report.answered or report.settled or report.handed_back:
             event(
                 "drained",

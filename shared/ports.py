@@ -79,7 +79,7 @@ class Remove:
 
 
 class Tables(Protocol):
-    """Rows in partitions. Tables come into being on first use."""
+    """Rows in partitions. Tables come into being on first use. Every call ends within seconds."""
 
     async def get(self, table: str, partition: str, key: str) -> Row | None:
         """One row. Safe to repeat."""
@@ -105,12 +105,18 @@ class Tables(Protocol):
 
 @dataclass(frozen=True)
 class BlobItem:
-    """A blob as it stands: name in its container, ETag, bytes, server time of its last change."""
+    """A blob as it stands: name in its container, ETag, bytes, server time of its last change.
+
+    `is_folder`: its metadata (hdi_isfolder) or the storage say that it stands for a folder. `archived`: it
+    lies in the access tier Archive, also while it is being rehydrated, and can be neither read nor copied.
+    """
 
     name: str
     etag: str
     size: int
     modified_at: datetime
+    is_folder: bool = False
+    archived: bool = False
 
 
 @dataclass(frozen=True)
@@ -122,30 +128,45 @@ class BlobPage:
 
 
 class Blobs(Protocol):
-    """Blobs in containers. Containers come into being on first use."""
+    """Blobs in containers. Containers come into being on first list, create, copy or lease.
+
+    Every call ends within seconds (a read: each part of it). Raises StorageError, whose `code` is Azure's.
+    """
 
     async def list(self, container: str, token: str | None, limit: int) -> BlobPage:
         """A page of the container from `token` on. Safe to repeat."""
         ...
 
     async def stat(self, container: str, name: str) -> BlobItem | None:
-        """What stands there. Safe to repeat."""
+        """What stands there. Safe to repeat. Raises ContainerMissing."""
         ...
 
     async def read(self, container: str, name: str, etag: str | None = None) -> bytes:
-        """The content, of that version if an ETag is named. Safe to repeat. Raises Missing, Changed."""
+        """The content, of that version if an ETag is named. Safe to repeat.
+
+        Raises Missing, Changed, ContainerMissing, BlobRefused.
+        """
         ...
 
     async def create(self, container: str, name: str, data: bytes, content_type: str) -> str:
-        """Write a blob that must not exist yet and return its ETag. A repetition raises AlreadyExists."""
+        """Write a blob that must not exist yet and return its ETag. A repetition raises AlreadyExists.
+
+        AlreadyExists says that a blob is there, not whose: look at it.
+        """
         ...
 
     async def copy(self, container: str, name: str, etag: str, to_container: str, to_name: str) -> None:
-        """Copy that version, overwriting. Safe to repeat. Raises Missing, Changed."""
+        """Copy that version, overwriting. Safe to repeat.
+
+        Raises Missing, Changed, ContainerMissing, BlobRefused (the source, or what stands at the target).
+        """
         ...
 
     async def delete(self, container: str, name: str, etag: str) -> bool:
-        """Delete that version; False if it is gone or another. Safe to repeat."""
+        """Delete that version; False if it is gone, another, or leased. Safe to repeat.
+
+        Raises BlobRefused.
+        """
         ...
 
     async def acquire_lease(self, container: str, name: str, seconds: int) -> str | None:

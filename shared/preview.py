@@ -71,7 +71,7 @@ async def read_records(app: Lamplighter, now: datetime) -> Records:
             adopted=record.adopted,
             create_seconds=record.create_seconds,
             hold=holds[hosting.account].get(name),
-            sessions=tuple(each for each in sessions if each.ended_by is None or each.ended_by > since),
+            sessions=tuple(each for each in sessions if each.likely_end is None or each.likely_end > since),
             asked=await app.documents.asked(name, since - _LONGEST_BEFORE, _MANY),
         )
     return found

@@ -12,7 +12,7 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field, PlainValidator, ValidationInfo
 
-from shared.planning.plan import DELETE_AFTER_TAG, OWNER_TAG
+from shared.planning.observed import DELETE_AFTER_TAG, OWNER_TAG
 from shared.planning.public_holidays import regions
 from shared.planning.windows import DAY
 from shared.task_files import read_prompt, read_schema

@@ -29,6 +29,7 @@ from shared.domain import (
     Prices,
     Settings,
     Task,
+    UploadStart,
     WeeklyWindow,
 )
 from shared.errors import SettingProblem, SettingsError
@@ -38,6 +39,7 @@ from shared.planning.windows import DAY
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _LATER = {"after"}
+_FILES = {"system_prompt", "response_schema"}  # keys whose values name files
 _LONGEST_VALUE = 80
 _REMEDIES = {
     "missing": "is missing",
@@ -71,6 +73,22 @@ def load(path: Path, environment: Mapping[str, str]) -> Settings:
     if problems:
         raise SettingsError(path.name, problems)
     return settings
+
+
+def files_named(path: Path, environment: Mapping[str, str]) -> frozenset[str]:
+    """The files that tasks name, as they are written there. Raises SettingsError for what is not YAML."""
+    return frozenset(_files(_substituted(_parsed(path), environment, "", [])))
+
+
+def _files(raw: Any) -> Iterator[str]:
+    if isinstance(raw, dict):
+        for key, value in raw.items():
+            if key in _FILES and isinstance(value, str):
+                yield value
+            yield from _files(value)
+    if isinstance(raw, list):
+        for each in raw:
+            yield from _files(each)
 
 
 # --- YAML ------------------------------------------------------------------------------------------
@@ -160,6 +178,13 @@ def _across_sections(raw: Any) -> Iterator[SettingProblem]:
             yield SettingProblem(
                 "prices.hosting_per_hour", "", f"has no price for {sku}, which {name} uses: add it"
             )
+        starts = _at(deployments, name, "uploads", "start")
+        if starts == UploadStart.SCHEDULED and not _at(deployments, name, "schedule"):
+            remedy = (
+                "documents would wait for ever, as there is no window: add a schedule, or set uploads.start: "
+                f"{UploadStart.ON_DEMAND}"
+            )
+            yield SettingProblem(f"deployments.{name}.uploads.start", starts, remedy)
 
 
 def _twice(section: str, identities: Mapping[str, Any]) -> Iterator[SettingProblem]:

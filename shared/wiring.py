@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from shared.adapters.arm import AzureArm
 from shared.adapters.blobs import AzureBlobs
@@ -20,7 +21,7 @@ from shared.documents.drain import Drainer
 from shared.documents.intake import Intake
 from shared.documents.results import Results
 from shared.documents.source import Sources
-from shared.domain import Settings
+from shared.domain import Owner, Settings
 from shared.errors import SettingProblem, SettingsError
 from shared.flow import Lamplighter
 from shared.hosting.ledger import Ledger
@@ -28,6 +29,7 @@ from shared.hosting.observe import Control
 from shared.ports import Arm, Blobs, Clock, Model, Tables
 from shared.settings import load
 from shared.settings_blob import PREFIX, SettingsBlob
+from shared.storage_clock import StorageClock, TimedTables
 
 _AZURE = "https://management.azure.com"
 _app: App | None = None
@@ -61,6 +63,7 @@ class App:
         if problems:
             raise SettingsError("app settings", problems)
         self._environment = environment
+        self._storage = storage_name(tables)
         self.clock = SystemClock()
         self.tables, self.blobs = AzureTables(tables), AzureBlobs(blobs)
         self.arm, self._model = AzureArm(arm), AzureModel()
@@ -79,7 +82,14 @@ class App:
             settings = load(Path(self._file), self._environment)
         if self._current is None or self._current.settings is not settings:
             self._current = assemble(
-                settings, self.clock, self.tables, self.blobs, self.arm, self._model, self._sources
+                settings,
+                self.clock,
+                self.tables,
+                self.blobs,
+                self.arm,
+                self._model,
+                storage=self._storage,
+                sources=self._sources,
             )
         return self._current
 
@@ -104,21 +114,30 @@ def assemble(
     blobs: Blobs,
     arm: Arm,
     model: Model,
+    *,
+    storage: str = "",
     sources: Sources | None = None,
 ) -> Lamplighter:
-    """The app on whatever fulfils the ports."""
+    """The app on whatever fulfils the ports. `storage`: the name of the storage account."""
+    clock = StorageClock(clock)
+    tables = TimedTables(tables, clock)
+    owner = Owner(settings.installation, storage)
     documents, ledger = DocumentLedger(tables), Ledger(tables)
     results, sources = Results(blobs, documents), sources or Sources(blobs)
     return Lamplighter(
         settings=settings,
-        control=Control(
-            clock, tables, blobs, arm, model, documents, ledger, settings.installation, settings.prices
-        ),
+        control=Control(clock, tables, blobs, arm, model, documents, ledger, owner, settings.prices),
         documents=documents,
         results=results,
         intake=Intake(clock, tables, blobs, documents, results, settings, sources),
         drainer=Drainer(clock, tables, blobs, model, documents, results, ledger, settings.prices, sources),
     )
+
+
+def storage_name(url: str) -> str:
+    """The storage account that a service URL names; Azurite has it in the path."""
+    parts = urlsplit(url)
+    return parts.path.strip("/").split("/")[0] if is_local(url) else (parts.hostname or "").split(".")[0]
 
 
 def _url(environment: Mapping[str, str], name: str, default: str, problems: list[SettingProblem]) -> str:

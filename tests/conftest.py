@@ -1,13 +1,20 @@
-"""Azurite for every test that asks: one process a session, and a storage account of its own for each."""
+"""For every test: alerts that nobody has heard yet, and, if it asks, Azurite with an account of its own."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from local.azurite import Azurite, run_azurite
+from shared import alerts
 
 # As many tests as may use it in one session; the accounts fit into one environment variable.
 _ACCOUNTS = [f"test{number:03}" for number in range(800)]
+
+
+@pytest.fixture(autouse=True)
+def fresh_alerts() -> None:
+    """Equal alerts are logged once an hour: what another test raised hides none of this one's."""
+    alerts.forget()
 
 
 @pytest.fixture(scope="session")

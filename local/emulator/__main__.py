@@ -2,11 +2,13 @@
 
 import argparse
 import asyncio
+import inspect
 import os
 import signal
 import sys
 from collections.abc import Sequence
 
+from local.emulator.faults import Fault
 from local.emulator.server import Options, emulator
 
 _DESCRIPTION = """\
@@ -17,20 +19,36 @@ on one port of 127.0.0.1. Prints one line with its URL when it is ready, and sto
                                                 its models (from their first deployment on) and quota
   /ACCOUNT/openai/v1/chat/completions           chat completions, the model being a deployment's name
   /ACCOUNT/openai/deployments/NAME/chat/completions?api-version=...   the same, on the classic path
-  GET /emulator/bill                            what was hosted, since when, for how much; calls, requests
+  GET /emulator/bill                            what was hosted, since when, for how much; calls, requests,
+                                                and calls that a client's transport sent again
   POST, GET, DELETE /emulator/faults            ask for faults, list how often they fired, clear them
                                                 (an unknown key is answered with the valid ones)
+  POST /emulator/accounts/ACCOUNT/endpoint      the account is created again, without deployments, under
+                                                another subdomain: {"subdomain": "NAME"}
   GET /emulator/health                          200 when it is up
 
-A prompt that contains [[content_filter]] meets the content filter.
+A prompt that contains [[content_filter]] meets the content filter. Models differ in their parameters, as in
+Azure: gpt-35 takes max_tokens only; o1, o3, o4 and gpt-5 take max_completion_tokens only, and not a tiny one;
+o1-mini takes no message from the system.
+
+A fault, as JSON, names the calls that meet it and one effect; `count` calls meet it (default 1):
+
 """
+
+_WHICH_CALLS = ("`plane`: arm or data; `operation`: put, delete, list, get, models, usages; of data: chat.",)
+
+
+def _faults() -> str:
+    """The keys of a fault, as its own documentation has them."""
+    lines = inspect.cleandoc(Fault.__doc__ or "").splitlines()[2:]
+    return "".join(f"  {line}".rstrip() + "\n" for line in (*_WHICH_CALLS, *lines))
 
 
 def parser() -> argparse.ArgumentParser:
     """The arguments; each default is that of Options."""
     result = argparse.ArgumentParser(
         "python -m local.emulator",
-        description=_DESCRIPTION,
+        description=_DESCRIPTION + _faults(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
 

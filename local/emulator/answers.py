@@ -83,6 +83,14 @@ def parse(body: Mapping[str, Any]) -> ChatRequest:
     )
 
 
+def prompt_of(body: Mapping[str, Any]) -> str:
+    """The text of all messages of a request, which may be malformed."""
+    try:
+        return parse(body).prompt
+    except InvalidRequest:
+        return ""
+
+
 def answer(request: ChatRequest) -> Answer:
     """The answer to a request, always the same for the same request.
 

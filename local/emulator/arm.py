@@ -3,13 +3,14 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from aiohttp import web
 
-from local.emulator.faults import ArmOperation, Fault, Faults, dropped
+from local.emulator.endpoints import Endpoints
+from local.emulator.faults import ArmOperation, Fault, Faults
 from local.emulator.limits import TokenBucket
 from local.emulator.meter import Meter
 from local.emulator.options import Account
@@ -17,6 +18,7 @@ from local.emulator.resources import account_json, deployment_json, model_json, 
 from local.emulator.specification import REGION, ArmError, Specification, parse
 from local.emulator.state import SUCCEEDED, Deployments, Operation
 
+_CALL_ID = "x-ms-client-request-id"
 _Act = Callable[[Account, Fault | None], web.Response]
 
 # Azure throttles each subscription and principal: calls in the bucket, calls refilled a second.
@@ -47,6 +49,7 @@ class ControlPlane:
     """The handlers of the control plane."""
 
     accounts: Mapping[str, Account]  # by their keys
+    endpoints: Endpoints
     page_size: int
     deployments: Deployments
     meter: Meter
@@ -68,9 +71,11 @@ class ControlPlane:
         )
 
     async def get_account(self, request: web.Request) -> web.StreamResponse:
-        return await self._serve(
-            request, "get", lambda account, _: web.json_response(account_json(account, request.url.origin()))
-        )
+        def act(account: Account, _: Fault | None) -> web.Response:
+            subdomain = self.endpoints.of(account)
+            return web.json_response(account_json(account, subdomain, request.url.origin()))
+
+        return await self._serve(request, "get", act)
 
     async def list_models(self, request: web.Request) -> web.StreamResponse:
         """What the account offers: models, with their SKUs and the quota of each."""
@@ -95,8 +100,6 @@ class ControlPlane:
             ]
             return self._page(request, quotas)
 
-        if self.faults.is_resend(request):
-            return dropped(request)
         try:
             headers = self._admit(request, "usages")
         except ArmError as refusal:
@@ -118,8 +121,10 @@ class ControlPlane:
             at = self.clock()
             if fault is not None and fault.lag_seconds is not None:
                 at -= timedelta(seconds=fault.lag_seconds)
+            omitted = "" if fault is None else (fault.omit or "").lower()
             found = self.deployments.list(account, at)
-            return self._page(request, [deployment_json(each, at) for each in found])
+            shown = [deployment_json(each, at) for each in found if each.name.lower() != omitted]
+            return self._page(request, shown)
 
         return await self._serve(request, "list", act)
 
@@ -131,14 +136,23 @@ class ControlPlane:
             name = request.match_info["deployment"]
             outcome = SUCCEEDED if fault is None or fault.provision is None else fault.provision
             asked = _specification(name, body)
+            if fault is not None and fault.drop_tags:
+                asked = replace(asked, tags={})
             put, created = self.deployments.put(account, name, asked, _principal(request), now, outcome)
             return web.json_response(deployment_json(put, now), status=201 if created else 200)
 
         return await self._serve(request, "put", act)
 
     async def delete_deployment(self, request: web.Request) -> web.StreamResponse:
-        def act(account: Account, _: Fault | None) -> web.Response:
-            operation = self.deployments.delete(account, request.match_info["deployment"], self.clock())
+        def act(account: Account, fault: Fault | None) -> web.Response:
+            name, now = request.match_info["deployment"], self.clock()
+            if fault is not None and fault.no_effect:
+                operation = self.deployments.pretend_to_delete(account, name, now)
+                headers = {} if operation is None else _operation_headers(operation, request)
+                return web.Response(status=204 if operation is None else 202, headers=headers)
+            operation = self.deployments.delete(
+                account, name, now, for_ever=fault is not None and bool(fault.stuck)
+            )
             if operation is None:
                 return web.Response(status=204)
             self.meter.note_delete(operation.generation)
@@ -151,31 +165,31 @@ class ControlPlane:
         operation = self._operation(request)
         if isinstance(operation, ArmError):
             return _error(operation)
-        done = operation.ends <= self.clock()
+        done = operation.ended(self.clock())
         body = {
             "id": request.path,
             "name": operation.identifier,
             "status": "Succeeded" if done else "InProgress",
             "startTime": timestamp(operation.started),
         }
-        return web.json_response({**body, "endTime": timestamp(operation.ends)} if done else body)
+        if operation.ends is None or not done:
+            return web.json_response(body)
+        return web.json_response({**body, "endTime": timestamp(operation.ends)})
 
     async def get_result(self, request: web.Request) -> web.StreamResponse:
         """The Location URL: 202 while the operation runs, then 204."""
         operation = self._operation(request)
         if isinstance(operation, ArmError):
             return _error(operation)
-        if operation.ends <= self.clock():
+        if operation.ended(self.clock()):
             return web.Response(status=204)
         return web.Response(status=202, headers=_operation_headers(operation, request))
 
     async def _serve(self, request: web.Request, operation: ArmOperation, act: _Act) -> web.StreamResponse:
-        if self.faults.is_resend(request):
-            return dropped(request)
         asked = Account(*(request.match_info[part] for part in ("subscription", "group", "account")))
         account = self.accounts.get(asked.key)
         if account is not None:
-            self.meter.count_arm_call(account.name, operation)
+            self.meter.count_arm_call(account.name, operation, request.headers.get(_CALL_ID))
         try:
             headers = self._admit(request, operation)
             if account is None:

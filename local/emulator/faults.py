@@ -1,4 +1,7 @@
-"""Faults on request: what is to go wrong, with which calls, and how often."""
+"""Faults on request: what is to go wrong, with which calls, and how often.
+
+A call that a client's transport sends again is another call: it takes effect, and meets the next fault.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -12,24 +15,46 @@ Plane = Literal["arm", "data"]
 ArmOperation = Literal["put", "delete", "list", "get", "models", "usages"]
 Operation = ArmOperation | Literal["chat"]
 
-_CALL_ID = "x-ms-client-request-id"
-_EFFECTS = ("status", "delay_seconds", "drop", "late_seconds", "provision", "lag_seconds")
+_EFFECTS = (
+    "status",
+    "delay_seconds",
+    "drop",
+    "late_seconds",
+    "no_effect",
+    "stuck",
+    "provision",
+    "drop_tags",
+    "lag_seconds",
+    "omit",
+)
+_SLOW = ("status", "drop", "delay_seconds")  # effects that may take `delay_seconds` as well
 _ONLY_FOR: dict[str, tuple[Operation, ...]] = {
     "late_seconds": ("put", "delete"),
+    "no_effect": ("delete",),
+    "stuck": ("delete",),
     "provision": ("put",),
+    "drop_tags": ("put",),
     "lag_seconds": ("list",),
+    "omit": ("list",),
+    "containing": ("chat",),
 }
 
 
 class Fault(BaseModel):
     """One fault, as `POST /emulator/faults` takes it: which calls, how many of them, and one effect.
 
-    `status` (with `code`, `message`, `headers`): that error is the answer, and nothing happens.
-    `delay_seconds`: the call waits so long, then runs as usual.
+    `deployment`: only calls for it; `containing`: only chat requests with this text in their prompt.
+
+    `status` (with `code`, `message`, `param`, `headers`): that error is the answer, and nothing happens.
+    `delay_seconds`: the call waits so long, then runs as usual; with `status` or `drop`, before that.
     `drop`: the connection is closed without an answer, before or after the effect.
     `late_seconds`: the connection is closed at once, and the PUT or DELETE takes effect so much later.
+    `no_effect`: the DELETE is accepted (202), and nothing happens.
+    `stuck`: the deployment stays in Deleting, billed and keeping its account busy, until faults are cleared.
     `provision`: the state that the created deployment comes to: Failed, any other, or never_ready.
+    `drop_tags`: the deployment is created, and shows none of its tags.
     `lag_seconds`: LIST shows what was so long ago.
+    `omit`: LIST leaves out the deployment of this name.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -37,16 +62,22 @@ class Fault(BaseModel):
     plane: Plane
     operation: Operation
     deployment: str | None = None
+    containing: str | None = Field(default=None, min_length=1)
     count: int = Field(default=1, ge=1)
     status: int | None = Field(default=None, ge=400, le=599)
     code: str | None = None
     message: str | None = None
+    param: str | None = None
     headers: dict[str, str] | None = None
     delay_seconds: float | None = Field(default=None, ge=0)
     drop: Literal["before", "after"] | None = None
     late_seconds: float | None = Field(default=None, ge=0)
+    no_effect: Literal[True] | None = None
+    stuck: Literal[True] | None = None
     provision: str | None = Field(default=None, min_length=1)
+    drop_tags: Literal[True] | None = None
     lag_seconds: float | None = Field(default=None, ge=0)
+    omit: str | None = Field(default=None, min_length=1)
 
     @model_validator(mode="after")
     def _is_one_effect_on_a_call_it_fits(self) -> Self:
@@ -55,13 +86,16 @@ class Fault(BaseModel):
                 f"plane data has the operation chat, plane arm {', '.join(get_args(ArmOperation))}"
             )
         effects = [name for name in _EFFECTS if getattr(self, name) is not None]
-        if len(effects) != 1:
-            raise ValueError(f"give exactly one of {', '.join(_EFFECTS)}")
-        allowed = _ONLY_FOR.get(effects[0])
-        if allowed is not None and self.operation not in allowed:
-            raise ValueError(f"{effects[0]} is for {' and '.join(allowed)} only")
-        if self.status is None and (self.code or self.message or self.headers):
-            raise ValueError("code, message and headers belong to status")
+        slow_one = len(effects) == 2 and set(effects) <= set(_SLOW) and self.delay_seconds is not None
+        if len(effects) != 1 and not slow_one:
+            raise ValueError(
+                f"give exactly one of {', '.join(_EFFECTS)} (delay_seconds also beside status or drop)"
+            )
+        for name, allowed in _ONLY_FOR.items():
+            if getattr(self, name) is not None and self.operation not in allowed:
+                raise ValueError(f"{name} is for {' and '.join(allowed)} only")
+        if self.status is None and (self.code or self.message or self.param or self.headers):
+            raise ValueError("code, message, param and headers belong to status")
         return self
 
 
@@ -77,7 +111,6 @@ class Faults:
     def __init__(self) -> None:
         self._pending: list[_Pending] = []
         self._late: set[asyncio.Task[None]] = set()
-        self._broken: set[str] = set()  # client request ids of calls whose connection a fault closed
 
     def add(self, body: bytes) -> Fault:
         """Read and queue a fault; raises ValueError, with the valid keys, for what is not one."""
@@ -92,12 +125,15 @@ class Faults:
         self._pending.append(_Pending(fault))
         return fault
 
-    def take(self, plane: Plane, operation: Operation, deployment: str | None) -> Fault | None:
+    def take(
+        self, plane: Plane, operation: Operation, deployment: str | None, prompt: str = ""
+    ) -> Fault | None:
         """The fault that this call meets, if any; it counts as fired."""
         for pending in self._pending:
             fault = pending.fault
             named = fault.deployment is None or fault.deployment.lower() == (deployment or "").lower()
-            if (fault.plane, fault.operation) == (plane, operation) and named and pending.fired < fault.count:
+            meant = named and (fault.plane, fault.operation) == (plane, operation)
+            if meant and (fault.containing or "") in prompt and pending.fired < fault.count:
                 pending.fired += 1
                 return fault
         return None
@@ -123,45 +159,32 @@ class Faults:
         """Answer a call by `act`, as far as its fault lets it."""
         if fault is None:
             return await act()
-        if fault.status is not None:
-            error = {
-                "code": fault.code or str(fault.status),
-                "message": fault.message or "A fault on request.",
-            }
-            return web.json_response({"error": error}, status=fault.status, headers=fault.headers)
         if fault.delay_seconds is not None:
             await asyncio.sleep(fault.delay_seconds)
+        if fault.status is not None:
+            return _error_asked_for(fault)
         if fault.late_seconds is not None:
             task = asyncio.create_task(_act_late(fault.late_seconds, act))
             self._late.add(task)
             task.add_done_callback(self._late.discard)
-            return self._broken_off(request)
+            return dropped(request)
         if fault.drop == "before":
-            return self._broken_off(request)
+            return dropped(request)
         response = await act()
-        return self._broken_off(request) if fault.drop == "after" else response
-
-    def is_resend(self, request: web.Request) -> bool:
-        """Whether this is a call that a fault broke, sent again by the client's transport.
-
-        aiohttp, the transport of the Azure SDKs, repeats an idempotent request once by itself when the
-        connection breaks. It is the same call to its caller, so the fault holds for it, too.
-        """
-        identifier = request.headers.get(_CALL_ID, "")
-        found = identifier in self._broken
-        self._broken.discard(identifier)
-        return found
-
-    def _broken_off(self, request: web.Request) -> web.StreamResponse:
-        if _CALL_ID in request.headers:
-            self._broken.add(request.headers[_CALL_ID])
-        return dropped(request)
+        return dropped(request) if fault.drop == "after" else response
 
     async def close(self) -> None:
         """Give up the effects that have not come yet."""
         for task in self._late:
             task.cancel()
         await asyncio.gather(*self._late, return_exceptions=True)
+
+
+def _error_asked_for(fault: Fault) -> web.Response:
+    error = {"code": fault.code or str(fault.status), "message": fault.message or "A fault on request."}
+    if fault.param is not None:
+        error["param"] = fault.param
+    return web.json_response({"error": error}, status=fault.status or 500, headers=fault.headers)
 
 
 def dropped(request: web.Request) -> web.StreamResponse:

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -11,11 +11,12 @@ from typing import Any
 from aiohttp import web
 
 from local.emulator import refusals
-from local.emulator.answers import ChatRequest, InvalidRequest, answer, parse
+from local.emulator.answers import ChatRequest, InvalidRequest, answer, parse, prompt_of
+from local.emulator.endpoints import Endpoints
+from local.emulator.families import refuse_parameters
 from local.emulator.faults import Faults, dropped
 from local.emulator.limits import DeploymentLimits
 from local.emulator.meter import Meter
-from local.emulator.options import Account
 from local.emulator.refusals import Refusal
 from local.emulator.state import Deployments, Generation
 from local.emulator.upstream import Upstream
@@ -28,7 +29,7 @@ _V1_API_VERSIONS = (None, "preview", "v1")
 class DataPlane:
     """The handlers of the data plane."""
 
-    accounts: Mapping[str, Account]  # by their names in lower case
+    endpoints: Endpoints
     context_tokens: int
     latency_seconds: float
     request_window: int
@@ -70,10 +71,10 @@ class DataPlane:
             return refusal.response()
 
     async def _chat(self, request: web.Request, deployment: str, body: dict[str, Any]) -> web.StreamResponse:
-        account = self.accounts.get(request.match_info["account"].lower())
+        account = self.endpoints.account(request.match_info["account"])
         if account is None:
             raise refusals.resource_not_found()
-        fault = self.faults.take("data", "chat", deployment)
+        fault = self.faults.take("data", "chat", deployment, prompt_of(body))
         generation = self.deployments.find(account, deployment, self.clock())
         if generation is None:
             return await self.faults.carry_out(fault, request, _deployment_not_found)
@@ -118,6 +119,7 @@ class DataPlane:
         limits = self._limits_of(generation, now)
         try:
             asked = parse(body)
+            refuse_parameters(generation.run(now).specification.model_name, body)
         except InvalidRequest as error:
             headers = refusals.limit_headers(limits.admit(0, now))  # a failing request counts, too
             raise refusals.invalid(error, headers) from error

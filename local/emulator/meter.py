@@ -45,13 +45,20 @@ class Meter:
         self._prices = prices
         self._usage: defaultdict[int, Usage] = defaultdict(Usage)
         self._arm_calls: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._arm_call_ids: set[str] = set()
+        self._resent: Counter[str] = Counter()
 
     def usage(self, generation: Generation) -> Usage:
         """The counters of a generation, to be changed in place."""
         return self._usage[generation.number]
 
-    def count_arm_call(self, account: str, operation: str) -> None:
+    def count_arm_call(self, account: str, operation: str, identifier: str | None = None) -> None:
+        """`identifier`: the client's own of this call; if it comes again, a transport sent the call again."""
         self._arm_calls[account][operation] += 1
+        if identifier in self._arm_call_ids:
+            self._resent[account] += 1
+        elif identifier is not None:
+            self._arm_call_ids.add(identifier)
 
     def note_delete(self, generation: Generation) -> None:
         """A DELETE was accepted: what is in flight on the deployment is cut."""
@@ -62,7 +69,7 @@ class Meter:
         self, accounts: Iterable[str], generations: Iterable[Generation], now: datetime
     ) -> dict[str, Any]:
         """The bill as JSON: a row per generation, totals, what is open, and calls to ARM per account."""
-        generations = list(generations)
+        generations, accounts = list(generations), list(accounts)
         rows = [self._row(generation, now) for generation in generations]
         summed = ("hosted_seconds", "billed_seconds", "dollars", *asdict(Usage()))
         totals = {key: sum(row[key] for row in rows) for key in summed}
@@ -77,6 +84,7 @@ class Meter:
                 account: {call: self._arm_calls[account][call] for call in ("put", "delete", "list", "get")}
                 for account in accounts
             },
+            "arm_calls_sent_again": {account: self._resent[account] for account in accounts},
         }
 
     def _row(self, generation: Generation, now: datetime) -> dict[str, Any]:

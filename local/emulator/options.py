@@ -8,12 +8,13 @@ SerialiseUntil = Literal["terminal", "accepted"]
 BillingUnit = Literal["second", "minute", "hour"]
 BillingStarts = Literal["create", "ready"]
 
+SUBDOMAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{1,63}")
 _RESOURCE_ID = re.compile(
     r"/subscriptions/(?P<subscription>[^/]+)/resourceGroups/(?P<group>[^/]+)"
-    r"/providers/Microsoft\.CognitiveServices/accounts/(?P<name>[A-Za-z0-9][A-Za-z0-9_.-]{1,63})",
+    rf"/providers/Microsoft\.CognitiveServices/accounts/(?P<name>{SUBDOMAIN.pattern})",
     re.IGNORECASE,
 )
-_RESERVED_NAMES = frozenset({"emulator", "subscriptions"})
+RESERVED_NAMES = frozenset({"emulator", "subscriptions"})
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Account:
                 f"'{resource_id}' is not the resource id of an account: it should read /subscriptions/ID/"
                 "resourceGroups/GROUP/providers/Microsoft.CognitiveServices/accounts/NAME"
             )
-        if match["name"].lower() in _RESERVED_NAMES:
+        if match["name"].lower() in RESERVED_NAMES:
             raise ValueError(
                 f"an account cannot be named '{match['name']}' here: the emulator uses that path"
             )

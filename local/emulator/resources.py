@@ -11,7 +11,7 @@ from local.emulator.specification import DEVELOPER_TIER, REGION, SKUS
 from local.emulator.state import SUCCEEDED, Generation
 
 
-def account_json(account: Account, origin: URL) -> dict[str, Any]:
+def account_json(account: Account, subdomain: str, origin: URL) -> dict[str, Any]:
     return {
         "id": account.resource_id,
         "name": account.name,
@@ -20,8 +20,8 @@ def account_json(account: Account, origin: URL) -> dict[str, Any]:
         "kind": "OpenAI",
         "sku": {"name": "S0"},
         "properties": {
-            "endpoint": f"{origin}/{account.name}/",
-            "customSubDomainName": account.name,
+            "endpoint": f"{origin}/{subdomain}/",
+            "customSubDomainName": subdomain,
             "provisioningState": SUCCEEDED,
         },
     }

@@ -1,5 +1,6 @@
 """The emulator as one web application on one port of 127.0.0.1, wired and started."""
 
+import json
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -9,6 +10,7 @@ from datetime import UTC, datetime
 from aiohttp import web
 
 from local.emulator.arm import ControlPlane
+from local.emulator.endpoints import Endpoints
 from local.emulator.faults import Faults
 from local.emulator.inference import DataPlane
 from local.emulator.meter import Meter, Prices
@@ -50,15 +52,21 @@ async def emulator(options: Options, clock: Clock = lambda: datetime.now(UTC)) -
     # Seeded, so that a run can be repeated.
     deployments = Deployments(rules, random.Random(options.seed))
     meter = Meter(Prices(options.hosting_price, options.billing_unit, options.billing_starts))
-    faults = Faults()
+    faults, endpoints = Faults(), Endpoints(accounts)
     upstream = None
     if options.upstream is not None and options.upstream_model is not None:
         upstream = Upstream(options.upstream, options.upstream_model, options.upstream_key)
     control_plane = ControlPlane(
-        {account.key: account for account in accounts}, options.page_size, deployments, meter, faults, clock
+        {account.key: account for account in accounts},
+        endpoints,
+        options.page_size,
+        deployments,
+        meter,
+        faults,
+        clock,
     )
     data_plane = DataPlane(
-        {account.name.lower(): account for account in accounts},
+        endpoints,
         options.context_tokens,
         options.latency_seconds,
         options.request_window,
@@ -73,9 +81,26 @@ async def emulator(options: Options, clock: Clock = lambda: datetime.now(UTC)) -
         names = [account.name for account in accounts]
         return web.json_response(meter.bill(names, deployments.generations, clock()))
 
+    async def recreate(request: web.Request) -> web.Response:
+        """An account deleted and created again under another subdomain, without deployments."""
+        name = request.match_info["account"].lower()
+        found = next((account for account in accounts if account.name.lower() == name), None)
+        if found is None:
+            return _refused(404, "InvalidAccount", f"There is no account '{name}'.")
+        try:
+            body = json.loads(await request.read())
+            endpoints.move(found, body.get("subdomain") if isinstance(body, dict) else None)
+        except ValueError as error:
+            return _refused(400, "InvalidEndpoint", str(error))
+        for each in deployments.list(found, clock()):
+            meter.note_delete(each)
+        deployments.remove_all(found, clock())
+        return web.json_response({"endpoint": f"{request.url.origin()}/{endpoints.of(found)}/"})
+
     app = web.Application(middlewares=[_errors_as_json], client_max_size=_LARGEST_BODY)
     app.add_routes([web.get("/emulator/health", _health), web.get("/emulator/bill", bill)])
-    app.add_routes(_fault_routes(faults))
+    app.add_routes(_fault_routes(faults, lambda: deployments.end_stuck(clock())))
+    app.add_routes([web.post("/emulator/accounts/{account}/endpoint", recreate)])
     app.add_routes(control_plane.routes())
     app.add_routes(data_plane.routes())
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
@@ -94,12 +119,16 @@ async def _health(_: web.Request) -> web.Response:
     return web.json_response({"status": "ok"})
 
 
-def _fault_routes(faults: Faults) -> list[web.RouteDef]:
+def _refused(status: int, code: str, message: str) -> web.Response:
+    return web.json_response({"error": {"code": code, "message": message}}, status=status)
+
+
+def _fault_routes(faults: Faults, on_clear: Callable[[], None]) -> list[web.RouteDef]:
     async def post(request: web.Request) -> web.Response:
         try:
             fault = faults.add(await request.read())
         except ValueError as error:
-            return web.json_response({"error": {"code": "InvalidFault", "message": str(error)}}, status=400)
+            return _refused(400, "InvalidFault", str(error))
         return web.json_response(fault.model_dump(exclude_none=True), status=201)
 
     async def get(_: web.Request) -> web.Response:
@@ -107,6 +136,7 @@ def _fault_routes(faults: Faults) -> list[web.RouteDef]:
 
     async def delete(_: web.Request) -> web.Response:
         faults.clear()
+        on_clear()
         return web.Response(status=204)
 
     path = "/emulator/faults"

@@ -70,6 +70,7 @@ class Generation:
     deleted: datetime | None = None  # DELETE accepted
     gone: datetime | None = None
     last_call: datetime | None = None
+    stuck: bool = False  # its deletion ends when somebody ends it, not by itself
 
     @property
     def created(self) -> datetime:
@@ -80,8 +81,12 @@ class Generation:
         return f"{self.account.resource_id}/deployments/{self.name}"
 
     def hosted_until(self) -> datetime | None:
-        """When hosting ends: at the DELETE, or when Azure itself removes it; None if that is not in sight."""
-        ends = [end for end in (self.deleted, self._removed_by_azure()) if end is not None]
+        """When hosting ends: at the DELETE, or when Azure itself removes it; None if that is not in sight.
+
+        Whether Azure bills a deletion that is stuck is not known: here it does, as the deployment is there.
+        """
+        deleted = self.gone if self.stuck else self.deleted
+        ends = [end for end in (deleted, self._removed_by_azure()) if end is not None]
         return min(ends, default=None)
 
     def exists(self, at: datetime) -> bool:
@@ -131,7 +136,10 @@ class Operation:
     identifier: str
     generation: Generation
     started: datetime
-    ends: datetime
+    ends: datetime | None  # None: not in sight
+
+    def ended(self, at: datetime) -> bool:
+        return self.ends is not None and self.ends <= at
 
 
 class Deployments:
@@ -168,6 +176,7 @@ class Deployments:
         """Accept a PUT; the second value tells whether it creates. Raises ArmError on a conflict or quota."""
         existing = self.find(account, name, now)
         self._refuse_if_busy(account, name, now)
+        _refuse_another_model(existing, specification, now)
         self._refuse_without_quota(account, existing, specification, now)
         if existing is not None and existing.state(now) == SUCCEEDED:
             serves = existing.run(now).serves
@@ -181,15 +190,42 @@ class Deployments:
         self.generations.append(generation)
         return generation, True
 
-    def delete(self, account: Account, name: str, now: datetime) -> Operation | None:
-        """Accept a DELETE; None where there is nothing to delete. Raises ArmError for a conflict."""
+    def delete(
+        self, account: Account, name: str, now: datetime, *, for_ever: bool = False
+    ) -> Operation | None:
+        """Accept a DELETE; None where there is nothing to delete. Raises ArmError for a conflict.
+
+        `for_ever`: the deployment stays in Deleting until `end_stuck`.
+        """
         existing = self.find(account, name, now)
         if existing is None:
             return None
         self._refuse_if_busy(account, name, now)
-        existing.deleted = now
-        existing.gone = now + timedelta(seconds=self.rules.delete_seconds)
-        operation = Operation(f"delete-{existing.number}", existing, now, existing.gone)
+        existing.deleted, existing.stuck = now, for_ever
+        existing.gone = None if for_ever else now + timedelta(seconds=self.rules.delete_seconds)
+        return self._started(existing, now, existing.gone)
+
+    def pretend_to_delete(self, account: Account, name: str, now: datetime) -> Operation | None:
+        """Accept a DELETE as `delete` does, and leave everything as it is."""
+        existing = self.find(account, name, now)
+        if existing is None:
+            return None
+        self._refuse_if_busy(account, name, now)
+        return self._started(existing, now, now)
+
+    def end_stuck(self, now: datetime) -> None:
+        """Deletions that were stuck end now."""
+        for each in self.generations:
+            if each.stuck and each.gone is None:
+                each.gone = now
+
+    def remove_all(self, account: Account, now: datetime) -> None:
+        """The account itself is deleted, and all that it has with it, at once."""
+        for each in self.list(account, now):
+            each.deleted, each.gone = each.deleted or now, now
+
+    def _started(self, generation: Generation, now: datetime, ends: datetime | None) -> Operation:
+        operation = Operation(f"delete-{generation.number}", generation, now, ends)
         self._operations[operation.identifier] = operation
         return operation
 
@@ -246,6 +282,17 @@ class Deployments:
         if asked.fine_tuned:
             used = sum(each.fine_tuned for each in others)
             _refuse_above(1, used, self.rules.slots, "Fine-tuned model deployments")
+
+
+def _refuse_another_model(existing: Generation | None, asked: Specification, now: datetime) -> None:
+    if existing is None or existing.run(now).specification.model_name == asked.model_name:
+        return
+    raise ArmError(
+        400,
+        "CannotChangeDeploymentModel",
+        f"The model of the deployment '{existing.name}' cannot be changed. "
+        "Please delete it and create it again.",
+    )
 
 
 def _refuse_above(needed: int, used: int, limit: int, quota: str) -> None:

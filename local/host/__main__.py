@@ -65,8 +65,8 @@ def main() -> None:
     parser.add_argument("--function-key", default=key, required=not key, help="or set LOCAL_FUNCTION_KEY")
     parser.add_argument("--grace-seconds", type=float, default=10.0, help="for invocations when stopped")
     options = parser.parse_args()
+    # The root logger at INFO, as Microsoft's worker has it: what the app's packages log is the app's concern.
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("azure").setLevel(logging.WARNING)  # it logs each request
     asyncio.run(serve(options))
 
 

@@ -35,7 +35,10 @@ def open_blob_service(connection: str) -> BlobServiceClient:
     """Open a connection. Raises ValueError if it is not Azurite: uploads in Azure are the app's there."""
     uri = resolve(f"%{connection}__blobServiceUri%")
     credential = AzureNamedKeyCredential(account_name(uri), ACCOUNT_KEY)
-    return BlobServiceClient(uri, credential=credential, retry_policy=LinearRetry(backoff=1, retry_total=2))
+    quiet = logging.getLogger(f"{__name__}.storage")  # in Azure the host is another process, with its own log
+    quiet.setLevel(logging.WARNING)
+    retry = LinearRetry(backoff=1, retry_total=2)
+    return BlobServiceClient(uri, credential=credential, retry_policy=retry, logger=quiet)
 
 
 def next_occurrence(schedule: str, when: datetime) -> datetime:

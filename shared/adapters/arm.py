@@ -1,4 +1,7 @@
-"""Deployments on azure-mgmt-cognitiveservices. Nothing here retries or polls: the next pass does."""
+"""Deployments on azure-mgmt-cognitiveservices. Nothing here retries or polls: the next pass does.
+
+No PUT or DELETE is sent twice, not by the transport either.
+"""
 
 from __future__ import annotations
 
@@ -19,20 +22,12 @@ from azure.mgmt.cognitiveservices.models import (
     ThrottlingRule,
 )
 
-from shared.adapters.credentials import is_local, token_credential
+from shared.adapters.arm_errors import no_identity, translated
+from shared.adapters.credentials import is_local, may_have_token, token_credential
+from shared.adapters.transport import sent_once
 from shared.domain import AzureDeployment, DeploymentSpec
-from shared.errors import ArmConflict, ArmError, ArmRefused, ArmUncertain
+from shared.errors import ArmRefused, ArmUncertain
 from shared.ports import Offer, Quota
-
-_LONGEST_MESSAGE = 300
-_REMEDIES = {
-    "InsufficientQuota": "lower sku.capacity, or ask for more quota in the region",
-    "DeploymentModelNotSupported": "check model.name and model.version in deployments.yaml",
-    "InvalidResourceProperties": "check sku.name: the region does not offer it for this model",
-    "SpecialFeatureOrQuotaIdRequired": "the subscription has no access to this model",
-    "LinkedAuthorizationFailed": "grant the app's identity the right to read the model's source",
-    "AuthorizationFailed": "grant the app's identity accounts/read and deployments/read, write, delete",
-}
 
 
 class AzureArm:
@@ -57,10 +52,8 @@ class AzureArm:
         async with _call(account, timeout):
             _, group, name = _parts(account)
             found = await self._client(account).accounts.get(group, name)
-            endpoint = found.properties.endpoint if found.properties else None
-            if not endpoint:
-                raise ArmRefused(f"the account {name} has no endpoint: is it an Azure OpenAI account?")
-            return endpoint.rstrip("/") + "/"
+            endpoint = (found.properties.endpoint if found.properties else None) or ""
+            return checked_endpoint(name, endpoint, local=is_local(self._url))
 
     async def deployments(self, account: str, *, timeout: float) -> Mapping[str, AzureDeployment]:
         """See the port."""
@@ -116,6 +109,7 @@ class AzureArm:
                 base_url=self._url,
                 credential_scopes=[f"{self._url}/.default"],
                 retry_total=0,
+                transport=sent_once(),
                 **options,
             )
         return self._clients[subscription]
@@ -126,6 +120,25 @@ class _LocalBearer(SansIOHTTPPolicy[Any, Any]):
 
     def on_request(self, request: PipelineRequest[Any]) -> None:
         request.http_request.headers["Authorization"] = "Bearer local"
+
+
+def checked_endpoint(account: str, endpoint: str, *, local: bool) -> str:
+    """An account's data plane URL, ending in a slash, to which a token may be sent. Raises ArmRefused.
+
+    `local`: ARM is the local stack, and only then may the endpoint be.
+    """
+    if not endpoint:
+        raise ArmRefused(
+            f"the account {account} has no endpoint. Remedy: check that it is an Azure OpenAI account.",
+            code="NoEndpoint",
+        )
+    if not may_have_token(endpoint) or (is_local(endpoint) and not local):
+        raise ArmRefused(
+            f"the endpoint of the account {account} is no https address, so no token is sent there. "
+            "Remedy: check the account's endpoint in the Azure portal.",
+            code="EndpointNotHttps",
+        )
+    return endpoint.rstrip("/") + "/"
 
 
 def _parts(account: str) -> tuple[str, str, str]:
@@ -187,34 +200,6 @@ async def _call(account: str, timeout: float) -> AsyncIterator[None]:
     except TimeoutError as error:
         raise ArmUncertain(f"Azure did not answer within {timeout:.0f} s (account {name})") from error
     except HttpResponseError as error:
-        if error.status_code is None:  # nothing was sent: azure-identity had no token to send with
-            remedy = "run az login, or give the app its identity (AZURE_CLIENT_ID)"
-            raise ArmUncertain(
-                f"there is no identity to ask Azure with (account {name}): {remedy}"
-            ) from error
-        raise _error(name, error) from error
+        raise (no_identity(name) if error.status_code is None else translated(name, error)) from error
     except AzureError as error:
         raise ArmUncertain(f"Azure could not be reached (account {name}): {type(error).__name__}") from error
-
-
-def _error(name: str, error: HttpResponseError) -> ArmError:
-    status = error.status_code or 0
-    code = str((error.error and error.error.code) or status)
-    said = str((error.error and error.error.message) or error.reason or "")[:_LONGEST_MESSAGE]
-    remedy = f" Remedy: {_REMEDIES[code]}." if code in _REMEDIES else ""
-    message = f"Azure answered {status} {code} (account {name}): {said}{remedy}"
-    if status == 409 and code == "ScopeLocked":
-        return ArmRefused(
-            f"{message} Remedy: remove the lock, or exempt the account's deployments.", code=code
-        )
-    if status in (409, 429):
-        return ArmConflict(message, code=code, retry_after=_retry_after(error))
-    if 400 <= status < 500 and status != 408:
-        return ArmRefused(message, code=code)
-    return ArmUncertain(message, code=code)
-
-
-def _retry_after(error: HttpResponseError) -> float | None:
-    headers: Mapping[str, str] = getattr(error.response, "headers", {})
-    value = headers.get("Retry-After", "")
-    return float(value) if value.isdigit() else None

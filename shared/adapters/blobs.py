@@ -1,40 +1,67 @@
-"""Blobs on azure-storage-blob. ETags are kept without quotes: listings give them so, properties do not."""
+"""Blobs on azure-storage-blob. ETags are kept without quotes: listings give them so, properties do not.
+
+Every call ends within seconds, and its errors are told by Azure's code (`shared.adapters.storage`).
+
+Note [Lost answers]: a try whose answer was lost may have had its effect before the next one. So a blob
+carries the stamp of the call that creates it, and a lease has an id that the call brings along: a call knows
+what it has done itself. All other writes name a version or may be repeated.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator
+import uuid
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
 from azure.core import MatchConditions
-from azure.core.exceptions import (
-    AzureError,
-    HttpResponseError,
-    ResourceExistsError,
-    ResourceModifiedError,
-    ResourceNotFoundError,
-)
+from azure.core.exceptions import HttpResponseError, ResourceExistsError
 from azure.storage.blob import BlobProperties, ContentSettings
 from azure.storage.blob.aio import BlobClient, BlobLeaseClient, BlobServiceClient
 
+from shared.adapters import listing
 from shared.adapters.credentials import storage_credential
+from shared.adapters.storage import (
+    HELD,
+    LEASED,
+    LOST,
+    PART,
+    RETRIES,
+    SLOWEST_UPLOAD,
+    Call,
+    Limits,
+    Transport,
+    call,
+    says,
+)
 from shared.errors import AlreadyExists, Changed, Missing, StorageError
 from shared.ports import BlobItem, BlobPage
 
 T = TypeVar("T")
 
 _COPY_LOOK = 0.5  # seconds between looks at a copy that Azure goes on with
-_COPY_LOOKS = 120
+_COPY_SECONDS = 60.0
+_STAMP = "lamplighter"  # a blob's metadata: which call has created it
 
 
 class AzureBlobs:
     """Fulfils `shared.ports.Blobs` on one storage account."""
 
-    def __init__(self, url: str) -> None:
-        # The SDK's own first pause of 15 s would outlast a pass.
+    def __init__(self, url: str, limits: Limits = Limits()) -> None:  # noqa: B008 - it is frozen
+        self._limits = limits
         self._service = BlobServiceClient(
-            url, credential=storage_credential(url), retry_total=3, initial_backoff=1, increment_base=2
+            url,
+            credential=storage_credential(url),
+            transport=Transport(limits),
+            # Pauses of 1 to 5 s: the SDK's own first one of 15 s would outlast the call.
+            retry_total=RETRIES,
+            initial_backoff=0,
+            increment_base=2,
+            random_jitter_range=1,
+            max_single_get_size=PART,
+            max_chunk_get_size=PART,
         )
 
     async def close(self) -> None:
@@ -45,42 +72,55 @@ class AzureBlobs:
         """See the port."""
 
         async def a_page() -> BlobPage:
-            pages = self._service.get_container_client(container).list_blobs(results_per_page=limit)
-            by_page = pages.by_page(continuation_token=token)
-            items = [_item(blob) async for blob in await anext(by_page)]
-            return BlobPage(tuple(items), by_page.continuation_token or None)  # type: ignore[attr-defined]
+            pages = self._service.get_container_client(container).list_blobs(
+                results_per_page=limit, include=["metadata"], raw_response_hook=listing.take
+            )
+            try:
+                await anext(pages.by_page(continuation_token=token))
+            except listing.Listed as answer:
+                return listing.read_page(answer.body)
+            raise StorageError(f"blob storage answered a listing with what is none ({container})")
 
-        with _translated(container):
+        async with self._call(container):
             return await self._with_container(container, a_page)
 
     async def stat(self, container: str, name: str) -> BlobItem | None:
         """See the port."""
-        with _translated(container):
-            try:
+        try:
+            async with self._call(container):
                 return _item(await self._blob(container, name).get_blob_properties())
-            except ResourceNotFoundError:
-                return None
+        except Missing:
+            return None
 
     async def read(self, container: str, name: str, etag: str | None = None) -> bytes:
         """See the port."""
-        with _translated(container):
+        async with self._call(container) as running:
             # As it was stored: a Content-Encoding is the uploader's word, and may be wrong or a bomb.
-            stream = await self._blob(container, name).download_blob(decompress=False, **_if_match(etag))
+            stream = await self._blob(container, name).download_blob(
+                decompress=False, progress_hook=running.progressed, **_if_match(etag)
+            )
             data: bytes = await stream.readall()
             return data
 
     async def create(self, container: str, name: str, data: bytes, content_type: str) -> str:
-        """See the port."""
+        """See the port. A second try that finds the first one's blob returns that blob's ETag."""
+        stamp = uuid.uuid4().hex
 
         async def upload() -> str:
             settings = ContentSettings(content_type=content_type)
             written = await self._blob(container, name).upload_blob(
-                data, overwrite=False, content_settings=settings
+                data, overwrite=False, content_settings=settings, metadata={_STAMP: stamp}
             )
             return str(written["etag"]).strip('"')
 
-        with _translated(container):
-            return await self._with_container(container, upload)
+        try:
+            async with self._call(container, len(data) / SLOWEST_UPLOAD) as running:
+                return await self._with_container(container, upload)
+        except (AlreadyExists, Changed) as error:
+            if running.repeated and (etag := await self._stamped(container, name, stamp)) is not None:
+                return etag
+            # No version was named: what is not as it should be is that something is there.
+            raise AlreadyExists(str(error), code=error.code) from error
 
     async def copy(self, container: str, name: str, etag: str, to_container: str, to_name: str) -> None:
         """See the port."""
@@ -92,112 +132,122 @@ class AzureBlobs:
             )
             return str(started["copy_status"])
 
-        with _translated(container):
-            if await self.stat(container, name) is None:
-                raise Missing(f"a blob in {container} is gone")
+        if await self.stat(container, name) is None:
+            raise Missing(f"a blob in {container} is gone")
+        async with self._call(f"{container} to {to_container}"):
             status = await self._with_container(to_container, start)
-            for _ in range(_COPY_LOOKS):
-                if status != "pending":
-                    break
-                await asyncio.sleep(_COPY_LOOK)
+        until = asyncio.get_running_loop().time() + _COPY_SECONDS
+        while status == "pending" and asyncio.get_running_loop().time() < until:
+            await asyncio.sleep(_COPY_LOOK)
+            async with self._call(to_container):
                 status = str((await target.get_blob_properties()).copy.status)
-            if status != "success":
-                raise StorageError(f"a copy from {container} to {to_container} ended as {status}")
+        if status != "success":
+            raise StorageError(f"a copy from {container} to {to_container} ended as {status}")
 
     async def delete(self, container: str, name: str, etag: str) -> bool:
         """See the port."""
-        with _translated(container):
+        async with self._call(container):
             try:
                 await self._blob(container, name).delete_blob(delete_snapshots="include", **_if_match(etag))
-            except (ResourceNotFoundError, ResourceModifiedError):
-                return False
             except HttpResponseError as error:
-                if getattr(error, "error_code", None) != "LeaseIdMissing":
+                # With a lease on it, it stays; when it is asked for again, the lease may have ended.
+                if not says(error, {*_GONE, "ConditionNotMet", *LEASED}):
                     raise
-                return False  # somebody holds a lease on it; whoever asks again finds it free some day
+                return False
             return True
 
     async def acquire_lease(self, container: str, name: str, seconds: int) -> str | None:
-        """See the port."""
-        blob = self._blob(container, name)
+        """See the port. A second try that finds the first one's lease has it: the id is the call's own."""
+        blob, lease = self._blob(container, name), str(uuid.uuid4())
 
         async def make() -> None:
-            with contextlib.suppress(ResourceExistsError):
+            try:
                 await blob.upload_blob(b"", overwrite=False)
+            except HttpResponseError as error:
+                # With a lease on it already, Azure says so instead.
+                if not says(error, {"BlobAlreadyExists", *LEASED}):
+                    raise
 
-        with _translated(container):
+        async with self._call(container):
             for attempt in range(2):
                 try:
-                    lease = await blob.acquire_lease(seconds)
-                except ResourceNotFoundError:
-                    if attempt:
+                    await blob.acquire_lease(seconds, lease_id=lease)
+                except HttpResponseError as error:
+                    if says(error, HELD):
+                        return None
+                    if attempt or not says(error, _GONE):
                         raise
                     await self._with_container(container, make)
-                except HttpResponseError as error:
-                    if error.status_code in (409, 412):
-                        return None
-                    raise
                 else:
-                    return str(lease.id)
+                    return lease
         raise AssertionError("unreachable")
 
     async def renew_lease(self, container: str, name: str, lease: str) -> bool:
         """See the port."""
-        with _translated(container):
+        async with self._call(container):
             try:
                 await BlobLeaseClient(self._blob(container, name), lease).renew()
             except HttpResponseError as error:
-                if error.status_code in (404, 409, 412):
-                    return False
-                raise
+                if not says(error, LOST):
+                    raise
+                return False
             return True
 
     async def release_lease(self, container: str, name: str, lease: str) -> None:
         """See the port."""
-        with _translated(container):
+        async with self._call(container):
             try:
                 await BlobLeaseClient(self._blob(container, name), lease).release()
             except HttpResponseError as error:
-                if error.status_code not in (404, 409, 412):
+                if not says(error, LOST):
                     raise
 
     def _blob(self, container: str, name: str) -> BlobClient:
         return self._service.get_blob_client(container, name)
 
+    def _call(self, container: str, more_seconds: float = 0.0) -> AbstractAsyncContextManager[Call]:
+        return call("blob storage", container, self._limits.call + more_seconds)
+
+    async def _stamped(self, container: str, name: str, stamp: str) -> str | None:
+        """The ETag of the blob if the call of that stamp has created it."""
+        with contextlib.suppress(Missing):
+            async with self._call(container):
+                found = await self._blob(container, name).get_blob_properties()
+                if (found.metadata or {}).get(_STAMP) == stamp:
+                    return str(found.etag).strip('"')
+        return None
+
     async def _with_container(self, container: str, action: Callable[[], Awaitable[T]]) -> T:
         """Do it, and if the container is not there yet, make it and do it again."""
         try:
             return await action()
-        except ResourceNotFoundError as error:
-            if getattr(error, "error_code", None) != "ContainerNotFound":
+        except HttpResponseError as error:
+            if not says(error, {"ContainerNotFound"}):
                 raise
-        with contextlib.suppress(ResourceExistsError):
+        try:
             await self._service.create_container(container)
+        except ResourceExistsError as error:
+            if not says(error, {"ContainerAlreadyExists"}):
+                raise
         return await action()
+
+
+_GONE = frozenset({"BlobNotFound", "ContainerNotFound", "ResourceNotFound"})
 
 
 def _item(blob: BlobProperties) -> BlobItem:
     assert blob.last_modified is not None
-    return BlobItem(blob.name, str(blob.etag).strip('"'), blob.size, blob.last_modified)
+    return BlobItem(
+        blob.name,
+        str(blob.etag).strip('"'),
+        blob.size,
+        blob.last_modified,
+        is_folder=listing.is_folder(blob.metadata or {}),
+        archived=str(getattr(blob.blob_tier, "value", blob.blob_tier)) == listing.ARCHIVE,
+    )
 
 
 def _if_match(etag: str | None) -> dict[str, Any]:
     if etag is None:
         return {}
     return {"etag": f'"{etag}"', "match_condition": MatchConditions.IfNotModified}
-
-
-@contextlib.contextmanager
-def _translated(container: str) -> Iterator[None]:
-    """Vendor errors → ours. Blob names stay out of messages: they are untrusted and may be private."""
-    try:
-        yield
-    except ResourceNotFoundError as error:
-        raise Missing(f"there is no such blob in {container}") from error
-    except ResourceModifiedError as error:
-        raise Changed(f"a blob in {container} is not the version that was named") from error
-    except ResourceExistsError as error:
-        raise AlreadyExists(f"a blob of that name is in {container} already") from error
-    except AzureError as error:
-        code = str(getattr(error, "error_code", None) or type(error).__name__).rpartition(".")[2]
-        raise StorageError(f"blob storage refused or did not answer ({container}): {code}") from error

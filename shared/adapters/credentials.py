@@ -43,6 +43,15 @@ def is_local(url: str) -> bool:
     return parts.scheme == "http" and parts.hostname in LOOPBACK
 
 
+def may_have_token(url: str) -> bool:
+    """Whether a token may be sent there: over https to a named host, or to the local stack."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return is_local(url) or (parts.scheme == "https" and bool(parts.hostname) and "@" not in parts.netloc)
+
+
 def token_credential(url: str) -> AsyncTokenCredential:
     """The app's identity for Azure (the user-assigned one that AZURE_CLIENT_ID names, if it does)."""
     return LocalCredential() if is_local(url) else DefaultAzureCredential()

@@ -6,35 +6,21 @@ Our errors carry Azure's code and never its message, which may quote the prompt.
 from __future__ import annotations
 
 import asyncio
-import logging
-import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import openai
-from azure.core.exceptions import ClientAuthenticationError
+from azure.core.exceptions import AzureError, ClientAuthenticationError
 from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletion
 
-from shared.adapters.credentials import token_credential
+from shared.adapters.credentials import may_have_token, token_credential
+from shared.adapters.openai_errors import translated
+from shared.adapters.openai_forms import Form, other_form
 from shared.domain import ModelAnswer, ModelRequest
-from shared.errors import (
-    AccessDenied,
-    DeploymentNotFound,
-    ModelError,
-    ModelUnavailable,
-    RateLimited,
-    RequestRefused,
-)
-
-# It logs a line for each request.
-logging.getLogger("httpx2").setLevel(logging.WARNING)
+from shared.errors import AccessDenied, ModelUnavailable, ServiceRefused
 
 _SCOPE = "https://ai.azure.com/.default"
-_REFUSALS = {
-    "content_filter": "Azure's content filter refused the document",
-    "context_length_exceeded": "the document is longer than the model's context: split it",
-}
 
 
 class AzureModel:
@@ -43,6 +29,7 @@ class AzureModel:
     def __init__(self) -> None:
         self._clients: dict[str, AsyncOpenAI] = {}
         self._credentials: dict[str, Any] = {}
+        self._forms: dict[tuple[str, str], Form] = {}  # by endpoint and deployment, as learned from answers
 
     async def close(self) -> None:
         """Close the connections."""
@@ -55,37 +42,46 @@ class AzureModel:
         self, endpoint: str, deployment: str, request: ModelRequest, *, timeout: float
     ) -> ModelAnswer:
         """See the port."""
+        if not may_have_token(endpoint):
+            raise ServiceRefused(
+                "the account's endpoint is no https address, so no token is sent there: "
+                "check it in the Azure portal",
+                code="EndpointNotHttps",
+            )
         try:
             async with asyncio.timeout(timeout):
-                raw = await self._client(endpoint).chat.completions.with_raw_response.create(
-                    **_arguments(deployment, request), timeout=timeout
-                )
-        except TimeoutError as error:
+                raw = await self._send(endpoint, deployment, request, timeout)
+        except (TimeoutError, openai.APITimeoutError) as error:
             raise ModelUnavailable(f"no answer within {timeout:.0f} s", code="timeout") from error
         except openai.APIStatusError as error:
-            raise _error(error) from error
+            raise translated(error, endpoint) from error
         except ClientAuthenticationError as error:  # azure-identity's own: there is no token to send
             remedy = "give the app its identity (AZURE_CLIENT_ID), or run az login"
             raise AccessDenied(f"there is no identity to ask the model with: {remedy}", code="401") from error
+        except AzureError as error:
+            raise ModelUnavailable("the service that gives tokens failed", code="connection") from error
         except openai.APIConnectionError as error:
             raise ModelUnavailable("the connection to the model failed", code="connection") from error
-        try:
-            completion = raw.parse()
-        except (ValueError, openai.APIError) as error:
-            raise ModelUnavailable(
-                "the model's answer is not what the API promises", code="invalid"
-            ) from error
-        if not isinstance(completion, ChatCompletion) or not completion.choices:
-            raise ModelUnavailable("the model answered without a choice", code="no_choice")
-        choice = completion.choices[0]
-        return ModelAnswer(
-            text=choice.message.content or "",
-            finish_reason="refusal" if choice.message.refusal else choice.finish_reason,
-            model=completion.model,
-            prompt_tokens=completion.usage.prompt_tokens if completion.usage else 0,
-            completion_tokens=completion.usage.completion_tokens if completion.usage else 0,
-            remaining_tokens=_whole(raw.headers.get("x-ratelimit-remaining-tokens")),
-        )
+        return _answer(raw)
+
+    async def _send(self, endpoint: str, deployment: str, request: ModelRequest, timeout: float) -> Any:
+        """The raw response to the form that the model takes; each form that it refuses costs a request."""
+        form = self._forms.get((endpoint, deployment), Form())
+        tried = {form}
+        while True:
+            try:
+                raw = await self._client(endpoint).chat.completions.with_raw_response.create(
+                    **form.arguments(deployment, request), timeout=timeout
+                )
+            except openai.APIStatusError as error:
+                other = other_form(form, error)
+                if other is None or other in tried:
+                    raise
+                tried.add(other)
+                form = other
+            else:
+                self._forms[endpoint, deployment] = form
+                return raw
 
     def _client(self, endpoint: str) -> AsyncOpenAI:
         if endpoint not in self._clients:
@@ -105,48 +101,40 @@ def _token_provider(credential: Any) -> Callable[[], Awaitable[str]]:
     return token
 
 
-def _arguments(deployment: str, request: ModelRequest) -> dict[str, Any]:
-    arguments: dict[str, Any] = {
-        "model": deployment,
-        "messages": [
-            {"role": "system", "content": request.system_prompt},
-            {"role": "user", "content": request.text},
-        ],
-        "max_completion_tokens": request.max_output_tokens,
-    }
-    if request.response_schema is not None:
-        schema = {"name": "answer", "schema": request.response_schema, "strict": True}
-        arguments["response_format"] = {"type": "json_schema", "json_schema": schema}
-    return arguments
+def _answer(raw: Any) -> ModelAnswer:
+    try:
+        completion = raw.parse()
+    except (ValueError, openai.APIError) as error:
+        raise ModelUnavailable(
+            "the model's answer is not what the API promises", code="invalid", status=raw.status_code
+        ) from error
+    choices = completion.choices if isinstance(completion, ChatCompletion) else None
+    message = choices[0].message if choices else None
+    if not choices or message is None:
+        raise ModelUnavailable(
+            "the model answered without a choice", code="no_choice", status=raw.status_code
+        )
+    usage = completion.usage
+    return ModelAnswer(
+        text=_text(message.content),
+        finish_reason="refusal" if message.refusal else str(choices[0].finish_reason),
+        model=str(completion.model),
+        prompt_tokens=_count(usage.prompt_tokens) if usage else 0,
+        completion_tokens=_count(usage.completion_tokens) if usage else 0,
+        remaining_tokens=_whole(raw.headers.get("x-ratelimit-remaining-tokens")),
+    )
 
 
-def _error(error: openai.APIStatusError) -> ModelError:
-    status, code = error.status_code, str(error.code or error.status_code)
-    if status == 429:
-        retry_after = _retry_after(error.response.headers)
-        return RateLimited("the deployment's rate limit is reached (429)", code=code, retry_after=retry_after)
-    if status in (401, 403):
-        remedy = "grant the app's identity the role Cognitive Services OpenAI User"
-        return AccessDenied(f"the app may not call the model ({status}): {remedy}", code=str(status))
-    if status == 404:
-        return DeploymentNotFound("the deployment does not answer yet, or is gone (404)", code=code)
-    if status in (408, 409) or status >= 500:
-        retry_after = _retry_after(error.response.headers)
-        return ModelUnavailable(f"the model is unavailable ({status})", code=code, retry_after=retry_after)
-    where = f" in {error.param}" if error.param else ""
-    return RequestRefused(_REFUSALS.get(code, f"the model refused the request ({code}{where})"), code=code)
+def _text(content: object) -> str:
+    """The text of an answer: a string, or a list of parts, of which those with text count."""
+    if isinstance(content, list):
+        texts = (part.get("text") for part in content if isinstance(part, dict))
+        return "".join(text for text in texts if isinstance(text, str))
+    return content if isinstance(content, str) else ""
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds from `retry-after-ms`, else `retry-after`; header values are untrusted."""
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            seconds = float(headers.get(name, "")) * unit
-        except ValueError:
-            continue
-        if math.isfinite(seconds) and seconds >= 0:
-            return seconds
-    return None
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and value > 0 else 0
 
 
 def _whole(value: str | None) -> int | None:

@@ -1,34 +1,41 @@
-"""Tables on azure-data-tables. Whole numbers are written as 64 bit, times as UTC."""
+"""Tables on azure-data-tables. Whole numbers are written as 64 bit, times as UTC.
+
+Every call ends within seconds, and its errors are told by Azure's code (`shared.adapters.storage`).
+"""
 
 from __future__ import annotations
 
-import contextlib
-import json
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 from azure.core import MatchConditions
-from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError, ResourceNotFoundError
-from azure.data.tables import EdmType, EntityProperty, TableEntity, TableTransactionError, UpdateMode
+from azure.core.exceptions import HttpResponseError
+from azure.data.tables import EdmType, EntityProperty, TableEntity, UpdateMode
 from azure.data.tables.aio import TableClient, TableServiceClient
 
 from shared.adapters.credentials import storage_credential
-from shared.errors import AlreadyExists, Changed, StorageError
+from shared.adapters.storage import RETRIES, Call, Limits, Transport, call, says
+from shared.errors import AlreadyExists, Changed, Missing
 from shared.ports import Insert, Page, Remove, Replace, Row, Value
 
 T = TypeVar("T")
 Change = Insert | Replace | Remove
 
+_ABSENT = frozenset({"EntityNotFound", "ResourceNotFound"})
 _SYSTEM = ("PartitionKey", "RowKey", "Timestamp")
 
 
 class AzureTables:
     """Fulfils `shared.ports.Tables` on one storage account."""
 
-    def __init__(self, url: str) -> None:
-        self._service = TableServiceClient(url, credential=storage_credential(url), retry_total=3)
+    def __init__(self, url: str, limits: Limits = Limits()) -> None:  # noqa: B008 - it is frozen
+        self._limits = limits
+        self._service = TableServiceClient(
+            url, credential=storage_credential(url), transport=Transport(limits), retry_total=RETRIES
+        )
 
     async def close(self) -> None:
         """Close the connections."""
@@ -36,10 +43,13 @@ class AzureTables:
 
     async def get(self, table: str, partition: str, key: str) -> Row | None:
         """See the port."""
-        with _translated(table):
+        async with self._call(table):
             try:
                 return _row(await self._table(table).get_entity(partition, key))
-            except ResourceNotFoundError:
+            except HttpResponseError as error:
+                # A table that was never written to is not there yet.
+                if not says(error, {*_ABSENT, "TableNotFound"}):
+                    raise
                 return None
 
     async def page(self, table: str, partition: str, start: str, stop: str, limit: int) -> Page:
@@ -64,13 +74,18 @@ class AzureTables:
                     return found, bool(by_page.continuation_token)  # type: ignore[attr-defined]
             return found, False
 
-        with _translated(table):
+        async with self._call(table):
             found, more = await self._with_table(table, rows)
         # The first answer's time is the earliest at which any of these rows can have been read.
         return Page(tuple(found), more, times[0])
 
     async def write(self, table: str, partition: str, changes: Sequence[Change]) -> tuple[str, ...]:
-        """See the port."""
+        """See the port.
+
+        A try whose answer was lost may have had its effect, and the next one then meets its own rows: after
+        more than one try, rows that stand as they were to be written are taken for written. Without a next
+        try (a time-out of the call, or of a POST, which the SDK does not repeat) the outcome is unknown.
+        """
 
         async def one() -> tuple[str, ...]:
             return (await self._write_one(self._table(table), partition, changes[0]),)
@@ -80,8 +95,34 @@ class AzureTables:
             written = await self._table(table).submit_transaction(operations)
             return tuple(str(each.get("etag") or "") for each in written)
 
-        with _translated(table):
-            return await self._with_table(table, one if len(changes) == 1 else all_or_none)
+        try:
+            async with self._call(table) as running:
+                return await self._with_table(table, one if len(changes) == 1 else all_or_none)
+        except (AlreadyExists, Changed, Missing) as error:
+            if running.repeated and (etags := await self._as_written(table, partition, changes)) is not None:
+                return etags
+            if isinstance(error, Missing):
+                raise Changed(str(error), code=error.code) from error
+            raise
+
+    async def _as_written(
+        self, table: str, partition: str, changes: Sequence[Change]
+    ) -> tuple[str, ...] | None:
+        """The ETags of the rows if each is what its change makes of it."""
+        etags = []
+        for change in changes:
+            row = await self.get(table, partition, change.key)
+            if isinstance(change, Remove):
+                wanted = row is None
+            else:
+                wanted = row is not None and dict(row.values) == dict(change.values)
+            if not wanted:
+                return None
+            etags.append(row.etag if row is not None else "")
+        return tuple(etags)
+
+    def _call(self, table: str) -> AbstractAsyncContextManager[Call]:
+        return call("table storage", table, self._limits.call)
 
     def _table(self, table: str) -> TableClient:
         return self._service.get_table_client(table)
@@ -110,11 +151,13 @@ class AzureTables:
         try:
             return await action()
         except HttpResponseError as error:
-            # Some calls of the SDK carry the code as an attribute, others in the message only.
-            if getattr(error, "error_code", None) != "TableNotFound" and "TableNotFound" not in str(error):
+            if not says(error, {"TableNotFound"}):
                 raise
-        with contextlib.suppress(ResourceExistsError):
+        try:
             await self._service.create_table(table)
+        except HttpResponseError as error:
+            if not says(error, {"TableAlreadyExists"}):
+                raise
         return await action()
 
 
@@ -158,28 +201,3 @@ def _value(value: Any) -> Value:
 
 def _utc(at: datetime) -> datetime:
     return datetime.fromtimestamp(at.timestamp(), UTC)
-
-
-@contextlib.contextmanager
-def _translated(table: str) -> Iterator[None]:
-    """Vendor errors → ours."""
-    try:
-        yield
-    except AzureError as error:
-        status = getattr(error, "status_code", None)
-        if isinstance(error, TableTransactionError) and status is None:
-            status = error.response.status_code if error.response else None
-        if status == 409:
-            raise AlreadyExists(f"a row of that key is in the table {table} already") from error
-        if status in (404, 412):
-            raise Changed(f"a row of the table {table} is not the version that was named") from error
-        raise StorageError(f"table storage refused or did not answer ({table}): {_code(error)}") from error
-
-
-def _code(error: AzureError) -> str:
-    """Azure's own code, which some calls of the SDK leave in the answer; else the kind of error."""
-    code = getattr(error, "error_code", None)
-    if code is None and isinstance(error, HttpResponseError) and error.response is not None:
-        with contextlib.suppress(ValueError, KeyError, TypeError):
-            code = json.loads(error.response.text())["odata.error"]["code"]
-    return str(getattr(code, "value", code) or type(error).__name__)

@@ -74,7 +74,9 @@ async def _configured(app: App) -> list[Finding]:
         await app_checks.last_sweep(lamplighter.intake, control.clock.now()),
     ]
     for account in settings.accounts.values():
-        checks = AccountCheck(account, settings, control.arm, control.model, app.arm, control.ledger)
+        checks = AccountCheck(
+            account, settings, control.owner, control.arm, control.model, app.arm, control.ledger
+        )
         found += [finding async for finding in checks.findings()]
     return found
 

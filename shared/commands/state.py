@@ -8,14 +8,17 @@ from datetime import timedelta
 from typing import Any
 
 from shared.commands.arguments import Exit, hosting
-from shared.commands.terminal import Terminal, clock_time, facts, money, table
+from shared.commands.terminal import Terminal, clean, clock_time, facts, money, table
 from shared.domain import Observed
 from shared.explain import explained, listed
 from shared.flow import Lamplighter
 
 
 async def status(app: Lamplighter, options: argparse.Namespace, terminal: Terminal) -> Exit:
-    """Every deployment on a line, from the records: Azure is not asked."""
+    """Every deployment on a line, from the records: Azure is not asked.
+
+    FAILED if an account could not be read by the last pass, so that nobody knows what it has.
+    """
     document = await listed(app)
     headings = ("DEPLOYMENT", "OBSERVED", "WANTED", "NEXT CHANGE", "UNFINISHED", "HOLD", "SESSION", "REASON")
     rows = [
@@ -27,19 +30,42 @@ async def status(app: Lamplighter, options: argparse.Namespace, terminal: Termin
             each["unfinished"],
             each["hold"]["way"] if each["hold"] else "-",
             _cost_told(each["session"]),
-            each["problem"] or each["reason"],
+            _why(each),
         )
         for each in document["deployments"]
     ]
+    problems = [_unread(each) for each in document["accounts"] if each["account_problem"]]
     sweep = document["sweep"]
     swept = (
         f"The inbox was swept {_age(sweep)} ago; {sweep['unaccounted']} upload(s) could not be recorded."
         if sweep
         else "The inbox was never swept."
     )
-    closing = ["", swept, "Times are UTC; costs are estimates from your prices."]
-    terminal.show(document, [*table(headings, rows), *closing])
-    return Exit.OK
+    closing = [swept, "Times are UTC; costs are estimates from your prices."]
+    terminal.show(document, [*table(headings, rows), "", *problems, *closing])
+    return Exit.FAILED if problems else Exit.OK
+
+
+def _why(told: dict[str, Any]) -> str:
+    """On one line: what cannot be known comes first. Azure's own words are below the table."""
+    if told["account_problem"]:
+        seen = _last_seen(told)
+        return "its account cannot be read" + (f"; last seen: {seen}" if seen else "")
+    reasons = (told["observed_reason"], told["problem"] or told["reason"])
+    return "; ".join(each for each in reasons if each)
+
+
+def _last_seen(told: dict[str, Any]) -> str:
+    last = told["last_seen"]
+    return f"{last['observed']} at {clock_time(last['at'])}" if last else ""
+
+
+def _unread(account: dict[str, Any]) -> str:
+    """An account that cannot be read, with Azure's error and its remedy."""
+    problem, read_at = account["account_problem"], account["read_at"]
+    last = f"It was last read at {clock_time(read_at)}." if read_at else "It was never read."
+    text = f"The account {account['account']} could not be read at {clock_time(problem['at'])}: "
+    return clean(f"{text}{problem['problem'].rstrip('. ')}. {last}")
 
 
 def _cost_told(session: dict[str, Any] | None) -> str:
@@ -49,10 +75,13 @@ def _cost_told(session: dict[str, Any] | None) -> str:
 
 
 async def explain(app: Lamplighter, options: argparse.Namespace, terminal: Terminal) -> Exit:
-    """One deployment: what a pass would do now and why, and how it came to that. Azure is asked once."""
+    """One deployment: what a pass would do now and why, and how it came to that. Azure is asked once.
+
+    FAILED if Azure does not let the account be read.
+    """
     document = await explained(app, hosting(app, options.deployment), ask_azure=True)
     terminal.show(document, _explained(document))
-    return Exit.OK
+    return Exit.FAILED if document["azure_problem"] else Exit.OK
 
 
 def _explained(told: dict[str, Any]) -> Iterator[str]:
@@ -67,8 +96,10 @@ def _explained(told: dict[str, Any]) -> Iterator[str]:
                 clock_time(told["next_change"]) if told["next_change"] else "somebody or something asks",
             ),
             ("observed", told["observed"] + (f" ({azure['provisioning_state']})" if azure else "")),
+            ("because", told["observed_reason"]),
+            ("last seen", _last_seen(told)),
             ("looked at", clock_time(looked_at) if looked_at else "never"),
-            ("cannot ask Azure", told["azure_problem"]),
+            ("last pass", None if told["azure_problem"] else _not_read(told["account_problem"])),
             ("now", step["action"] + (f": {step['reason']}" if step["reason"] else "")),
             ("blocked", told["blocked"] if told["blocked"] != step["reason"] else None),
             ("looks again", clock_time(step["again_at"]) if step["again_at"] else "at the next pass"),
@@ -112,6 +143,12 @@ def _explained(told: dict[str, Any]) -> Iterator[str]:
         ]
         yield from ("", *table(("DECIDED", "STEP", "OBSERVED", "WANTED", "REASON"), rows))
     yield from ("", "Times are UTC; costs are estimates from your prices.")
+
+
+def _not_read(problem: dict[str, Any] | None) -> str:
+    if problem is None:
+        return ""
+    return f"it could not read the account at {clock_time(problem['at'])}: {problem['problem']}"
 
 
 def _promise_told(promise: dict[str, Any]) -> str:

@@ -118,4 +118,5 @@ class AlertLines(logging.Handler):
         """See logging.Handler."""
         told = json.loads(record.getMessage())
         where = f" ({told['deployment']})" if "deployment" in told else ""
-        self._terminal.tell(f"alert {told['event']}{where}: {told['remedy']}")
+        times = f" ({told['times']} times since the last such line)" if "times" in told else ""
+        self._terminal.tell(f"alert {told['event']}{where}: {told['remedy']}{times}")

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.doctor.findings import Finding, failed, ok, unchecked, warning
-from shared.domain import Account, AzureDeployment, DeploymentRecord, Hosting, ModelRequest, Settings
+from shared.domain import Account, AzureDeployment, DeploymentRecord, Hosting, ModelRequest, Owner, Settings
 from shared.errors import (
     AccessDenied,
     ArmError,
@@ -19,7 +19,7 @@ from shared.errors import (
 from shared.hosting.arm_writes import ARM_SECONDS
 from shared.hosting.ledger import Ledger
 from shared.planning.adoption import differences, properties_of
-from shared.planning.plan import is_ours
+from shared.planning.observed import is_ours
 from shared.ports import Arm, Catalogue, Model, Offer, Quota
 
 _MODEL_SECONDS = 20.0
@@ -38,6 +38,7 @@ class AccountCheck:
 
     account: Account
     settings: Settings
+    owner: Owner
     arm: Arm
     model: Model
     catalogue: Catalogue
@@ -105,7 +106,7 @@ class AccountCheck:
                 record = await self.ledger.record(hosting.account, hosting.name)
             except StorageError:
                 record = DeploymentRecord(hosting.account, hosting.name)  # then its tag decides
-            if is_ours(found, record, self.settings.installation):
+            if is_ours(found, record, self.owner):
                 yield ok(check, f"{hosting.name} is ours and {found.provisioning_state}")
                 continue
             costs = f"{prices.hosting_per_hour.get(found.sku, 0.0):.2f} {prices.currency} an hour"

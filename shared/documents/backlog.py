@@ -9,15 +9,16 @@ source is still to be deleted.
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import hashlib
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from shared.domain import Demand, Document, DocumentState
-from shared.errors import AlreadyExists, Changed
+from shared.errors import AlreadyExists, Changed, Missing
 from shared.ports import BlobItem, Insert, Remove, Replace, Tables
 from shared.rows import from_row, to_values
 
@@ -27,6 +28,8 @@ UNKNOWN_DEPLOYMENT = "_unknown"
 """The partition of uploads to folders that cannot be a deployment's name."""
 
 _PAGE = 200
+_MOST = 1000  # rows that Azure answers with at once
+_SPARSE = 50  # a row in so many: below that it is cheaper to ask for each row by its key
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,64}~\d{8}T\d{6}-[0-9a-f]{16}")
 _FINAL = frozenset(
     {DocumentState.DONE, DocumentState.FAILED, DocumentState.SUPERSEDED, DocumentState.WITHDRAWN}
@@ -40,16 +43,28 @@ def is_final(document: Document) -> bool:
 
 def identify(item: BlobItem, deployment: str) -> Document:
     """The document that an upload is: the same container, name and ETag are always the same document."""
-    digest = hashlib.sha256(f"{INBOX}\n{item.name}\n{item.etag}".encode()).hexdigest()[:16]
-    arrived_at = item.modified_at.astimezone(UTC)
     return Document(
-        id=f"{deployment}~{arrived_at:%Y%m%dT%H%M%S}-{digest}",
+        id=id_of(item, deployment),
         deployment=deployment,
         name=item.name,
         source_etag=item.etag,
         size=item.size,
-        arrived_at=arrived_at,
+        arrived_at=item.modified_at.astimezone(UTC),
     )
+
+
+def id_of(item: BlobItem, deployment: str) -> str:
+    """The id of the document that an upload is."""
+    digest = hashlib.sha256(f"{INBOX}\n{item.name}\n{item.etag}".encode()).hexdigest()[:16]
+    return f"{deployment}~{item.modified_at.astimezone(UTC):%Y%m%dT%H%M%S}-{digest}"
+
+
+def gone(error: Missing | Changed, container: str = INBOX) -> tuple[DocumentState, str]:
+    """The final state of a document whose source is not what it was in that container, and the reason."""
+    if isinstance(error, Missing):
+        place = "the inbox" if container == INBOX else container
+        return DocumentState.WITHDRAWN, f"the file was deleted from {place} before it was answered"
+    return DocumentState.SUPERSEDED, "the file was overwritten before it was answered; see the newer document"
 
 
 def short_id(document: Document) -> str:
@@ -64,6 +79,15 @@ class Leftover:
     document: str  # id
     place: str  # container/name
     version: str  # its ETag
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Unfinished documents, oldest first, whether more follow, and the server's time of the answer."""
+
+    documents: tuple[Document, ...]
+    more: bool
+    server_time: datetime
 
 
 @dataclass(frozen=True)
@@ -105,6 +129,29 @@ class DocumentLedger:
         """Every unfinished document of a deployment, oldest first."""
         async for document in self._each(deployment, "w "):
             yield document
+
+    async def unfinished_after(self, deployment: str, document_id: str) -> Stretch:
+        """The unfinished documents of a deployment behind that one; from the first on if it is empty."""
+        start = f"w {document_id.partition('~')[2]} " if document_id else "w "
+        page = await self._tables.page(DOCUMENTS, deployment, start, "w ~", _MOST)
+        return Stretch(tuple(from_row(Document, row) for row in page.rows), page.more, page.server_time)
+
+    async def unfinished_among(self, deployment: str, document_ids: Collection[str]) -> set[str]:
+        """Which of these documents of a deployment are surely unfinished. Of the others nothing is known.
+
+        Reads the rows between the first and the last of them as long as many are found that way: ids begin
+        with the time of arrival, and what was uploaded together has rows together.
+        """
+        wanted = {f"w {each.partition('~')[2]}": each for each in document_ids}
+        keys, at, found = sorted(wanted), 0, set[str]()
+        while at < len(keys):
+            page = await self._tables.page(DOCUMENTS, deployment, keys[at], f"{keys[-1]} ", _MOST)
+            hits = {wanted[row.key] for row in page.rows if row.key in wanted}
+            found |= hits
+            if not page.more or len(hits) * _SPARSE < len(page.rows):
+                break
+            at = bisect.bisect_right(keys, page.rows[-1].key)
+        return found
 
     async def _each(self, deployment: str, kind: str) -> AsyncIterator[Document]:
         start, more = kind, True

@@ -7,54 +7,41 @@ by the same checks.
 
 from __future__ import annotations
 
-import asyncio
 import difflib
 import re
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import replace
 
-from shared.alerts import Alert, alert, event
-from shared.documents.backlog import INBOX, UNKNOWN_DEPLOYMENT, DocumentLedger, identify, is_final
+from shared.alerts import event
+from shared.documents.backlog import INBOX, UNKNOWN_DEPLOYMENT, DocumentLedger, gone, identify, is_final
 from shared.documents.results import Results, source_of
 from shared.documents.source import Sources
+from shared.documents.sweep import SWEEP_SECONDS, SWEEPS, LastSweep, Sweep, SweepReport, is_nobodys
 from shared.domain import Document, DocumentState, Hosting, Settings
-from shared.errors import Changed, DocumentRefused, LamplighterError, Missing, StorageError
-from shared.ports import BlobItem, BlobPage, Blobs, Clock, Replace, Tables
+from shared.errors import Changed, DocumentRefused, Missing, StorageError
+from shared.ports import BlobItem, Blobs, Clock, Tables
 
-SWEEP_SECONDS = 10.0
-SWEEPS = "sweeps"  # table
-_AT_ONCE, _PAGE = 8, 500
+__all__ = [
+    "ARCHIVED",
+    "SWEEPS",
+    "SWEEP_SECONDS",
+    "Intake",
+    "LastSweep",
+    "SweepReport",
+    "gone",
+    "refuse_by_size",
+]
+
+ARCHIVED = "the file lies in the archive tier and cannot be read: rehydrate it, or upload it again"
+"""Why an archived upload is refused. It stays where it is; rehydrated, it gets its next run."""
+_FOR_GOOD: tuple[type[StorageError], ...] = ()
+"""What storage raises for one blob that it will not let us read, copy or delete, however often we ask."""
+
 _INSTEAD_OF_REQUEUE = {
     DocumentState.DONE: "submit it again for another answer",
     DocumentState.SUPERSEDED: "see the newer document",
     DocumentState.WITHDRAWN: "its file was deleted; submit it again",
 }
 _DEPLOYMENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-
-
-@dataclass
-class SweepReport:
-    """What a sweep saw and did."""
-
-    seen: int = 0
-    taken_in: int = 0
-    settled: int = 0
-    complete: bool = False
-    errors: list[Exception] = field(default_factory=list)
-
-    @property
-    def unaccounted(self) -> int:
-        """Uploads that could not be recorded, which the next sweep tries again. Target 0."""
-        return len(self.errors)
-
-
-@dataclass(frozen=True)
-class LastSweep:
-    """What is kept of a sweep."""
-
-    began_at: datetime
-    unaccounted: int  # uploads that could not be recorded; target 0
 
 
 class Intake:
@@ -72,40 +59,58 @@ class Intake:
     ) -> None:
         self.sources = sources
         self._clock = clock
-        self._tables = tables
         self._blobs = blobs
         self._ledger = ledger
         self._results = results
         self._settings = settings
         self._by_folder = {name.lower(): hosting for name, hosting in settings.deployments.items()}
+        self._sweep = Sweep(clock, tables, blobs, ledger, results, settings, self._partition, self.take_in)
 
     def hosting(self, folder: str) -> Hosting | None:
         """The deployment that a folder of the inbox names, in whatever case."""
         return self._by_folder.get(folder.lower())
 
     async def arrived(self, name: str) -> Document | None:
-        """Record the blob of that name as it stands; None if it is gone again."""
+        """Record the blob of that name as it stands.
+
+        None if it is gone again, nobody's document, or empty: that may still be written, and rests until the
+        sweep finds it so after a while.
+        """
         item = await self._blobs.stat(INBOX, name)
-        return await self.take_in(item) if item else None
+        if item is None or not item.size or is_nobodys(item):
+            return None
+        return await self.take_in(item)
 
     async def take_in(self, item: BlobItem) -> Document:
         """Record an upload, or end what was begun for it. Raises StorageError if that cannot be done."""
-        folder, slash, _ = item.name.partition("/")
-        hosting = self.hosting(folder) if slash else None
-        document = identify(item, _partition(folder if slash else "", hosting))
+        document = identify(item, self._partition(item.name))
         known = await self._ledger.get(document.id)
-        if known is not None and (is_final(known) or hosting is not None):
+        try:
+            if known is None or _is_rehydrated(known, item):
+                return await self._examine(item, document, known)
             if is_final(known):
                 await self._results.clear_inbox(known)
+            elif known.deployment not in self._settings.deployments:
+                return await self._examine(item, document, known)
             return known
+        except _FOR_GOOD as error:
+            # Accounted for: only its owner can change that, and no sweep asks again.
+            return await self._leave(document, known, str(getattr(error, "reason", error)))
+
+    async def _examine(self, item: BlobItem, document: Document, known: Document | None) -> Document:
+        """Record it as waiting, or with what it cannot be answered for. `known`: its row, if it has one."""
+        if item.archived:
+            return await self._leave(document, known, ARCHIVED)
+        hosting = self._settings.deployments.get(document.deployment)
         try:
             if hosting is None:
-                raise DocumentRefused(self.no_such_deployment(folder) if slash else self._outside())
+                raise DocumentRefused(self._nowhere(item.name))
             refuse_by_size(item.size, self._settings.max_document_bytes)
             await self.sources.look_at(INBOX, item.name, item.etag, item.size, hosting, self._settings.prices)
         except DocumentRefused as refusal:
             if known is not None:
-                await self._results.settle(known, DocumentState.FAILED, str(refusal), self._clock.now())
+                unfinished = await self._next_run(known, item.size) if is_final(known) else known
+                await self._results.settle(unfinished, DocumentState.FAILED, str(refusal), self._clock.now())
             else:
                 await self._results.refuse(document, str(refusal), self._clock.now())
         except (Missing, Changed) as error:
@@ -113,8 +118,34 @@ class Intake:
             now = self._clock.now()
             await self._ledger.add(replace(document, state=state, reason=reason, finished_at=now))
         else:
+            if known is not None:
+                return await self._next_run(known, item.size)
             await self._ledger.add(document)
         return await self._ledger.get(document.id) or document
+
+    async def _leave(self, document: Document, known: Document | None, reason: str) -> Document:
+        """Refuse an upload that can be neither read nor moved: it stays in the inbox, and has one row."""
+        if known is not None and is_final(known):
+            return known
+        final = replace(
+            known or document,
+            state=DocumentState.FAILED,
+            reason=reason,
+            finished_at=self._clock.now(),
+            claimed_by="",
+            claimed_until=None,
+            not_before=None,
+        )
+        if await (self._ledger.try_finish(final) if known else self._ledger.add(final)):
+            self._results.report(final)
+        return await self._ledger.get(document.id) or final
+
+    def _nowhere(self, name: str) -> str:
+        folder, slash, _ = name.partition("/")
+        if slash:
+            return self.no_such_deployment(folder)
+        names = ", ".join(sorted(self._settings.deployments))
+        return f"it lies outside any folder: put it into the folder of a deployment ({names})"
 
     def no_such_deployment(self, folder: str) -> str:
         """That no deployment has this name, and which was likely meant."""
@@ -122,10 +153,6 @@ class Intake:
         names = ", ".join(sorted(self._settings.deployments))
         hint = f"did you mean {self._by_folder[close[0]].name!r}?" if close else f"known are {names}"
         return f"no deployment is called {folder[:64]!r}: {hint}"
-
-    def _outside(self) -> str:
-        names = ", ".join(sorted(self._settings.deployments))
-        return f"it lies outside any folder: put it into the folder of a deployment ({names})"
 
     async def requeue(self, document: Document) -> Document:
         """Give a dead letter its next run, read from where it was moved to; its cost goes on summing up.
@@ -141,6 +168,8 @@ class Intake:
         if document.state is not DocumentState.FAILED:
             remedy = _INSTEAD_OF_REQUEUE[document.state]
             raise DocumentRefused(f"it is {document.state}, and only what failed is requeued: {remedy}")
+        if document.reason == ARCHIVED:
+            raise DocumentRefused("its file is archived: once it is rehydrated, it waits again by itself")
         if not document.moved_to:
             raise DocumentRefused("its source was not kept: submit it again")
         container, name, _ = source_of(document)
@@ -155,115 +184,43 @@ class Intake:
             raise DocumentRefused(
                 f"its source is not there any more in {container}: submit it again"
             ) from None
-        requeued = replace(
+        return await self._next_run(document, item.size)
+
+    async def _next_run(self, document: Document, size: int) -> Document:
+        """Let a dead letter wait again, unless somebody else has done so; as it stands then."""
+        again = replace(
             document,
-            size=item.size,
+            size=size,
             state=DocumentState.WAITING,
             run=document.run + 1,
             reason="",
             attempts=0,
             crashes=0,
+            lone_crashes=0,
+            unanswered=0,
             finished_at=None,
         )
-        if await self._ledger.try_reopen(requeued):
-            event("requeued", deployment=document.deployment, document=document.id, run=requeued.run)
-        return await self._ledger.get(document.id) or requeued
+        if await self._ledger.try_reopen(again):
+            event("requeued", deployment=document.deployment, document=document.id, run=again.run)
+        return await self._ledger.get(document.id) or again
 
     # --- the sweep ----------------------------------------------------------------------------
 
     async def sweep(self) -> SweepReport:
-        """Walk the inbox, for 10 s at most, from where the last walk stopped, and account for everything."""
-        until, report = self._clock.monotonic() + SWEEP_SECONDS, SweepReport()
-        row = await self._tables.get(SWEEPS, INBOX, "walk")
-        token = str(row.values["token"]) if row and row.values.get("token") else None
-        whole_walk, present, began_at = token is None, set[str](), self._clock.now()
-        waiting = {document.id: document async for document in self._waiting()}
-        while True:
-            page = await self._page(token, began_at)
-            identities = [(item, self._identity(item)) for item in page.items]
-            present.update(identity for _, identity in identities)
-            unknown = [item for item, identity in identities if identity not in waiting]
-            report.seen += len(page.items)
-            for start in range(0, len(unknown), _AT_ONCE):
-                await asyncio.gather(
-                    *(self._account_for(item, report) for item in unknown[start : start + _AT_ONCE])
-                )
-                if self._clock.monotonic() > until:
-                    break
-            else:
-                token = page.token
-            if token is None or self._clock.monotonic() > until:
-                break
-        report.complete = token is None
-        if report.complete and whole_walk:
-            await self._settle_vanished(waiting, present, began_at, report)
-        walk = Replace(
-            "walk",
-            {"token": token or "", "began_at": began_at, "unaccounted": report.unaccounted},
-            etag=None,
-        )
-        await self._tables.write(SWEEPS, INBOX, [walk])
-        event("sweep", seen=report.seen, taken_in=report.taken_in, unaccounted=report.unaccounted)
-        if report.unaccounted:
-            remedy = f"{report.unaccounted} upload(s) could not be recorded; the next sweep tries again"
-            first = report.errors[0]
-            told = str(first) if isinstance(first, LamplighterError) else type(first).__name__
-            alert(Alert.UNACCOUNTED_DOCUMENTS, f"{remedy}: {told}")
-        for name in self._settings.deployments:
-            for leftover in await self._ledger.leftovers(name):
-                await self._results.clear(leftover)
-        return report
-
-    async def _page(self, token: str | None, began_at: datetime) -> BlobPage:
-        """The next page. A token that storage refuses is dropped: the next sweep begins anew."""
-        try:
-            return await self._blobs.list(INBOX, token, _PAGE)
-        except StorageError:
-            if token is not None:
-                walk = Replace("walk", {"token": "", "began_at": began_at, "unaccounted": 0}, etag=None)
-                await self._tables.write(SWEEPS, INBOX, [walk])
-            raise
+        """Account for what lies in the inbox, for 10 s at most, from where the last sweep stopped."""
+        return await self._sweep.run()
 
     async def last_sweep(self) -> LastSweep | None:
-        """When the inbox was last walked, and what could not be recorded; None if it never was."""
-        row = await self._tables.get(SWEEPS, INBOX, "walk")
-        if row is None:
-            return None
-        began_at, unaccounted = row.values["began_at"], row.values.get("unaccounted", 0)
-        assert isinstance(began_at, datetime)
-        return LastSweep(began_at, int(str(unaccounted)))
+        """When the inbox was last swept, and what could not be recorded; None if it never was."""
+        return await self._sweep.last()
 
-    async def _waiting(self) -> AsyncIterator[Document]:
-        for name in self._settings.deployments:
-            async for document in self._ledger.unfinished(name):
-                yield document
-
-    def _identity(self, item: BlobItem) -> str:
-        folder, slash, _ = item.name.partition("/")
-        return identify(item, _partition(folder if slash else "", self.hosting(folder))).id
-
-    async def _account_for(self, item: BlobItem, report: SweepReport) -> None:
-        try:
-            await self.take_in(item)
-            report.taken_in += 1
-        except Exception as error:  # one bad upload must not keep the others, or the passes, waiting
-            report.errors.append(error)
-
-    async def _settle_vanished(
-        self, waiting: dict[str, Document], present: set[str], began_at: datetime, report: SweepReport
-    ) -> None:
-        """What waited and is not in the inbox any more was overwritten or deleted by its owner."""
-        for document in waiting.values():
-            if document.id in present or (document.claimed_until and document.claimed_until > began_at):
-                continue
-            if document.moved_to:
-                continue  # requeued: its source does not lie in the inbox
-            item = await self._blobs.stat(INBOX, document.name)
-            if item is not None and item.etag == document.source_etag:
-                continue
-            state, reason = gone(Changed() if item else Missing())
-            await self._results.settle(document, state, reason, self._clock.now())
-            report.settled += 1
+    def _partition(self, name: str) -> str:
+        """The partition of an upload: its folder's deployment; else the folder, if one may be called so."""
+        folder, slash, _ = name.partition("/")
+        hosting = self.hosting(folder) if slash else None
+        if hosting is not None:
+            return hosting.name
+        return folder if slash and _DEPLOYMENT_NAME.fullmatch(folder) else UNKNOWN_DEPLOYMENT
 
 
 def refuse_by_size(size: int, limit: int) -> None:
@@ -274,15 +231,6 @@ def refuse_by_size(size: int, limit: int) -> None:
         raise DocumentRefused(f"the file has {size:,} bytes; limits.max_document_bytes is {limit:,}")
 
 
-def gone(error: Missing | Changed, container: str = INBOX) -> tuple[DocumentState, str]:
-    """The final state of a document whose source is not what it was in that container, and the reason."""
-    if isinstance(error, Missing):
-        place = "the inbox" if container == INBOX else container
-        return DocumentState.WITHDRAWN, f"the file was deleted from {place} before it was answered"
-    return DocumentState.SUPERSEDED, "the file was overwritten before it was answered; see the newer document"
-
-
-def _partition(folder: str, hosting: Hosting | None) -> str:
-    if hosting is not None:
-        return hosting.name
-    return folder if _DEPLOYMENT_NAME.fullmatch(folder) else UNKNOWN_DEPLOYMENT
+def _is_rehydrated(known: Document, item: BlobItem) -> bool:
+    """Whether a file that was refused as archived can be read now: neither its ETag nor its time tell."""
+    return known.reason == ARCHIVED and is_final(known) and not item.archived

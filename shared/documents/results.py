@@ -4,11 +4,14 @@ Copy, record, conditional delete: after a crash at any point the document is in 
 copied, or both, and the sweep ends what was begun. A move never races an overwrite: the delete names the
 version that was answered. A requeued document goes from `failed` to `processed` in the same steps, and its
 record says what is still to be deleted there.
+
+Note [Done has a result]: "already there" says that a blob is there, not whose. A document becomes done only
+after its result was written, or read and found to be this document's and this run's. Anything else that
+stands there is an alert, and the document waits: nothing is asked again, and nothing is overwritten.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -18,11 +21,20 @@ from typing import Any
 from shared.alerts import Alert, alert, event
 from shared.documents.backlog import INBOX, DocumentLedger, Leftover, short_id
 from shared.domain import Document, DocumentState, ModelAnswer
-from shared.errors import AlreadyExists, Changed, Missing
-from shared.ports import Blobs
+from shared.errors import (
+    AlreadyExists,
+    BlobRefused,
+    Changed,
+    ContainerMissing,
+    Missing,
+    ResultUnusable,
+    StorageError,
+)
+from shared.ports import BlobItem, Blobs
 
 RESULTS, PROCESSED, FAILED = "results", "processed", "failed"
 _NOTE_TYPE = "text/plain; charset=utf-8"
+_MANY = 1e12  # neither tokens nor dollars of one document
 _LONGEST_NAME = 1000  # Azure allows 1,024 characters, counted in UTF-16
 
 
@@ -74,28 +86,57 @@ def _bounded(folder: str, name: str, end: str) -> str:
     return f"{folder}/{kept}{end}"
 
 
+def _spent(document: Document, data: bytes) -> Spent | None:
+    """What a stored result tells; None if it is not one of this document and run. Contents are untrusted."""
+    try:
+        body = json.loads(data)
+        whose, spent = body["document"], body["spent"]
+        if (whose["id"], whose["run"]) != (document.id, document.run) or "answer" not in body:
+            return None
+        prompt_tokens, completion_tokens = int(spent["prompt_tokens"]), int(spent["completion_tokens"])
+        cost = float(spent["cost"])
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
+        return None
+    if not (0 <= prompt_tokens < _MANY and 0 <= completion_tokens < _MANY and 0 <= cost < _MANY):
+        return None
+    return Spent(prompt_tokens, completion_tokens, cost)
+
+
 class Results:
     """Stores results and settles documents."""
 
     def __init__(self, blobs: Blobs, ledger: DocumentLedger) -> None:
         self._blobs = blobs
         self._ledger = ledger
+        self._seen: set[str] = set()  # results that were written or read, and whose documents are not settled
 
     async def spent(self, document: Document) -> Spent | None:
-        """What the stored result of this run tells of the document's cost; None if none was stored."""
+        """What the stored result of this run tells of the document's cost; None if none was stored.
+
+        Raises ResultUnusable, with an alert, if what stands there is not this run's result.
+        """
+        name = result_name(document)
         try:
-            data = await self._blobs.read(RESULTS, result_name(document))
-        except Missing:
+            found = _spent(document, await self._blobs.read(RESULTS, name))
+        except (Missing, ContainerMissing):
+            # Where the container is gone with the answer in it, the answer is asked for again.
             return None
-        return Spent(**json.loads(data)["spent"])
+        except BlobRefused as error:
+            raise self._unusable(document, error.code) from error
+        if found is None:
+            raise self._unusable(document, "it is not the result of this document and run")
+        self._seen.add(name)
+        return found
 
     async def store(
         self, document: Document, answer: ModelAnswer, value: Any, asked_at: datetime, answered_at: datetime
     ) -> None:
         """Write the result once; who comes second leaves what is there, so each run has exactly one.
 
-        `document`: with this answer charged.
+        `document`: with this answer charged. Raises ResultUnusable, with an alert, if what is there is not
+        this run's result; another StorageError if it cannot be written, or is gone again.
         """
+        name = result_name(document)
         body = {
             "document": {
                 "id": document.id,
@@ -120,13 +161,38 @@ class Results:
             "timings": {"asked_at": asked_at.isoformat(), "answered_at": answered_at.isoformat()},
         }
         data = json.dumps(body, ensure_ascii=False, indent=2).encode()
-        with contextlib.suppress(AlreadyExists):
-            await self._blobs.create(RESULTS, result_name(document), data, "application/json")
+        for _ in range(2):
+            try:
+                await self._blobs.create(RESULTS, name, data, "application/json")
+            except AlreadyExists:
+                if await self.spent(document) is not None:
+                    return
+            except StorageError as error:
+                remedy = f"a result could not be written, and its document waits: {error}"
+                alert(Alert.STORAGE_REFUSED, remedy, deployment=document.deployment)
+                raise
+            else:
+                self._seen.add(name)
+                return
+        raise self._unusable(document, "it comes and goes")
+
+    def _unusable(self, document: Document, what: str) -> ResultUnusable:
+        where = f"the container {RESULTS} (its name ends in .{short_id(document)}.{document.run}.json)"
+        remedy = f"move the blob away that stands where the document's result belongs, in {where}: {what}"
+        alert(Alert.STORAGE_REFUSED, remedy, deployment=document.deployment, document=document.id)
+        return ResultUnusable(f"another blob stands where its result belongs, in {RESULTS}: {what}")
 
     async def settle(
         self, document: Document, state: DocumentState, reason: str, finished_at: datetime
     ) -> None:
-        """Give an unfinished document its final state, and move its source out of the inbox."""
+        """Give an unfinished document its final state, and move its source out of the inbox.
+
+        Done, whoever says so, only if its result is there (see the note): raises StorageError if it is not.
+        """
+        result = result_name(document)
+        if state is DocumentState.DONE and result not in self._seen and await self.spent(document) is None:
+            raise StorageError("a document without a result is not done")
+        self._seen.discard(result)
         final = replace(
             document,
             state=state,
@@ -155,7 +221,7 @@ class Results:
     async def clear_inbox(self, document: Document) -> None:
         """Delete a finished source from the inbox, if it was copied and is still that version."""
         if document.moved_to:
-            await self._blobs.delete(INBOX, document.name, document.source_etag)
+            await self._delete(document.id, INBOX, document.name, document.source_etag)
 
     async def clear(self, leftover: Leftover) -> None:
         """Delete from `failed` what was answered in a later run, and its note. Safe to repeat.
@@ -163,9 +229,17 @@ class Results:
         A version that nobody has read, as somebody changed the file meanwhile, stays.
         """
         container, _, name = leftover.place.partition("/")
-        await self._blobs.delete(container, name, leftover.version)
-        await self._delete_note(name)
+        await self._delete(leftover.document, container, name, leftover.version)
+        await self._delete_note(leftover.document, name)
         await self._ledger.cleared(leftover)
+
+    async def _delete(self, document_id: str, container: str, name: str, version: str) -> None:
+        """What Azure keeps by a policy stays: the document is finished all the same."""
+        try:
+            await self._blobs.delete(container, name, version)
+        except BlobRefused as error:
+            remedy = f"a finished file stays in {container}: {error.reason}"
+            alert(Alert.STORAGE_REFUSED, remedy, document=document_id, code=error.code)
 
     async def _copy_source(self, document: Document) -> tuple[Document, Leftover | None]:
         """Copy the source to where finished ones are kept; as it stands if it is gone or overwritten.
@@ -185,29 +259,46 @@ class Results:
                 version = item.etag
             if (source, name) != (container, kept):
                 await self._blobs.copy(source, name, version, container, kept)
-        except (Missing, Changed):
+        except (Missing, Changed, ContainerMissing):
             return document, None
+        except BlobRefused as error:
+            # The copy of a former try may be immutable or archived by now; its name says of what it is.
+            if version is None or await self._stat(container, kept) is None:
+                remedy = f"a finished file stays in {source}: {error.reason}"
+                alert(Alert.STORAGE_REFUSED, remedy, document=document.id, code=error.code)
+                return document, None
         if container == FAILED:
-            await self._write_note(kept, document.reason)
+            await self._write_note(document, kept)
         moved = replace(document, moved_to=f"{container}/{kept}")
         if not document.moved_to or moved.moved_to == document.moved_to:
             return moved, None
         return moved, Leftover(document.id, document.moved_to, version)
 
-    async def _write_note(self, name: str, reason: str) -> None:
-        """Beside the file, for the person who dropped it; in the place of a former run's."""
-        note, data = _note_name(name), f"{reason}\n".encode()
-        try:
-            await self._blobs.create(FAILED, note, data, _NOTE_TYPE)
-        except AlreadyExists:
-            await self._delete_note(name)
-            with contextlib.suppress(AlreadyExists):
-                await self._blobs.create(FAILED, note, data, _NOTE_TYPE)
+    async def _write_note(self, document: Document, name: str) -> None:
+        """Beside the file, for the person who dropped it; in the place of a former run's.
 
-    async def _delete_note(self, name: str) -> None:
-        item = await self._blobs.stat(FAILED, _note_name(name))
+        The reason is on the document, too: what stands there and cannot be replaced stays.
+        """
+        note, data = _note_name(name), f"{document.reason}\n".encode()
+        for _ in range(2):
+            try:
+                await self._blobs.create(FAILED, note, data, _NOTE_TYPE)
+            except AlreadyExists:
+                await self._delete_note(document.id, name)
+            else:
+                return
+
+    async def _delete_note(self, document_id: str, name: str) -> None:
+        item = await self._stat(FAILED, _note_name(name))
         if item is not None:
-            await self._blobs.delete(FAILED, item.name, item.etag)
+            await self._delete(document_id, FAILED, item.name, item.etag)
+
+    async def _stat(self, container: str, name: str) -> BlobItem | None:
+        """What we have put into a container, which may not be there yet."""
+        try:
+            return await self._blobs.stat(container, name)
+        except ContainerMissing:
+            return None
 
     def report(self, document: Document) -> None:
         """One log line, and an alert for a dead letter; by its id, as a file's name may be private."""

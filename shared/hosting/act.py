@@ -18,7 +18,9 @@ from shared.hosting.delete import delete
 from shared.hosting.observe import View
 from shared.hosting.probe import probe
 from shared.planning.adoption import properties_of, to_text
-from shared.planning.plan import DELETE_AFTER_TAG, Decision
+from shared.planning.decide import is_same_generation
+from shared.planning.decision import Decision
+from shared.planning.observed import DELETE_AFTER_TAG
 
 
 async def take(step: Decision, view: View, deadline: float) -> None:
@@ -74,6 +76,7 @@ async def _adopt(step: Decision, view: View) -> None:
         silent_probes=0,
         opened_at=record.opened_at if in_use else None,
         seen_at=None,
+        missed_since=None,
         delete_after=view.now + view.hosted[step.deployment].max_session,
         adopted=to_text(properties_of(azure)),
     )
@@ -85,6 +88,14 @@ async def _adopt(step: Decision, view: View) -> None:
 
 async def _take_up(step: Decision, view: View) -> None:
     record, azure = view.record(step.deployment), view.azure[step.deployment]
+    if is_same_generation(record, azure):
+        # LISTs missed it, or Azure accepted a delete that had no effect: its session never ended.
+        state = RecordState.CREATING if record.delete_accepted_at is None else RecordState.DELETING
+        found = replace(record, succeeded_at=None, silent_since=None, silent_probes=0, missed_since=None)
+        await move(step, view, found, state=state)
+        await view.save_session(step.deployment)
+        await view.count_workers(step.deployment)
+        return
     found = replace(
         record,
         generation=record.generation + 1,
@@ -95,10 +106,13 @@ async def _take_up(step: Decision, view: View) -> None:
         silent_probes=0,
         opened_at=None,
         seen_at=None,
+        missed_since=None,
+        unanswered_since=None,
         delete_after=_tagged_deadline(azure),
     )
     await move(step, view, found, state=RecordState.CREATING)
     await view.note(step.deployment)
+    await view.count_workers(step.deployment)
 
 
 def _tagged_deadline(azure: AzureDeployment) -> datetime | None:
@@ -117,4 +131,4 @@ async def _forget(step: Decision, view: View) -> None:
     await view.save_session(step.deployment, gone=True)
     if record.state is RecordState.CREATING and not record.settled:
         record = replace(record, doubted_at=record.changed_at)
-    await move(step, view, record, state=RecordState.ABSENT)
+    await move(step, view, replace(record, missed_since=None), state=RecordState.ABSENT)

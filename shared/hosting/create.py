@@ -6,14 +6,16 @@ from dataclasses import replace
 from datetime import timedelta
 
 from shared.alerts import Alert, alert
-from shared.domain import AzureDeployment, DeploymentRecord, DeploymentSpec, RecordState
+from shared.domain import AzureDeployment, DeploymentRecord, DeploymentSpec, Owner, RecordState
 from shared.errors import ArmConflict, ArmError, ArmRefused
 from shared.hosting.arm_writes import ArmBusy, write_seconds
 from shared.hosting.decisions import move
 from shared.hosting.observe import View
 from shared.planning import uploads
 from shared.planning.adoption import to_create
-from shared.planning.plan import DELETE_AFTER_TAG, OWNER_TAG, Decision, backoff
+from shared.planning.decision import Decision
+from shared.planning.observed import DELETE_AFTER_TAG, OWNER_TAG, STORAGE_TAG
+from shared.planning.plan import backoff, unanswered_backoff
 from shared.planning.uploads import Batch
 
 TAG_TIME = "%Y-%m-%dT%H:%M:%SZ"
@@ -34,7 +36,9 @@ async def create(step: Decision, view: View, deadline: float) -> None:
         generation=record.generation + 1,
         intent_at=now,
         delete_after=delete_after,
-        deleted_at=record.deleted_at,
+        deleted_at=record.deleted_again_at or record.deleted_at,
+        earlier_created_at=record.created_at,
+        unanswered_runs=record.unanswered_runs,
         doubted_at=record.doubted_at,
         create_seconds=record.create_seconds,
         gathered=_with_batch(record, step, view),
@@ -52,7 +56,7 @@ async def create(step: Decision, view: View, deadline: float) -> None:
     await move(step, view, intent, state=RecordState.CREATING, settled=False)
     tags = {
         **properties.tags,
-        OWNER_TAG: view.control.installation,
+        **our_tags(view.control.owner),
         DELETE_AFTER_TAG: delete_after.strftime(TAG_TIME),
     }
     try:
@@ -64,15 +68,20 @@ async def create(step: Decision, view: View, deadline: float) -> None:
         await move(step, view, busy, state=RecordState.DELETING)
         raise ArmBusy from error
     except ArmRefused as error:
-        nowhere = _without_intent(led_nowhere(name, str(error), view))
-        await move(step, view, nowhere, state=RecordState.DELETING)
+        refused = _without_intent(with_failure(name, str(error), view))
+        await move(step, view, refused, state=RecordState.DELETING)
     except ArmError as error:
         # The record stays at creating, unsettled: the create may still take effect.
-        await view.save(led_nowhere(name, str(error), view))
+        await view.save(with_failure(name, str(error), view))
         raise ArmBusy from error
     else:
         await view.save(replace(view.record(name), settled=True))
         await view.note(name)
+
+
+def our_tags(owner: Owner) -> dict[str, str]:
+    """The tags by which we and others know whose a deployment is."""
+    return {OWNER_TAG: owner.installation, **({STORAGE_TAG: owner.storage} if owner.storage else {})}
 
 
 def _with_batch(record: DeploymentRecord, step: Decision, view: View) -> str:
@@ -108,13 +117,24 @@ async def _put(spec: DeploymentSpec, view: View, deadline: float) -> AzureDeploy
     return found
 
 
-def led_nowhere(name: str, problem: str, view: View) -> DeploymentRecord:
-    """The record with one more creation that led nowhere: the next one waits longer."""
+def with_failure(name: str, problem: str, view: View, *, unanswered: bool = False) -> DeploymentRecord:
+    """The record with one more failed try to host it: the next create waits longer, and an alert says why.
+
+    `unanswered`: it was hosted and nobody was answered. This is counted until somebody is answered, not only
+    until the next probe is.
+    """
     record, now = view.record(name), view.control.clock.now()
-    failures = record.failures + 1
-    not_before = now + backoff(failures, name)
+    failures = record.failures + (not unanswered)
+    runs = record.unanswered_runs + unanswered
+    not_before = now + (unanswered_backoff(runs) if unanswered else backoff(failures, name))
     remedy = f"{problem.rstrip('. ')}. Its documents wait; the next try is at {not_before:%H:%M:%S} UTC."
-    alert(Alert.CREATE_LED_NOWHERE, remedy, account=view.account.name, deployment=name)
+    alert_name = Alert.NOT_ANSWERING if unanswered else Alert.CREATE_LED_NOWHERE
+    alert(alert_name, remedy, account=view.account.name, deployment=name)
     return replace(
-        record, failures=failures, problem=problem[:500], not_before=not_before, again_at=not_before
+        record,
+        failures=failures,
+        unanswered_runs=runs,
+        problem=problem[:500],
+        not_before=not_before,
+        again_at=not_before,
     )

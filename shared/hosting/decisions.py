@@ -8,7 +8,7 @@ from shared.domain import DeploymentRecord, RecordState
 from shared.errors import StorageError
 from shared.hosting.ledger import DecisionRow
 from shared.hosting.observe import View
-from shared.planning.plan import Decision
+from shared.planning.decision import Decision
 
 _LONGEST_REASON = 2000  # characters
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from shared.alerts import Alert, alert
+from shared.alerts import Alert, alert, event
 from shared.domain import DeploymentRecord, RecordState
 from shared.errors import ArmConflict, ArmError, ArmRefused
 from shared.hosting.arm_writes import ArmBusy, write_seconds
-from shared.hosting.create import led_nowhere
+from shared.hosting.create import with_failure
 from shared.hosting.decisions import move
 from shared.hosting.observe import View
-from shared.planning.plan import Decision, delete_backoff
+from shared.planning.decision import Decision
+from shared.planning.observed import LIST_LAG, SETTLE
+from shared.planning.plan import delete_backoff
 
 
 async def delete(step: Decision, view: View, deadline: float) -> None:
@@ -23,10 +25,16 @@ async def delete(step: Decision, view: View, deadline: float) -> None:
     before = view.record(name)
     # Counted once, however often the delete has to be repeated.
     counts = step.failed and before.state is not RecordState.DELETING and not before.refusals
-    record = led_nowhere(name, step.reason, view) if counts else before
+    unanswered = before.unanswered_since is not None
+    record = with_failure(name, step.reason, view, unanswered=unanswered) if counts else before
     if before.state is RecordState.DELETING and not before.settled:
         record = replace(record, uncertain_at=before.changed_at)
     await move(step, view, record, state=RecordState.DELETING, settled=False)
+    if await view.count_workers(name):
+        # The fence holds for every state: the record may have said creating while somebody still worked.
+        event("delete_waits", account=view.account.name, deployment=name)
+        await _still_there(step, view, view.record(name))
+        return
     try:
         seconds = write_seconds(view, deadline)
         await view.control.arm.delete(view.account.resource_id, name, timeout=seconds)
@@ -35,19 +43,43 @@ async def delete(step: Decision, view: View, deadline: float) -> None:
         await _still_there(step, view, view.record(name))
         raise ArmBusy from error
     except ArmRefused as error:
-        # Likewise; but it concerns this deployment only, and the others of the account go on.
+        # Likewise; but it concerns this deployment only, and the account's others are taken care of.
         refusals = view.record(name).refusals + 1
         again_at = view.control.clock.now() + delete_backoff(refusals, name)
         refused = replace(view.record(name), refusals=refusals, delete_not_before=again_at)
         await _still_there(step, view, refused)
-        remedy = f"Azure refuses to delete {name}, which goes on costing money: {error}"
+        remedy = f"Azure refuses to delete {name}, which still costs money: {error}"
         alert(Alert.DELETE_REFUSED, remedy, account=view.account.name, deployment=name)
         return
     except ArmError as error:
         raise ArmBusy from error
-    await view.save(replace(view.record(name), settled=True, deleted_at=view.control.clock.now()))
+    await view.save(_accepted(view.record(name), view))
     view.azure[name] = replace(view.azure[name], provisioning_state="Deleting")
     await view.save_session(name)
+
+
+def _accepted(record: DeploymentRecord, view: View) -> DeploymentRecord:
+    """After Azure accepted a delete. That may have no effect: then it is repeated, with growing pauses."""
+    now, first_at = view.control.clock.now(), record.delete_accepted_at
+    if first_at is None:
+        return replace(
+            record, settled=True, deleted_at=now, deleted_again_at=None, delete_not_before=now + SETTLE
+        )
+    if now - first_at > LIST_LAG:
+        remedy = (
+            f"Azure accepted the delete of {record.deployment} at {first_at:%H:%M:%S} UTC, and it still "
+            "stands and costs money: delete it in the Azure portal, or ask Azure's support"
+        )
+        fields = {"account": view.account.name, "deployment": record.deployment}
+        alert(Alert.DELETE_WITHOUT_EFFECT, remedy, **fields)
+    refusals = record.refusals + 1
+    return replace(
+        record,
+        settled=True,
+        deleted_again_at=now,
+        refusals=refusals,
+        delete_not_before=now + delete_backoff(refusals, record.deployment),
+    )
 
 
 async def _still_there(step: Decision, view: View, record: DeploymentRecord) -> None:

@@ -9,7 +9,8 @@ from datetime import datetime
 from shared.domain import Account, AzureDeployment, Hosting
 from shared.hosting.arm_writes import ARM_SECONDS
 from shared.hosting.observe import Control, View
-from shared.planning.plan import Decision, plan
+from shared.planning.decision import Decision
+from shared.planning.plan import plan
 
 
 @dataclass(frozen=True)
@@ -25,5 +26,5 @@ async def dry_run(control: Control, account: Account, hosted: Mapping[str, Hosti
     """The records, one LIST, and the plan that follows. Raises ArmError, StorageError."""
     view = View(control, account, hosted)
     await view.read(timeout=ARM_SECONDS)
-    decisions = plan(view.now, control.installation, account, hosted, view.observation())
+    decisions = plan(view.now, control.owner, account, hosted, view.observation())
     return DryRun(view.now, view.azure, {each.deployment: each for each in decisions})

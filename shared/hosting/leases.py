@@ -12,13 +12,12 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import timedelta
 
 from shared.domain import DeploymentRecord, RecordState
-from shared.errors import Changed, StorageError
+from shared.errors import StorageError
 from shared.hosting.ledger import Ledger, account_key
-from shared.planning.plan import SESSION_MARGIN
+from shared.planning.decide import SESSION_MARGIN
 from shared.ports import Blobs, Clock, Remove, Replace, Tables
 
 WORK_LEASE = 240.0
@@ -124,17 +123,6 @@ class WorkLease:
         row = await self._tables.get(WORK_LEASES, self._partition, self.holder)
         if row is not None:
             await self._tables.write(WORK_LEASES, self._partition, [Remove(self.holder, row.etag)])
-
-
-async def say_silent(ledger: Ledger, clock: Clock, account: str, deployment: str) -> None:
-    """Note that an open deployment says it does not exist: passes ask it, and in the end create it anew.
-
-    Whoever changes the record meanwhile knows better: then nothing is noted.
-    """
-    record = await ledger.record(account, deployment)
-    if record.state is RecordState.OPEN and record.silent_since is None:
-        with contextlib.suppress(Changed):
-            await ledger.save(replace(record, silent_since=clock.now()))
 
 
 async def live_work(tables: Tables, account: str, deployment: str) -> int:

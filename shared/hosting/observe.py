@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from shared.alerts import event
 from shared.domain import (
     Account,
     AccountRecord,
@@ -20,14 +21,17 @@ from shared.domain import (
     Hosting,
     HostingSession,
     Observed,
+    Owner,
     Prices,
     RecordState,
 )
-from shared.errors import StorageError
+from shared.errors import ArmError, StorageError
 from shared.hosting.leases import live_work
 from shared.hosting.ledger import Ledger
+from shared.planning.decision import Observation
 from shared.planning.desired import outlooks
-from shared.planning.plan import DEVELOPER_TIER, DEVELOPER_TIER_LIFE, Observation, is_ours, observe
+from shared.planning.observed import is_ours, is_past, observe
+from shared.planning.plan import DEVELOPER_TIER, DEVELOPER_TIER_LIFE
 from shared.ports import Arm, Backlog, Blobs, Clock, Model, Tables
 
 
@@ -42,7 +46,7 @@ class Control:
     model: Model
     backlog: Backlog
     ledger: Ledger
-    installation: str
+    owner: Owner
     prices: Prices
 
     async def demand(self, names: Iterable[str]) -> dict[str, Demand]:
@@ -81,7 +85,11 @@ class View:
         self.now = control.clock.now()
         listed = await control.arm.deployments(resource_id, timeout=timeout)
         ours = {name.lower(): name for name in (*self._records, *self.hosted)}
-        self.azure = {ours.get(name.lower(), name): each for name, each in listed.items()}
+        self.azure = {}
+        for listed_name, each in listed.items():
+            name = ours.get(listed_name.lower(), listed_name)
+            if not is_past(each, self.record(name), self.now):
+                self.azure[name] = each
         self._demand = await control.demand(self.hosted)
         self._holds = await control.ledger.holds(resource_id, self.now)
         await asyncio.gather(*(self.count_workers(name) for name in self._records))
@@ -94,11 +102,29 @@ class View:
         self.endpoint = self._known.endpoint or await self.control.arm.endpoint(
             self.account.resource_id, timeout=timeout
         )
-        await self._save_account(replace(self._known, endpoint=self.endpoint, listed_at=self.now, busy=""))
+        looked = replace(self._known, endpoint=self.endpoint, listed_at=self.now, busy="")
+        await self._save_account(replace(looked, problem="", problem_at=None))
 
     async def note_busy(self, reason: str) -> None:
         """Keep why Azure takes no more writes on the account now, for people; the next look forgets it."""
         await self._save_account(replace(self._known, busy=reason[:500]))
+
+    async def note_problem(self, error: ArmError) -> None:
+        """Keep why the account could not be read, for people: its deployments are unknown until it is."""
+        noted_at = self.control.clock.now()
+        await self._save_account(replace(self._known, problem=str(error)[:500], problem_at=noted_at))
+
+    async def refresh_endpoint(self, timeout: float) -> None:
+        """Ask for the account's endpoint again: an account that was created anew may have another.
+
+        What goes wrong here stops nothing; the next failed probe asks again.
+        """
+        try:
+            endpoint = await self.control.arm.endpoint(self.account.resource_id, timeout=timeout)
+            if endpoint != self._known.endpoint:
+                await self._save_account(replace(self._known, endpoint=endpoint))
+        except (ArmError, StorageError) as error:
+            event("endpoint_unknown", account=self.account.name, error=type(error).__name__)
 
     async def _save_account(self, known: AccountRecord) -> None:
         self._known = await self.control.ledger.save_account(known)
@@ -127,11 +153,12 @@ class View:
         """Compare-and-swap a record. Raises Changed if another pass has overtaken this one."""
         self._records[record.deployment] = await self.control.ledger.save(record)
 
-    async def count_workers(self, name: str) -> None:
-        """Read the work leases of a deployment (again)."""
-        if self.record(name).state in (RecordState.OPEN, RecordState.CLOSING):
+    async def count_workers(self, name: str) -> int:
+        """Read the work leases of a deployment (again), whatever its record says: that may be behind."""
+        if self.record(name).state is not RecordState.ABSENT:
             account = self.account.resource_id
             self._working[name] = await live_work(self.control.tables, account, name)
+        return self._working.get(name, 0)
 
     async def count_demand(self, name: str) -> None:
         """Read the unfinished documents of a deployment again."""
@@ -139,19 +166,21 @@ class View:
             self._demand[name] = await self.control.backlog.demand(name)
 
     async def note(self, name: str, listed_before: datetime | None = None) -> None:
-        """Keep what Azure says of a deployment of ours: createdAt, limits, when it first said Succeeded,
-        and, when it is gone, that the LIST before (`listed_before`) was the last to show it."""
+        """Keep what Azure says of a deployment of ours: createdAt, limits, when it first said Succeeded.
+
+        Where it is missing: since when, and that the LIST before (`listed_before`) was the last to show it.
+        """
         record, azure = self.record(name), self.azure.get(name)
         if record.state is RecordState.ABSENT:
             return
-        if azure is None:
-            if record.observed is not Observed.ABSENT and record.seen_at and listed_before:
-                await self.save(replace(record, seen_at=max(record.seen_at, listed_before)))
-            return
-        if not is_ours(azure, record, self.control.installation):
+        if azure is None or not is_ours(azure, record, self.control.owner):
+            is_used = azure is not None and not record.owned and azure.created_at == record.created_at
+            if not is_used:
+                await self._note_missing(record, listed_before if azure is None else None)
             return
         noted = replace(
             record,
+            missed_since=None,
             created_at=record.created_at or azure.created_at,
             sku=azure.sku,
             capacity=azure.capacity,
@@ -161,29 +190,48 @@ class View:
         if azure.sku == DEVELOPER_TIER and azure.created_at is not None:
             last = azure.created_at + DEVELOPER_TIER_LIFE
             noted = replace(noted, delete_after=min(record.delete_after or last, last))
-        if observe(azure, record, self.control.installation) is Observed.SUCCEEDED:
+        if observe(azure, record, self.control.owner) is Observed.SUCCEEDED:
             noted = replace(noted, succeeded_at=record.succeeded_at or self.now)
         if noted != record or record.seen_at is None:
             await self.save(replace(noted, seen_at=self.now))
             await self.save_session(name)
 
+    async def _note_missing(self, record: DeploymentRecord, listed_before: datetime | None) -> None:
+        noted = record
+        if record.observed is not Observed.ABSENT and record.seen_at and listed_before:
+            noted = replace(noted, seen_at=max(record.seen_at, listed_before))
+        if record.missed_since is None and record.settled and record.state is not RecordState.DELETING:
+            noted = replace(noted, missed_since=self.now)
+        if noted != record:
+            await self.save(noted)
+
     async def save_session(self, name: str, *, gone: bool = False) -> None:
-        """Write what is known by now of the generation's session; nothing for somebody else's deployment."""
+        """Write what is known by now of the generation's session; nothing for somebody else's deployment.
+
+        It has ended when a LIST agrees that it is `gone`: Azure accepts deletes that have no effect.
+        """
         record = self.record(name)
         started_at = record.started_at
         if not record.owned or started_at is None or record.seen_at is None:
             return
-        deleted = record.deleted_at if record.deleted_at and record.deleted_at > started_at else None
         session = HostingSession(
             account=record.account,
             deployment=name,
             generation=record.generation,
             started_at=started_at,
             ready_at=record.opened_at,
-            ended_after=deleted or (record.seen_at if gone else None),
-            ended_by=deleted or (self.now if gone else None),
+            ended_after=self._ended_after(record) if gone or record.delete_accepted_at else None,
+            ended_by=(self._deleted_last(record) or self.now) if gone else None,
             sku=record.sku,
             capacity=record.capacity,
             price_per_hour=self.control.prices.hosting_per_hour.get(record.sku, 0.0),
         )
         await self.control.ledger.save_session(session)
+
+    def _ended_after(self, record: DeploymentRecord) -> datetime | None:
+        """The first delete that may have had an effect, or else when it was last seen."""
+        deletes = (record.uncertain_at, record.delete_accepted_at)
+        return min((at for at in deletes if at is not None), default=record.seen_at)
+
+    def _deleted_last(self, record: DeploymentRecord) -> datetime | None:
+        return record.delete_accepted_at and (record.deleted_again_at or record.delete_accepted_at)

@@ -1,4 +1,4 @@
-"""The probe: a deployment is open after a request has succeeded, whatever Azure says of it."""
+"""The probe: a deployment is open after a request has shown that it answers, whatever Azure says of it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,18 @@ from dataclasses import replace
 
 from shared.alerts import Alert, alert, event
 from shared.domain import AzureDeployment, DeploymentRecord, ModelRequest, Observed, RecordState
-from shared.errors import AccessDenied, DeploymentNotFound, ModelError
+from shared.errors import (
+    AccessDenied,
+    DeploymentNotFound,
+    ModelError,
+    RateLimited,
+    RequestRefused,
+    ServiceRefused,
+)
 from shared.hosting.decisions import move
 from shared.hosting.observe import View
 from shared.planning import estimates
-from shared.planning.plan import READY_LIMIT, Decision, succeeded_for
+from shared.planning.decision import Decision
 
 PROBE_SECONDS = 10.0
 
@@ -18,27 +25,65 @@ PROBE = ModelRequest(system_prompt="Answer with one word.", text="ready?", max_o
 
 
 async def probe(step: Decision, view: View) -> None:
-    """The one request that is allowed before the record is open. Only its success makes it open."""
-    name, control = step.deployment, view.control
+    """The one request that is allowed before the record is open."""
+    name = step.deployment
     try:
-        await control.model.ask(view.endpoint, name, PROBE, timeout=PROBE_SECONDS)
+        await view.control.model.ask(view.endpoint, name, PROBE, timeout=PROBE_SECONDS)
     except ModelError as error:
-        event("not_ready", account=view.account.name, deployment=name, code=error.code)
-        if isinstance(error, AccessDenied):
-            remedy = "grant the app's identity the role Cognitive Services OpenAI User on the account"
-            alert(Alert.MODEL_ACCESS_DENIED, remedy, account=view.account.name, deployment=name)
-        record = view.record(name)
-        silent = isinstance(error, DeploymentNotFound) and record.silent_since is not None
-        overdue = succeeded_for(record, control.clock.now()) > READY_LIMIT
-        if silent or (overdue and record.state is RecordState.CREATING):
-            await view.save(replace(record, silent_probes=record.silent_probes + 1))
-        return
+        if not proves_it_exists(error):
+            await _not_ready(step, view, error)
+            return
+    await _ready(step, view)
+
+
+def proves_it_exists(error: ModelError) -> bool:
+    """Whether an error shows that the deployment is there: it limits, or judges, what it is asked.
+
+    A reasoning model answers a request with so few tokens with 400.
+    """
+    return isinstance(error, RateLimited | RequestRefused) or error.status in (400, 429)
+
+
+async def _not_ready(step: Decision, view: View, error: ModelError) -> None:
+    name, now = step.deployment, view.control.clock.now()
+    fields = {"account": view.account.name, "deployment": name, "code": error.code}
+    event("not_ready", **fields)
+    record = view.record(name)
+    noted = replace(record, trouble=str(error)[:500])
+    match error:
+        case ServiceRefused():
+            # Nothing that is created anew would answer: what stands is kept as long as a window wants it.
+            denied = isinstance(error, AccessDenied)
+            alert(Alert.MODEL_ACCESS_DENIED if denied else Alert.MODEL_REFUSES, str(error), **fields)
+            noted = replace(noted, unanswered_since=record.unanswered_since or now)
+        case DeploymentNotFound():
+            silent_since = record.silent_since or (now if record.state is RecordState.OPEN else None)
+            noted = replace(noted, silent_since=silent_since, silent_probes=record.silent_probes + 1)
+        case _ if record.state is RecordState.CREATING:
+            since = record.unanswered_since or now
+            noted = replace(noted, unanswered_since=since, silent_probes=record.silent_probes + 1)
+    if record.state is not RecordState.ABSENT:
+        await view.save(noted)
+    await view.refresh_endpoint(PROBE_SECONDS)
+
+
+async def _ready(step: Decision, view: View) -> None:
+    name, now = step.deployment, view.control.clock.now()
     record = view.record(name)
     if record.state is RecordState.OPEN:
-        await view.save(replace(record, silent_since=None, silent_probes=0))
+        if record.silent_since is not None or record.silent_probes:
+            await view.save(replace(record, silent_since=None, silent_probes=0))
         return
-    now = control.clock.now()
-    opened = replace(record, opened_at=now, silent_probes=0, failures=0, not_before=None, problem="")
+    opened = replace(
+        record,
+        opened_at=now,
+        silent_probes=0,
+        unanswered_since=None,
+        failures=0,
+        not_before=None,
+        problem="",
+        trouble="",
+    )
     if step.observed is Observed.SUCCEEDED and record.intent_at and record.intent_at != record.created_at:
         took = (now - record.intent_at).total_seconds()
         samples = (*estimates.from_text(record.create_seconds), took)

@@ -9,20 +9,39 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared.alerts import Alert, alert, event
-from shared.domain import Account, Action, DeploymentRecord, Hosting, Observed, RecordState
+from shared.domain import (
+    Account,
+    Action,
+    DeploymentRecord,
+    Hosting,
+    Mode,
+    Observed,
+    RecordState,
+    UploadStart,
+)
+from shared.errors import ArmError, StorageError
 from shared.hosting.act import take
 from shared.hosting.arm_writes import ARM_SECONDS, ArmBusy
 from shared.hosting.decisions import keep_decision
 from shared.hosting.leases import account_lease
 from shared.hosting.observe import Control, View
 from shared.hosting.probe import PROBE_SECONDS
-from shared.planning.desired import outlooks, wanted
-from shared.planning.plan import DOUBT, Decision, plan
+from shared.planning.decision import Decision
+from shared.planning.desired import outlooks, span, wanted
+from shared.planning.observed import STORAGE_TAG, is_twin
+from shared.planning.plan import DOUBT, plan
+from shared.planning.windows import intervals
 
 PASS_SECONDS = 40.0
 """A pass starts nothing after this, so that its effects end before the account lease of 60 s does."""
+PASS_LIMIT = 56.0
+"""A pass is given up after this, whatever it waits for: the next one must find the account free."""
 LONGEST_CREATE = timedelta(hours=1)
 """Creating takes minutes; after this somebody should look."""
+LONGEST_DELETE = timedelta(minutes=30)
+"""Likewise of deleting."""
+LONGEST_WAIT = timedelta(hours=1)
+"""How much longer than `start_within` a document may wait before somebody should look."""
 IDLE_LIST = timedelta(minutes=15)
 """How often an account with nothing wanted, hosted or in doubt is looked at."""
 
@@ -50,25 +69,36 @@ async def reconcile(control: Control, account: Account, hosted: Mapping[str, Hos
     """One pass. `hosted`: the configured deployments of this account, by name.
 
     Raises ArmError when the account cannot be listed, StorageError when records cannot be kept (Changed:
-    another pass has overtaken this one, whose lease ran out).
+    another pass has overtaken this one, whose lease ran out), or when the pass took longer than PASS_LIMIT.
     """
-    deadline = control.clock.monotonic() + PASS_SECONDS
-    if await _is_idle(control, account, hosted):
-        report = PassReport(account.name, Outcome.IDLE, {})
-    else:
-        async with account_lease(control.blobs, account.resource_id) as held:
-            report = (
-                await _pass(View(control, account, hosted), deadline)
-                if held
-                else PassReport(account.name, Outcome.HELD, {})
-            )
+    try:
+        async with asyncio.timeout(PASS_LIMIT):
+            report = await _reconcile(control, account, hosted)
+    except TimeoutError as error:
+        raise StorageError(
+            f"the pass was given up after {PASS_LIMIT:.0f} s: storage or Azure did not answer in time"
+        ) from error
     # An alert watches for its absence, so idle passes say it too.
     event("pass_done", account=account.name, outcome=report.outcome)
     return report
 
 
+async def _reconcile(control: Control, account: Account, hosted: Mapping[str, Hosting]) -> PassReport:
+    deadline = control.clock.monotonic() + PASS_SECONDS
+    if await _is_idle(control, account, hosted):
+        return PassReport(account.name, Outcome.IDLE, {})
+    async with account_lease(control.blobs, account.resource_id) as held:
+        if not held:
+            return PassReport(account.name, Outcome.HELD, {})
+        return await _pass(View(control, account, hosted), deadline)
+
+
 async def _pass(view: View, deadline: float) -> PassReport:
-    await view.look(timeout=ARM_SECONDS)
+    try:
+        await view.look(timeout=ARM_SECONDS)
+    except ArmError as error:
+        await view.note_problem(error)
+        raise
     decisions = await _act(view, deadline)
     for decision in decisions:
         changed = await keep_decision(decision, view)
@@ -82,12 +112,21 @@ async def _pass(view: View, deadline: float) -> PassReport:
 
 def _warn_of_foreign(decision: Decision, view: View) -> None:
     prices, azure = view.control.prices, view.azure[decision.deployment]
+    fields = {"account": view.account.name, "deployment": decision.deployment}
+    if is_twin(view.control.owner, azure.tags):
+        remedy = (
+            f"a copy of this app, whose storage account is {azure.tags[STORAGE_TAG][:64]}, hosts it: it is "
+            "neither touched nor used, as the copy would delete it under our requests. Stop the copy, or "
+            "give it an installation name and deployments of its own in deployments.yaml"
+        )
+        alert(Alert.TWIN_INSTALLATION, remedy, **fields)
+        return
     remedy = (
         "it was not created by this installation: it is used as it is, never changed, and costs "
         f"{prices.hosting_per_hour.get(azure.sku, 0.0):.2f} {prices.currency} an hour; say adopt: true in "
         "deployments.yaml to have it hosted only while it is needed"
     )
-    alert(Alert.FOREIGN_DEPLOYMENT, remedy, account=view.account.name, deployment=decision.deployment)
+    alert(Alert.FOREIGN_DEPLOYMENT, remedy, **fields)
 
 
 def _raise_alerts(decision: Decision, view: View) -> None:
@@ -102,10 +141,34 @@ def _raise_alerts(decision: Decision, view: View) -> None:
     if decision.observed is Observed.CREATING and begun is not None and view.now - begun > LONGEST_CREATE:
         remedy = "Azure has been creating it for over an hour, which may cost money: look at it in the portal"
         alert(Alert.CREATE_LED_NOWHERE, remedy, **fields)
+    changed_at = view.record(decision.deployment).changed_at
+    if decision.observed is Observed.DELETING and changed_at and view.now - changed_at > LONGEST_DELETE:
+        remedy = "Azure has been deleting it for over half an hour: look at it in the portal"
+        alert(Alert.DELETE_WITHOUT_EFFECT, remedy, **fields)
+    if (waits := _documents_wait(decision, view)) is not None:
+        alert(Alert.DOCUMENTS_WAIT, waits, **fields)
     deadline = view.record(decision.deployment).delete_after
     present = decision.observed not in (Observed.ABSENT, Observed.DELETING)
     if present and deadline is not None and view.now >= deadline:
         alert(Alert.SESSION_PAST_CAP, f"it should be gone by now: {decision.reason}", **fields)
+
+
+def _documents_wait(decision: Decision, view: View) -> str | None:
+    """Why documents have waited for longer than anybody can expect, and what to do."""
+    hosting, oldest = view.hosted.get(decision.deployment), view.demand(decision.deployment).oldest
+    if hosting is None or oldest is None or hosting.mode is Mode.OBSERVE:
+        return None
+    if hosting.uploads is UploadStart.SCHEDULED:
+        if decision.wanted.up or decision.wanted.changes_at is not None:
+            return None
+        if intervals(hosting.windows, view.now, view.now + timedelta(days=366), hosting.closures):
+            return None
+        remedy = "add a window, or set uploads.start: on_demand"
+        return f"documents wait, and no window is left to answer them in: {remedy}"
+    waited = view.now - oldest
+    if waited <= hosting.start_within + LONGEST_WAIT:
+        return None
+    return f"the oldest document has waited for {span(waited)}: {decision.reason}"
 
 
 async def _is_idle(control: Control, account: Account, hosted: Mapping[str, Hosting]) -> bool:
@@ -114,6 +177,8 @@ async def _is_idle(control: Control, account: Account, hosted: Mapping[str, Host
         return False
     records = await control.ledger.records(account.resource_id)
     if any(record.state is not RecordState.ABSENT or _in_doubt(record, now) for record in records.values()):
+        return False
+    if known.problem:
         return False
     demand = await control.demand(hosted)
     holds = await control.ledger.holds(account.resource_id, now)
@@ -125,7 +190,9 @@ async def _is_idle(control: Control, account: Account, hosted: Mapping[str, Host
 
 
 def _in_doubt(record: DeploymentRecord, now: datetime) -> bool:
-    return record.doubted_at is not None and now - record.doubted_at < DOUBT
+    """Whether a write of ours may still show: LISTs lag, and effects come late."""
+    times = (record.doubted_at, record.changed_at, record.deleted_again_at or record.deleted_at)
+    return any(at is not None and now - at < DOUBT for at in times)
 
 
 async def _act(view: View, deadline: float) -> tuple[Decision, ...]:
@@ -134,7 +201,7 @@ async def _act(view: View, deadline: float) -> tuple[Decision, ...]:
     arm_busy = False
     while True:
         left = deadline - view.control.clock.monotonic()
-        decisions = plan(view.now, view.control.installation, view.account, view.hosted, view.observation())
+        decisions = plan(view.now, view.control.owner, view.account, view.hosted, view.observation())
         steps = [
             each for each in decisions if not _is_taken(each, taken) and _may_start(each, left, arm_busy)
         ]

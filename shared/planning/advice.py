@@ -74,7 +74,7 @@ def _bounds(figures: Figures) -> tuple[Figure, Figure]:
 def _longest(of: Forecast) -> timedelta:
     """The longest that it stays up: ahead, and in the recent past as far as that is known."""
     ahead = [each.length for each in merged((*of.plan.certain, *of.plan.possible))]
-    past = [(each.ended_by or of.since) - each.started_at for each in of.subject.sessions or ()]
+    past = [(each.likely_end or of.since) - each.started_at for each in of.subject.sessions or ()]
     return max([*ahead, *past], default=timedelta(0))
 
 
@@ -158,7 +158,7 @@ def _waiting(of: Forecast) -> Iterator[Advised]:
         for each in intervals(hosting.windows, of.since - RECENT, of.since, hosting.closures)
     ]
     sessions = sorted(
-        (Span(each.started_at, each.ended_by) for each in subject.sessions if each.ended_by is not None),
+        (Span(each.started_at, each.likely_end) for each in subject.sessions if each.likely_end is not None),
         key=lambda each: each.start,
     )
     alone = [each for each in sessions if not any(w.start <= each.start < w.end for w in windows)]
@@ -182,7 +182,7 @@ def _waiting(of: Forecast) -> Iterator[Advised]:
 
 def _was_hosted(of: Forecast, window: Interval) -> bool:
     return any(
-        each.started_at < window.end and (each.ended_by is None or each.ended_by > window.start)
+        each.started_at < window.end and (each.likely_end is None or each.likely_end > window.start)
         for each in of.subject.sessions or ()
     )
 

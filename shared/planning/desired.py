@@ -38,6 +38,7 @@ class Wanted:
     changes_at: datetime | None = None  # when the schedule next changes this
     opens_at: datetime | None = None  # the start of the window that wants it
     paid_until: datetime | None = None  # it may stay only because it is paid for until then
+    for_documents: bool = False  # only documents want it: what does not answer them is not worth its cost
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,7 @@ def wanted(
             f"{what}, {clock_time(each.start)} to {clock_time(each.end)}",
             changes_at=changes_at,
             opens_at=each.start,
+            for_documents=each.stop_when_empty,
         )
     if demand.unfinished and hosting.uploads is UploadStart.ON_DEMAND:
         return _for_documents(hosting, demand, waiting, now, outlook, ahead, changes_at)
@@ -173,7 +175,7 @@ def _for_documents(
     """Documents start it themselves: at once, or as late as `start_within` allows."""
     arrivals = demand.arrivals or (now,)
     if outlook.up or outlook.free or hosting.start_within <= timedelta(0):
-        return Wanted(True, waiting, changes_at=changes_at)
+        return Wanted(True, waiting, changes_at=changes_at, for_documents=True)
     promised = arrivals[0] + hosting.start_within
     joined = next((each for each in ahead if now < each.start <= promised), None)
     if joined is not None:
@@ -181,7 +183,7 @@ def _for_documents(
         return Wanted(False, reason, changes_at=changes_at)
     at = start_at(arrivals, hosting.start_within, outlook.create, outlook.batches, outlook.unit)
     if at <= now + _HALF_TICK:
-        return Wanted(True, waiting, changes_at=changes_at)
+        return Wanted(True, waiting, changes_at=changes_at, for_documents=True)
     reason = f"{waiting} to be answered within {span(hosting.start_within)}: others may share the deployment"
     return Wanted(False, reason, changes_at=min(at, changes_at or at))
 

@@ -133,7 +133,7 @@ def recent_uploads(subject: Subject, now: datetime) -> Uploads | None:
     scheduled = merged((*plan.certain, *plan.possible))
     found, count = list[Span](), 0
     for each in subject.sessions:
-        session = Span(max(each.started_at, since), min(each.ended_by or now, now))
+        session = Span(max(each.started_at, since), min(each.likely_end or now, now))
         outside = without([session] if session.start < session.end else [], scheduled)
         found += outside
         count += bool(outside)

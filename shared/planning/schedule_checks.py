@@ -10,10 +10,10 @@ from datetime import UTC, datetime, time, timedelta
 
 from shared.domain import Hosting, OneOffWindow, UploadStart, WeeklyWindow
 from shared.errors import SettingProblem
+from shared.planning.decide import SESSION_MARGIN
 from shared.planning.desired import planned_lead
 from shared.planning.estimates import PRIOR
 from shared.planning.marks import marks
-from shared.planning.plan import SESSION_MARGIN
 from shared.planning.public_holidays import public_holidays
 from shared.planning.uploads import LATE_SHARE
 from shared.planning.windows import DAY, every_week, hosted_spans, intervals, local_times, on_day
@@ -89,8 +89,20 @@ def schedule_warnings(hosting: Hosting, now: datetime) -> list[SettingProblem]:
         for remedy in _of_window(window, hosting, now)
     ]
     found += [SettingProblem(key, "", remedy) for remedy in _of_session(hosting, now)]
-    uploads = f"deployments.{hosting.name}.uploads.start_within"
-    return found + [SettingProblem(uploads, "", remedy) for remedy in _of_waiting(hosting)]
+    uploads = f"deployments.{hosting.name}.uploads"
+    found += [SettingProblem(f"{uploads}.start", "", remedy) for remedy in _of_uploads(hosting, now)]
+    return found + [SettingProblem(f"{uploads}.start_within", "", remedy) for remedy in _of_waiting(hosting)]
+
+
+def _of_uploads(hosting: Hosting, now: datetime) -> Iterator[str]:
+    """Documents that wait for a window, and no window for them. Without any the file is refused."""
+    if hosting.uploads is UploadStart.SCHEDULED and not intervals(
+        hosting.windows, now, now + _AHEAD, hosting.closures
+    ):
+        yield (
+            "is scheduled, and no window of the schedule opens in the next 12 months: documents wait without "
+            f"an answer. Add a window, or set uploads.start: {UploadStart.ON_DEMAND}"
+        )
 
 
 def _of_waiting(hosting: Hosting) -> Iterator[str]:

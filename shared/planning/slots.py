@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from shared.domain import Account, Action, Hosting, Mode, Observed, RecordState
-
-if TYPE_CHECKING:
-    from shared.planning.plan import Decision, Observation
+from shared.planning.decision import Decision, Observation
 
 GIVES_WAY = "nothing needs it, and another waits for its slot"
 """Why a deployment is deleted before its paid hour ends."""

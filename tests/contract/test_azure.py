@@ -5,22 +5,29 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from local.emulator.server import Options, emulator
-from shared.adapters.arm import AzureArm
+from shared.adapters.arm import AzureArm, checked_endpoint
 from shared.adapters.openai import AzureModel
 from shared.domain import DeploymentSpec, ModelRequest
 from shared.errors import (
+    AccessDenied,
     ArmConflict,
+    ArmError,
     ArmRefused,
     ArmUncertain,
     DeploymentNotFound,
+    ModelError,
     ModelUnavailable,
     RateLimited,
     RequestRefused,
+    ServiceRefused,
 )
 from shared.planning.adoption import properties_of
 from shared.ports import Arm, Model, Offer, Quota
@@ -89,9 +96,14 @@ async def emulated() -> AsyncIterator[Azure]:
 
 async def fault(azure: Azure, **what: object) -> None:
     """Ask the emulator for a fault."""
+    await post(azure, "faults", **what)
+
+
+async def post(azure: Azure, path: str, **what: object) -> None:
+    """Tell the emulator something."""
     async with (
         aiohttp.ClientSession() as session,
-        session.post(f"{azure.url}/emulator/faults", json=what) as answer,
+        session.post(f"{azure.url}/emulator/{path}", json=what) as answer,
     ):
         assert answer.status < 300, await answer.text()
 
@@ -198,6 +210,34 @@ async def test_a_deployment_that_is_being_deleted_answers_nothing(azure: Azure) 
         await azure.model.ask(endpoint, "clauses", HELLO, timeout=SECONDS)
 
 
+async def test_a_deployments_model_cannot_be_changed(azure: Azure) -> None:
+    """Its capacity can; another model is refused, and the one that is there goes on answering."""
+    endpoint = await azure.ready()
+    with pytest.raises(ArmRefused) as refusal:
+        await azure.arm.put(ACCOUNT, replace(SPEC, model_name="gpt-4.1.ft-new"), timeout=SECONDS)
+    assert refusal.value.code == "CannotChangeDeploymentModel"
+    await azure.arm.put(ACCOUNT, replace(SPEC, capacity=60), timeout=SECONDS)
+    shown = (await azure.arm.deployments(ACCOUNT, timeout=SECONDS))["clauses"]
+    assert (shown.model_name, shown.capacity, shown.tokens_per_minute) == (SPEC.model_name, 60, 60_000)
+    assert (await azure.model.ask(endpoint, "clauses", HELLO, timeout=SECONDS)).text
+
+
+async def test_an_account_may_be_created_again_elsewhere(azure: Azure) -> None:
+    """Its deployments are gone, and the new one answers at the new endpoint only."""
+    old = await azure.ready()
+    if isinstance(azure.arm, MemoryAzure):
+        azure.arm.recreate_account("contoso-2")
+    else:
+        await post(azure, "accounts/contoso/endpoint", subdomain="contoso-2")
+    assert await azure.arm.deployments(ACCOUNT, timeout=SECONDS) == {}
+    new = await azure.ready()
+    assert new != old
+    with pytest.raises(DeploymentNotFound) as nowhere:
+        await azure.model.ask(old, "clauses", HELLO, timeout=SECONDS)
+    assert (nowhere.value.code, nowhere.value.status) == ("404", 404)
+    assert (await azure.model.ask(new, "clauses", HELLO, timeout=SECONDS)).text
+
+
 # --- what the adapters make of answers that only a server gives ---------------------------------
 
 
@@ -205,12 +245,17 @@ async def test_a_deployment_that_is_being_deleted_answers_nothing(azure: Azure) 
     ("answer", "error"),
     [
         ({"status": 409, "code": "RequestConflict", "message": "busy"}, ArmConflict),
-        (
-            {"status": 429, "code": "TooManyRequests", "message": "slow", "headers": {"Retry-After": "7"}},
-            ArmConflict,
-        ),
+        ({"status": 429, "code": "TooManyRequests", "message": "slow"}, ArmConflict),
+        ({"status": 409, "code": "AnotherOperationInProgress", "message": "busy"}, ArmConflict),
+        ({"status": 409, "code": "ReadOnlyDisabledSubscription", "message": "no"}, ArmRefused),
+        ({"status": 409, "code": "ScopeLocked", "message": "no"}, ArmRefused),
+        ({"status": 409, "code": "SomethingNew", "message": "no"}, ArmRefused),
+        ({"status": 409}, ArmRefused),
         ({"status": 400, "code": "InsufficientQuota", "message": "no"}, ArmRefused),
+        ({"status": 401, "code": "InvalidAuthenticationToken", "message": "no"}, ArmRefused),
         ({"status": 403, "code": "AuthorizationFailed", "message": "no"}, ArmRefused),
+        ({"status": 404, "code": "SubscriptionNotFound", "message": "no"}, ArmRefused),
+        ({"status": 408}, ArmUncertain),
         ({"status": 500, "code": "InternalServerError", "message": ""}, ArmUncertain),
         ({"status": 503, "code": "ServiceUnavailable", "message": "later"}, ArmUncertain),
         ({"drop": "before"}, ArmUncertain),
@@ -221,14 +266,95 @@ async def test_a_deployment_that_is_being_deleted_answers_nothing(azure: Azure) 
 async def test_an_answer_of_arm_becomes_our_error(
     emulated: Azure, answer: dict[str, object], error: type[Exception]
 ) -> None:
-    """Nothing happened and wait, nothing happened for good, or nobody knows."""
+    """Nothing happened and wait, nothing happened for good, or nobody knows; with Azure's code and a remedy.
+
+    Only what is known to mean that another operation runs is worth waiting for.
+    """
     await fault(emulated, plane="arm", operation="put", **answer)
     with pytest.raises(error) as raised:
         await emulated.arm.put(ACCOUNT, SPEC, timeout=1.0)
-    if isinstance(raised.value, ArmConflict) and answer["status"] == 429:
-        assert raised.value.retry_after == 7.0
+    assert isinstance(raised.value, ArmError)
+    if "status" in answer:
+        assert raised.value.code == str(answer.get("code", answer["status"]))
+    if isinstance(raised.value, ArmRefused):
+        assert "Remedy: " in str(raised.value)
     effect = answer.get("drop") == "after"
     assert ("clauses" in await emulated.arm.deployments(ACCOUNT, timeout=SECONDS)) == effect
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [
+        ("7", 7.0),
+        ("0.5", 0.5),
+        ("Wed, 01 Jan 2031 00:02:00 GMT", 120.0),
+        ("Wed, 01 Jan 2031 00:00:00 GMT", 0.0),
+        ("86400", 3600.0),
+        ("Fri, 01 Jan 2032 00:00:00 GMT", 3600.0),
+        *((text, None) for text in ("-1", "nan", "inf", "1e400", "soon", "")),
+    ],
+)
+async def test_arm_says_how_long_to_wait(emulated: Azure, told: str, seconds: float | None) -> None:
+    """In seconds or as a date by its own clock; an hour at most, and nonsense is nothing."""
+    headers = {"Retry-After": told, "Date": "Wed, 01 Jan 2031 00:00:00 GMT"}
+    await fault(emulated, plane="arm", operation="list", status=429, headers=headers)
+    with pytest.raises(ArmConflict) as busy:
+        await emulated.arm.deployments(ACCOUNT, timeout=SECONDS)
+    assert busy.value.retry_after == seconds
+
+
+@pytest.mark.parametrize("drop", ["before", "after"])
+async def test_no_write_is_sent_twice(emulated: Azure, drop: str) -> None:
+    """A DELETE and a PUT whose connections break arrive once each, so their outcome is unknown; a LIST may
+    be sent again.
+    """
+    assert emulated.url is not None
+    await emulated.ready()
+    await fault(emulated, plane="arm", operation="delete", drop=drop)
+    with pytest.raises(ArmUncertain):
+        await emulated.arm.delete(ACCOUNT, "clauses", timeout=SECONDS)
+    emulated.clock.advance(6)
+    await fault(emulated, plane="arm", operation="put", drop=drop)
+    with pytest.raises(ArmUncertain):
+        await emulated.arm.put(ACCOUNT, renamed(SPEC, "other"), timeout=SECONDS)
+    await fault(emulated, plane="arm", operation="list", drop=drop)
+    there = await emulated.arm.deployments(ACCOUNT, timeout=SECONDS)
+    assert set(there) == ({"clauses"} if drop == "before" else {"other"})
+    async with aiohttp.ClientSession() as session:
+        bill = await (await session.get(f"{emulated.url}/emulator/bill")).json()
+    assert bill["arm_calls"]["contoso"] == {"put": 2, "delete": 1, "list": 2, "get": 1}
+
+
+@pytest.mark.parametrize("drop", ["before", "after"])
+async def test_no_request_is_sent_twice(emulated: Azure, drop: str) -> None:
+    """A request whose connection breaks is asked for once: its tokens are paid."""
+    endpoint = await emulated.ready()
+    await emulated.model.ask(endpoint, "clauses", HELLO, timeout=SECONDS)  # on a connection that stays open
+    await fault(emulated, plane="data", operation="chat", drop=drop)
+    with pytest.raises(ModelUnavailable) as lost:
+        await emulated.model.ask(endpoint, "clauses", HELLO, timeout=SECONDS)
+    assert (lost.value.code, lost.value.status) == ("connection", None)
+    async with aiohttp.ClientSession() as session:
+        bill = await (await session.get(f"{emulated.url}/emulator/bill")).json()
+    assert bill["totals"]["requests_answered"] == (1 if drop == "before" else 2)
+
+
+@pytest.mark.parametrize(
+    "told",
+    ["http://contoso.openai.azure.com/", "ftp://contoso.example/", "//contoso.example", "https://", "x"],
+)
+async def test_an_endpoint_that_is_not_https_gets_no_token(told: str) -> None:
+    """Whatever Azure shows: only its own https address is asked; on loopback only the local stack's."""
+    with pytest.raises(ArmRefused, match="Remedy") as refusal:
+        checked_endpoint("contoso", told, local=True)
+    assert refusal.value.code == "EndpointNotHttps"
+    with pytest.raises(ArmRefused):
+        checked_endpoint("contoso", "http://127.0.0.1:10010/contoso/", local=False)
+    assert checked_endpoint("contoso", "https://contoso.openai.azure.com", local=False).endswith("com/")
+    model = AzureModel()
+    with pytest.raises(ServiceRefused):
+        await model.ask(told, "clauses", HELLO, timeout=SECONDS)
+    await model.close()
 
 
 @pytest.mark.parametrize(
@@ -240,7 +366,10 @@ async def test_an_answer_of_arm_becomes_our_error(
         ({"status": 500}, ModelUnavailable, None),
         ({"status": 503, "headers": {"retry-after": "-1"}}, ModelUnavailable, None),
         ({"status": 408}, ModelUnavailable, None),
+        ({"status": 404, "code": "404"}, DeploymentNotFound, None),
         ({"status": 400, "code": "context_length_exceeded"}, RequestRefused, None),
+        ({"status": 400, "code": "string_above_max_length"}, RequestRefused, None),
+        ({"status": 413}, RequestRefused, None),
         ({"drop": "before"}, ModelUnavailable, None),
     ],
 )
@@ -253,15 +382,134 @@ async def test_an_answer_of_the_model_becomes_our_error(
     await fault(emulated, plane="data", operation="chat", **full)
     with pytest.raises(error) as raised:
         await emulated.model.ask(endpoint, "clauses", HELLO, timeout=SECONDS)
-    assert raised.value.retry_after == retry_after  # type: ignore[attr-defined]
+    assert isinstance(raised.value, ModelError)
+    assert raised.value.retry_after == retry_after
+    assert raised.value.status == answer.get("status")
+
+
+@pytest.mark.parametrize(
+    ("answer", "remedy"),
+    [
+        ({"status": 423}, "paused"),
+        ({"status": 410}, "retired"),
+        ({"status": 405}, "check model.name"),
+        ({"status": 424}, "depends on"),
+        ({"status": 422}, "response_schema"),
+        ({"status": 400, "code": "OperationNotSupported"}, "check model.name"),
+        ({"status": 400, "param": "response_format"}, "response_schema"),
+        ({"status": 400, "message": "Could not finish the message because max"}, "raise max_output_tokens"),
+        ({"status": 400, "code": "SomethingNew"}, "nobody here knows this code"),
+        ({"status": 418, "code": "x secret y"}, "nobody here knows this code"),
+        ({"status": 401}, "tenant"),
+        ({"status": 403, "code": "PermissionDenied"}, "Cognitive Services OpenAI User"),
+        ({"status": 403, "message": "Access denied due to Virtual Network/Firewall rules."}, "firewall"),
+        ({"status": 403, "message": "Out of call volume quota. It will be replenished."}, "quota"),
+        ({"status": 400, "message": "Please provide a custom subdomain for tokens"}, "custom subdomain"),
+    ],
+)
+async def test_what_no_document_can_help_is_told_with_azures_code_and_its_remedy(
+    emulated: Azure, answer: dict[str, Any], remedy: str
+) -> None:
+    """What is not known to be the document's fault is not; Azure's own words, which may quote it, stay out"""
+    endpoint = await emulated.ready()
+    full = {"message": "it quotes a secret", **answer}
+    await fault(emulated, plane="data", operation="chat", **full)
+    with pytest.raises(ServiceRefused, match=remedy) as raised:
+        await emulated.model.ask(endpoint, "clauses", HELLO, timeout=SECONDS)
+    assert raised.value.status == answer["status"]
+    assert str(answer["status"]) in str(raised.value)
+    code = str(answer.get("code", answer["status"]))
+    assert raised.value.code == (code if " " not in code else str(answer["status"]))
+    assert isinstance(raised.value, AccessDenied) == (answer["status"] in (401, 403))
+    for words in ("secret", "Virtual Network", "replenished"):
+        assert words not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("model", "sent"),
+    [
+        ("gpt-4.1-mini-2025-04-14.ft-0e2c", 1),
+        ("o4-mini-2025-04-16.ft-0e2c", 1),
+        ("gpt-35-turbo-0125.ft-0e2c", 2),
+        ("o1-mini-2024-09-12.ft-0e2c", 3),
+    ],
+)
+async def test_parameters_adapt_to_the_model(emulated: Azure, model: str, sent: int) -> None:
+    """What a model refuses it is asked for in another form, and from then on only in that one."""
+    endpoint = await emulated.ready(replace(SPEC, model_name=model))
+    request = replace(HELLO, max_output_tokens=500)
+    for _ in range(2):
+        answer = await emulated.model.ask(endpoint, "clauses", request, timeout=SECONDS)
+        assert answer.text and answer.finish_reason == "stop"
+    async with aiohttp.ClientSession() as session:
+        totals = (await (await session.get(f"{emulated.url}/emulator/bill")).json())["totals"]
+    assert (totals["requests_answered"], totals["requests_refused"]) == (2, sent - 1)
+
+
+async def test_a_model_whose_parameters_change_is_learned_anew(emulated: Azure) -> None:
+    """The same name may be another model tomorrow: what was learned of it is no dead end."""
+    for model in ("o1-mini-2024-09-12.ft-0e2c", "gpt-35-turbo-0125.ft-0e2c", "o4-mini-2025-04-16.ft-0e2c"):
+        endpoint = await emulated.ready(replace(SPEC, model_name=model))
+        request = replace(HELLO, max_output_tokens=500)
+        assert (await emulated.model.ask(endpoint, "clauses", request, timeout=SECONDS)).text
+        await emulated.arm.delete(ACCOUNT, "clauses", timeout=SECONDS)
+        emulated.clock.advance(30)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"choices": [{"message": {"content": "plain"}, "finish_reason": "stop"}]}, "plain"),
+        (
+            {
+                "choices": [
+                    {
+                        "message": {
+                            "content": [{"type": "text", "text": "in "}, {"type": "text", "text": "parts"}]
+                        },
+                        "finish_reason": "stop",
+                    }
+                ],
+                "usage": {"prompt_tokens": None, "completion_tokens": "many"},
+            },
+            "in parts",
+        ),
+        ({"choices": [{"message": {"content": {"odd": 1}}, "finish_reason": None}]}, ""),
+        ({"choices": [{"message": None}]}, ModelUnavailable),
+        ({"choices": []}, ModelUnavailable),
+        ([], ModelUnavailable),
+        ("no object", ModelUnavailable),
+    ],
+)
+async def test_an_answer_of_any_shape_is_an_answer_or_our_error(
+    body: object, expected: str | type[Exception]
+) -> None:
+    """What a model answers is untrusted: a list of parts is their text, and nonsense is worth another try."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response(body)
+
+    app = web.Application()
+    app.router.add_post("/contoso/openai/v1/chat/completions", answer)
+    async with TestServer(app) as server:
+        model, endpoint = AzureModel(), f"http://127.0.0.1:{server.port}/contoso/"
+        asked = model.ask(endpoint, "clauses", HELLO, timeout=SECONDS)
+        if isinstance(expected, str):
+            assert (await asked).text == expected
+        else:
+            with pytest.raises(ModelUnavailable) as raised:
+                await asked
+            assert raised.value.status == 200
+        await model.close()
 
 
 async def test_a_request_ends_at_its_time_limit(emulated: Azure) -> None:
     """The fence counts on it: no request outlives its deadline."""
     endpoint = await emulated.ready()
     await fault(emulated, plane="data", operation="chat", delay_seconds=30)
-    with pytest.raises(ModelUnavailable):
+    with pytest.raises(ModelUnavailable) as late:
         await emulated.model.ask(endpoint, "clauses", HELLO, timeout=0.5)
+    assert (late.value.code, late.value.status) == ("timeout", None)
 
 
 async def test_every_property_of_a_deployment_is_set_as_configured(emulated: Azure) -> None:

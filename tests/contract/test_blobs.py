@@ -13,7 +13,7 @@ from azure.storage.blob.aio import BlobServiceClient
 
 from local.azurite import ACCOUNT_KEY, Azurite, account_name
 from shared.adapters.blobs import AzureBlobs
-from shared.errors import AlreadyExists, Changed, Missing
+from shared.errors import AlreadyExists, Changed, ContainerMissing, Missing
 from shared.ports import Blobs
 from tests.fakes.blobs import MemoryBlobs
 from tests.fakes.clock import VirtualClock
@@ -64,14 +64,27 @@ async def test_every_name_is_found_under_itself(blobs: Blobs, name: str) -> None
 
 
 async def test_what_is_not_there(blobs: Blobs) -> None:
-    """A missing blob or container is None, empty, Missing or False, as the port says."""
-    assert await blobs.stat("inbox", "no.txt") is None
+    """A missing blob is None, empty, Missing or False, as the port says."""
     assert (await blobs.list("inbox", None, 10)).items == ()
+    assert await blobs.stat("inbox", "no.txt") is None
     assert not await blobs.delete("inbox", "no.txt", "0x1")
     with pytest.raises(Missing):
         await blobs.read("inbox", "no.txt")
     with pytest.raises(Missing):
         await blobs.copy("inbox", "no.txt", "0x1", "processed", "no.txt")
+
+
+async def test_what_lies_in_a_container_that_is_not_there_is_unknown(blobs: Blobs) -> None:
+    """A container can be deleted by mistake and restored: nothing of it is missing, and none is made anew."""
+    for _ in range(2):
+        for attempt in (
+            blobs.stat("inbox", "a.txt"),
+            blobs.read("inbox", "a.txt"),
+            blobs.copy("inbox", "a.txt", "0x1", "processed", "a.txt"),
+        ):
+            with pytest.raises(ContainerMissing):
+                await attempt
+    assert not await blobs.delete("inbox", "a.txt", "0x1")
 
 
 async def test_a_blob_is_created_once(blobs: Blobs) -> None:

@@ -61,6 +61,7 @@ class MemoryAzure:
     answer: str = "an answer"
     ends_as: str = "Succeeded"  # of the next deployments
     lost_answers: int = 0  # so many next creates take effect and are not answered
+    _endpoint: str = ENDPOINT
     _faults: dict[Operation, deque[Exception]] = field(default_factory=dict)
     _in_flight: Counter[int] = field(default_factory=Counter)  # by generation
 
@@ -87,11 +88,16 @@ class MemoryAzure:
         assert found is not None
         found.gone = self.clock.now()
 
+    def recreate_account(self, subdomain: str) -> None:
+        """Somebody deletes the account and creates it again under another subdomain, without deployments."""
+        self.state.remove_all(self.account, self.clock.now())
+        self._endpoint = f"https://{subdomain}.example/"
+
     # --- Arm ------------------------------------------------------------------------------------
 
     async def endpoint(self, account: str, *, timeout: float) -> str:
         self._call("get", account)
-        return ENDPOINT
+        return self._endpoint
 
     async def deployments(self, account: str, *, timeout: float) -> Mapping[str, AzureDeployment]:
         self._call("list", account)
@@ -142,10 +148,13 @@ class MemoryAzure:
     ) -> ModelAnswer:
         self._call("ask", deployment)
         found = self._find(deployment)
+        if endpoint != self._endpoint:
+            raise DeploymentNotFound("nothing answers there", code="404", status=404)
         if found is None or not found.serving(self.clock.now()):
-            raise DeploymentNotFound("not there", code="DeploymentNotFound")
+            raise DeploymentNotFound("not there", code="DeploymentNotFound", status=404)
         if "[[content_filter]]" in request.text:
-            raise RequestRefused("Azure's content filter refused the document", code="content_filter")
+            reason = "Azure's content filter refused the document"
+            raise RequestRefused(reason, code="content_filter", status=400)
         self._in_flight[found.number] += 1
         try:
             await self.clock.sleep(self.answer_seconds)
@@ -210,7 +219,7 @@ def shown(generation: Generation, at: datetime) -> AzureDeployment:
 
 def refusal(error: specification.ArmError) -> ArmConflict | ArmRefused | ArmUncertain:
     """The emulator's refusal as the adapter tells it."""
-    if error.status == 409:
+    if error.code == "RequestConflict":
         return ArmConflict(error.message, code=error.code)
     if error.status >= 500:
         return ArmUncertain(error.message, code=error.code)

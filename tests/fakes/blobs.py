@@ -7,7 +7,14 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from shared.errors import AlreadyExists, Changed, Missing
+from shared.errors import (
+    AlreadyExists,
+    BlobRefused,
+    Changed,
+    ContainerMissing,
+    Missing,
+    StorageError,
+)
 from shared.ports import BlobItem, BlobPage, Clock
 
 
@@ -18,6 +25,7 @@ class _Blob:
     lease: str | None = None
     lease_seconds: int = 0
     leased_until: float = 0.0
+    refused: str = ""  # Azure's code for who reads it
 
 
 class MemoryBlobs:
@@ -27,6 +35,7 @@ class MemoryBlobs:
         self._clock = clock
         self._containers: dict[str, dict[str, _Blob]] = {}
         self._etags = itertools.count(1)
+        self._being_deleted: set[str] = set()
 
     async def list(self, container: str, token: str | None, limit: int) -> BlobPage:
         blobs = self._blobs(container)
@@ -36,11 +45,11 @@ class MemoryBlobs:
         return BlobPage(items, names[limit - 1] if more else None)
 
     async def stat(self, container: str, name: str) -> BlobItem | None:
-        blob = self._blobs(container).get(name)
+        blob = self._there(container).get(name)
         return blob.item if blob else None
 
     async def read(self, container: str, name: str, etag: str | None = None) -> bytes:
-        return self._version(container, name, etag).data
+        return self._readable(container, name, etag).data
 
     async def create(self, container: str, name: str, data: bytes, content_type: str) -> str:
         if name in self._blobs(container):
@@ -48,12 +57,15 @@ class MemoryBlobs:
         return self.upload(container, name, data)
 
     async def copy(self, container: str, name: str, etag: str, to_container: str, to_name: str) -> None:
-        self.upload(to_container, to_name, self._version(container, name, etag).data)
+        data = self._readable(container, name, etag).data
+        if (target := self._blobs(to_container).get(to_name)) is not None and target.refused:
+            raise _refused(target)
+        self.upload(to_container, to_name, data)
 
     async def delete(self, container: str, name: str, etag: str) -> bool:
         try:
             self._version(container, name, etag)
-        except (Missing, Changed):
+        except (Missing, Changed, ContainerMissing):
             return False
         del self._blobs(container)[name]
         return True
@@ -72,7 +84,7 @@ class MemoryBlobs:
         return lease
 
     async def renew_lease(self, container: str, name: str, lease: str) -> bool:
-        blob = self._blobs(container).get(name)
+        blob = self._containers.get(container, {}).get(name)
         # As Azure does: an expired lease can be renewed as long as nobody else has taken one since.
         if blob is None or blob.lease != lease:
             return False
@@ -81,17 +93,23 @@ class MemoryBlobs:
         return True
 
     async def release_lease(self, container: str, name: str, lease: str) -> None:
-        blob = self._blobs(container).get(name)
+        blob = self._containers.get(container, {}).get(name)
         if blob is not None and blob.lease == lease:
             self._blobs(container)[name] = replace(blob, lease=None)
 
     # --- what people do to containers -----------------------------------------------------------
 
-    def upload(self, container: str, name: str, data: bytes) -> str:
+    def upload(self, container: str, name: str, data: bytes, *, is_folder: bool = False) -> str:
         """Write or overwrite, as somebody outside the app would; returns the ETag."""
-        item = BlobItem(name, f"0x{next(self._etags):X}", len(data), self._clock.now().replace(microsecond=0))
+        now = self._clock.now().replace(microsecond=0)
+        item = BlobItem(name, f"0x{next(self._etags):X}", len(data), now, is_folder)
         self._blobs(container)[name] = _Blob(item, data)
         return item.etag
+
+    def set_archived(self, container: str, name: str, archived: bool) -> None:
+        """Move it to the archive tier or out of it. As in Azure, neither ETag nor time tell of it."""
+        blob = self._blobs(container)[name]
+        self._blobs(container)[name] = replace(blob, item=replace(blob.item, archived=archived))
 
     def item(self, container: str, name: str) -> BlobItem:
         """What stands there."""
@@ -99,19 +117,54 @@ class MemoryBlobs:
 
     def names(self, container: str) -> Sequence[str]:
         """What lies in a container."""
-        return sorted(self._blobs(container))
+        return sorted(self._containers.get(container, {}))
 
     def remove(self, container: str, name: str) -> None:
         """Delete whatever version is there, as somebody outside the app would."""
         del self._blobs(container)[name]
 
+    def refuse(self, container: str, name: str, code: str) -> None:
+        """Let Azure refuse to read or overwrite a blob, as one in the archive tier; empty: no more."""
+        self._blobs(container)[name] = replace(self._blobs(container)[name], refused=code)
+
+    def delete_container(self, container: str) -> None:
+        """Delete it with all that it holds. Until `deleted` it can neither be read nor made anew."""
+        self._containers.pop(container, None)
+        self._being_deleted.add(container)
+
+    def deleted(self, container: str) -> None:
+        """What takes Azure about 30 s."""
+        self._being_deleted.discard(container)
+
     def _blobs(self, container: str) -> dict[str, _Blob]:
+        """Made if it is not there, as whoever writes does."""
+        if container in self._being_deleted:
+            raise StorageError("the container is being deleted", code="ContainerBeingDeleted")
         return self._containers.setdefault(container, {})
 
+    def _there(self, container: str) -> dict[str, _Blob]:
+        if container in self._being_deleted:
+            raise StorageError("the container is being deleted", code="ContainerBeingDeleted")
+        if container not in self._containers:
+            raise ContainerMissing("the container is not there")
+        return self._containers[container]
+
+    def _readable(self, container: str, name: str, etag: str | None) -> _Blob:
+        blob = self._version(container, name, etag)
+        if blob.refused:
+            raise _refused(blob)
+        if blob.item.archived:
+            raise _refused(replace(blob, refused="BlobArchived"))
+        return blob
+
     def _version(self, container: str, name: str, etag: str | None) -> _Blob:
-        blob = self._blobs(container).get(name)
+        blob = self._there(container).get(name)
         if blob is None:
             raise Missing("there is no such blob")
         if etag is not None and blob.item.etag != etag:
             raise Changed("the blob is not the version that was named")
         return blob
+
+
+def _refused(blob: _Blob) -> BlobRefused:
+    return BlobRefused("storage refused a blob", code=blob.refused, reason=f"the file is {blob.refused}")

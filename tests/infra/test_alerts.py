@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from shared.alerts import Alert, alert
+from shared.alerts import REPEAT_SECONDS, Alert, alert
 from tests.infra import shared_uses
 from tests.infra.bicep import Deployed, Resource, evaluate
 
@@ -41,10 +41,27 @@ def test_every_alert_is_in_exactly_one_rule(deployed: Deployed) -> None:
     assert sorted(listed) == sorted(shared_uses.alerts())
 
 
-def test_the_guide_explains_every_alert() -> None:
-    """Whoever gets the mail finds its event in docs/azure.md."""
+def test_the_guide_has_a_row_for_every_alert(deployed: Deployed) -> None:
+    """Whoever gets the mail finds in docs/azure.md what happened and what to do, under the same severity."""
     guide = (shared_uses.ROOT / "docs" / "azure.md").read_text(encoding="utf-8")
-    assert [name for name in shared_uses.alerts() if f"`{name}`" not in guide] == []
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in guide.splitlines()]
+    explained = {
+        name: (int(severity), bool(happened and to_do))
+        for events_told, severity, happened, to_do in (row for row in rows if len(row) == 4)
+        if severity.isdigit()
+        for name in re.findall(r"`(\w+)`", events_told)
+    }
+    assert explained == {
+        name: (rule.properties["severity"], True) for rule in rules(deployed)[1] for name in events(rule)
+    }
+
+
+def test_a_lasting_fault_keeps_its_alert_open(deployed: Deployed) -> None:
+    """It is one notification: each look reaches back over two of the app's hourly lines."""
+    hours = {"PT2H": 2}
+    for rule in rules(deployed)[1]:
+        assert hours[rule.properties["windowSize"]] * 3600 >= 2 * REPEAT_SECONDS
+        assert rule.properties["autoMitigate"] is True
 
 
 def test_the_urgent_ones_are_looked_for_more_often(deployed: Deployed) -> None:
@@ -91,7 +108,6 @@ def test_an_alert_names_its_event_and_deployment(deployed: Deployed) -> None:
         assert names == ["event", "deployment"]
         assert all(f"{name} = " in query(rule) for name in names)
         assert (criterion["timeAggregation"], criterion["operator"]) == ("Count", "GreaterThan")
-        assert rule.properties["windowSize"] == rule.properties["evaluationFrequency"]
 
 
 def test_a_switch_that_fails_is_an_alert_too(deployed: Deployed) -> None:

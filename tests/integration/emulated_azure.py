@@ -9,7 +9,10 @@ from typing import Any
 from tests.integration.calls import Answer, call
 from tests.integration.deployments_file import MODEL, account_id
 
-_EFFECTS = ("status", "delay_seconds", "drop", "late_seconds", "provision", "lag_seconds")
+_EFFECTS = (
+    *("status", "drop", "late_seconds", "no_effect", "stuck", "provision", "drop_tags", "lag_seconds"),
+    *("omit", "delay_seconds"),
+)
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,12 @@ class EmulatedAzure:
             told = f" {fault[effect]}" if effect in ("status", "drop", "provision") else ""
             fired[f"{fault['operation']} {effect}{told}"] += fault["fired"]
         return fired
+
+    def move_account(self, deployment: str, subdomain: str) -> None:
+        """Delete the deployment's account, and create it again under another subdomain."""
+        body = json.dumps({"subdomain": subdomain}).encode()
+        answer = call(f"{self.url}/emulator/accounts/{deployment}/endpoint", "POST", body)
+        assert answer.status == 200, answer.body
 
     def clear_faults(self) -> None:
         """Have nothing go wrong any more."""

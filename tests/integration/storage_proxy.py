@@ -1,10 +1,12 @@
-"""A proxy in front of Azurite that refuses what an identity may not do, or whose clock is off.
+"""A proxy in front of Azurite that refuses, hangs, stalls, loses answers, is slow, or whose clock is off.
 
-Azurite itself knows one key that may do everything; Azure grants reading, writing and deleting apart.
+Azurite itself knows one key that may do everything, and answers at once; Azure grants reading, writing and
+deleting apart, has many more reasons to refuse, and its networks drop answers.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -31,12 +33,54 @@ class _Refusal:
 
 
 @dataclass
+class _Trouble:
+    method: str
+    part: str
+    times: int
+
+    def strikes(self, request: web.Request) -> bool:
+        hit = self.times > 0 and self.method == request.method and self.part in request.raw_path
+        self.times -= hit
+        return hit
+
+
+@dataclass
+class _Pieces(_Trouble):
+    """An answer's body that comes in pieces, with seconds between them, and ends after so many bytes."""
+
+    size: int
+    pause: float
+    ends_after: int | None
+
+
+@dataclass
 class StorageProxy:
     """One service of a storage account. `url` takes the place of its address in the app settings."""
 
     url: str
     skew: timedelta = timedelta(0)  # of the server's clock, as its Date header tells it
+    calls: list[str] = field(default_factory=list)  # method and path of every call, in order
     _refusals: list[_Refusal] = field(default_factory=list)
+    _hangs: list[_Trouble] = field(default_factory=list)
+    _losses: list[_Trouble] = field(default_factory=list)
+    _pieces: list[_Pieces] = field(default_factory=list)
+    _closing: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def hang(self, method: str, part: str, *, times: int = 1000) -> None:
+        """Accept such calls and never answer; they have no effect."""
+        self._hangs.append(_Trouble(method, part, times))
+
+    def lose(self, method: str, part: str, *, times: int = 1) -> None:
+        """Let such calls take effect and never answer."""
+        self._losses.append(_Trouble(method, part, times))
+
+    def stall(self, part: str, *, after: int, times: int = 1000) -> None:
+        """Answer such downloads with the first bytes and then no more."""
+        self._pieces.append(_Pieces("GET", part, times, after, 0.0, after))
+
+    def slow(self, part: str, *, size: int, pause: float) -> None:
+        """Answer such downloads in pieces of so many bytes, with seconds between them."""
+        self._pieces.append(_Pieces("GET", part, 1000, size, pause, None))
 
     def refuse(
         self,
@@ -70,6 +114,21 @@ class StorageProxy:
             )
         return None
 
+    async def in_pieces(
+        self, request: web.Request, status: int, headers: dict[str, str], content: bytes, how: _Pieces
+    ) -> web.StreamResponse:
+        """Send the body as `how` says."""
+        response = web.StreamResponse(status=status, headers=headers)
+        response.content_length = len(content)
+        await response.prepare(request)
+        for start in range(0, len(content), how.size):
+            if how.ends_after is not None and start >= how.ends_after:
+                await self._closing.wait()
+                break
+            await response.write(content[start : start + how.size])
+            await asyncio.sleep(how.pause)
+        return response
+
 
 @asynccontextmanager
 async def storage_proxy(uri: str) -> AsyncIterator[StorageProxy]:
@@ -77,8 +136,11 @@ async def storage_proxy(uri: str) -> AsyncIterator[StorageProxy]:
     parts = urlsplit(uri)
     proxy = StorageProxy("")
 
-    async def serve(request: web.Request) -> web.Response:
+    async def serve(request: web.Request) -> web.StreamResponse:
         body = await request.read()
+        proxy.calls.append(f"{request.method} {request.raw_path}")
+        if any(each.strikes(request) for each in proxy._hangs):
+            await proxy._closing.wait()
         if (refused := proxy.refusal_of(request)) is not None:
             return refused
         headers = {
@@ -96,9 +158,15 @@ async def storage_proxy(uri: str) -> AsyncIterator[StorageProxy]:
             shown["Date"] = format_datetime(
                 parsedate_to_datetime(answer.headers["Date"]) + proxy.skew, usegmt=True
             )
-            return web.Response(body=await answer.read(), status=answer.status, headers=shown)
+            content = await answer.read()
+            if any(each.strikes(request) for each in proxy._losses):
+                await proxy._closing.wait()
+            for each in proxy._pieces:
+                if each.strikes(request):
+                    return await proxy.in_pieces(request, answer.status, shown, content, each)
+            return web.Response(body=content, status=answer.status, headers=shown)
 
-    app = web.Application()
+    app = web.Application(client_max_size=1 << 30)
     app.router.add_route("*", "/{path:.*}", serve)
     runner = web.AppRunner(app, access_log=None)
     async with aiohttp.ClientSession(auto_decompress=False) as session:
@@ -108,4 +176,5 @@ async def storage_proxy(uri: str) -> AsyncIterator[StorageProxy]:
             proxy.url = f"http://127.0.0.1:{runner.addresses[0][1]}{parts.path}"
             yield proxy
         finally:
+            proxy._closing.set()
             await runner.cleanup()

@@ -147,11 +147,12 @@ async def test_a_failed_pass_is_an_alert_on_the_terminal(setup: Setup) -> None:
 
 
 async def test_explain_tells_what_is_known_when_azure_refuses(setup: Setup) -> None:
-    """Its records speak for themselves."""
+    """What Azure has is unknown, with its error and the remedy; the records speak for themselves."""
     await setup.fault(plane="arm", operation="list", **REFUSED)
     answer = await setup.run("explain", "clauses")
-    assert answer.code == 0
-    assert "cannot ask Azure  Azure answered 403 AuthorizationFailed" in answer.out
+    assert answer.code == 1
+    assert "the account cannot be read: Azure answered 403 AuthorizationFailed" in answer.out
+    assert "grant the app's identity accounts/read" in answer.out
 
 
 async def test_what_is_not_ready_in_time_ends_with_1(setup: Setup) -> None:

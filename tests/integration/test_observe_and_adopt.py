@@ -19,7 +19,7 @@ from shared.adapters.tables import AzureTables
 from shared.domain import Hosting, Mode, OneOffWindow
 from shared.flow import Lamplighter
 from shared.planning.adoption import properties_of
-from shared.planning.plan import DELETE_AFTER_TAG, OWNER_TAG
+from shared.planning.observed import DELETE_AFTER_TAG, OWNER_TAG
 from shared.wiring import assemble
 from tests.fakes.clock import START, VirtualClock
 from tests.fakes.world import ACCOUNT, hosting, settings

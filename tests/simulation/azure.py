@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-from datetime import datetime
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from local.emulator import specification
@@ -12,7 +12,7 @@ from local.emulator.options import Account
 from local.emulator.state import NEVER_READY, SUCCEEDED, Deployments, Generation, ProvisioningTime, Rules
 from shared.domain import AzureDeployment, Hosting
 from shared.errors import ArmError, ArmRefused
-from shared.planning.plan import QUARANTINE
+from shared.planning.observed import QUARANTINE
 from tests.fakes.azure import body_of, shown
 from tests.fakes.world import ACCOUNT
 from tests.simulation.scenario import OTHER_ACCOUNT
@@ -23,6 +23,18 @@ if TYPE_CHECKING:
 _LAST_EFFECT = QUARANTINE.total_seconds()
 _LONGEST_PAUSE = 12 * 60.0
 """Between two deletes that Azure refuses, and a tick."""
+
+
+@dataclass
+class Trouble:
+    """Requests to a deployment fail for a time; `met`: when each request of ours met it."""
+
+    name: str
+    what: str  # `outage` or `refusing`
+    how: str
+    begins: float
+    until: float
+    met: list[float] = field(default_factory=list)
 
 
 class AccountState(Deployments):
@@ -48,7 +60,18 @@ class Azure:
         self._owners: dict[str, str] = {}
         self._tagless: dict[str, bool] = {}
         self._keeps_tags = False
-        self._spells: list[tuple[str, str, float]] = []  # what, whose, until when
+        self._spells: dict[tuple[str, str], float] = {}  # what and whose → until when
+        self.omitted_at = -1000.0  # when a LIST last left out an entry
+        self._omitted: dict[str, float] = {}  # when a LIST last left it out
+        self._vanished: dict[str, float] = {}  # when it was last deleted from outside
+        self.troubles: list[Trouble] = []
+        self._ignored: dict[str, int] = {}  # so many deletes will be accepted and do nothing
+        self.ignored: dict[str, int] = {}  # so many were
+        self._lingers: dict[str, float] = {}  # the seconds that the next delete takes
+        self._endpoints = {
+            each.resource_id: f"https://{each.name}.example/" for each in (ACCOUNT, OTHER_ACCOUNT)
+        }
+        self._lost_by: dict[str, str] = {}  # former endpoint → how requests to it fail
 
     def account_of(self, name: str) -> AccountState:
         hosting = next(each for each in self._world.scenario.hostings if each.name == name)
@@ -63,8 +86,35 @@ class Azure:
         return found if found is not None and found.serving(self._world.now()) else None
 
     def owner(self, found: Generation) -> str:
-        """`ours`, `foreign` (no tag) or `second` (another installation's tag)."""
+        """The side whose PUT created it (`ours`, `twin`), `foreign` (no tag) or `second` (another
+        installation's tag)."""
         return self._owners.get(_key(found), "ours")
+
+    def is_of_the_twin(self, name: str) -> bool:
+        if self._world.scenario.twin is None or name not in self._world.people.hosted:
+            return False
+        found = self.find(name)
+        return found is not None and self.owner(found) == "twin"
+
+    def created_by(self, side: str, found: Generation) -> None:
+        self._owners[_key(found)] = side
+
+    def remove_all_of(self, side: str) -> None:
+        """Somebody deletes whatever a side has left."""
+        for azure in self.accounts.values():
+            for found in azure.list(azure.account, self._world.now()):
+                if self.owner(found) == side:
+                    self._somebody_deletes(found)
+
+    def endpoint(self, account: str) -> str:
+        return self._endpoints[account]
+
+    def wrong_endpoint(self, endpoint: str, name: str) -> str | None:
+        """How a request to an endpoint fails that is not, or no more, that of the deployment's account."""
+        hosting = next(each for each in self._world.scenario.hostings if each.name == name)
+        if endpoint == self._endpoints[hosting.account]:
+            return None
+        return self._lost_by.get(endpoint, "not_found")
 
     def standing(self) -> list[Generation]:
         """What of ours exists and is not being deleted."""
@@ -86,8 +136,30 @@ class Azure:
     # --- what LIST shows ------------------------------------------------------------------------
 
     def listed(self, account: str, at: datetime) -> dict[str, AzureDeployment]:
-        azure = self.accounts[account]
-        return {each.name: self.shown(each, at) for each in azure.list(azure.account, at)}
+        azure, random = self.accounts[account], self._world.random
+        found = {each.name: self.shown(each, at) for each in azure.list(azure.account, at)}
+        for name in list(found):
+            if self._is_under("missed", name) and random.random() < 0.5:
+                self.omit(found, name)
+        return found
+
+    def omit(self, found: dict[str, AzureDeployment], name: str) -> None:
+        """A LIST leaves out an entry."""
+        self._world.trouble(f"a LIST leaves out {name}")
+        self.omitted_at = self._omitted[name] = self._world.seconds()
+        del found[name]
+
+    def was_omitted(self, name: str, since: float) -> bool:
+        return self._omitted.get(name, -1.0) >= since
+
+    def vanished_at(self, name: str) -> float:
+        """When it was last deleted from outside: a LIST without it is doubted for some minutes."""
+        return self._vanished.get(name, 0.0)
+
+    def _vanish(self, found: Generation) -> None:
+        found.gone = self._world.now()
+        self._vanished[found.name] = self._world.seconds()
+        self._world.disturbed(0.0)
 
     def shown(self, found: Generation, at: datetime) -> AzureDeployment:
         """Some deployments do not keep their tags, and some are in states that nobody knows."""
@@ -110,13 +182,79 @@ class Azure:
             return world.random.choice(("Failed", "Canceled", NEVER_READY))
         return SUCCEEDED
 
-    def refuses(self, what: str, name: str) -> ArmError | None:
+    def refuses(self, what: str, name: str, capacity: int | None = None) -> ArmError | None:
         """A refusal that no retry mends."""
+        if self._is_under("readonly", name):
+            return ArmRefused("the subscription is disabled", code="ReadOnlyDisabledSubscription")
+        if capacity is not None and self._is_under("reduced", name) and capacity > self._least(name):
+            return ArmRefused("not so much", code="InsufficientQuota")
         if what == "PUT" and (name in self._world.scenario.refused or self._is_under("full", name)):
             return ArmRefused("no", code="InsufficientQuota")
         if what == "DELETE" and self._is_under("locked", name):
             return ArmRefused("locked", code="ScopeLocked")
         return None
+
+    def _least(self, name: str) -> int:
+        hosting = next(each for each in self._world.scenario.hostings if each.name == name)
+        return hosting.spec.minimum_capacity or 0
+
+    def takes_without_effect(self, name: str) -> bool:
+        """Whether a DELETE is accepted and nothing happens."""
+        left = self._ignored.get(name, 0)
+        if not left or self.find(name) is None:
+            return False
+        self._ignored[name] = left - 1
+        self.ignored[name] = self.ignored.get(name, 0) + 1
+        self._world.trouble(f"the DELETE of {name} does nothing")
+        self._world.disturbed(_LONGEST_PAUSE)
+        return True
+
+    def deletes_slowly(self, found: Generation) -> None:
+        """A DELETE took effect: whether Deleting lasts, with the account busy."""
+        seconds = self._lingers.pop(found.name, None)
+        if seconds is not None and found.deleted is not None:
+            self._world.note(f"{found.name} will be Deleting for {seconds:.0f} s")
+            found.gone = found.deleted + timedelta(seconds=seconds)
+            self._world.disturbed(seconds)
+
+    # --- what becomes of requests ----------------------------------------------------------------
+
+    def trouble_of(self, name: str) -> Trouble | None:
+        """Why requests to a deployment fail now."""
+        if not self.troubles:
+            return None
+        now = self._world.seconds()
+        return next(
+            (each for each in self.troubles if each.name == name and each.begins <= now < each.until), None
+        )
+
+    def troubled_since(self, name: str, since: float) -> bool:
+        """Whether its requests failed at any time from then on."""
+        return any(each.name == name and each.until > since for each in self.troubles)
+
+    def answers_no_more(self, names: Iterable[str], what: str, how: str, seconds: float) -> None:
+        """An outage, or a refusal of whatever is asked, for so long."""
+        now = self._world.seconds()
+        for name in names:
+            trouble = Trouble(name, what, how, now, now + seconds)
+            self.troubles.append(trouble)
+            self._world.call_later(seconds, self._world.judge.alarms.lasted, trouble)
+
+    def ignores(self, name: str, deletes: int) -> None:
+        self._ignored[name] = deletes
+
+    def lingers(self, name: str, seconds: float) -> None:
+        self._lingers[name] = seconds
+
+    def moves(self, account: str, how: str) -> None:
+        """The account is deleted and made anew, with another endpoint."""
+        azure = self.accounts[account]
+        for found in azure.list(azure.account, self._world.now()):
+            self._vanish(found)
+        former = self._endpoints[account]
+        self._lost_by[former] = how
+        self._endpoints[account] = former.replace(".example", "-anew.example")
+        self._world.disturbed(0.0)
 
     def later(self, delay: float, what: str, name: str, act: Callable[[], object]) -> None:
         """A write whose effect comes after its sender gave up."""
@@ -140,8 +278,7 @@ class Azure:
     def vanish(self, name: str) -> None:
         """Somebody deletes it, at once."""
         if (found := self.find(name)) is not None:
-            found.gone = self._world.now()
-            self._world.disturbed(0.0)
+            self._vanish(found)
 
     def fall_silent(self, name: str) -> None:
         """It says Succeeded, and answers no more."""
@@ -150,13 +287,13 @@ class Azure:
             self._world.disturbed(0.0)
 
     def under(self, spell: str, name: str, seconds: float) -> None:
-        """`locked`, `full` or `strange` for so long."""
-        self._spells.append((spell, name, self._world.seconds() + seconds))
-        self._world.disturbed(seconds + _LONGEST_PAUSE)
+        """`locked`, `full`, `strange`, `readonly`, `reduced` or `missed` for so long."""
+        until = self._world.seconds() + seconds
+        self._spells[spell, name] = max(until, self._spells.get((spell, name), 0.0))
+        self._world.disturbed(seconds + (_LONGEST_PAUSE if spell != "missed" else 0.0))
 
     def _is_under(self, spell: str, name: str) -> bool:
-        now = self._world.seconds()
-        return any(of == name and kind == spell and now < until for kind, of, until in self._spells)
+        return self._world.seconds() < self._spells.get((spell, name), 0.0)
 
     def somebody_creates(self, hosting: Hosting, name: str, owner: str, seconds: float) -> None:
         """One that is not ours, for so long."""
@@ -176,8 +313,7 @@ class Azure:
 
     def _somebody_deletes(self, found: Generation) -> None:
         if found.gone is None:
-            found.gone = self._world.now()
-            self._world.disturbed(0.0)
+            self._vanish(found)
 
 
 def _key(found: Generation) -> str:

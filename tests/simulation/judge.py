@@ -14,7 +14,9 @@ from shared.domain import BillingUnit, UploadStart
 from shared.hosting.ledger import account_key
 from shared.planning.uploads import PAID_MARGIN
 from shared.ports import Insert, Remove, Replace
+from tests.simulation.alarms import Alarms
 from tests.simulation.need import excuse, needed_until, paid_from
+from tests.simulation.unanswered import Unanswered
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process
@@ -23,13 +25,15 @@ if TYPE_CHECKING:
 LEAK_LIMIT = 120.0
 PASS_LIMIT = 40.5  # seconds of a pass in which a write to Azure may start, and half a second of latency
 QUARANTINE = 120.0
-WRITES_AN_HOUR = 12  # of one deployment that Azure refuses for good
-_LATE_LIST = 60.0
+WRITES_AN_HOUR = 17  # of one deployment that Azure refuses for good: one in five minutes, the first sooner
+_SOON = 60.0
 _IN_DOUBT = 250.0  # four minutes, and clocks that differ
 LOOK_LIMIT = 30.0
 START_LIMIT = 240.0
 """A create in doubt is waited for three minutes, and passes come every minute."""
 _BETWEEN_WRITES = 20.0
+_PATIENCE = 300.0
+_DOUBTED = 240.0  # seconds for which one that LISTs lack may still be there, beyond START_LIMIT
 
 
 @dataclass
@@ -48,18 +52,28 @@ class _Lease:
 class Deployment:
     """What the judge keeps of one deployment name."""
 
-    unfinished: int = 0
     needed_at: float = -1.0  # when the last unfinished document was finished
-    recorded: list[float] = field(default_factory=list)  # when each unfinished one was recorded
+    recorded: dict[str, float] = field(default_factory=dict)  # row of each unfinished one → when it was
     leases: dict[str, _Lease] = field(default_factory=dict)
     worked_at: float = -1.0  # when the last work lease was left
     closing_at: float = -1.0
+    quiet_for: float = 0.0  # seconds without an answer, when it was closed
     open_until: float = -1.0  # when the record was open last
     stood_still: dict[Process, float] = field(default_factory=dict)  # by then, of each process
     state: str = "absent"
     writes: list[float] = field(default_factory=list)
     doubts: list[float] = field(default_factory=list)  # when a PUT was sent whose outcome is unknown
     intended: list[float] = field(default_factory=list)  # when one was recorded that nobody knows the end of
+
+    @property
+    def unfinished(self) -> int:
+        """How many documents wait."""
+        return len(self.recorded)
+
+    @property
+    def oldest(self) -> float:
+        """When the first of them was recorded."""
+        return next(iter(self.recorded.values()))
 
 
 class Judge:
@@ -74,8 +88,15 @@ class Judge:
         self.leaked_max = 0.0
         self.raw_leaked_max = 0.0
         self.late_cut = 0  # by a DELETE whose effect came after the quarantine: documented
+        self.lone_deaths: Counter[str] = Counter()  # row → deaths over it alone that it had no part in
+        self.deaths: Counter[str] = Counter()  # row → deaths over it, with others or without
+        self.unanswered = Unanswered(world)
+        self.alarms = Alarms(world)
+        self.deleted_by_us: set[int] = set()  # generations of ours, by deletes that meant them
+        self._claims: dict[str, tuple[Process, str]] = {}  # row → who works on it, and its deployment
+        self._twin_leases: defaultdict[str, dict[str, _Lease]] = defaultdict(dict)
         self._flights: list[_Flight] = []
-        self._answered: set[int] = set()
+        self._proved: set[int] = set()
 
     def fault(self, kind: str, what: str, error: Exception | None = None) -> None:
         """An invariant does not hold."""
@@ -89,34 +110,62 @@ class Judge:
         self, process: Process, table: str, partition: str, changes: Sequence[Insert | Replace | Remove]
     ) -> None:
         now = self._world.seconds()
+        ours = process.side is self._world.ours
         for change in changes:
-            if table == "documents":
-                self._document_row(partition, change, now)
-            elif table == "workleases":
+            if table == "workleases":
                 self._lease_row(process, partition, change, now)
+            elif not ours:
+                continue
+            elif table == "documents":
+                self._document_row(process, partition, change, now)
             elif table == "deployments" and partition != "accounts" and isinstance(change, Insert | Replace):
                 self._record_row(partition, change.key, change.values, now)
 
-    def _document_row(self, deployment: str, change: Insert | Replace | Remove, now: float) -> None:
-        known = self.deployments[deployment]
-        if not change.key.startswith("w "):
+    def _document_row(
+        self, process: Process, deployment: str, change: Insert | Replace | Remove, now: float
+    ) -> None:
+        known, key = self.deployments[deployment], change.key
+        if not key.startswith("w "):
             return
         if isinstance(change, Insert):
-            known.unfinished += 1
-            known.recorded.append(now)
+            if not known.recorded:
+                self.unanswered.begins(deployment, now)
+            known.recorded[key] = now
         elif isinstance(change, Remove):
-            known.unfinished -= 1
-            known.recorded.pop(0)
+            self.unanswered.settled(deployment, now)
+            known.recorded.pop(key, None)
+            self._claims.pop(key, None)
             known.needed_at = now
             self._world.note(f"document of {deployment} finished, {known.unfinished} left")
+        elif change.values["state"] == "claimed":
+            self._claims[key] = process, deployment
+        else:
+            self._claims.pop(key, None)
+
+    def has_claimed(self, process: Process, name: str) -> bool:
+        """Whether the process works on the file of that name."""
+        by_row = self._world.people.by_row
+        return any(by is process and by_row[key].upload.blob == name for key, (by, _) in self._claims.items())
+
+    def died(self, process: Process) -> None:
+        """It died, or stood still for longer than its claims last."""
+        mine = [key for key, (by, _) in self._claims.items() if by is process]
+        for key in mine:
+            self.deaths[key] += 1
+            self.lone_deaths[key] += len(mine) == 1
 
     def _lease_row(self, process: Process, partition: str, change: Any, now: float) -> None:
-        known = self.deployments[partition.rpartition("|")[2]]
-        if isinstance(change, Remove):
-            known.leases.pop(change.key, None)
-            known.worked_at = now
+        name = partition.rpartition("|")[2]
+        if process.side is not self._world.ours:
+            leases = self._twin_leases[name]
         else:
-            known.leases[change.key] = _Lease(process, now + float(change.values["seconds"]))
+            leases = self.deployments[name].leases
+            if isinstance(change, Remove):
+                self.deployments[name].worked_at = now
+        if isinstance(change, Remove):
+            leases.pop(change.key, None)
+        else:
+            leases[change.key] = _Lease(process, now + float(change.values["seconds"]))
 
     def _record_row(self, partition: str, name: str, values: Mapping[str, Any], now: float) -> None:
         known, state = self.deployments[name], str(values["state"])
@@ -134,10 +183,12 @@ class Judge:
             known.stood_still = {each: each.stood_still() for each in self._world.processes()}
         if state == "closing":
             known.closing_at = now
+            found = self._world.azure.find(name)
+            known.quiet_for = self.unanswered.quiet_for(found, now) if found is not None else 0.0
         elif state == "open" and values.get("owned", True):
             found = self._world.azure.find(name)
-            if found is not None and id(found) not in self._answered:
-                self.fault("unready", f"{name} is open, and no request has succeeded")
+            if found is not None and id(found) not in self._proved:
+                self.fault("unready", f"{name} is open, and no request has proved that it is there")
         known.state = state
 
     def blob_created(self, container: str, name: str) -> None:
@@ -160,21 +211,32 @@ class Judge:
     def asked(self, process: Process, deployment: str) -> None:
         """A request starts: whoever works looks at the record every few seconds."""
         known = self.deployments[deployment]
-        if known.state in ("open", "creating"):
+        if known.state in ("open", "creating") or process.side is not self._world.ours:
             return
         pauses = process.stood_still() - known.stood_still.get(process, 0.0)
         late = self._world.seconds() - known.open_until - pauses
         if late > LOOK_LIMIT:
             self.fault("trespass", f"{process.name} asks {deployment}, closed for {late:.0f} s")
 
-    def answered(self, generation: Generation) -> None:
-        self._answered.add(id(generation))
+    def proved(self, generation: Generation) -> None:
+        """An answer that a deployment gives only if it is there: also a 400, or a 429."""
+        self._proved.add(id(generation))
+
+    def answered(self, generation: Generation, *, is_probe: bool) -> None:
+        self.proved(generation)
+        if not is_probe:
+            self.unanswered.answered(generation, self._world.seconds())
+
+    def minute(self) -> None:
+        """What is looked at each minute."""
+        self.unanswered.look(self._world.seconds())
 
     # --- writes to Azure ------------------------------------------------------------------------
 
     def write_begins(self, process: Process, what: str, account: str, deployment: str) -> None:
         now = self._world.seconds()
-        self.deployments[deployment].writes.append(now)
+        if process.side is self._world.ours:
+            self.deployments[deployment].writes.append(now)
         began = process.passes.get(account_key(account))
         if began is None or now - began > PASS_LIMIT:
             since = "no pass" if began is None else f"{now - began:.0f} s after its pass began"
@@ -190,21 +252,30 @@ class Judge:
 
     def put_refused(self, account: str, deployment: str, code: str, sent_at: float) -> None:
         azure = self._world.azure.accounts[account]
-        for ago in (0.0, 90.0):
+        if self._world.seconds() - self._world.azure.omitted_at < _IN_DOUBT:
+            return
+        for ago in (0.0, 90.0, self._world.scenario.list_lag + 50.0):
             at = self._world.now() - timedelta(seconds=ago)
             if (
                 sum(each.run(at).specification.fine_tuned for each in azure.list(azure.account, at))
                 < azure.rules.slots
             ):
                 return
-        if code == "InsufficientQuota" and self._world.seconds() - sent_at < _LATE_LIST:
+        if code == "InsufficientQuota" and self._world.seconds() - sent_at < _SOON:
             self.fault("overbooked", f"{deployment} was asked for, and all slots were taken")
 
-    def put_took_effect(self, put: Generation, sent_at: float) -> None:
+    def _late_list(self) -> float:
+        """For so long after it was created somebody else's may not be listed yet."""
+        return self._world.scenario.list_lag + 20.0
+
+    def put_took_effect(self, put: Generation, sent_at: float, by: str) -> None:
         owner, created = self._world.azure.owner(put), self._world.since_start(put.created)
-        if owner != "ours" and sent_at > created + _LATE_LIST:
-            self.fault("foreign", f"{put.name} of {owner} was overwritten")
-        if owner == "ours":
+        if owner != by and self._world.azure.was_omitted(put.name, sent_at - PASS_LIMIT):
+            # A LIST lacked it, and nobody could know: from now on its tag says both.
+            self._world.azure.created_by("both", put)
+        elif owner not in (by, "both") and sent_at > created + self._late_list():
+            self.fault("foreign", f"{put.name} of {owner} was overwritten by {by}")
+        if owner == by == "ours":
             self._created(put, sent_at)
 
     def _created(self, put: Generation, sent_at: float) -> None:
@@ -213,13 +284,25 @@ class Judge:
         hosting = world.people.hosted.get(name)
         if hosting is None or hosting.uploads is UploadStart.SCHEDULED or not known.recorded:
             return
-        if world.scenario.may_lead_nowhere(name):
+        if world.scenario.may_lead_nowhere(name) or self._troublesome(known):
             return  # the next try may be an hour later
         quiet = world.azure.settled_at(put, world.seconds()) + _BETWEEN_WRITES
-        due = known.recorded[0] + hosting.start_within.total_seconds()
-        due = max(due, world.disturbed_until, quiet, *world.people.hold_ends(name), 0.0)
+        due = known.oldest + hosting.start_within.total_seconds()
+        due = max(
+            due,
+            world.disturbed_until,
+            quiet,
+            world.azure.vanished_at(name) + _DOUBTED,
+            *world.people.hold_ends(name),
+            0.0,
+        )
         if sent_at - due > START_LIMIT:
             self.fault("late", f"{name} is created {sent_at - due:.0f} s after its documents wanted it")
+
+    def _troublesome(self, known: Deployment) -> bool:
+        """Whether documents wait for which hosting may be given up for a while."""
+        by_row = self._world.people.by_row
+        return any(key in by_row and by_row[key].troublesome for key in known.recorded)
 
     def delete_sent(self, deployment: str) -> None:
         """Whether it is deleted though documents that its pass could know of need it."""
@@ -229,7 +312,7 @@ class Judge:
             return
         if known.closing_at < 0 or not self._may_be_needed(found):
             return
-        waiting = [at for at in known.recorded if at < known.closing_at - 0.001]
+        waiting = [at for at in known.recorded.values() if at < known.closing_at - 0.001]
         if waiting:
             self.fault("hasty", f"{deployment} is deleted, and documents waited for it before it closed")
 
@@ -239,31 +322,43 @@ class Judge:
         hosting, hold = world.people.hosted.get(name), world.people.hold(name)
         if hosting is None or hold is not None or hosting.uploads is UploadStart.SCHEDULED:
             return False
+        if world.azure.troubled_since(name, world.since_start(found.created)):
+            return False
+        if self.deployments[name].quiet_for > _PATIENCE:
+            return False  # hosting without answers is given up in the end
         age = world.seconds() - world.since_start(found.created)
         return age < hosting.max_session.total_seconds() - 700
 
-    def delete_took_effect(self, found: Generation, sent_at: float) -> None:
+    def delete_took_effect(self, found: Generation, sent_at: float, by: str) -> None:
         world, now = self._world, self._world.seconds()
         owner, created = world.azure.owner(found), world.since_start(found.created)
-        if owner != "ours":
+        if owner not in (by, "both"):
             # Created while a PUT of ours for that name was in doubt, and without a tag: documented.
             known = self.deployments[found.name]
-            in_doubt = any(at <= created <= at + _IN_DOUBT for at in (*known.doubts, *known.intended))
-            if sent_at > created + _LATE_LIST and not in_doubt:
-                self.fault("foreign", f"{found.name} of {owner} was deleted")
-            return
-        self._in_the_way(found, now)
-        known = self.deployments[found.name]
+            in_doubt = by == "ours" and owner == "foreign"
+            in_doubt &= any(at <= created <= at + _IN_DOUBT for at in (*known.doubts, *known.intended))
+            if sent_at > created + self._late_list() and not in_doubt:
+                self.fault("foreign", f"{found.name} of {owner} was deleted by {by}")
+        if owner in ("ours", "twin"):
+            self._cuts(found, owner, now, sent_at)
+        if owner == "ours":
+            if by == "ours" and sent_at > created:
+                self.deleted_by_us.add(id(found))
+            self._in_the_way(found, now)
+            self.leaks(found, now)
+            self.unanswered.deleted(found, now)
+
+    def _cuts(self, found: Generation, owner: str, now: float, sent_at: float) -> None:
+        """Requests of its owner under a live work lease that its DELETE ends."""
+        ours = owner == "ours"
+        leases = self.deployments[found.name].leases if ours else self._twin_leases[found.name]
         for flight in self._flights:
-            lives = any(
-                lease.process is flight.process and lease.until > now for lease in known.leases.values()
-            )
+            lives = any(lease.process is flight.process and lease.until > now for lease in leases.values())
             if flight.generation is found and flight.process.alive and lives:
                 if now - sent_at > QUARANTINE:
                     self.late_cut += 1
                 else:
                     self.fault("cut", f"a request of {flight.process.name} on {found.name}")
-        self.leaks(found, now)
 
     def _in_the_way(self, found: Generation, now: float) -> None:
         """Whether it kept its slot from documents of another, though nothing needed it."""
@@ -275,10 +370,10 @@ class Judge:
         for name, hosting in world.people.hosted.items():
             known = self.deployments[name]
             starts = hosting.uploads is UploadStart.ON_DEMAND and not world.scenario.may_lead_nowhere(name)
-            waits = starts and known.recorded and known.state == "absent"
+            waits = starts and known.recorded and known.state == "absent" and not self._troublesome(known)
             if not waits or world.azure.account_of(name) is not azure:
                 continue
-            due = known.recorded[0] + hosting.start_within.total_seconds()
+            due = known.oldest + hosting.start_within.total_seconds()
             due = max(due, unneeded, world.disturbed_until, *world.people.hold_ends(name), 0.0)
             due = max(due, world.azure.settled_at(found, now))
             if now - due > START_LIMIT:
@@ -322,7 +417,11 @@ class Judge:
         for name in sorted(world.scenario.refused):
             writes = self.deployments[name].writes
             most = max((sum(at <= other < at + 3600 for other in writes) for at in writes), default=0)
-            if most > WRITES_AN_HOUR:
+            hosting = next(each for each in world.scenario.hostings if each.name == name)
+            # Where a smaller capacity may be had, each try asks for both.
+            if most > WRITES_AN_HOUR * (1 if hosting.spec.minimum_capacity is None else 2):
                 self.fault("hot", f"{most} writes an hour for {name}, which Azure refuses for good")
         for found in world.azure.standing():
             self.leaks(found, now)
+            self.unanswered.deleted(found, now)
+        self.alarms.at_the_end()

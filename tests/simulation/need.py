@@ -40,7 +40,7 @@ def needed_until(world: World, name: str, now: float) -> float | None:
     if known.unfinished and hosting.uploads is UploadStart.ON_DEMAND:
         if hold is None:
             return None
-        if any(at < hold.since for at in known.recorded):
+        if any(at < hold.since for at in known.recorded.values()):
             needed = max(needed, hold.since)
     for window in world.people.windows(name):
         opens = world.since_start(window.start - _longest_lead(hosting))
@@ -60,6 +60,25 @@ def needed_until(world: World, name: str, now: float) -> float | None:
     return max(needed, *(each for each in world.people.hold_ends(name) if each <= now), 0.0)
 
 
+def only_for_documents(world: World, name: str, now: float) -> float | None:
+    """Since when it is up for nothing but documents, if any wait: no hold, no window but a batch window."""
+    known, hosting = world.judge.deployments[name], world.people.hosted.get(name)
+    if hosting is None or not known.recorded or world.people.hold(name) is not None:
+        return None
+    wanted, since = hosting.uploads is UploadStart.ON_DEMAND, 0.0
+    for window in world.people.windows(name):
+        opens = world.since_start(window.start - _longest_lead(hosting))
+        keeps = world.since_start(window.keep_until)
+        if now < opens:
+            continue
+        if not window.stop_when_empty and now < keeps:
+            return None
+        wanted |= now < keeps
+        since = max(since, opens if now < keeps else keeps)
+    ends = [each for each in world.people.hold_ends(name) if each <= now]
+    return max(since, *ends, 0.0) if wanted else None
+
+
 def excuse(world: World, name: str, start: datetime) -> str | None:
     """Why a window need not be ready at its start."""
     hosting = world.people.hosted.get(name)
@@ -68,6 +87,8 @@ def excuse(world: World, name: str, start: datetime) -> str | None:
     opens = world.since_start(start - _lead(world, hosting))
     if world.disturbed_until > opens - 2 * TICK:
         return "there was trouble"
+    if world.azure.troubled_since(name, opens - _LONGEST_LEARNED.total_seconds()):
+        return "it did not answer"
     if opens < 0 or name in world.scenario.refused or world.people.hold_ends(name):
         return "it was not to be had"
     busy, others = 3 * TICK, 0

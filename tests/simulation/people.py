@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from shared.documents.backlog import INBOX, identify
+from shared.documents.backlog import INBOX, identify, short_id
 from shared.domain import Document, DocumentState, Hold, Hosting, UploadStart
 from shared.errors import DocumentRefused, StorageError
 from shared.flow import Lamplighter
 from shared.hosting.ledger import Ledger
 from shared.planning.windows import Interval, intervals
 from tests.simulation.process import Process
-from tests.simulation.scenario import START, Happening, Upload
+from tests.simulation.scenario import HOPELESS, KILLS, KILLS_READING, LARGE, START, Happening, Upload
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -39,6 +39,16 @@ class Version:
     text: str
     fate: str = ""
 
+    @property
+    def hopeless(self) -> bool:
+        """Whether Azure never answers it, and never says why."""
+        return any(mark in self.text for mark in HOPELESS)
+
+    @property
+    def troublesome(self) -> bool:
+        """Whether what is hosted for it may be given up now and then."""
+        return self.hopeless or any(mark in self.text for mark in (KILLS, KILLS_READING, LARGE))
+
 
 class People:
     """Uploads, holds and the configuration in force."""
@@ -47,6 +57,10 @@ class People:
         self._world = world
         self.hosted = {each.name: each for each in world.scenario.hostings}
         self.versions: list[Version] = []
+        self.by_row: dict[str, Version] = {}  # by the key of its unfinished row
+        self._newest: dict[str, Version] = {}  # by the name of its blob
+        self._fated: dict[str, list[Version]] = {}  # by the name of its upload's blob
+        self._windows: dict[str, list[Interval]] = {}
         self.uploaded_at = 0.0
         self.reconfigured_at = 0.0
         self._held: list[Held] = []
@@ -60,8 +74,11 @@ class People:
         self.uploaded_at = world.seconds()
         world.blobs.upload(INBOX, upload.blob, text.encode())
         item = world.blobs.item(INBOX, upload.blob)
-        self.versions.append(Version(upload, identify(item, upload.deployment), text))
-        world.note(f"upload {upload.blob}: {text}")
+        version = Version(upload, identify(item, upload.deployment), text)
+        self.versions.append(version)
+        self.by_row[f"w {short_id(version.document)}"] = self._newest[upload.blob] = version
+        self._fated.setdefault(upload.blob, []).append(version)
+        world.note(f"upload {upload.blob}: {text[:60]}")
         if upload.then and text == upload.text:
             world.call_later(upload.after, self._change, upload)
         if random.random() >= world.scenario.lost_events:
@@ -79,14 +96,13 @@ class People:
             self._seal_fate(upload, "deleted")
 
     def _seal_fate(self, upload: Upload, fate: str) -> None:
-        for version in self.versions:
-            if version.upload is upload:
-                version.fate = version.fate or fate
+        for version in self._fated.get(upload.blob, ()):
+            version.fate = version.fate or fate
 
     def _deliver(self, name: str) -> None:
         host = self._world.some_host()
         if host is not None:
-            host[0].spawn(f"event {name}", _five_tries(*host, name))
+            host[0].spawn(f"event {name}", five_tries(*host, name))
 
     # --- deployments ----------------------------------------------------------------------------
 
@@ -102,8 +118,23 @@ class People:
                 world.azure.vanish(name)
             case "silent":
                 world.azure.fall_silent(name)
-            case "locked" | "full" | "strange":
+            case "locked" | "full" | "strange" | "reduced" | "missed":
                 world.azure.under(happening.what, name, happening.seconds)
+            case "outage" | "refusing":
+                world.azure.answers_no_more((name,), happening.what, happening.how, happening.seconds)
+            case "account_outage":
+                names = [each.name for each in world.scenario.hostings if each.account == hosting.account]
+                world.azure.answers_no_more(names, "outage", happening.how, happening.seconds)
+            case "readonly":
+                for each in world.scenario.hostings:
+                    if each.account == hosting.account:
+                        world.azure.under("readonly", each.name, happening.seconds)
+            case "ignored":
+                world.azure.ignores(name, int(happening.how))
+            case "lingering":
+                world.azure.lingers(name, happening.seconds)
+            case "moved":
+                world.azure.moves(hosting.account, happening.how)
             case "foreign":
                 world.azure.somebody_creates(hosting, name, "foreign", happening.seconds)
             case "second":
@@ -145,8 +176,29 @@ class People:
 
     def windows(self, name: str) -> list[Interval]:
         """Of the whole run."""
-        hosting = self.hosted[name]
-        return intervals(hosting.windows, START, START + timedelta(hours=8), hosting.closures)
+        if name not in self._windows:
+            hosting = self.hosted[name]
+            end = START + timedelta(hours=8)
+            self._windows[name] = intervals(hosting.windows, START, end, hosting.closures)
+        return self._windows[name]
+
+    def waiting(self) -> set[str]:
+        """The deployments with files that wait and can be answered, recorded or not."""
+        world = self._world
+        names = {blob for blob in world.blobs.names(INBOX) if not self._is_hopeless(self._newest.get(blob))}
+        of_files = {name.partition("/")[0] for name in names}
+        return of_files | {
+            name
+            for name, each in world.judge.deployments.items()
+            if any(not self._is_hopeless(self.by_row.get(key)) for key in each.recorded)
+        }
+
+    def only_hopeless(self) -> bool:
+        """Whether files wait, and none of them is ever answered."""
+        return not self.waiting() and any(each.recorded for each in self._world.judge.deployments.values())
+
+    def _is_hopeless(self, version: Version | None) -> bool:
+        return version is not None and version.hopeless
 
     def may_be_answered(self, name: str) -> bool:
         """Whether documents of a deployment can still come to be answered."""
@@ -167,7 +219,7 @@ async def _requeue(app: Lamplighter, name: str) -> None:
                 await app.intake.requeue(document)
 
 
-async def _five_tries(process: Process, app: Lamplighter, name: str) -> None:
+async def five_tries(process: Process, app: Lamplighter, name: str) -> None:
     """As the host does with an invocation that raised."""
     for _ in range(5):
         try:

@@ -3,30 +3,42 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from local.emulator import specification
+from local.emulator.state import Generation
+from shared.alerts import Alert
+from shared.documents.backlog import DOCUMENTS
 from shared.domain import AzureDeployment, DeploymentSpec, ModelAnswer, ModelRequest
 from shared.errors import (
+    AccessDenied,
+    AlreadyExists,
     ArmConflict,
     ArmUncertain,
     DeploymentNotFound,
     ModelUnavailable,
     RateLimited,
     RequestRefused,
+    ServiceRefused,
     StorageError,
 )
 from shared.hosting.probe import PROBE
 from shared.ports import BlobItem, BlobPage, Insert, Page, Remove, Replace, Row
-from tests.fakes.azure import ENDPOINT, body_of, prompt_tokens, refusal
+from tests.fakes.azure import body_of, prompt_tokens, refusal
+from tests.simulation.azure import Trouble
+from tests.simulation.scenario import KILLS, KILLS_READING, REFUSALS
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process
 
 T = TypeVar("T")
 _ANSWER_SECONDS = (1.0, 3.0, 3.0, 8.0, 20.0, 100.0)
+_QUICK = (0.5, 1.0)
+LIST_LAG = 300.0
+"""Seconds for which a LIST may be late: until then nobody knows a DELETE for one without effect."""
 _EFFECT_LATE_BY = (5.0, 30.0, 70.0, 90.0, 100.0, 110.0, 118.0, 400.0)  # seconds; the last is past quarantine
 
 
@@ -41,10 +53,15 @@ class _Storage:
         trouble = self._world.weather.storage()
         if trouble is not None:
             self._world.trouble(f"{self._process.name} {what}: storage, {trouble}")
-        if trouble == "refused":
+        if trouble in ("hangs", "hangs_and_does"):
+            # The adapters give a call up after 10 to 30 s.
+            patience = self._world.random.uniform(5, 30)
+            self._world.disturbed(patience)
+            await self._process.sleep(patience)
+        if trouble in ("refused", "hangs"):
             raise StorageError(f"{what}: refused")
         result = act()
-        if trouble == "lost":
+        if trouble in ("lost", "hangs_and_does"):
             raise StorageError(f"{what}: the answer was lost")
         await self._process.depart()
         return result
@@ -63,10 +80,13 @@ class SimTables(_Storage):
     """Fulfils `shared.ports.Tables`."""
 
     async def get(self, table: str, partition: str, key: str) -> Row | None:
-        return await self._call(f"get {table}", lambda: _now(self._world.tables.get(table, partition, key)))
+        tables = self._process.side.tables
+        return await self._call(f"get {table}", lambda: _now(tables.get(table, partition, key)))
 
     async def page(self, table: str, partition: str, start: str, stop: str, limit: int) -> Page:
-        tables = self._world.tables
+        tables = self._process.side.tables
+        if table == DOCUMENTS:
+            limit = min(limit, self._world.scenario.rows_a_page)
         return await self._call(
             f"page {table}", lambda: _now(tables.page(table, partition, start, stop, limit))
         )
@@ -75,7 +95,7 @@ class SimTables(_Storage):
         self, table: str, partition: str, changes: Sequence[Insert | Replace | Remove]
     ) -> tuple[str, ...]:
         def act() -> tuple[str, ...]:
-            etags: tuple[str, ...] = _now(self._world.tables.write(table, partition, changes))
+            etags: tuple[str, ...] = _now(self._process.side.tables.write(table, partition, changes))
             self._world.judge.rows_written(self._process, table, partition, changes)
             return etags
 
@@ -87,39 +107,53 @@ class SimBlobs(_Storage):
 
     async def list(self, container: str, token: str | None, limit: int) -> BlobPage:
         # Pages of four, so that walks take several.
-        blobs = self._world.blobs
+        blobs = self._process.side.blobs
         return await self._call(
             f"list {container}", lambda: _now(blobs.list(container, token, min(limit, 4)))
         )
 
     async def stat(self, container: str, name: str) -> BlobItem | None:
-        return await self._call(f"stat {name}", lambda: _now(self._world.blobs.stat(container, name)))
+        return await self._call(f"stat {name}", lambda: _now(self._process.side.blobs.stat(container, name)))
 
     async def read(self, container: str, name: str, etag: str | None = None) -> bytes:
-        return await self._call(f"read {name}", lambda: _now(self._world.blobs.read(container, name, etag)))
+        process = self._process
+
+        def act() -> bytes:
+            data: bytes = _now(process.side.blobs.read(container, name, etag))
+            if KILLS_READING.encode() in data and self._world.judge.has_claimed(process, name):
+                process.killed(f"reads {name}")
+            return data
+
+        return await self._call(f"read {name}", act)
 
     async def create(self, container: str, name: str, data: bytes, content_type: str) -> str:
+        world, side = self._world, self._process.side
+
         def act() -> str:
-            etag: str = _now(self._world.blobs.create(container, name, data, content_type))
-            self._world.judge.blob_created(container, name)
+            if world.scenario.phantoms and container == "results" and world.weather.phantom():
+                world.trouble(f"{name} is said to be there")
+                raise AlreadyExists("a blob of that name is there already")
+            etag: str = _now(side.blobs.create(container, name, data, content_type))
+            if side is world.ours:
+                world.judge.blob_created(container, name)
             return etag
 
         return await self._call(f"create {name}", act)
 
     async def copy(self, container: str, name: str, etag: str, to_container: str, to_name: str) -> None:
-        blobs = self._world.blobs
+        blobs = self._process.side.blobs
         await self._call(
             f"copy {name}", lambda: _now(blobs.copy(container, name, etag, to_container, to_name))
         )
 
     async def delete(self, container: str, name: str, etag: str) -> bool:
         return await self._call(
-            f"delete {name}", lambda: _now(self._world.blobs.delete(container, name, etag))
+            f"delete {name}", lambda: _now(self._process.side.blobs.delete(container, name, etag))
         )
 
     async def acquire_lease(self, container: str, name: str, seconds: int) -> str | None:
         asked_at = self._world.seconds()
-        blobs = self._world.blobs
+        blobs = self._process.side.blobs
 
         def act() -> str | None:
             lease: str | None = _now(blobs.acquire_lease(container, name, seconds))
@@ -136,11 +170,11 @@ class SimBlobs(_Storage):
 
     async def renew_lease(self, container: str, name: str, lease: str) -> bool:
         return await self._call(
-            f"renew {name}", lambda: _now(self._world.blobs.renew_lease(container, name, lease))
+            f"renew {name}", lambda: _now(self._process.side.blobs.renew_lease(container, name, lease))
         )
 
     async def release_lease(self, container: str, name: str, lease: str) -> None:
-        blobs = self._world.blobs
+        blobs = self._process.side.blobs
         await self._call(f"release {name}", lambda: _now(blobs.release_lease(container, name, lease)))
 
 
@@ -150,18 +184,26 @@ class SimAzure:
     def __init__(self, process: Process) -> None:
         self._process = process
         self._world = process.world
+        self._of_ours = process.side is process.world.ours
 
     async def endpoint(self, account: str, *, timeout: float) -> str:
         await self._read("endpoint", timeout)
+        endpoint = self._world.azure.endpoint(account)
         await self._process.depart()
-        return ENDPOINT
+        return endpoint
 
     async def deployments(self, account: str, *, timeout: float) -> Mapping[str, AzureDeployment]:
         trouble = await self._read("LIST", timeout)
         at = self._world.now()
         if trouble == "lagging":
-            at -= timedelta(seconds=self._world.random.uniform(1, 40))
+            at -= timedelta(seconds=self._world.random.uniform(1, self._world.scenario.list_lag))
         found = self._world.azure.listed(account, at)
+        if trouble == "omitting" and found:
+            self._world.azure.omit(found, self._world.random.choice(list(found)))
+        if self._of_ours:
+            for each in found:
+                if self._world.azure.is_of_the_twin(each):
+                    self._world.judge.alarms.met("a twin's is listed", each, Alert.TWIN_INSTALLATION)
         await self._process.depart()
         return found
 
@@ -179,15 +221,19 @@ class SimAzure:
 
         def act() -> AzureDeployment:
             now, outcome = self._world.now(), self._world.azure.outcome()
+            side = self._process.side.name
             try:
-                put, _ = azure.put(azure.account, spec.name, body_of(spec), "ours", now, outcome)
+                put, is_new = azure.put(azure.account, spec.name, body_of(spec), side, now, outcome)
             except specification.ArmError as error:
-                self._world.judge.put_refused(account, spec.name, error.code, sent_at)
+                if self._of_ours:
+                    self._world.judge.put_refused(account, spec.name, error.code, sent_at)
                 raise refusal(error) from error
-            self._world.judge.put_took_effect(put, sent_at)
+            if is_new:
+                self._world.azure.created_by(side, put)
+            self._world.judge.put_took_effect(put, sent_at, side)
             return self._world.azure.shown(put, now)
 
-        return await self._write("PUT", account, spec.name, timeout, act)
+        return await self._write("PUT", account, spec.name, timeout, act, spec.capacity)
 
     async def delete(self, account: str, deployment: str, *, timeout: float) -> None:
         azure, sent_at = self._world.azure.accounts[account], self._world.seconds()
@@ -195,33 +241,50 @@ class SimAzure:
         def act() -> None:
             now = self._world.now()
             found = azure.find(azure.account, deployment, now)
+            if self._world.azure.takes_without_effect(deployment):
+                if self._of_ours:
+                    self._world.judge.alarms.met(
+                        "no effect", deployment, Alert.DELETE_WITHOUT_EFFECT, lasts=LIST_LAG + 60.0
+                    )
+                return
             try:
                 deleted = azure.delete(azure.account, deployment, now)
             except specification.ArmError as error:
                 raise refusal(error) from error
             if deleted is not None and found is not None:
-                self._world.judge.delete_took_effect(found, sent_at)
+                self._world.azure.deletes_slowly(found)
+                self._world.judge.delete_took_effect(found, sent_at, self._process.side.name)
 
-        self._world.judge.delete_sent(deployment)
+        if self._of_ours:
+            self._world.judge.delete_sent(deployment)
         await self._write("DELETE", account, deployment, timeout, act)
 
     async def _write(
-        self, what: str, account: str, deployment: str, timeout: float, act: Callable[[], T]
+        self,
+        what: str,
+        account: str,
+        deployment: str,
+        timeout: float,
+        act: Callable[[], T],
+        capacity: int | None = None,
     ) -> T:
         world, process = self._world, self._process
         world.judge.write_begins(process, what, account, deployment)
         try:
             await process.arrive()
         except BaseException:
-            if what == "PUT":
+            if what == "PUT" and self._of_ours:
                 world.judge.put_in_doubt(deployment)
             raise
-        if (refused := world.azure.refuses(what, deployment)) is not None:
+        if (refused := world.azure.refuses(what, deployment, capacity)) is not None:
+            if self._of_ours and refused.code != "InsufficientQuota":
+                name = Alert.DELETE_REFUSED if what == "DELETE" else Alert.CREATE_LED_NOWHERE
+                world.judge.alarms.met(f"{what} {refused.code}", deployment, name)
             raise refused
         trouble = world.weather.arm_write()
         if trouble is not None:
             world.trouble(f"{process.name} {what} {deployment}: {trouble}")
-        if what == "PUT" and trouble in ("unavailable", "lost", "late"):
+        if what == "PUT" and trouble in ("unavailable", "lost", "late") and self._of_ours:
             world.judge.put_in_doubt(deployment)
         match trouble:
             case "busy":
@@ -254,25 +317,38 @@ class SimAzure:
         trouble = world.weather.ask()
         if trouble is not None:
             world.trouble(f"{process.name} ask {deployment}: {trouble}")
-        if trouble == "limited":
-            raise RateLimited("429", retry_after=world.random.uniform(1, 40))
-        if trouble == "unavailable":
-            raise ModelUnavailable("500")
+        is_probe = request.text == PROBE.text
+        if (wrong := world.azure.wrong_endpoint(endpoint, deployment)) is not None:
+            if wrong == "connection":
+                raise ModelUnavailable("no connection")
+            raise DeploymentNotFound("not there", code="DeploymentNotFound", status=404)
         found = world.azure.serving(deployment)
+        if (lasting := world.azure.trouble_of(deployment)) is not None:
+            await self._fails(lasting, found, timeout)
+        if trouble == "unavailable":
+            raise ModelUnavailable("500", status=500)
         if found is None or trouble == "not_found":
-            raise DeploymentNotFound("not there", code="DeploymentNotFound")
-        if "[[poison]]" in request.text:
-            raise RequestRefused("Azure's content filter refused the document", code="content_filter")
-        if request.text != PROBE.text:
+            raise DeploymentNotFound("not there", code="DeploymentNotFound", status=404)
+        if trouble == "limited":
+            world.judge.proved(found)
+            raise RateLimited("429", retry_after=world.random.uniform(1, 40), status=429)
+        if "[[" in request.text:
+            self._refuse_marked(request.text, found)
+        if not is_probe:
             world.judge.asked(process, deployment)
         with world.judge.in_flight(process, found):
             if trouble == "stands_still":
                 process.pause(world.random.uniform(150, 500))
-            seconds = 1000.0 if trouble == "hangs" else world.random.choice(_ANSWER_SECONDS)
+            quick = world.scenario.quick
+            seconds = (
+                1000.0 if trouble == "hangs" else world.random.choice(_QUICK if quick else _ANSWER_SECONDS)
+            )
             await asyncio.sleep(min(seconds, timeout))
-            if seconds > timeout or not found.serving(world.now()):
-                raise ModelUnavailable("no answer")
-        world.judge.answered(found)
+            if not found.serving(world.now()):
+                raise ModelUnavailable("cut off")
+            if seconds > timeout:
+                raise ModelUnavailable("no answer in time", code="timeout")
+        world.judge.answered(found, is_probe=is_probe)
         await process.depart()
         return ModelAnswer(
             text="" if "[[empty]]" in request.text else f"answer to {request.text}",
@@ -281,3 +357,50 @@ class SimAzure:
             prompt_tokens=prompt_tokens(request),
             completion_tokens=5,
         )
+
+    async def _fails(self, lasting: Trouble, found: Generation | None, timeout: float) -> None:
+        """A request in an outage, or one that is refused whatever it asks."""
+        world = self._world
+        if self._of_ours:
+            lasting.met.append(world.seconds())
+        if lasting.what == "refusing":
+            status, code = REFUSALS[lasting.how]
+            if status in (401, 403):
+                raise AccessDenied(f"{status} {code}", code=code, status=status)
+            if found is not None:
+                world.judge.proved(found)
+                raise ServiceRefused(f"{status} {code}", code=code, status=status)
+            raise DeploymentNotFound("not there", code="DeploymentNotFound", status=404)
+        match lasting.how:
+            case "connection":
+                raise ModelUnavailable("no connection")
+            case "hangs":
+                with world.judge.in_flight(self._process, found) if found else contextlib.nullcontext():
+                    await asyncio.sleep(timeout)
+                await self._process.depart()
+                raise ModelUnavailable("no answer in time", code="timeout")
+            case "high_demand" if found is not None:
+                world.judge.proved(found)
+                named = world.random.choice((None, 1.0, 20.0, 60.0))
+                raise RateLimited("system is experiencing high demand", retry_after=named, status=429)
+            case "error":
+                raise ModelUnavailable("500", status=500)
+        raise ModelUnavailable("503", status=503)
+
+    def _refuse_marked(self, text: str, found: Generation) -> None:
+        """A document that is not answered whatever is tried, or that kills whoever asks."""
+        if "[[poison]]" in text:
+            self._world.judge.proved(found)
+            refused = "Azure's content filter refused the document"
+            raise RequestRefused(refused, code="content_filter", status=400)
+        if "[[limited]]" in text:
+            self._world.judge.proved(found)
+            named = self._world.random.choice((60.0, 600.0, 3600.0, 86_400.0))
+            raise RateLimited("429", retry_after=named, status=429)
+        if "[[refused]]" in text:
+            self._world.judge.proved(found)
+            raise ServiceRefused("400 unsupported_value", code="unsupported_value", status=400)
+        if "[[broken]]" in text:
+            raise ModelUnavailable("500", status=500)
+        if KILLS in text:
+            self._process.killed("asks what kills it")

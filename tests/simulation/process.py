@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from contextvars import ContextVar
 from datetime import datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,10 @@ from typing import TYPE_CHECKING, Any
 from shared.errors import LamplighterError
 
 if TYPE_CHECKING:
-    from tests.simulation.world import World
+    from tests.simulation.world import Side
+
+RUNNING: ContextVar[Process | None] = ContextVar("RUNNING", default=None)
+"""The process whose code runs."""
 
 
 class Crashed(BaseException):
@@ -21,11 +25,12 @@ class Crashed(BaseException):
 class Process:
     """One process. Everything that it does to the world passes `arrive` and `depart`."""
 
-    def __init__(self, world: World, name: str, random: Random) -> None:
-        self.world = world
+    def __init__(self, side: Side, name: str, random: Random) -> None:
+        self.side = side
+        self.world = world = side.world
         self.name = name
         self.alive = True
-        self.skew = timedelta(seconds=random.uniform(-4, 4))
+        self.skew = timedelta(seconds=random.uniform(-1, 1) * world.scenario.skew)
         self.passes: dict[str, float] = {}  # account → when its lease was asked for
         self._pauses = 0.0  # seconds
         self._paused_until = 0.0
@@ -60,6 +65,7 @@ class Process:
         return task
 
     async def _run(self, what: str, work: Coroutine[Any, Any, Any]) -> None:
+        RUNNING.set(self)
         try:
             await work
         except LamplighterError as error:
@@ -74,13 +80,22 @@ class Process:
         """Die at once."""
         if self.alive:
             self.alive = False
+            self.world.judge.died(self)
             self.world.crashed(self)
             for task in self._tasks:
                 task.cancel()
 
+    def killed(self, what: str) -> None:
+        """Die by what it does. Raises Crashed."""
+        self.world.note(f"{self.name} dies: it {what}")
+        self.crash()
+        raise Crashed
+
     def pause(self, seconds: float) -> None:
         """Stand still, as a machine that is moved or starved does."""
         self.world.note(f"{self.name} stands still for {seconds:.0f} s")
+        if seconds >= 100:
+            self.world.judge.died(self)  # as far as its claims are concerned
         self._paused_until = max(self._paused_until, self._loop.time() + seconds)
         self._pauses += seconds
         self.world.disturbed(seconds)

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from unittest import mock
 
 from tests.simulation import loop
+from tests.simulation.alarms import heard
 from tests.simulation.sabotage import sabotaged
 from tests.simulation.scenario import draw
+from tests.simulation.sessions import judge_sessions
 from tests.simulation.verdict import judge_documents
 from tests.simulation.world import World
 
@@ -32,6 +34,8 @@ class Report:
     leaked_max: float
     raw_leaked_max: float
     late_cut: int
+    unanswered_max: float
+    raw_unanswered_max: float
     timeline: tuple[str, ...]
 
 
@@ -48,11 +52,12 @@ def simulate(seed: int, *, trace: bool = False, without: str | None = None) -> R
         worlds.append(world)
         await world.run()
         await judge_documents(world)
+        await judge_sessions(world)
         world.judge.at_the_end()
         hours.append(world.seconds() / 3600)
         await world.end()
 
-    with _repeatable(seed), sabotaged(without):
+    with _repeatable(seed), heard(), sabotaged(without):
         loop.run(main())
     (world,) = worlds
     judge = world.judge
@@ -67,6 +72,8 @@ def simulate(seed: int, *, trace: bool = False, without: str | None = None) -> R
         leaked_max=judge.leaked_max,
         raw_leaked_max=judge.raw_leaked_max,
         late_cut=judge.late_cut,
+        unanswered_max=judge.unanswered.longest,
+        raw_unanswered_max=judge.unanswered.raw_longest,
         timeline=tuple(world.timeline or ()),
     )
 

@@ -9,10 +9,14 @@ from datetime import timedelta
 from typing import Any
 from unittest import mock
 
+from shared import storage_clock
 from shared.documents import drain, intake
 from shared.domain import Action, RecordState
-from shared.hosting import act, create, decisions, leases, observe, reconcile
-from shared.planning import plan
+from shared.hosting import act, create, decisions, delete, leases, observe, reconcile
+from shared.planning import decide as decide_module
+from shared.planning import observed, plan
+from shared.planning.decide import decide
+from shared.planning.decision import Decision
 from shared.ports import Replace
 from tests.fakes import blobs
 
@@ -83,13 +87,12 @@ def demand_recheck(stack: contextlib.ExitStack) -> None:
 @_variant
 def closing_step(stack: contextlib.ExitStack) -> None:
     """An open deployment nobody needs is deleted at once."""
-    decide = plan._decide
 
-    def at_once(*arguments: Any) -> plan.Decision:
+    def at_once(*arguments: Any) -> Decision:
         decision = decide(*arguments)
         return replace(decision, action=Action.DELETE) if decision.action is Action.CLOSE else decision
 
-    _put(stack, plan, "_decide", at_once)
+    _put(stack, plan, "decide", at_once)
 
 
 @_variant
@@ -111,8 +114,8 @@ def intent_before_write(stack: contextlib.ExitStack) -> None:
 @_variant
 def quarantine(stack: contextlib.ExitStack) -> None:
     """A write whose outcome is unknown is taken not to have happened."""
-    _put(stack, plan, "QUARANTINE", timedelta(0))
-    _put(stack, plan, "SETTLE", timedelta(0))
+    for name in ("QUARANTINE", "SETTLE", "LIST_LAG"):
+        _put(stack, observed, name, timedelta(0))
 
 
 @_variant
@@ -160,7 +163,7 @@ def account_lease_deadline(stack: contextlib.ExitStack) -> None:
 @_variant
 def ownership(stack: contextlib.ExitStack) -> None:
     """Whatever has a configured name is taken for ours."""
-    for where in (plan, observe):
+    for where in (plan, observe, observed):
         _put(stack, where, "is_ours", lambda *_: True)
 
 
@@ -192,6 +195,108 @@ def slots(stack: contextlib.ExitStack) -> None:
 def giving_way(stack: contextlib.ExitStack) -> None:
     """Who only uses up a paid hour keeps its slot from others."""
     _put(stack, plan, "giving_way", lambda *_: frozenset())
+
+
+# --- what Azure taught ---------------------------------------------------------------------------
+
+
+@_variant
+def blame_by_evidence(stack: contextlib.ExitStack) -> None:
+    """Every request that fails counts against its document."""
+
+    async def always(*_: Any) -> bool:
+        return True
+
+    _put(stack, drain._Slice, "_is_to_blame", always)
+
+
+@_variant
+def alone(stack: contextlib.ExitStack) -> None:
+    """Suspects are worked on among others, and every crash counts."""
+    _put(stack, drain, "is_suspect", lambda _: False)
+    crashes_of = drain.crashes_of
+    _put(stack, drain, "crashes_of", lambda document: (crashes_of(document)[0],) * 2)
+
+
+@_variant
+def workers_in_creating(stack: contextlib.ExitStack) -> None:
+    """Workers are counted only where the record says open or closing."""
+    count_workers = observe.View.count_workers
+
+    async def where_open(self: observe.View, name: str) -> int:
+        is_open = self.record(name).state in (RecordState.OPEN, RecordState.CLOSING)
+        return await count_workers(self, name) if is_open else 0
+
+    _put(stack, observe.View, "count_workers", where_open)
+
+
+@_variant
+def owned_by_record(stack: contextlib.ExitStack) -> None:
+    """A record that says absent proves nothing, whatever createdAt it holds."""
+    is_ours = observed.is_ours
+
+    def by_its_state(azure: Any, record: Any, owner: Any) -> bool:
+        by_tag = observed.OWNER_TAG in azure.tags
+        return (by_tag or record.state is not RecordState.ABSENT) and is_ours(azure, record, owner)
+
+    for where in (observe, observed):
+        _put(stack, where, "is_ours", by_its_state)
+
+
+@_variant
+def doubted_omission(stack: contextlib.ExitStack) -> None:
+    """What a LIST does not show is gone, a minute after the last change."""
+    counts_from = decide_module.absence_counts_from
+
+    def at_once(record: Any, began_at: Any) -> Any:
+        if not record.settled or record.state is RecordState.DELETING:
+            return counts_from(record, began_at)
+        return record.changed_at + observed.SETTLE
+
+    _put(stack, decide_module, "absence_counts_from", at_once)
+
+
+@_variant
+def twin_tag(stack: contextlib.ExitStack) -> None:
+    """The installation's name alone says whose a deployment is."""
+
+    def owns(owner: Any, tags: Any) -> bool:
+        return bool(tags.get(observed.OWNER_TAG) == owner.installation)
+
+    _put(stack, observed, "owns", owns)
+
+
+@_variant
+def delete_agreed_by_list(stack: contextlib.ExitStack) -> None:
+    """A delete that Azure accepted is taken to have happened."""
+    accepted = delete._accepted
+
+    def gone(record: Any, view: Any) -> Any:
+        return replace(accepted(record, view), state=RecordState.ABSENT, changed_at=view.now)
+
+    _put(stack, delete, "_accepted", gone)
+
+
+@_variant
+def endpoint_refresh(stack: contextlib.ExitStack) -> None:
+    """An account's endpoint is looked up once."""
+
+    async def nothing(*_: Any) -> None:
+        pass
+
+    _put(stack, observe.View, "refresh_endpoint", nothing)
+
+
+@_variant
+def answer_bound(stack: contextlib.ExitStack) -> None:
+    """What is hosted for documents stands for as long as it answers none."""
+    _put(stack, decide_module, "_unanswered", lambda _: None)
+
+
+@_variant
+def server_time(stack: contextlib.ExitStack) -> None:
+    """Each host believes its own clock."""
+    _put(stack, storage_clock.StorageClock, "correct", lambda *_: None)
 
 
 VARIANTS = tuple(_PATCHES)

@@ -12,6 +12,14 @@ from tests.fakes.world import ACCOUNT, hosting
 START = datetime(2026, 3, 29, 0, 0, tzinfo=UTC)  # an hour later the clocks change in Berlin
 OTHER_ACCOUNT = replace(ACCOUNT, name="second", resource_id=f"{ACCOUNT.resource_id}-2")
 
+HOPELESS = ("[[limited]]", "[[refused]]", "[[broken]]")
+"""Azure refuses them for ever, and never says that it is the document's fault: they may wait for good."""
+KILLS, KILLS_READING = "[[kills]]", "[[kills-reading]]"
+"""Whatever process asks, or reads, such a document dies."""
+LARGE = "[[large]]"
+"""It fits the configured capacity, and not the least one."""
+_LARGE_TEXT = "x " * 50_000  # 25,000 tokens by its bytes, and no more than 100,000 however they are counted
+
 
 @dataclass(frozen=True)
 class Upload:
@@ -29,6 +37,10 @@ class Upload:
         return f"{self.deployment}/{self.name}"
 
 
+_LEAD_NOWHERE = ("full", "silent", "strange", "outage", "refusing", "reduced")
+_OF_ACCOUNTS = ("account_outage", "readonly", "moved", "lingering")
+
+
 @dataclass(frozen=True)
 class Happening:
     """What somebody or something else does to a deployment, for so many seconds.
@@ -36,13 +48,28 @@ class Happening:
     `vanish`: deleted from outside. `foreign`: somebody creates one of its name. `second`: another
     installation uses the account. `up`, `down`: a hold. `remove`: it is taken out of the file. `silent`: it
     answers no more. `locked`: deletes are refused. `full`: no capacity. `strange`: a state nobody knows.
-    `requeue`: dead letters get another run.
+    `requeue`: dead letters get another run. `outage`: requests fail, as `how` says; `refusing`: they get that
+    4xx. `account_outage`: those of every deployment of its account. `readonly`: Azure refuses every write to
+    its account. `missed`: some LISTs leave it out. `ignored`: the next deletes are accepted and do nothing.
+    `lingering`: it is Deleting for that long. `reduced`: only the least capacity is to be had. `moved`: its
+    account is made anew, with another endpoint.
     """
 
     at: float
     what: str
     deployment: str
     seconds: float = 0.0
+    how: str = ""
+
+
+@dataclass(frozen=True)
+class Twin:
+    """A copy of the app: the same installation and file, and storage of its own."""
+
+    begins: float
+    ends: float
+    leaves: float  # seconds after its end in which what it has deployed goes on standing
+    uploads: tuple[Upload, ...]
 
 
 @dataclass(frozen=True)
@@ -65,12 +92,21 @@ class Scenario:
     tagless: float = 0.0  # share of creations whose tags Azure forgets
     provision_median: float = 150.0
     billing: BillingUnit = BillingUnit.MINUTE
+    skew: float = 4.0  # seconds that a host's clock is off at most
+    list_lag: float = 40.0  # seconds by which a LIST is late at most
+    omissions: bool = False  # a LIST in a storm may leave out an entry
+    storage_hangs: bool = False  # storage in a storm may not answer until the adapters give up
+    phantoms: bool = False  # a result may be said to exist where there is none
+    rows_a_page: int = 1000
+    quick: bool = False  # the model answers within a second
+    twin: Twin | None = None
 
     def may_lead_nowhere(self, deployment: str) -> bool:
         """Whether creating it may fail, so that the next try is put off."""
         troubles = {each.what for each in self.happenings if each.deployment == deployment}
-        refused = deployment in self.refused or not troubles.isdisjoint(("full", "silent", "strange"))
-        return refused or self.bad_outcomes > 0
+        refused = deployment in self.refused or not troubles.isdisjoint(_LEAD_NOWHERE)
+        on_accounts = {each.what for each in self.happenings}
+        return refused or self.bad_outcomes > 0 or not on_accounts.isdisjoint(_OF_ACCOUNTS)
 
 
 def draw(seed: int) -> Scenario:
@@ -88,7 +124,7 @@ def draw(seed: int) -> Scenario:
         begins = random.uniform(0, lasts)
         outages.append((begins, begins + random.choice((200.0, 900.0, 3700.0))))
     refused = frozenset({hostings[-1].name}) if random.random() < 0.1 else frozenset()
-    return Scenario(
+    scenario = Scenario(
         seed=seed,
         hostings=hostings,
         slots=random.choice((1, 2, 5, 10)),
@@ -106,6 +142,131 @@ def draw(seed: int) -> Scenario:
         provision_median=random.choice((20.0, 60.0, 60.0, 150.0, 300.0)),
         billing=BillingUnit.HOUR if random.random() < 0.15 else BillingUnit.MINUTE,
     )
+    return _with_the_azure_that_exists(scenario, Random(seed + 7_000_003))
+
+
+def _with_the_azure_that_exists(scenario: Scenario, random: Random) -> Scenario:
+    """Each of these in a share of the seeds only, so that each old trouble is still met without them."""
+    scenario = replace(
+        scenario,
+        skew=120.0 if random.random() < 0.25 else 4.0,
+        list_lag=300.0 if random.random() < 0.15 else 40.0,
+        omissions=random.random() < 0.2,
+        storage_hangs=random.random() < 0.25,
+        phantoms=random.random() < 0.15,
+        rows_a_page=20 if random.random() < 0.15 else 1000,
+        happenings=(*scenario.happenings, *_later_happenings(random, scenario)),
+        uploads=(*scenario.uploads, *_marked_uploads(random, scenario)),
+        twin=_twin(random, scenario) if random.random() < 0.07 else None,
+    )
+    if random.random() < 0.07:
+        scenario = _with_reduced_capacity(scenario, random)
+    return _with_backlog(scenario, random) if random.random() < 0.003 else scenario
+
+
+OUTAGES = ("unavailable", "error", "connection", "hangs", "high_demand")
+REFUSALS: dict[str, tuple[int, str]] = {
+    "paused": (423, "DeploymentPaused"),
+    "retired": (410, "ModelDeprecated"),
+    "method": (405, "MethodNotAllowed"),
+    "operation": (400, "OperationNotSupported"),
+    "dependency": (424, "FailedDependency"),
+    "teapot": (418, "SomethingNew"),
+    "unauthorized": (401, "PermissionDenied"),
+    "firewall": (403, "Firewall"),
+}
+"""Status and code of the refusals that blame no document."""
+_SPANS = (300.0, 900.0, 2400.0, 5400.0)
+
+
+def _later_happenings(random: Random, scenario: Scenario) -> list[Happening]:
+    found = []
+    kinds = {
+        "outage": (0.12, OUTAGES),
+        "account_outage": (0.04, OUTAGES),
+        "refusing": (0.12, tuple(REFUSALS)),
+        "readonly": (0.05, ("",)),
+        "missed": (0.1, ("",)),
+        "ignored": (0.08, ("1", "2", "4")),
+        "lingering": (0.04, ("",)),
+        "moved": (0.05, ("connection", "not_found")),
+    }
+    for what, (chance, ways) in kinds.items():
+        if random.random() >= chance:
+            continue
+        at, seconds = random.uniform(0, scenario.lasts), random.choice(_SPANS)
+        if what == "missed":
+            seconds = random.uniform(60, 300)
+        elif what == "lingering":
+            seconds = random.uniform(600, 3600)
+        elif what == "readonly":
+            seconds = random.choice(_SPANS[:3])
+        seconds = min(seconds, scenario.lasts - at + 900)
+        found.append(Happening(at, what, random.choice(scenario.hostings).name, seconds, random.choice(ways)))
+    return found
+
+
+def _marked_uploads(random: Random, scenario: Scenario) -> list[Upload]:
+    """Documents that are never answered, each with others beside it."""
+    found = []
+    for number, mark in enumerate((*HOPELESS, KILLS, KILLS_READING)):
+        if random.random() >= (0.03 if mark == KILLS_READING else 0.05):
+            continue
+        at, name = random.uniform(0, scenario.lasts), random.choice(scenario.hostings).name
+        found.append(Upload(at, name, f"m{number}.txt", f"marked {number} {mark}"))
+        found += [
+            Upload(
+                at + random.uniform(-20, 60), name, f"beside{number}.{other}.txt", f"beside {number} {other}"
+            )
+            for other in range(random.randint(0, 6))
+        ]
+    return [replace(each, at=max(0.0, each.at)) for each in found]
+
+
+def _with_reduced_capacity(scenario: Scenario, random: Random) -> Scenario:
+    """Azure grants the least capacity for a while, and one document fits the configured one only."""
+    chosen = random.choice(scenario.hostings)
+    spec = replace(chosen.spec, capacity=120, minimum_capacity=20)
+    at = random.uniform(0, scenario.lasts)
+    seconds = min(random.choice(_SPANS), scenario.lasts - at)
+    text = f"large {LARGE} {_LARGE_TEXT}"
+    return replace(
+        scenario,
+        hostings=tuple(replace(each, spec=spec) if each is chosen else each for each in scenario.hostings),
+        happenings=(*scenario.happenings, Happening(at, "reduced", chosen.name, seconds)),
+        uploads=(
+            *scenario.uploads,
+            Upload(min(at + random.uniform(0, 600), scenario.lasts), chosen.name, "large.txt", text),
+        ),
+    )
+
+
+def _with_backlog(scenario: Scenario, random: Random) -> Scenario:
+    """About 1,500 small files at once, on a deployment that takes many a minute."""
+    chosen = random.choice(scenario.hostings)
+    spec = replace(chosen.spec, capacity=1000, minimum_capacity=None)
+    at = random.uniform(0, scenario.lasts / 2)
+    files = (
+        Upload(at + random.uniform(0, 60), chosen.name, f"many{number}.txt", f"one of many {number}")
+        for number in range(random.randint(1200, 1500))
+    )
+    return replace(
+        scenario,
+        quick=True,
+        hostings=tuple(replace(each, spec=spec) if each is chosen else each for each in scenario.hostings),
+        uploads=(*scenario.uploads, *files),
+    )
+
+
+def _twin(random: Random, scenario: Scenario) -> Twin:
+    begins = random.uniform(0, scenario.lasts * 0.7)
+    ends = min(begins + random.uniform(1200, 4800), scenario.lasts)
+    uploads = []
+    for number in range(random.randint(3, 10)):
+        at = random.uniform(begins, ends)
+        name = random.choice(scenario.hostings).name
+        uploads.append(Upload(at, name, f"twin{number}.txt", f"of the twin {number}"))
+    return Twin(begins, ends, random.uniform(60, 900), tuple(uploads))
 
 
 def _hosting(number: int, random: Random, lasts: float) -> Hosting:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from shared.documents.backlog import INBOX, DocumentLedger, is_final
+from shared.documents.backlog import INBOX, DocumentLedger, is_final, short_id
 from shared.domain import Document, DocumentState
 from tests.simulation.people import Version
+from tests.simulation.scenario import LARGE
 from tests.simulation.world import World
 
-_FEWEST_ATTEMPTS, _FEWEST_CRASHES = 4, 6  # what a dead letter has behind it, by the caps of the app
+_LONE_DEATHS = 3
+"""Whatever dies so often when nothing else is worked on is to blame, as far as anybody can know."""
 
 
 async def judge_documents(world: World) -> None:
@@ -16,7 +18,7 @@ async def judge_documents(world: World) -> None:
         if version.upload.deployment not in world.people.hosted:
             continue  # taken out of the file meanwhile: nobody answers it
         if (objection := await _objection(world, version)) is not None:
-            world.judge.fault("lost", f"{version.upload.blob} ({version.text}): {objection}")
+            world.judge.fault("lost", f"{version.upload.blob} ({version.text[:60]}): {objection}")
 
 
 async def _objection(world: World, version: Version) -> str | None:
@@ -25,10 +27,10 @@ async def _objection(world: World, version: Version) -> str | None:
         # Overwritten or deleted before anybody saw it: there was nothing to lose.
         return None if version.fate else "it is not in the ledger"
     if not is_final(found):
-        refused = found.deployment in world.scenario.refused
-        return None if refused else f"it is still {found.state}: {found.reason}"
+        excused = found.deployment in world.scenario.refused or version.hopeless or LARGE in version.text
+        return None if excused else f"it is still {found.state}: {found.reason}"
     stored = [name for name in world.judge.results if found.id.partition("~")[2] in name]
-    marked = "[[" in version.text
+    marked = "[[" in version.text and LARGE not in version.text
     match found.state:
         case DocumentState.DONE:
             ends_well = stored == [found.result] and not marked
@@ -36,7 +38,7 @@ async def _objection(world: World, version: Version) -> str | None:
                 body = (await world.blobs.read("results", found.result)).decode()
                 ends_well = f'"answer to {version.text}"' in body
         case DocumentState.FAILED:
-            ends_well = marked or found.attempts >= _FEWEST_ATTEMPTS or found.crashes >= _FEWEST_CRASHES
+            ends_well = marked or world.judge.lone_deaths[f"w {short_id(found)}"] >= _LONE_DEATHS
         case DocumentState.SUPERSEDED:
             ends_well = version.fate == "overwritten"
         case _:

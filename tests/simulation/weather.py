@@ -18,6 +18,8 @@ class Weather:
     stormy: bool = False
     crash: float = 0.0  # for each call, before its effect and after it
     pause: float = 0.0  # cumulative with `crash`
+    storage_hangs: bool = False
+    omissions: bool = False
 
     def turn(self, stormy: bool) -> None:
         """A storm begins, or ends."""
@@ -26,18 +28,27 @@ class Weather:
         self.pause = 0.005 * self.intensity if stormy else 0.0
 
     def storage(self) -> str | None:
-        """`refused` without effect, `lost` with it."""
+        """`refused` without effect, `lost` with it; `hangs` and `hangs_and_does`: likewise, given up late."""
         if not self.stormy:
             return None
         chance = self.random.random() / self.intensity
-        return "refused" if chance < 0.015 else "lost" if chance < 0.03 else None
+        if chance >= 0.03:
+            hangs = self.storage_hangs and chance < 0.034
+            return None if not hangs else "hangs" if chance < 0.032 else "hangs_and_does"
+        return "refused" if chance < 0.015 else "lost"
+
+    def phantom(self) -> bool:
+        """Whether storage says of a new result that it is there: any 409 looks so to a careless reader."""
+        return self.stormy and self.random.random() < 0.1 * self.intensity
 
     def arm_read(self) -> str | None:
-        """`unavailable`, or `lagging`: a LIST that shows what was a while ago."""
+        """`unavailable`, `lagging`: a LIST of a while ago, or `omitting`: one that lacks an entry."""
         if not self.stormy:
             return None
         chance = self.random.random() / self.intensity
-        return "unavailable" if chance < 0.06 else "lagging" if chance < 0.3 else None
+        if chance < 0.3:
+            return "unavailable" if chance < 0.06 else "lagging"
+        return "omitting" if self.omissions and chance < 0.4 else None
 
     def arm_write(self) -> ArmTrouble | None:
         """409 and 429 without effect, 5xx without, a lost answer with, or an effect that comes later."""

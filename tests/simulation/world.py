@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import traceback
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
@@ -20,10 +21,10 @@ from tests.fakes.tables import MemoryTables
 from tests.fakes.world import ACCOUNT, PRICES
 from tests.simulation.azure import Azure
 from tests.simulation.judge import Judge
-from tests.simulation.people import People
+from tests.simulation.people import People, five_tries
 from tests.simulation.ports import SimAzure, SimBlobs, SimTables
 from tests.simulation.process import Process
-from tests.simulation.scenario import OTHER_ACCOUNT, START, Scenario
+from tests.simulation.scenario import OTHER_ACCOUNT, START, Scenario, Twin, Upload
 from tests.simulation.weather import Weather
 
 TICK = 60.0
@@ -33,6 +34,24 @@ QUIET = 5 * TICK
 _EACH_MINUTE = "0 * * * * *"
 
 
+@dataclass
+class Side:
+    """One installation of the app: its storage, hosts and timers. `name`: the owner of what it creates."""
+
+    world: World
+    name: str
+    storage: str
+    tables: MemoryTables
+    blobs: MemoryBlobs
+    hosts: list[tuple[Process, Lamplighter]] = field(default_factory=list)
+    timers: dict[str, tuple[Process, asyncio.Task[None]]] = field(default_factory=dict)
+    gone: bool = False
+
+    def some_host(self) -> tuple[Process, Lamplighter] | None:
+        """One of those that live."""
+        return self.world.random.choice(self.hosts) if self.hosts else None
+
+
 class World:
     """Everything of one run. Fulfils `shared.ports.Clock` with the true time."""
 
@@ -40,17 +59,22 @@ class World:
         self._loop = asyncio.get_running_loop()
         self.scenario = scenario
         self.random = Random(scenario.seed + 1_000_003)
-        self.weather = Weather(self.random, scenario.intensity)
+        self.weather = Weather(
+            self.random,
+            scenario.intensity,
+            storage_hangs=scenario.storage_hangs,
+            omissions=scenario.omissions,
+        )
         self.tables, self.blobs = MemoryTables(self), MemoryBlobs(self)
+        self.ours = Side(self, "ours", "store-a", self.tables, self.blobs)
+        self.sides = [self.ours]
         self.azure, self.people, self.judge = Azure(self), People(self), Judge(self)
         self.steps = self.crashes = 0
         self.disturbed_until = 0.0
         self.timeline: list[str] | None = [] if trace else None
-        self._hosts: list[tuple[Process, Lamplighter]] = []
-        self._timers: dict[str, tuple[Process, asyncio.Task[None]]] = {}
         self._beside: set[asyncio.Task[Any]] = set()
         for number in range(scenario.hosts):
-            self._start_host(f"host{number}")
+            self._start_host(self.ours, f"host{number}")
 
     # --- time -----------------------------------------------------------------------------------
 
@@ -101,8 +125,10 @@ class World:
 
     # --- hosts of the app -----------------------------------------------------------------------
 
-    def _start_host(self, name: str) -> None:
-        process = Process(self, name, self.random)
+    def _start_host(self, side: Side, name: str) -> None:
+        if side.gone:
+            return
+        process = Process(side, name, self.random)
         accounts = {
             each.resource_id: replace(each, fine_tuned_slots=self.scenario.slots)
             for each in (ACCOUNT, OTHER_ACCOUNT)
@@ -111,24 +137,52 @@ class World:
         prices = replace(PRICES, billing_unit=self.scenario.billing)
         settings = Settings("test", accounts, dict(self.people.hosted), prices, 1_000_000)
         azure = SimAzure(process)
-        app = assemble(settings, process, SimTables(process), SimBlobs(process), azure, azure)
-        self._hosts.append((process, app))
+        app = assemble(
+            settings, process, SimTables(process), SimBlobs(process), azure, azure, **_storage(side)
+        )
+        side.hosts.append((process, app))
 
     def crashed(self, process: Process) -> None:
         """A host is gone; another takes its place. What it held is held until it runs out."""
         self.crashes += 1
         self.disturbed(BLOB_LEASE)
-        self._hosts = [each for each in self._hosts if each[0] is not process]
+        side = process.side
+        side.hosts = [each for each in side.hosts if each[0] is not process]
         name = f"{process.name.partition('.')[0]}.{self.crashes}"
-        self.call_later(self.random.uniform(1, 40), self._start_host, name)
+        self.call_later(self.random.uniform(1, 40), self._start_host, side, name)
 
     def processes(self) -> list[Process]:
-        """Those that live."""
-        return [process for process, _ in self._hosts]
+        """Those of ours that live."""
+        return [process for process, _ in self.ours.hosts]
 
     def some_host(self) -> tuple[Process, Lamplighter] | None:
-        """One of those that live."""
-        return self.random.choice(self._hosts) if self._hosts else None
+        """One of ours that live."""
+        return self.ours.some_host()
+
+    def _twin_begins(self, twin: Twin) -> None:
+        self.note("a twin begins")
+        self.disturbed(0.0)
+        side = Side(self, "twin", "store-b", MemoryTables(self), MemoryBlobs(self))
+        self.sides.append(side)
+        self._start_host(side, "twin")
+        self._loop.call_at(twin.ends, self._twin_ends, side, twin)
+        for upload in twin.uploads:
+            self._loop.call_at(upload.at, self._twin_uploads, side, upload)
+
+    def _twin_uploads(self, side: Side, upload: Upload) -> None:
+        side.blobs.upload(INBOX, upload.blob, upload.text.encode())
+        host = side.some_host()
+        if host is not None:
+            host[0].spawn(f"event {upload.blob}", five_tries(*host, upload.blob))
+
+    def _twin_ends(self, side: Side, twin: Twin) -> None:
+        """Its hosts are gone, and some time later also what it has deployed."""
+        self.note("the twin ends")
+        side.gone = True
+        for process, _ in list(side.hosts):
+            process.crash()
+        self.call_later(twin.leaves, self.azure.remove_all_of, side.name)
+        self.disturbed(twin.leaves)
 
     def run_beside(self, work: Coroutine[Any, Any, Any]) -> None:
         """Something that is no part of the app."""
@@ -148,6 +202,8 @@ class World:
             self._loop.call_at(upload.at, self.people.upload, upload, upload.text)
         for happening in scenario.happenings:
             self._loop.call_at(happening.at, self.people.happen, happening)
+        if scenario.twin is not None:
+            self._loop.call_at(scenario.twin.begins, self._twin_begins, scenario.twin)
         for name in self.people.hosted:
             for window in self.people.windows(name):
                 if not window.stop_when_empty:
@@ -159,8 +215,9 @@ class World:
 
     async def end(self) -> None:
         """Let every process die, and whatever they left undone end without effect."""
-        for process in self.processes():
-            process.alive = False
+        for side in self.sides:
+            for process, _ in side.hosts:
+                process.alive = False
         left = asyncio.all_tasks() - {asyncio.current_task()}
         for task in left:
             task.cancel()
@@ -174,39 +231,48 @@ class World:
     def _tick(self) -> None:
         """The two timers: each a singleton, which does not fire while its last invocation still runs."""
         now = self.seconds()
+        self.judge.minute()
         if any(begins <= now < ends for begins, ends in self.scenario.outages):
             self.disturbed(TICK)
             return
+        for side in self.sides:
+            self._tick_of(side)
+
+    def _tick_of(self, side: Side) -> None:
         for timer in ("reconcile", "drain"):
-            running = self._timers.get(timer)
+            running = side.timers.get(timer)
             if running is not None and running[0].alive and not running[1].done():
                 continue
-            host = self.some_host()
+            host = side.some_host()
             if host is None:
-                self.disturbed(TICK)
+                self.disturbed(TICK if not side.gone else 0.0)
                 return
             process, app = host
             if timer == "reconcile":
                 task = process.spawn(timer, app.reconcile())
             else:
                 task = process.spawn(timer, app.drain_backlog(slice_seconds(process.now(), _EACH_MINUTE)))
-            self._timers[timer] = (process, task)
+            side.timers[timer] = (process, task)
 
     def _is_over(self) -> bool:
         """Nothing unfinished that can be finished, nothing hosted, no window to come; or it took too long."""
-        if self.seconds() > self.scenario.lasts + LONGEST_TAIL:
+        people, now = self.people, self.seconds()
+        if now > self.scenario.lasts + LONGEST_TAIL:
             return True
-        if self.seconds() < max(self.disturbed_until, self.people.uploaded_at) + QUIET:
+        if now < max(self.disturbed_until, people.uploaded_at) + QUIET:
             return False
-        may_be_answered = self.people.may_be_answered
-        return not (
-            self.azure.standing()
-            or any(may_be_answered(name.partition("/")[0]) for name in self.blobs.names(INBOX))
-            or any(each.unfinished and may_be_answered(name) for name, each in self.judge.deployments.items())
-            or any(
-                self.now() < window.keep_until
-                for name in self.people.hosted
-                for window in self.people.windows(name)
-                if not window.stop_when_empty
-            )
+        windows = any(
+            self.now() < window.keep_until
+            for name in people.hosted
+            for window in people.windows(name)
+            if not window.stop_when_empty
         )
+        if windows or any(people.may_be_answered(name) for name in people.waiting()):
+            return False
+        # What is never answered may have its deployment created again now and then, for good.
+        return not self.azure.standing() or (people.only_hopeless() and now > self.scenario.lasts + 3600)
+
+
+def _storage(side: Side) -> dict[str, Any]:
+    """Whose storage it is, which the app needs to know to be told from a twin."""
+    return {"storage": side.storage} if "storage" in inspect.signature(assemble).parameters else {}

@@ -21,7 +21,7 @@ from shared.errors import (
     StorageError,
 )
 from shared.flow import PartFailed
-from shared.planning.plan import QUARANTINE
+from shared.planning.observed import QUARANTINE
 from tests.fakes.clock import START
 from tests.fakes.world import ACCOUNT, World, hosting
 

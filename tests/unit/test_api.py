@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from shared import api
-from shared.domain import OneOffWindow, UploadStart
+from shared.domain import OneOffWindow, RecordState, UploadStart
+from shared.errors import ArmRefused
 from tests.fakes.clock import START
-from tests.fakes.world import World, hosting
+from tests.fakes.world import ACCOUNT, World, hosting
 
 NIGHT = OneOffWindow(START + timedelta(hours=10), START + timedelta(hours=16), stop_when_empty=True)
 
@@ -136,6 +139,62 @@ async def test_a_document_tells_how_it_stands() -> None:
     assert done["state"] == "done" and done["cost"] > 0 and done["currency"] == "USD"
     assert done["result"].startswith("results/clauses/letter.txt.")
     assert (await api.result(world.app, submitted.body["id"])).body["answer"] == "an answer"
+
+
+async def test_a_waiting_document_tells_what_really_keeps_it() -> None:
+    """Trouble of its deployment or account, with its own last try; a closed window comes before both."""
+    world = World.of(hosting(), hosting("night", NIGHT, uploads=UploadStart.SCHEDULED))
+    ledger, refused = world.app.control.ledger, "Azure answered 403 AuthorizationFailed. Remedy: grant it"
+    for name in ("clauses/new.txt", "clauses/tried.txt", "night/a.txt"):
+        world.upload(name)
+    world.azure.fail_next("put", ArmRefused("no quota", code="InsufficientQuota"))
+    await world.app.reconcile()
+    world.clock.advance(5)
+    await world.app.reconcile()
+    tried = replace(await world.document("clauses/tried.txt"), reason="429: high demand")
+    await world.app.documents.save(tried)
+
+    async def reasons() -> dict[str, str]:
+        listed = [(await api.documents(world.app, name, None)).body for name in ("clauses", "night")]
+        return {each["name"]: each["reason"] for body in listed for each in body["documents"]}
+
+    told = await reasons()
+    assert told["new.txt"] == "the last creation led nowhere: no quota"
+    assert told["tried.txt"] == "the last creation led nowhere: no quota; its last try: 429: high demand"
+
+    known = await ledger.account(ACCOUNT.resource_id)
+    await ledger.save_account(replace(known, problem=refused, problem_at=world.clock.now()))
+    told = await reasons()
+    assert told["new.txt"] == f"the account cannot be read: {refused}"
+    assert told["tried.txt"].endswith("; its last try: 429: high demand")
+    assert "wait for the next window" in told["a.txt"]
+
+    known = await ledger.account(ACCOUNT.resource_id)
+    await ledger.save_account(replace(known, problem="", problem_at=None))
+    paused = replace(await world.record(), state=RecordState.OPEN, problem="423 DeploymentPaused: resume it")
+    await ledger.save(paused)
+    told = await reasons()
+    assert told["new.txt"] == "423 DeploymentPaused: resume it"
+    assert told["tried.txt"] == "429: high demand"
+
+
+async def test_a_listing_asks_once_why_a_deployment_s_documents_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are: each question takes several reads of the records."""
+    world, asked = waiting_world(), 0
+    for number in range(20):
+        world.upload(f"clauses/{number}.txt")
+    await world.app.intake.sweep()
+    wanted = api.wanted
+
+    def counted(*arguments: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        return wanted(*arguments)
+
+    monkeypatch.setattr(api, "wanted", counted)
+    documents = (await api.documents(world.app, "clauses", None)).body["documents"]
+    assert (len(documents), asked) == (20, 1)
+    assert all("wait for the next window" in each["reason"] for each in documents)
 
 
 @pytest.mark.parametrize("id", ["", "nonsense", "clauses~", "~x", "clauses~20261123T080000-0", "a/b~c"])

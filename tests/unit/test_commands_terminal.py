@@ -6,6 +6,7 @@ import logging
 
 import pytest
 
+from shared import alerts
 from shared.alerts import Alert, alert, event
 from shared.commands.terminal import AlertLines, Terminal, clean, money, table
 from tests.unit.command_line import Screen
@@ -62,14 +63,20 @@ def test_progress_on_a_terminal_is_shown_in_place() -> None:
     assert "[bold]name[/bold]" in err.getvalue()
 
 
-def test_alerts_are_lines_for_people() -> None:
+def test_alerts_are_lines_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
     """The app's own log lines are JSON for Azure; here its alerts are told, and its events are not."""
     err = Screen()
     log, lines = logging.getLogger("lamplighter"), AlertLines(Terminal(Screen(), err, as_json=False))
     log.addHandler(lines)
     try:
         event("pass", account="main")
+        for _ in range(3):
+            alert(Alert.DELETE_REFUSED, "remove the lock", deployment="clauses")
+        monkeypatch.setattr(alerts, "REPEAT_SECONDS", 0.0)
         alert(Alert.DELETE_REFUSED, "remove the lock", deployment="clauses")
     finally:
         log.removeHandler(lines)
-    assert err.getvalue() == "alert delete_refused (clauses): remove the lock\n"
+    assert err.getvalue().splitlines() == [
+        "alert delete_refused (clauses): remove the lock",
+        "alert delete_refused (clauses): remove the lock (3 times since the last such line)",
+    ]

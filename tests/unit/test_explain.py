@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from shared import api
+from shared.commands.arguments import Exit
 from shared.domain import (
     Account,
     AzureDeployment,
@@ -20,7 +21,8 @@ from shared.domain import (
 )
 from shared.errors import ArmConflict, ArmRefused, ArmUncertain
 from shared.hosting.leases import WorkLease
-from shared.planning.plan import AFTER_DELETE, QUARANTINE, SETTLE
+from shared.planning.observed import QUARANTINE, SETTLE
+from shared.planning.plan import AFTER_DELETE
 from tests.fakes.azure import renamed
 from tests.fakes.clock import START
 from tests.fakes.world import ACCOUNT, World, hosting
@@ -58,15 +60,89 @@ async def test_an_unknown_name_is_not_found_with_a_hint() -> None:
 
 
 async def test_before_any_pass_it_says_what_is_wanted() -> None:
-    """No look at Azure yet: nothing observed at any time, and a window ahead."""
+    """No look at Azure yet: what it has is not known, and a window is ahead."""
     window = OneOffWindow(START + HOUR, START + 3 * HOUR)
     told = await explained(World.of(hosting("clauses", window)))
     assert (told["wanted"], told["reason"]) == ("down", "no window and no unfinished document")
     assert told["next_change"] == (START + timedelta(minutes=45)).isoformat()
-    assert (told["observed"], told["observed_at"]) == ("absent", None)
+    assert (told["observed"], told["observed_at"]) == ("unknown", None)
+    assert (told["observed_reason"], told["last_seen"]) == ("no pass has looked at it yet", None)
+    assert told["account_problem"] is None
     assert told["next_step"] == {"action": "nothing", "reason": None, "again_at": None}
     assert (told["blocked"], told["session"], told["oldest_unfinished"]) == (None, None, None)
     assert told["decisions"] == []
+
+
+async def test_an_account_that_cannot_be_read_is_unknown_and_not_absent() -> None:
+    """With Azure's error, its remedy and the time, and with what was seen last; until a pass has read it."""
+    world = World.of(hosting("clauses", OneOffWindow(START, START + HOUR)))
+    ledger = world.app.control.ledger
+    for _ in range(3):
+        await world.tick()
+        world.clock.advance(60)
+    refused = "Azure answered 403 AuthorizationFailed (account contoso): no right. Remedy: grant it"
+    known = await ledger.account(ACCOUNT.resource_id)
+    assert known.listed_at is not None
+    seen_at = known.listed_at
+    await ledger.save_account(replace(known, problem=refused, problem_at=world.clock.now()))
+
+    (in_list,), (account,) = await listing(world)
+    for told in (await explained(world), in_list):
+        assert told["observed"] == "unknown"
+        assert told["observed_reason"] == f"the account cannot be read: {refused}"
+        assert told["account_problem"] == {"problem": refused, "at": world.clock.now().isoformat()}
+        assert told["last_seen"] == {"observed": "ready", "at": seen_at.isoformat()}
+    assert (account["account"], account["read_at"]) == ("main", seen_at.isoformat())
+    assert account["account_problem"]["problem"] == refused
+    assert (await explained(world))["blocked"] == "no step is taken while the account cannot be read"
+
+    status = await command(world, "status")
+    assert status.code == Exit.FAILED
+    line = status.out.splitlines()[1]
+    assert " unknown " in line
+    assert line.endswith("its account cannot be read; last seen: ready at 2026-11-23 08:02")
+    (told,) = (each for each in status.out.splitlines() if each.startswith("The account main could not be"))
+    assert told.endswith(f": {refused}. It was last read at 2026-11-23 08:02.")
+
+    known = await ledger.account(ACCOUNT.resource_id)
+    await ledger.save_account(replace(known, listed_at=world.clock.now() + timedelta(minutes=1)))
+    (in_list,), (account,) = await listing(world)
+    assert (in_list["observed"], in_list["last_seen"], account["account_problem"]) == ("ready", None, None)
+    assert (await command(world, "status")).code == Exit.OK
+
+
+async def test_explain_that_azure_does_not_answer_ends_with_1() -> None:
+    """A LIST that fails now counts, however good the last pass was; one that works now counts, too."""
+    world = World.of(hosting())
+    await waiting(world, "clauses")
+    world.azure.fail_next(
+        "list", ArmRefused("no right to list. Remedy: grant it", code="AuthorizationFailed")
+    )
+    answer = await command(world, "explain", "clauses")
+    assert answer.code == Exit.FAILED
+    lines = [" ".join(line.split()) for line in answer.out.splitlines()]
+    assert "because the account cannot be read: no right to list. Remedy: grant it" in lines
+    assert "last seen creating at 2026-11-23 08:00" in lines
+    world.azure.fail_next("list", ArmUncertain("no answer"))
+    told = (await command(world, "explain", "clauses", "--json")).json
+    assert (told["observed"], told["azure"], told["azure_problem"]) == ("unknown", None, "no answer")
+    assert told["account_problem"] == {"problem": "no answer", "at": world.clock.now().isoformat()}
+    assert told["blocked"] == "no step is taken while the account cannot be read"
+
+    known = await world.app.control.ledger.account(ACCOUNT.resource_id)
+    failed = replace(known, problem="no endpoint", problem_at=world.clock.now())
+    await world.app.control.ledger.save_account(failed)
+    answer = await command(world, "explain", "clauses")
+    assert answer.code == Exit.OK
+    lines = [" ".join(line.split()) for line in answer.out.splitlines()]
+    assert "last pass it could not read the account at 2026-11-23 08:00: no endpoint" in lines
+    assert "observed creating (Accepted)" in lines
+
+
+async def listing(world: World) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Deployments and accounts as `GET /api/deployments` has them."""
+    body = (await api.deployments(world.app)).body
+    return body["deployments"], body["accounts"]
 
 
 async def test_unfinished_documents_and_the_age_of_the_oldest() -> None:
@@ -102,7 +178,7 @@ async def test_backoff_with_its_time_and_the_problem(monkeypatch: pytest.MonkeyP
     await world.app.reconcile()
     told = await explained(world)
     assert told["next_step"]["action"] == "wait"
-    assert told["blocked"] == "the last creation led nowhere: no quota in this region"
+    assert told["blocked"] == "the last try to host it failed: no quota in this region"
     assert told["next_step"]["again_at"] == at_first
     assert at_first > (START + timedelta(seconds=30)).isoformat()
 

@@ -137,6 +137,7 @@ async def test_a_missing_right_stops_the_drain_and_blames_no_document() -> None:
     await world.tick()
     document = await world.document("clauses/a.txt")
     assert (document.state, document.attempts) == (DocumentState.WAITING, 0)
+    world.clock.advance(60)
     await world.tick()
     assert (await world.document("clauses/a.txt")).state is DocumentState.DONE
 

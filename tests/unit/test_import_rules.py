@@ -18,7 +18,11 @@ OUR_OWN = {"shared", "local", "tests", "bench", "dev", "function_app"}
 VOCABULARY = {"shared.domain", "shared.errors"}
 PORTS = {*VOCABULARY, "shared.alerts", "shared.ports"}
 CONTROL_LOOP = {*PORTS, "shared.rows", "shared.planning", "shared.inference"}
-DOCUMENTS = {*CONTROL_LOOP, "shared.hosting.leases", "shared.hosting.ledger", "shared.waiting"}
+DOCUMENTS = {
+    *CONTROL_LOOP,
+    *(f"shared.hosting.{name}" for name in ("answering", "leases", "ledger", "probe")),
+    "shared.waiting",
+}
 
 # Which of our own modules and packages each module or package may import. What is not here has no rule yet.
 MAY_IMPORT: dict[str, set[str]] = {
@@ -31,6 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "shared.ports": VOCABULARY,
     "shared.rows": {*VOCABULARY, "shared.ports"},
     "shared.waiting": {*VOCABULARY, "shared.ports"},
+    "shared.storage_clock": {*VOCABULARY, "shared.ports"},
     "shared.planning": {*VOCABULARY, "shared.planning"},
     "shared.inference": {*PORTS, "shared.inference"},
     "shared.hosting": {*CONTROL_LOOP, "shared.hosting"},
@@ -81,6 +86,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 AT_ONCE: dict[str, set[str]] = {
     "shared": {"shared"},
     "shared.adapters": {"shared", "azure", "openai"},
+    "shared.adapters.transport": {"shared", "azure", "aiohttp"},
     "shared.configuration": {"shared", "pydantic"},
     "shared.inference.retry": {"shared", "tenacity"},
     "shared.scalars": {"shared", "pydantic"},

@@ -17,27 +17,23 @@ from shared.domain import (
     Hosting,
     Observed,
     OneOffWindow,
+    Owner,
     RecordState,
     UploadStart,
 )
-from shared.planning.plan import (
-    AFTER_DELETE,
-    OWNER_TAG,
-    QUARANTINE,
+from shared.planning.decide import (
+    ANSWER_LIMIT,
     READY_LIMIT,
     SESSION_MARGIN,
-    SETTLE,
     SILENT_PROBES,
-    Decision,
-    Observation,
-    backoff,
-    is_ours,
-    observe,
-    plan,
-    wanted,
+    WINDOW_RETRY,
 )
+from shared.planning.decision import Decision, Observation
+from shared.planning.observed import LIST_LAG, OWNER_TAG, QUARANTINE, SETTLE, STORAGE_TAG, is_ours, observe
+from shared.planning.plan import AFTER_DELETE, backoff, plan, wanted
 from tests.fakes.world import ACCOUNT, hosting
 
+ME = Owner("test", "store")
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 CREATED = NOW - timedelta(minutes=30)
 BUSY = Demand(3, False, (NOW - timedelta(minutes=5),))
@@ -82,7 +78,7 @@ def decide(
         {"clauses": demand},
         {"clauses": working},
     )
-    (decision,) = plan(NOW, "test", ACCOUNT, {"clauses": hosted}, seen)
+    (decision,) = plan(NOW, ME, ACCOUNT, {"clauses": hosted}, seen)
     return decision
 
 
@@ -104,9 +100,9 @@ STATES = (
     ("state", "known", "up", "down"),
     [
         (None, RecordState.ABSENT, Action.CREATE, Action.NOTHING),
-        (None, RecordState.CREATING, Action.FORGET, Action.FORGET),
-        (None, RecordState.OPEN, Action.FORGET, Action.FORGET),
-        (None, RecordState.CLOSING, Action.FORGET, Action.FORGET),
+        (None, RecordState.CREATING, Action.WAIT, Action.WAIT),
+        (None, RecordState.OPEN, Action.PROBE, Action.PROBE),
+        (None, RecordState.CLOSING, Action.WAIT, Action.WAIT),
         (None, RecordState.DELETING, Action.FORGET, Action.FORGET),
         ("Accepted", RecordState.CREATING, Action.WAIT, Action.WAIT),
         ("Creating", RecordState.CREATING, Action.WAIT, Action.WAIT),
@@ -152,20 +148,56 @@ def test_only_a_wanted_deployment_is_created_and_only_an_unwanted_one_deleted() 
             assert decide(found, record(known), demand=BUSY).action is not Action.DELETE
 
 
-def test_a_delete_waits_for_workers() -> None:
-    """Closing with a live work lease waits; without one it deletes."""
-    closing = record(RecordState.CLOSING)
-    assert decide(azure(), closing, demand=Demand(), working=2).action is Action.WAIT
-    assert decide(azure(), closing, demand=Demand(), working=0).action is Action.DELETE
+@pytest.mark.parametrize("state", [RecordState.CREATING, RecordState.CLOSING, RecordState.DELETING])
+@pytest.mark.parametrize("said", ["Succeeded", "Failed"])
+def test_a_delete_waits_for_workers_whatever_the_record_says(state: RecordState, said: str) -> None:
+    """With a live work lease it waits; without one it deletes. A record may be behind."""
+    found = azure(said)
+    assert decide(found, record(state), demand=Demand(), working=2).action is Action.WAIT
+    assert decide(found, record(state), demand=Demand(), working=0).action is Action.DELETE
 
 
-def test_absence_counts_only_a_minute_after_our_last_change() -> None:
-    """A LIST may lag behind a write."""
-    young = record(RecordState.CREATING, changed_at=NOW - SETTLE + timedelta(seconds=1))
-    waiting = decide(None, young)
-    assert waiting.action is Action.WAIT
-    assert waiting.again_at == NOW + timedelta(seconds=1)
-    assert decide(None, young, began_at=NOW + timedelta(seconds=1)).action is Action.FORGET
+def test_what_one_list_misses_is_doubted_and_what_many_miss_is_gone() -> None:
+    """A LIST may lag or miss an entry for minutes; the deployment's own word that it is gone counts, too."""
+    missed = record(RecordState.CREATING, missed_since=NOW - LIST_LAG + timedelta(seconds=1))
+    waiting = decide(None, missed)
+    assert (waiting.action, waiting.again_at) == (Action.WAIT, NOW + timedelta(seconds=1))
+    assert decide(None, missed, began_at=NOW + timedelta(seconds=1)).action is Action.FORGET
+    agreed = record(RecordState.OPEN, missed_since=NOW - SETTLE, silent_since=NOW - SETTLE, silent_probes=1)
+    assert decide(None, agreed).action is Action.FORGET
+    assert decide(None, replace(agreed, silent_since=None)).action is Action.PROBE
+
+
+def test_what_was_forgotten_and_comes_back_is_ours_also_without_its_tags() -> None:
+    """The record keeps Azure's createdAt: what LISTs missed is taken up, and hosted or deleted as before."""
+    forgotten = record(RecordState.ABSENT)
+    assert decide(azure(tags={}), forgotten).action is Action.TAKE_UP
+    deleted = replace(forgotten, deleted_at=NOW - timedelta(minutes=1))
+    assert decide(azure(tags={}), deleted).action is Action.WAIT
+    assert decide(azure(tags={}), replace(deleted, deleted_at=NOW - LIST_LAG)).action is Action.TAKE_UP
+
+
+def test_hosting_for_documents_that_answers_nobody_ends() -> None:
+    """After ten minutes, counted as a failure; what a window wants stays for those who may be answered."""
+    since = NOW - ANSWER_LIMIT - timedelta(seconds=1)
+    silent = record(unanswered_since=since, trouble="Azure answers 503")
+    decision = decide(azure(), silent, demand=BUSY)
+    assert decision.action is Action.CLOSE
+    assert "503" in decision.reason
+    closing = decide(azure(), replace(silent, state=RecordState.CLOSING), demand=BUSY)
+    assert (closing.action, closing.failed) == (Action.DELETE, True)
+    assert decide(azure(), replace(silent, unanswered_since=NOW - ANSWER_LIMIT)).action is Action.SERVE
+    window = OneOffWindow(NOW - timedelta(hours=1), NOW + timedelta(hours=1))
+    assert decide(azure(), silent, configured=hosting("clauses", window)).action is Action.SERVE
+
+
+def test_an_open_window_is_tried_every_five_minutes() -> None:
+    """However long the failures before it have made the pause."""
+    window = OneOffWindow(NOW - timedelta(hours=1), NOW + timedelta(hours=1))
+    refused = record(RecordState.ABSENT, changed_at=NOW, not_before=NOW + timedelta(hours=1))
+    waiting = decide(None, refused, configured=hosting("clauses", window))
+    assert (waiting.action, waiting.again_at) == (Action.WAIT, NOW + WINDOW_RETRY)
+    assert decide(None, refused, demand=BUSY).again_at == NOW + timedelta(hours=1)
 
 
 def test_a_delete_of_unknown_outcome_is_in_quarantine_for_two_minutes() -> None:
@@ -217,7 +249,7 @@ def test_a_create_waits_after_a_delete_on_the_account() -> None:
     """Azure wants 15 to 20 s between a delete and the next create, of whichever deployment."""
     other = record(RecordState.ABSENT, "other", deleted_at=NOW - timedelta(seconds=5))
     seen = Observation(NOW, {}, {"other": other}, {"clauses": BUSY})
-    (decision,) = plan(NOW, "test", ACCOUNT, {"clauses": hosting()}, seen)
+    (decision,) = plan(NOW, ME, ACCOUNT, {"clauses": hosting()}, seen)
     assert decision.action is Action.WAIT
     assert decision.again_at == NOW - timedelta(seconds=5) + AFTER_DELETE
 
@@ -232,26 +264,37 @@ def test_a_session_ends_before_its_hard_deadline() -> None:
 # --- ownership --------------------------------------------------------------------------------
 
 
+def test_a_twin_is_neither_used_nor_touched() -> None:
+    """The same installation with records elsewhere: its tag says so, whatever a copied record says."""
+    tags = {OWNER_TAG: "test", STORAGE_TAG: "copy"}
+    assert observe(azure(tags=tags), record(), ME) is Observed.FOREIGN
+    unknown = DeploymentRecord(ACCOUNT.resource_id, "clauses")
+    for demand, action in ((BUSY, Action.WAIT), (Demand(), Action.NOTHING)):
+        decision = decide(azure(tags=tags), unknown, demand=demand)
+        assert decision.action is action
+        assert "copy" in decision.reason
+    assert observe(azure(tags={OWNER_TAG: "test", STORAGE_TAG: "store"}), record(), ME) is Observed.READY
+
+
 def test_either_the_tag_or_the_record_makes_it_ours() -> None:
     """Azure is reported to lose tags, and a crash may lose a record: one of both is enough."""
-    assert is_ours(azure(), record(RecordState.ABSENT), "test")
-    assert is_ours(azure(tags={}), record(RecordState.OPEN), "test")
-    assert is_ours(azure(tags={}), record(RecordState.CREATING, created_at=None), "test")
-    assert is_ours(azure(tags={}, created_at=None), record(RecordState.OPEN), "test")
+    assert is_ours(azure(), record(RecordState.ABSENT), ME)
+    assert is_ours(azure(tags={}), record(RecordState.OPEN), ME)
+    assert is_ours(azure(tags={}), record(RecordState.CREATING, created_at=None), ME)
+    assert is_ours(azure(tags={}, created_at=None), record(RecordState.OPEN), ME)
 
 
 def test_what_was_there_before_our_intent_is_not_ours() -> None:
     """A deployment of a configured name that somebody else made is foreign."""
-    assert not is_ours(azure(tags={}), record(RecordState.ABSENT), "test")
     before = record(RecordState.CREATING, created_at=None, intent_at=CREATED + timedelta(minutes=10))
-    assert not is_ours(azure(tags={}), before, "test")
+    assert not is_ours(azure(tags={}), before, ME)
     replaced = record(RecordState.OPEN, created_at=CREATED - timedelta(hours=1))
-    assert not is_ours(azure(tags={}), replaced, "test")
+    assert not is_ours(azure(tags={}), replaced, ME)
 
 
 def test_another_installations_deployment_is_foreign() -> None:
     """A tag with another installation's name wins over our record."""
-    assert observe(azure(tags={OWNER_TAG: "they"}), record(), "test") is Observed.FOREIGN
+    assert observe(azure(tags={OWNER_TAG: "they"}), record(), ME) is Observed.FOREIGN
 
 
 def test_a_foreign_deployment_is_used_and_left_alone() -> None:
@@ -279,7 +322,7 @@ def test_a_foreign_deployment_is_never_written_to() -> None:
 def test_ours_and_no_longer_configured_is_deleted_through_the_fence() -> None:
     """Taking a deployment out of the file closes and deletes it."""
     seen = Observation(NOW, {"old": azure(name="old")}, {"old": record(name="old")})
-    (decision,) = plan(NOW, "test", ACCOUNT, {}, seen)
+    (decision,) = plan(NOW, ME, ACCOUNT, {}, seen)
     assert (decision.deployment, decision.action) == ("old", Action.CLOSE)
     assert "deployments.yaml" in decision.reason
 
@@ -287,7 +330,7 @@ def test_ours_and_no_longer_configured_is_deleted_through_the_fence() -> None:
 def test_what_is_neither_ours_nor_configured_is_not_even_mentioned() -> None:
     """Other teams' deployments on the account are none of our business."""
     seen = Observation(NOW, {"theirs": azure(name="theirs", tags={})}, {})
-    assert plan(NOW, "test", ACCOUNT, {}, seen) == ()
+    assert plan(NOW, ME, ACCOUNT, {}, seen) == ()
 
 
 # --- what is wanted -----------------------------------------------------------------------------
@@ -340,7 +383,7 @@ def test_the_next_change_is_told() -> None:
 
 
 def order(hosted: list[Hosting], seen: Observation, account: Account = ACCOUNT) -> list[tuple[str, Action]]:
-    decisions = plan(NOW, "test", account, {each.name: each for each in hosted}, seen)
+    decisions = plan(NOW, ME, account, {each.name: each for each in hosted}, seen)
     return [(each.deployment, each.action) for each in decisions]
 
 

@@ -38,7 +38,7 @@ def file(folder: Path, name: str = "deployments.yaml", **deployments: dict[str, 
                 "account": "main",
                 "model": {"name": "gpt-4.1-mini-2025-04-14.ft-0e2c", "version": "1"},
                 "sku": {"name": "GlobalStandard", "capacity": "120"},
-                "uploads": {"start": "scheduled"},
+                "uploads": {"start": "scheduled" if "schedule" in given else "on_demand"},
                 "task": {"system_prompt": "prompt.md", "max_output_tokens": "2000"},
                 **given,
             }

@@ -23,7 +23,8 @@ from shared.errors import (
 from shared.flow import PartFailed
 from shared.hosting.leases import WORK_LEASE, WorkLease
 from shared.hosting.reconcile import PASS_SECONDS
-from shared.planning.plan import DEVELOPER_TIER_LIFE, READY_LIMIT, SILENT_LIMIT
+from shared.planning.decide import READY_LIMIT, SILENT_LIMIT
+from shared.planning.plan import DEVELOPER_TIER_LIFE
 from shared.ports import Insert, Remove, Replace
 from tests.fakes.clock import START
 from tests.fakes.world import ACCOUNT, World, hosting

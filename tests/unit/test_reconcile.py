@@ -12,7 +12,7 @@ from shared.errors import ArmConflict, ArmRefused, ArmUncertain, ModelUnavailabl
 from shared.flow import PartFailed
 from shared.hosting.leases import WORK_LEASE, WorkLease, account_lease
 from shared.hosting.reconcile import Outcome
-from shared.planning.plan import READY_LIMIT
+from shared.planning.decide import READY_LIMIT
 from tests.fakes.clock import START
 from tests.fakes.world import ACCOUNT, World, hosting
 

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from shared.domain import Closure, OneOffWindow, WeeklyWindow
+from shared.domain import Closure, OneOffWindow, UploadStart, WeeklyWindow
 from shared.planning.schedule_checks import schedule_mistakes, schedule_warnings
 from tests.fakes.world import hosting
 from tests.unit.schedules import WORKDAYS, at, weekly
@@ -136,6 +136,34 @@ def test_dates_do_not_make_a_chain_valid() -> None:
 def test_a_window_is_warned_of(window: WeeklyWindow | OneOffWindow, told: str) -> None:
     """What is over, what the clocks move, and with the date and what happens."""
     assert warnings(window) == [f"deployments.desk.schedule.0: {told}"]
+
+
+@pytest.mark.parametrize(
+    ("windows", "closures", "waits"),
+    [
+        ([OneOffWindow(NOW - 2 * HOUR, NOW)], (), True),
+        ([OneOffWindow(NOW - 2 * HOUR, NOW), OneOffWindow(NOW - HOUR, NOW + HOUR)], (), False),
+        ([weekly("09:00", "10:00", until=date(2026, 11, 24)), OneOffWindow(NOW - HOUR, NOW)], (), True),
+        ([weekly("09:00", "10:00")], (Closure(NOW - HOUR, NOW + 400 * 24 * HOUR, "UTC"),), True),
+    ],
+    ids=["over", "one is open", "all are over", "closed"],
+)
+def test_documents_without_a_window_that_can_still_open_are_warned_of(
+    windows: list[WeeklyWindow | OneOffWindow], closures: tuple[Closure, ...], waits: bool
+) -> None:
+    """It is about them, beside what is said of each window; not if documents start the deployment."""
+    desk = replace(hosting("desk", *windows), closures=closures)
+
+    def about_uploads(uploads: UploadStart) -> list[str]:
+        return [
+            each.remedy
+            for each in schedule_warnings(replace(desk, uploads=uploads), NOW)
+            if each.key == "deployments.desk.uploads.start"
+        ]
+
+    assert about_uploads(UploadStart.ON_DEMAND) == []
+    told = about_uploads(UploadStart.SCHEDULED)
+    assert [each.endswith("Add a window, or set uploads.start: on_demand") for each in told] == [True] * waits
 
 
 def test_a_window_that_closures_cover_is_warned_of() -> None:

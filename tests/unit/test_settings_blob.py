@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from shared.errors import SettingsError
+from shared.errors import SettingsError, StorageError
 from shared.settings_blob import LAST_GOOD, SettingsBlob
 from tests.fakes.blobs import MemoryBlobs
 from tests.fakes.clock import VirtualClock
@@ -84,9 +86,154 @@ async def test_the_same_version_is_kept_once(blobs: MemoryBlobs) -> None:
     assert blobs.names(LAST_GOOD) == ["deployments.yaml"]
 
 
-async def test_a_blob_named_like_a_path_elsewhere_is_left_out(blobs: MemoryBlobs, tmp_path: Path) -> None:
-    """Names of blobs are untrusted: nothing is written outside the folder they are unpacked to."""
-    blobs.upload("config", "../../escape.md", b"x")
-    blobs.upload("config", f"{tmp_path}/escape.md", b"x")
-    await SettingsBlob(blobs, PLACE, ENVIRONMENT).load()
-    assert not (tmp_path / "escape.md").exists()
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("tasks/", b""),  # how portals mark a folder
+        ("tasks", b""),  # how Data Lake does
+        ("tasks/prompt.md/beside", b"x"),
+        ("deployments.yaml/x", b"x"),
+        ("../../escape.md", b"x"),
+        ("/etc/escape.md", b"x"),
+        ("nul\x00", b"x"),
+        ("//", b"x"),
+        ("x" * 1024, b"x"),
+        ("a/" * 500 + "b", b"x"),
+        ("notes \udc80.md", b"\xff\xfe\x00"),
+        ("backup.zip", b"x" * 2_000_000),
+    ],
+)
+async def test_litter_is_left_alone(
+    blobs: MemoryBlobs, name: str, data: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever else lies in the container is neither read nor unpacked, nor a reason to read again."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "made"))
+    (tmp_path / "made").mkdir()
+    source = SettingsBlob(blobs, PLACE, ENVIRONMENT)
+    first = await source.load()
+    blobs.upload("config", name, data)
+    blobs.refuse("config", name, "BlobArchived")
+    assert await source.load() is first
+    assert await SettingsBlob(blobs, PLACE, ENVIRONMENT).load() == first
+    assert [path.name for path in tmp_path.rglob("*")] == ["made"]
+
+
+async def test_a_crowded_container_hides_no_file(blobs: MemoryBlobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the first page of the listing does not show is looked for by its name."""
+    monkeypatch.setattr("shared.settings_blob._PAGE", 50)
+    for number in range(300):
+        blobs.upload("config", f"a{number:03}.txt", b"litter")
+    source = SettingsBlob(blobs, PLACE, ENVIRONMENT)
+    first = await source.load()
+    assert await source.load() is first
+    blobs.upload("config", "tasks/prompt.md", b"List the risks.")
+    assert (await source.load()).deployments["clauses"].task.system_prompt == "List the risks."
+
+
+def _archived(name: str) -> Callable[[MemoryBlobs], object]:
+    def put_into_the_archive(blobs: MemoryBlobs) -> None:
+        blobs.upload("config", name, b"a newer version")
+        blobs.refuse("config", name, "BlobArchived")
+
+    return put_into_the_archive
+
+
+def _named(name: str) -> Callable[[MemoryBlobs], object]:
+    return lambda blobs: blobs.upload(
+        "config", "deployments.yaml", FILE.replace("tasks/prompt.md", name).encode()
+    )
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        _archived("deployments.yaml"),
+        _archived("tasks/prompt.md"),
+        lambda blobs: blobs.remove("config", "deployments.yaml"),
+        lambda blobs: blobs.remove("config", "tasks/prompt.md"),
+        lambda blobs: blobs.upload("config", "tasks/prompt.md", b"x" * 2_000_000),
+        lambda blobs: blobs.upload("config", "deployments.yaml", b"x" * 2_000_000),
+        lambda blobs: blobs.upload("config", "deployments.yaml", b"a: " + b"[" * 90_000),
+        lambda blobs: blobs.upload("config", "deployments.yaml", b"- just\n- a list"),
+        lambda blobs: blobs.delete_container("config"),
+        _named('"/etc/hostname"'),
+        _named("../../../../../../etc/hostname"),
+        _named('"nul\\0"'),
+        _named("x" * 300),
+        _named("deployments.yaml/prompt.md"),
+        _named("."),
+        _named("[a, b]"),
+    ],
+)
+async def test_whatever_stands_there_the_last_good_version_stays_in_force(
+    blobs: MemoryBlobs, trouble: Callable[[MemoryBlobs], object], caplog: pytest.LogCaptureFixture
+) -> None:
+    """In a process that has it and in a new one, with an alert; nothing of this machine is ever read."""
+    running = SettingsBlob(blobs, PLACE, ENVIRONMENT)
+    good = await running.load()
+    trouble(blobs)
+    assert await running.load() == good
+    assert "settings_broken" in caplog.text
+    caplog.clear()
+    assert await SettingsBlob(blobs, PLACE, ENVIRONMENT).load() == good
+    assert "settings_broken" in caplog.text
+    blobs.deleted("config")
+    blobs.upload("config", "tasks/prompt.md", b"Summarise.")
+    blobs.upload("config", "deployments.yaml", FILE.replace("500", "700").encode())
+    assert (await running.load()).deployments["clauses"].task.max_output_tokens == 700
+
+
+async def test_storage_that_does_not_answer_changes_nothing(
+    blobs: MemoryBlobs, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is in force stays so, each look is an alert; only who has nothing to fall back to fails."""
+    running = SettingsBlob(blobs, PLACE, ENVIRONMENT)
+    good = await running.load()
+
+    async def silent(*_: object) -> None:
+        raise StorageError("blob storage did not answer within 15 s")
+
+    monkeypatch.setattr(blobs, "list", silent)
+    assert await running.load() == good
+    assert "settings_broken" in caplog.text and "did not answer" in caplog.text
+    assert await SettingsBlob(blobs, PLACE, ENVIRONMENT).load() == good
+    monkeypatch.setattr(blobs, "read", silent)
+    assert await running.load() == good
+    with pytest.raises(StorageError, match="did not answer"):
+        await SettingsBlob(blobs, PLACE, ENVIRONMENT).load()
+
+
+async def test_a_last_good_version_that_cannot_be_kept_is_tried_again(
+    blobs: MemoryBlobs, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is in force all the same."""
+    source = SettingsBlob(blobs, PLACE, ENVIRONMENT)
+    with monkeypatch.context() as trouble:
+
+        async def refused(*_: object) -> None:
+            raise StorageError("refused")
+
+        trouble.setattr(blobs, "create", refused)
+        await source.load()
+    assert "could not be kept" in caplog.text
+    assert blobs.names(LAST_GOOD) == []
+    await source.load()
+    assert blobs.names(LAST_GOOD) == ["deployments.yaml"]
+
+
+@pytest.mark.parametrize("kept", [b"", b"[]", b"{}", b'{"deployments.yaml": 1}', b"\xff", b"[" * 90_000])
+async def test_a_damaged_last_good_version_is_none(blobs: MemoryBlobs, kept: bytes) -> None:
+    """Then what is wrong with the new version is told."""
+    blobs.upload(LAST_GOOD, "deployments.yaml", kept)
+    assert (await SettingsBlob(blobs, PLACE, ENVIRONMENT).load()).installation == "test"
+    blobs.upload(LAST_GOOD, "deployments.yaml", kept)
+    blobs.upload("config", "deployments.yaml", b"installation: test")
+    with pytest.raises(SettingsError, match="is missing"):
+        await SettingsBlob(blobs, PLACE, ENVIRONMENT).load()
+
+
+@pytest.mark.parametrize("place", ["blob:", "blob:config", "blob:config/", "blob:/x.yaml"])
+async def test_a_place_that_is_none_is_told(blobs: MemoryBlobs, place: str) -> None:
+    """By the name of the setting."""
+    with pytest.raises(SettingsError, match="DEPLOYMENTS_FILE"):
+        await SettingsBlob(blobs, place, ENVIRONMENT).load()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -121,6 +122,19 @@ def test_documents_may_be_let_wait(tmp_path: Path) -> None:
     """Not at all by default; for half an hour if that is said."""
     assert hosting(tmp_path, uploads={"start": "on_demand"}).start_within == timedelta(0)
     assert hosting(tmp_path, uploads={"start_within": "30m"}).start_within == timedelta(minutes=30)
+
+
+@pytest.mark.parametrize("schedule", [GONE, []], ids=["missing", "empty"])
+def test_documents_that_would_wait_for_ever_are_told(tmp_path: Path, schedule: Any) -> None:
+    """They wait for a window, and there is none: beside whatever else is wrong."""
+    waiting = {f"{CLAUSES}.uploads": {"start": "scheduled"}, f"{CLAUSES}.schedule": schedule}
+    problem = (
+        f"{CLAUSES}.uploads.start: documents would wait for ever, as there is no window: add a schedule, or "
+        "set uploads.start: on_demand (found: scheduled)"
+    )
+    assert told(tmp_path, changed(waiting)) == [problem]
+    assert problem in told(tmp_path, changed(waiting | {"defaults": {"time_zone": "??"}}))
+    assert loaded(tmp_path, changed(waiting | {f"{CLAUSES}.uploads": {"start": "on_demand"}}))
 
 
 def test_missing_keys_are_named(tmp_path: Path) -> None:

@@ -15,12 +15,16 @@ from shared.domain import (
     Hosting,
     Mode,
     OneOffWindow,
+    Owner,
     RecordState,
 )
+from shared.planning.decision import Decision, Observation
 from shared.planning.desired import Outlook
-from shared.planning.plan import OWNER_TAG, Decision, Observation, plan
+from shared.planning.observed import OWNER_TAG
+from shared.planning.plan import plan
 from tests.fakes.world import ACCOUNT, hosting
 
+ME = Owner("test", "store")
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 BUSY = Demand(1, False, (NOW,))
@@ -47,7 +51,7 @@ def paid(minutes: float) -> Outlook:
 
 def decisions(hosted: list[Hosting], seen: Observation, slots: int) -> dict[str, Decision]:
     account = replace(ACCOUNT, fine_tuned_slots=slots)
-    found = plan(NOW, "test", account, {each.name: each for each in hosted}, seen)
+    found = plan(NOW, ME, account, {each.name: each for each in hosted}, seen)
     return {each.deployment: each for each in found}
 
 

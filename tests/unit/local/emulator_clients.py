@@ -13,6 +13,7 @@ from azure.mgmt.cognitiveservices.models import Deployment, DeploymentModel, Dep
 from openai import AsyncOpenAI
 
 from local.emulator.server import Options, Running, emulator
+from shared.adapters.transport import sent_once
 
 SUBSCRIPTION, GROUP, ACCOUNT = "00000000-0000-0000-0000-000000000001", "lamplighter", "contoso"
 ACCOUNT_ID = (
@@ -112,6 +113,7 @@ OPTIONS: dict[str, Any] = {
 
 def arm_client(url: str, **kwargs: Any) -> CognitiveServicesManagementClient:
     kwargs.setdefault("authentication_policy", _Bearer())
+    kwargs["transport"] = kwargs.get("transport") or sent_once()
     return CognitiveServicesManagementClient(
         _NoCredential(), SUBSCRIPTION, base_url=url, retry_total=0, **kwargs
     )

@@ -1,0 +1,155 @@
+"""What the data plane answered → our errors, with Azure's code and the remedy for that code.
+
+Azure's own message is read to tell cases apart, and never repeated: it may quote the prompt.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import openai
+
+from shared.errors import (
+    AccessDenied,
+    DeploymentNotFound,
+    ModelError,
+    ModelUnavailable,
+    RateLimited,
+    RequestRefused,
+    ServiceRefused,
+)
+
+_CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_FILTERED = "Azure's content filter refused the document"
+_TOO_LONG = "the document is longer than the model's context: split it"
+
+# The document's own fault, by code; nothing else is.
+_REFUSALS = {
+    "content_filter": _FILTERED,
+    "ResponsibleAIPolicyViolation": _FILTERED,
+    "invalid_prompt": "Azure found that the document violates its usage policy",
+    "context_length_exceeded": _TOO_LONG,
+    "string_above_max_length": _TOO_LONG,
+}
+
+_ROLE = "grant the app's identity the role Cognitive Services OpenAI User on the account"
+_NETWORK = "let the app's network through the account's firewall (Networking in the Azure portal)"
+_SUBDOMAIN = "give the account a custom subdomain: without one, Azure takes no token of an identity there"
+_TASK = "check what the task asks for in deployments.yaml: response_schema, max_output_tokens"
+_UNKNOWN = "nobody here knows this code: look it up in Azure's documentation, or ask Azure's support"
+# By code, else by what Azure's message says, else by status.
+_BY_CODE = {
+    "PermissionDenied": _ROLE,
+    "AuthorizationFailed": _ROLE,
+    "InvalidAuthenticationToken": "check the tenant of the app's identity, and this machine's clock",
+    "OperationNotSupported": "the model takes no chat completions: check model.name in deployments.yaml",
+    "DeploymentPaused": "the deployment is paused: resume it in the Azure portal, or delete it",
+    "ModelDeprecated": "the model is retired: name another one in deployments.yaml",
+    "unsupported_parameter": _TASK,
+    "unsupported_value": _TASK,
+    "invalid_value": _TASK,
+    "integer_above_max_value": "lower max_output_tokens in deployments.yaml",
+}
+_BY_WORDS = (
+    ("firewall", _NETWORK),
+    ("virtual network", _NETWORK),
+    ("private endpoint", _NETWORK),
+    ("public access is disabled", _NETWORK),
+    ("out of call volume quota", "the account's quota is used up: wait until Azure renews it, or raise it"),
+    ("custom subdomain", _SUBDOMAIN),
+    ("lacks the required data action", _ROLE),
+    ("could not finish the message", "raise max_output_tokens: the model spends more on its reasoning"),
+)
+_BY_STATUS = {
+    401: f"check the tenant of the app's identity, and {_ROLE}",
+    403: _ROLE,
+    405: "the endpoint takes no chat completions: check model.name in deployments.yaml",
+    410: "the model is retired: name another one in deployments.yaml",
+    422: _TASK,
+    423: "the deployment is paused: resume it in the Azure portal, or delete it",
+    424: "something that the deployment depends on has failed: see the deployment in the Azure portal",
+}
+
+
+def translated(error: openai.APIStatusError, endpoint: str) -> ModelError:
+    """Our error for a refusal. `retry_after`: seconds, as the server named it, if that is sane."""
+    status, code = error.status_code, code_of(error)
+    retry_after = _retry_after(error.response.headers)
+    if status == 429:
+        message = "the deployment's rate limit is reached (429)"
+        return RateLimited(message, code=code, status=status, retry_after=retry_after)
+    if status == 404:
+        # Also a wrong endpoint ("Resource not found"): it may have moved, as a deployment may have gone.
+        message = "the deployment does not answer yet, or is gone (404)"
+        return DeploymentNotFound(message, code=code, status=status)
+    if status in (408, 409) or status >= 500:
+        message = f"the model is unavailable ({status})"
+        return ModelUnavailable(message, code=code, status=status, retry_after=retry_after)
+    refusal = _refusal(error, status, code)
+    if refusal is not None:
+        return RequestRefused(refusal, code=code, status=status)
+    remedy = _remedy(error, status, code, endpoint)
+    shown = str(status) if code == str(status) else f"{status} {code}"
+    if status in (401, 403):
+        message = f"the app may not call the model ({shown}): {remedy}"
+        return AccessDenied(message, code=code, status=status)
+    return ServiceRefused(f"Azure refuses requests ({shown}): {remedy}", code=code, status=status)
+
+
+def code_of(error: openai.APIStatusError) -> str:
+    """Azure's code, the inner one if the outer one says nothing; else the status."""
+    codes = (error.code, _inner_code(error), str(error.status_code))
+    named = [code for code in codes if isinstance(code, str) and _CODE.fullmatch(code)]
+    return next((code for code in named if not code.isdigit()), named[0])
+
+
+def says(error: openai.APIStatusError) -> str:
+    """Azure's message in lower case, to compare with and never to show."""
+    body = error.body if isinstance(error.body, Mapping) else {}
+    return str(body.get("message", "")).lower()
+
+
+def _refusal(error: openai.APIStatusError, status: int, code: str) -> str | None:
+    if status == 413:
+        return "the document is too large for Azure (413): split it"
+    if status != 400:
+        return None
+    return _REFUSALS.get(code) or _REFUSALS.get(_inner_code(error) or "")
+
+
+def _remedy(error: openai.APIStatusError, status: int, code: str, endpoint: str) -> str:
+    said = says(error) if status in (400, 401, 403) else ""
+    regional = endpoint.rstrip("/").endswith(".api.cognitive.microsoft.com")
+    if regional and (status == 401 or "custom subdomain" in said):
+        return _SUBDOMAIN
+    by_words = next((remedy for words, remedy in _BY_WORDS if words in said), None)
+    if status == 403 and by_words:  # Azure has few codes there, and uses them for everything
+        return by_words
+    return _BY_CODE.get(code) or by_words or _of_parameter(error) or _BY_STATUS.get(status) or _UNKNOWN
+
+
+def _of_parameter(error: openai.APIStatusError) -> str | None:
+    param = error.param if isinstance(error.param, str) else ""
+    return _TASK if param.startswith(("response_format", "max_")) else None
+
+
+def _inner_code(error: openai.APIStatusError) -> str | None:
+    body: Any = error.body
+    inner = body.get("innererror") if isinstance(body, Mapping) else None
+    code = inner.get("code") if isinstance(inner, Mapping) else None
+    return code if isinstance(code, str) else None
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds from `retry-after-ms`, else `retry-after`; header values are untrusted."""
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            seconds = float(headers.get(name, "")) * unit
+        except ValueError:
+            continue
+        if math.isfinite(seconds) and seconds >= 0:
+            return seconds
+    return None

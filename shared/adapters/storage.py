@@ -1,0 +1,222 @@
+"""What calls of blobs and tables have in common: limits in seconds, and Azure's error codes → our errors.
+
+The SDK turns every 409 into one error, whatever it says, and waits 300 s for an answer, four times. Here the
+code decides, and every call ends within seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from azure.core.exceptions import AzureError, ServiceRequestTimeoutError, ServiceResponseTimeoutError
+from azure.core.pipeline.transport import AioHttpTransport
+
+from shared.errors import AlreadyExists, BlobRefused, Changed, ContainerMissing, Missing, StorageError
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds. Of a download each part has them, so that a large one may take longer, but may not stall."""
+
+    one_try: float = 6.0  # to connect, and between two pieces of an answer
+    call: float = 15.0  # of all tries and the pauses between them
+
+
+RETRIES = 2
+"""Further tries of one call, within its limit."""
+PART = 2 * 1024 * 1024
+"""Bytes of a download that come in one network operation."""
+SLOWEST_UPLOAD = 250_000
+"""Bytes per second. An upload is one operation, and has so much more time."""
+
+
+class Transport(AioHttpTransport):  # type: ignore[misc]  # azure.core names it at run time only
+    """Sends what it is given once, and counts it.
+
+    aiohttp sends an idempotent request (PUT, DELETE) a second time by itself when a connection is reset. That
+    would do no harm here, but only who knows of a second try may take what is there already for his own.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        super().__init__(connection_timeout=limits.one_try, read_timeout=limits.one_try)
+
+    async def open(self) -> None:
+        """Open the session."""
+        await super().open()
+        if self.session is not None:
+            self.session._retry_connection = False  # there is no public switch
+
+    async def send(self, request: Any, **options: Any) -> Any:
+        """Send one try of the call that is under way."""
+        call = _under_way.get()
+        if call is not None:
+            call.tries += 1
+        return await super().send(request, **options)
+
+
+@dataclass
+class Call:
+    """One call of ours: its tries so far, and until when it may take."""
+
+    limit: asyncio.Timeout
+    seconds: float
+    tries: int = 0
+
+    @property
+    def repeated(self) -> bool:
+        """Whether an earlier try may have had the effect that a later one finds."""
+        return self.tries > 1
+
+    async def progressed(self, _done: int, _total: int | None) -> None:
+        """A part of a download has come: the next one has the whole limit."""
+        self.limit.reschedule(asyncio.get_running_loop().time() + self.seconds)
+
+
+_under_way: ContextVar[Call | None] = ContextVar("call of storage", default=None)
+
+
+@contextlib.asynccontextmanager
+async def call(service: str, place: str, seconds: float) -> AsyncIterator[Call]:
+    """Limit a call to `seconds` and translate its errors. `place`: the container or table.
+
+    Names of blobs and rows stay out of messages: they are untrusted and may be private.
+    """
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            running = Call(limit, seconds)
+            token = _under_way.set(running)
+            try:
+                yield running
+            finally:
+                _under_way.reset(token)
+    except TimeoutError as error:
+        raise StorageError(f"{service} ({place}) did not answer within {seconds:.3g} s") from error
+    except AzureError as error:
+        raise _translated(error, f"{service} ({place})", seconds) from error
+
+
+# --- Azure's codes ------------------------------------------------------------------------------
+
+# https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes and table-service-error-codes
+HELD = frozenset({"LeaseAlreadyPresent", "LeaseIsBreakingAndCannotBeAcquired"})
+"""Somebody has the lease that was asked for."""
+LOST = frozenset(
+    {
+        "LeaseIdMismatchWithLeaseOperation",
+        "LeaseNotPresentWithLeaseOperation",
+        "LeaseIsBrokenAndCannotBeRenewed",
+        "LeaseIsBreakingAndCannotBeChanged",
+        "LeaseLost",
+        "BlobNotFound",
+        "ContainerNotFound",
+    }
+)
+"""The lease that was named is not ours any more."""
+LEASED = frozenset({"LeaseIdMissing"})
+"""Somebody else has a lease on what was to be written or deleted."""
+
+_AGAIN = "then submit it again"
+_KINDS: Mapping[str, type[StorageError]] = {
+    "BlobAlreadyExists": AlreadyExists,
+    "ContainerAlreadyExists": AlreadyExists,
+    "EntityAlreadyExists": AlreadyExists,
+    "TableAlreadyExists": AlreadyExists,
+    "ResourceAlreadyExists": AlreadyExists,
+    "ConditionNotMet": Changed,
+    "UpdateConditionNotSatisfied": Changed,
+    "SourceConditionNotMet": Changed,
+    "TargetConditionNotMet": Changed,
+    "BlobOverwritten": Changed,
+    "BlobNotFound": Missing,
+    "EntityNotFound": Missing,
+    "ResourceNotFound": Missing,
+    "ContainerNotFound": ContainerMissing,
+    "TableNotFound": ContainerMissing,
+}
+# Concerning one blob, for long or for good: the reason that its owner is shown.
+_REFUSED: Mapping[str, str] = {
+    "BlobArchived": f"the file is in the archive tier: move it to the hot or cool tier, {_AGAIN}",
+    "BlobBeingRehydrated": f"the file is on its way out of the archive tier: wait for that, {_AGAIN}",
+    "BlobImmutableDueToPolicy": (
+        "an immutability policy or legal hold forbids to change or delete the file: end it, or use another "
+        "container, and then submit the file again if it is not answered"
+    ),
+    "BlobUsesCustomerSpecifiedEncryption": (
+        f"the file is encrypted with a key that its owner sends with each request: store it without, {_AGAIN}"
+    ),
+}
+# Concerning the moment, the account or the app: what it means, and what to do.
+_REMEDIES: Mapping[str, str] = {
+    "ContainerBeingDeleted": "the container is being deleted: wait about 30 s, then it can be made anew",
+    "TableBeingDeleted": "the table is being deleted: wait about 30 s, then it can be made anew",
+    "ContainerNotFound": "the container is not there: restore it or make it anew",
+    "TableNotFound": "the table is not there: restore it or make it anew",
+    "ContainerDisabled": "the container is disabled: see its state in the portal",
+    "PendingCopyOperation": "a copy onto this blob is still under way: it is tried again",
+    "SnapshotsPresent": "the blob has snapshots: delete them",
+    "CannotVerifyCopySource": "the source of a copy could not be read",
+    "ResourceTypeMismatch": "a folder stands where a file belongs, or the reverse: move it away",
+    "InvalidBlobType": "a blob of another type stands there: move it away",
+    "AuthorizationPermissionMismatch": "grant the app's identity Storage Blob and Table Data Contributor",
+    "AuthorizationFailure": "check the storage account's network rules and the roles of the app's identity",
+    "InsufficientAccountPermissions": "grant the app's identity Storage Blob and Table Data Contributor",
+    "AccountIsDisabled": "the storage account is disabled: check the subscription",
+    "ServerBusy": "storage is busy: it is tried again",
+    "OperationTimedOut": "storage was too slow: it is tried again",
+    "InternalError": "storage has trouble of its own: it is tried again",
+    **dict.fromkeys(
+        (*HELD, *LEASED, *(LOST - _KINDS.keys()), "LeaseIdMismatchWithBlobOperation"),
+        "somebody holds a lease on the blob, or has taken it over: wait, or break the lease",
+    ),
+}
+
+
+def code_of(error: BaseException) -> str:
+    """Azure's code; empty if there is none.
+
+    A call of the SDK leaves it on the error, in a header (all that a HEAD has) or in the answer's body.
+    """
+    code = getattr(error, "error_code", None)
+    response = getattr(error, "response", None)
+    if not code and response is not None:
+        code = response.headers.get("x-ms-error-code")
+    if not code and response is not None:
+        with contextlib.suppress(AttributeError, ValueError, KeyError, TypeError):
+            code = json.loads(response.text())["odata.error"]["code"]
+    return str(getattr(code, "value", code) or "")
+
+
+def says(error: BaseException, codes: Iterable[str]) -> bool:
+    """Whether Azure's code is one of these."""
+    return code_of(error) in codes
+
+
+def _translated(error: AzureError, where: str, seconds: float) -> StorageError:
+    """What the code means. What nobody here knows, or comes without a code, is neither there nor absent."""
+    code = code_of(error)
+    if not code:
+        if _timed_out(error):
+            return StorageError(f"{where} did not answer within {seconds:.3g} s")
+        status = getattr(error, "status_code", None)
+        return StorageError(f"{where} refused or did not answer: {status or type(error).__name__}")
+    if code in _REFUSED:
+        return BlobRefused(f"{where} refused a blob: {code}", code=code, reason=_REFUSED[code])
+    remedy = _REMEDIES.get(code)
+    return _KINDS.get(code, StorageError)(
+        f"{where} refused: {code}" + (f": {remedy}" if remedy else ""), code=code
+    )
+
+
+def _timed_out(error: BaseException | None) -> bool:
+    """Also where the SDK has wrapped the time-out of the last try of a download."""
+    while error is not None:
+        if isinstance(error, TimeoutError | ServiceRequestTimeoutError | ServiceResponseTimeoutError):
+            return True
+        error = error.__cause__
+    return False

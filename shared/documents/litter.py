@@ -1,0 +1,79 @@
+"""Names that no document has: what editors, file managers, downloads and copy tools leave in folders."""
+
+from __future__ import annotations
+
+import re
+
+_FILES = frozenset(
+    {
+        "thumbs.db",
+        "ehthumbs.db",
+        "desktop.ini",
+        ".ds_store",
+        ".localized",
+        ".directory",
+        ".apdisk",
+        ".hidden",
+    }
+)
+_FOLDERS = frozenset(
+    {
+        "__macosx",
+        "@eadir",
+        "$recycle.bin",
+        "system volume information",
+        ".git",
+        ".svn",
+        ".trashes",
+        ".fseventsd",
+        ".spotlight-v100",
+        ".documentrevisions-v100",
+        ".temporaryitems",
+    }
+)
+_PREFIXES = (
+    "~$",  # Office: who has the document open
+    "._",  # macOS: attributes of the file beside it
+    ".#",  # Emacs: a lock
+    ".nfs0",  # NFS: deleted and still open
+    ".smbdelete",
+    ".fuse_hidden",
+    ".goutputstream-",
+    ".trash-",
+)
+_SUFFIXES = (
+    "~",  # editors: the version before
+    ".tmp",
+    ".part",
+    ".partial",
+    ".filepart",
+    ".crdownload",
+    ".opdownload",
+    ".aria2",
+    ".!ut",
+    ".!qb",
+    ".swp",
+)
+_PATTERNS = tuple(
+    re.compile(pattern, re.IGNORECASE | re.DOTALL)
+    for pattern in (
+        r"\.~lock\..+#",  # LibreOffice: who has the document open
+        r"#.+#",  # Emacs: saved by itself
+        r"\..+\.sw[a-p]",  # vim: further swap files
+    )
+)
+
+
+def is_litter(name: str) -> bool:
+    """Whether a blob of this name is none of ours: litter, or anything in a folder of litter.
+
+    Decided by the name alone, in any case of letters. `report~final.txt` and `tmp.txt` are documents.
+    """
+    *folders, file = name.casefold().split("/")
+    return (
+        file in _FILES
+        or file.startswith(_PREFIXES)
+        or file.endswith(_SUFFIXES)
+        or any(pattern.fullmatch(file) for pattern in _PATTERNS)
+        or any(folder in _FOLDERS or folder.startswith(".trash-") for folder in folders)
+    )

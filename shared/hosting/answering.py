@@ -1,0 +1,44 @@
+"""What drainers note on a deployment's record: that nobody is answered, and that somebody is again."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from shared.domain import RecordState
+from shared.errors import Changed
+from shared.hosting.ledger import Ledger
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why nobody is answered on a deployment. `since`: when the first request failed that way."""
+
+    since: datetime
+    reason: str
+    silent: bool  # a probe is to succeed before any other request
+
+
+async def note_slice(
+    ledger: Ledger, account: str, deployment: str, *, answered: bool, trouble: Trouble | None
+) -> None:
+    """Keep whether anybody was `answered` in a slice, and what `trouble` it ended in.
+
+    Passes probe a deployment in trouble, and in the end delete it. A record that is not open, or that
+    somebody changes meanwhile, stays as it is: its writer knows better.
+    """
+    before = await ledger.record(account, deployment)
+    if before.state is not RecordState.OPEN:
+        return
+    noted = replace(before, unanswered_since=None, unanswered_runs=0, trouble="") if answered else before
+    if trouble is not None:
+        noted = replace(
+            noted,
+            unanswered_since=noted.unanswered_since or trouble.since,
+            trouble=trouble.reason[:500],
+            silent_since=noted.silent_since or (trouble.since if trouble.silent else None),
+        )
+    if noted != before:
+        with contextlib.suppress(Changed):
+            await ledger.save(noted)

@@ -1,0 +1,232 @@
+"""One deployment: observed × wanted → the step, with its reason; one function for each observed state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from shared.domain import (
+    Account,
+    Action,
+    AzureDeployment,
+    DeploymentRecord,
+    Hosting,
+    Observed,
+    Owner,
+    RecordState,
+)
+from shared.planning.adoption import differences, properties_of
+from shared.planning.decision import Decision, Observation
+from shared.planning.desired import Wanted, plural, span
+from shared.planning.observed import (
+    LIST_LAG,
+    OWNER_TAG,
+    STORAGE_TAG,
+    absence_counts_from,
+    is_twin,
+    observe,
+)
+
+READY_LIMIT = timedelta(minutes=12)
+"""Some deployments say Succeeded and never answer until they are created anew (field reports). With the pass
+that sees it and the delete, hosting without an answer stays below 15 minutes."""
+ANSWER_LIMIT = timedelta(minutes=10)
+"""A deployment that is hosted for documents, and answers none for so long, is deleted. Requests in flight end
+first, so that hosting without an answer stays below 15 minutes."""
+SILENT_LIMIT = timedelta(minutes=5)
+"""An open deployment that says for so long that it does not exist is created anew."""
+SILENT_PROBES = 3
+"""Failed probes required before giving up: the app may have been down until such a limit was over."""
+SESSION_MARGIN = timedelta(minutes=10)
+"""No request ends later than this before the `delete-after` of its generation."""
+WINDOW_RETRY = timedelta(minutes=5)
+"""The longest pause between tries to create a deployment for a window."""
+
+UNWRITTEN = "observe mode, nothing is written; it would"
+
+
+@dataclass(frozen=True)
+class _Case:
+    """Everything that decides about one deployment."""
+
+    now: datetime
+    began_at: datetime  # when the LIST began
+    name: str
+    hosting: Hosting | None
+    want: Wanted
+    azure: AzureDeployment | None
+    record: DeploymentRecord
+    observed: Observed
+    working: int  # live work leases
+
+    def step(self, action: Action, reason: str, again_at: datetime | None = None) -> Decision:
+        """The decision to take this step."""
+        return Decision(self.name, action, reason, self.observed, self.want, again_at)
+
+    def delete(self, reason: str, *, failed: bool = False) -> Decision:
+        """The decision to delete it, as soon as nobody works on it: in whatever state its record is."""
+        if self.working:
+            answering = f"{self.working} worker{plural(self.working)} still answering"
+            return self.step(Action.WAIT, f"{answering}; then deleted: {reason}")
+        return replace(self.step(Action.DELETE, reason), failed=failed)
+
+
+def decide(
+    now: datetime,
+    owner: Owner,
+    account: Account,
+    name: str,
+    hosting: Hosting | None,
+    want: Wanted,
+    seen: Observation,
+) -> Decision:
+    """What to do about one deployment now."""
+    azure = seen.azure.get(name)
+    record = seen.records.get(name) or DeploymentRecord(account.resource_id, name)
+    observed = observe(azure, record, owner)
+    case = _Case(now, seen.began_at, name, hosting, want, azure, record, observed, seen.working.get(name, 0))
+    match observed:
+        case Observed.ABSENT:
+            return _absent(case)
+        case Observed.FOREIGN:
+            assert azure is not None
+            return _foreign(case, azure, twin=is_twin(owner, azure.tags))
+        case Observed.DELETING:
+            return case.step(Action.WAIT, "Azure is deleting it")
+        case Observed.UNKNOWN:
+            assert azure is not None
+            return case.step(Action.WAIT, f"Azure says {azure.provisioning_state!r}, which nobody here knows")
+        case Observed.CREATING | Observed.SUCCEEDED | Observed.FAILED if record.state is RecordState.ABSENT:
+            return _lost_sight_of(case)
+        case Observed.CREATING:
+            later = "" if want.up else f"; then it is deleted: {want.reason}"
+            return case.step(Action.WAIT, f"Azure is creating it{later}")
+        case Observed.SUCCEEDED:
+            return _succeeded(case)
+        case Observed.READY:
+            return _ready(case)
+        case Observed.FAILED:
+            assert azure is not None
+            return _failed(case, azure)
+        case _:
+            assert_never(observed)
+
+
+def _absent(case: _Case) -> Decision:
+    record, want, state = case.record, case.want, case.record.state
+    if state is not RecordState.ABSENT:
+        gone_at = absence_counts_from(record, case.began_at)
+        if case.began_at >= gone_at:
+            return case.step(Action.FORGET, f"it is gone; the record said {state}")
+        late_news = "Azure does not list it, which may be late news"
+        if state is RecordState.OPEN:
+            return case.step(Action.PROBE, f"{late_news}: a request tells whether it exists", gone_at)
+        return case.step(Action.WAIT, late_news, gone_at)
+    if not want.up:
+        return case.step(Action.NOTHING, want.reason)
+    not_before = _not_before(record, want)
+    if not_before is not None and case.now < not_before:
+        return case.step(Action.WAIT, f"the last try to host it failed: {record.problem}", not_before)
+    return case.step(Action.CREATE, want.reason)
+
+
+def _foreign(case: _Case, azure: AzureDeployment, *, twin: bool) -> Decision:
+    record, want, state = case.record, case.want, case.record.state
+    if state is not RecordState.ABSENT and (record.owned or record.created_at != azure.created_at):
+        gone_at = absence_counts_from(record, case.began_at)
+        if case.began_at >= gone_at:
+            return case.step(Action.FORGET, "somebody else's deployment stands in its place")
+        return case.step(Action.WAIT, "somebody else's deployment seems to stand in its place", gone_at)
+    if twin:
+        # Its owner knows nothing of our work leases, and would cut our requests.
+        whose = f"it belongs to the copy of this app whose storage account is {azure.tags[STORAGE_TAG][:64]}"
+        return case.step(Action.WAIT if want.up else Action.NOTHING, f"{want.reason}; {whose}")
+    if case.hosting is not None and case.hosting.adopt and OWNER_TAG not in azure.tags:
+        differs = differences(case.hosting.spec, properties_of(azure))
+        shown = f"; it keeps what differs from the file: {'; '.join(differs)}" if differs else ""
+        return case.step(Action.ADOPT, f"deployments.yaml says adopt{shown}")
+    if not want.up:
+        return case.step(Action.NOTHING, f"{want.reason}; it is somebody else's and is left alone")
+    if state is RecordState.OPEN and record.silent_since is None:
+        return case.step(Action.SERVE, f"{want.reason}; somebody else's deployment is used as it is")
+    if azure.provisioning_state.lower() == "succeeded":
+        return case.step(Action.PROBE, f"{want.reason}; somebody else's deployment may answer")
+    return case.step(Action.WAIT, f"somebody else's deployment is {azure.provisioning_state}")
+
+
+def _lost_sight_of(case: _Case) -> Decision:
+    """Ours, and the record says absent: never recorded, forgotten, or not deleted though Azure said so."""
+    record = case.record
+    if is_same_generation(record, case.azure) and record.deleted_at is not None:
+        late_until = (record.deleted_again_at or record.deleted_at) + LIST_LAG
+        if case.now < late_until:
+            return case.step(
+                Action.WAIT, "it was deleted; that Azure still lists it may be late news", late_until
+            )
+    return case.step(Action.TAKE_UP, "a deployment of ours that the records had lost sight of")
+
+
+def is_same_generation(record: DeploymentRecord, azure: AzureDeployment | None) -> bool:
+    """Whether a deployment is the very one that a record, which says absent, was about last."""
+    return azure is not None and azure.created_at is not None and azure.created_at == record.created_at
+
+
+def _succeeded(case: _Case) -> Decision:
+    record, want = case.record, case.want
+    if not want.up:
+        return case.delete(want.reason)
+    overdue = case.now - (record.succeeded_at or case.now)
+    if overdue > READY_LIMIT and record.silent_probes >= SILENT_PROBES:
+        return case.delete(f"it said Succeeded {span(overdue)} ago and never answered", failed=True)
+    if (reason := _unanswered(case)) is not None:
+        return case.delete(reason, failed=True)
+    return case.step(Action.PROBE, f"{want.reason}; waiting for the first answer")
+
+
+def _ready(case: _Case) -> Decision:
+    record, want, state = case.record, case.want, case.record.state
+    stay, reason, failed = want.up or want.keep, want.reason, False
+    if record.delete_after is not None and case.now >= record.delete_after - SESSION_MARGIN:
+        stay, reason = False, "its longest session is over (max_session)"
+    silent = case.now - record.silent_since if record.silent_since else None
+    if silent is not None and silent > SILENT_LIMIT and record.silent_probes >= SILENT_PROBES:
+        stay, reason, failed = False, f"it has said for {span(silent)} that it does not exist", want.up
+    elif (unanswered := _unanswered(case)) is not None:
+        stay, reason, failed = False, unanswered, True
+    if state is RecordState.DELETING:
+        # As it was decided: in observe mode, or after it, without what that put in front.
+        decided = record.reason.removeprefix(f"{UNWRITTEN} {Action.DELETE}: ")
+        return case.delete(decided or want.reason)
+    if state is RecordState.OPEN and stay and silent is not None:
+        return case.step(Action.PROBE, f"{reason}; it has stopped answering and is asked again")
+    if state is RecordState.OPEN:
+        return case.step(Action.SERVE if stay else Action.CLOSE, reason)
+    if stay:
+        return case.step(Action.REOPEN, reason)
+    return case.delete(reason, failed=failed)
+
+
+def _unanswered(case: _Case) -> str | None:
+    """Why it is not worth its cost: it is hosted for documents only, and answers none."""
+    record, want = case.record, case.want
+    if record.unanswered_since is None or not (want.up and want.for_documents):
+        return None
+    unanswered = case.now - record.unanswered_since
+    if unanswered <= ANSWER_LIMIT:
+        return None
+    return f"it is hosted for documents, and has answered nobody for {span(unanswered)}: {record.trouble}"
+
+
+def _failed(case: _Case, azure: AzureDeployment) -> Decision:
+    reason = f"Azure says {azure.provisioning_state}"
+    if case.record.state is RecordState.OPEN:
+        return case.step(Action.CLOSE, reason)
+    return case.delete(reason, failed=case.want.up)
+
+
+def _not_before(record: DeploymentRecord, want: Wanted) -> datetime | None:
+    """When a create may be tried (again): for a window at least every five minutes, also while it is open."""
+    if record.not_before is None or want.opens_at is None or record.changed_at is None:
+        return record.not_before
+    return min(record.not_before, record.changed_at + WINDOW_RETRY)

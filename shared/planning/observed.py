@@ -1,0 +1,109 @@
+"""What Azure has, in our words: whose a deployment is, how far it has come, and from when on it is gone.
+
+Note [LISTs are late]. A LIST may show what was minutes ago, and may miss an entry. So a deployment that a
+LIST does not show is doubted first and forgotten later, unless a delete of ours was accepted before that
+LIST; and what comes back after it was forgotten is recognised by the createdAt that the record keeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from shared.domain import AzureDeployment, DeploymentRecord, Observed, Owner, RecordState
+
+OWNER_TAG = "lamplighter"  # value: our installation
+STORAGE_TAG = "lamplighter-storage"  # value: the storage account that holds its record
+DELETE_AFTER_TAG = "delete-after"
+OUR_TAGS = (OWNER_TAG, STORAGE_TAG, DELETE_AFTER_TAG)
+
+SETTLE = timedelta(minutes=1)
+"""A LIST may lag behind a write: absence counts only when the LIST began this long after our last change."""
+LIST_LAG = timedelta(minutes=5)
+"""A LIST may show what was so long ago, or miss an entry for as long."""
+QUARANTINE = timedelta(minutes=2)
+"""A write whose outcome is unknown may take effect this late."""
+CLOCK_SKEW = timedelta(minutes=2)
+
+# Azure's words are extensible strings: what is not in this table is UNKNOWN.
+_PROVISIONING_STATES = {
+    "accepted": Observed.CREATING,
+    "creating": Observed.CREATING,
+    "succeeded": Observed.SUCCEEDED,
+    "deleting": Observed.DELETING,
+    "failed": Observed.FAILED,
+    "canceled": Observed.FAILED,
+    "disabled": Observed.FAILED,
+    "moving": Observed.UNKNOWN,
+}
+
+
+def owns(owner: Owner, tags: Mapping[str, str]) -> bool:
+    """Whether the tags of a deployment name us. Versions before this one wrote no storage account."""
+    return tags.get(OWNER_TAG) == owner.installation and tags.get(STORAGE_TAG, owner.storage) == owner.storage
+
+
+def is_twin(owner: Owner, tags: Mapping[str, str]) -> bool:
+    """Whether a deployment belongs to a copy of the app: our installation, with records elsewhere."""
+    return tags.get(OWNER_TAG) == owner.installation and not owns(owner, tags)
+
+
+def is_ours(azure: AzureDeployment, record: DeploymentRecord, owner: Owner) -> bool:
+    """Our tags, or our record: either alone is enough, as Azure may drop tags.
+
+    The record proves it by Azure's createdAt, also after a LIST that missed the deployment made us forget it;
+    before createdAt is known, by an intent whose time fits.
+    """
+    if OWNER_TAG in azure.tags:
+        return owns(owner, azure.tags)
+    if not record.owned:
+        return False
+    if azure.created_at is not None and azure.created_at in (record.created_at, record.earlier_created_at):
+        return True
+    if record.state is RecordState.ABSENT and record.created_at is not None:
+        return False
+    if record.intent_at is None or (record.created_at is not None and azure.created_at is not None):
+        return False
+    if azure.created_at is None:
+        return record.state is not RecordState.ABSENT
+    latest = record.intent_at + QUARANTINE + CLOCK_SKEW
+    return record.intent_at - CLOCK_SKEW <= azure.created_at <= latest
+
+
+def is_past(azure: AzureDeployment, record: DeploymentRecord, now: datetime) -> bool:
+    """Whether a stale LIST shows a generation of ours that was deleted before the record's."""
+    if azure.created_at is None or record.intent_at is None or azure.created_at == record.created_at:
+        return False
+    is_recent = now - record.intent_at < LIST_LAG + QUARANTINE
+    return is_recent and azure.created_at == record.earlier_created_at
+
+
+def observe(azure: AzureDeployment | None, record: DeploymentRecord, owner: Owner) -> Observed:
+    """What Azure has, in our words."""
+    if azure is None:
+        return Observed.ABSENT
+    if not is_ours(azure, record, owner):
+        return Observed.FOREIGN
+    observed = _PROVISIONING_STATES.get(azure.provisioning_state.lower(), Observed.UNKNOWN)
+    proven = record.state not in (RecordState.ABSENT, RecordState.CREATING)
+    return Observed.READY if observed is Observed.SUCCEEDED and proven else observed
+
+
+def absence_counts_from(record: DeploymentRecord, began_at: datetime) -> datetime:
+    """From when on a LIST that does not show the deployment proves that it is gone.
+
+    `began_at`: when the present LIST began, which is the first to miss it if the record names none.
+    """
+    assert record.changed_at is not None
+    if not record.settled:
+        # A create may take effect late, and then a LIST may still lag behind that.
+        lag = SETTLE if record.state is RecordState.CREATING else timedelta(0)
+        return record.changed_at + QUARANTINE + lag
+    if record.state is RecordState.DELETING:
+        # A later delete that was answered says nothing of an earlier one that was not.
+        uncertain = record.uncertain_at + QUARANTINE if record.uncertain_at else record.changed_at
+        return max(record.changed_at, uncertain)
+    missed_since = record.missed_since or began_at
+    # The deployment itself says that it does not exist: two witnesses.
+    agreed = record.silent_since is not None and record.silent_probes > 0
+    return max(record.changed_at, missed_since) + (SETTLE if agreed else LIST_LAG)

@@ -1,0 +1,70 @@
+"""One clock for all hosts: that of the storage account, as its answers tell it.
+
+Hosts' own clocks may be minutes apart, and claims, leases and paid hours are compared across hosts. Storage
+and Azure Resource Manager keep Azure's time. The correction is the least that agrees with the last answer
+(Cristian's method): an answer's Date lies between sending and receiving, and is in whole seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from shared.ports import Clock, Insert, Page, Remove, Replace, Row, Tables
+
+_RESOLUTION = timedelta(seconds=1)  # of the Date header
+
+
+class StorageClock:
+    """Fulfils `shared.ports.Clock`: the host's clock, corrected."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._correction = timedelta(0)
+
+    def now(self) -> datetime:
+        """See the port."""
+        return self._clock.now() + self._correction
+
+    def monotonic(self) -> float:
+        """See the port."""
+        return self._clock.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """See the port."""
+        await self._clock.sleep(seconds)
+
+    def host_time(self) -> datetime:
+        """The host's own time, not corrected."""
+        return self._clock.now()
+
+    def correct(self, sent_at: datetime, server_time: datetime) -> None:
+        """Take an answer's time into account. `sent_at`: the host's own time before the call."""
+        least = server_time - self._clock.now()
+        most = server_time + _RESOLUTION - sent_at
+        self._correction = min(max(self._correction, least), most)
+
+
+class TimedTables:
+    """Fulfils `shared.ports.Tables`, and sets the clock by each page's server time."""
+
+    def __init__(self, tables: Tables, clock: StorageClock) -> None:
+        self._tables = tables
+        self._clock = clock
+
+    async def get(self, table: str, partition: str, key: str) -> Row | None:
+        """See the port."""
+        return await self._tables.get(table, partition, key)
+
+    async def page(self, table: str, partition: str, start: str, stop: str, limit: int) -> Page:
+        """See the port."""
+        sent_at = self._clock.host_time()
+        page = await self._tables.page(table, partition, start, stop, limit)
+        self._clock.correct(sent_at, page.server_time)
+        return page
+
+    async def write(
+        self, table: str, partition: str, changes: Sequence[Insert | Replace | Remove]
+    ) -> tuple[str, ...]:
+        """See the port."""
+        return await self._tables.write(table, partition, changes)

@@ -1,0 +1,70 @@
+"""Recorded hosting sessions, held against what was truly hosted."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from local.emulator.state import Generation
+from shared.domain import HostingSession
+from shared.hosting.ledger import Ledger
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+_EXACT = 61.0  # seconds: passes come every minute
+_LONG = 1800.0  # what stood for so long must have been seen
+_SOON = 3600.0  # seconds within which an end must have been noted
+
+
+async def judge_sessions(world: World) -> None:
+    """Every generation of ours has one session, with its true start and end."""
+    ledger = Ledger(world.tables)
+    for resource_id, azure in world.azure.accounts.items():
+        ours: defaultdict[str, list[Generation]] = defaultdict(list)
+        for found in azure.generations:
+            if world.azure.owner(found) == "ours":
+                ours[found.name].append(found)
+        for name, generations in sorted(ours.items()):
+            of = _by_generation(generations, await ledger.sessions(resource_id, name))
+            for found in generations:
+                if (objection := _objection(world, found, of[id(found)])) is not None:
+                    world.judge.fault("session", f"{name} from {found.created:%H:%M:%S}: {objection}")
+
+
+def _by_generation(
+    generations: list[Generation], sessions: list[HostingSession]
+) -> defaultdict[int, list[HostingSession]]:
+    """Each session belongs to the generation whose creation lies nearest to its start."""
+    found: defaultdict[int, list[HostingSession]] = defaultdict(list)
+    for session in sessions:
+        nearest = min(generations, key=lambda each: abs(each.created - session.started_at))
+        found[id(nearest)].append(session)
+    return found
+
+
+def _objection(world: World, found: Generation, sessions: list[HostingSession]) -> str | None:
+    slack = timedelta(seconds=_EXACT + world.scenario.skew)
+    ends = [end for end in (found.deleted, found.gone) if end is not None]
+    ended = min(ends, default=None)
+    of_it = [each for each in sessions if abs(each.started_at - found.created) <= slack]
+    if len(of_it) > 1:
+        return f"it has {len(of_it)} sessions"
+    if not of_it:
+        lived = ((ended or world.now()) - found.created).total_seconds()
+        known = id(found) in world.judge.deleted_by_us or lived > _LONG
+        return f"it has no session, and stood for {lived:.0f} s" if known else None
+    (session,) = of_it
+    if ended is None:
+        return "its session has ended, and it still stands" if session.ended_by is not None else None
+    if session.ended_after is None or session.ended_by is None:
+        late = (world.now() - ended).total_seconds()
+        return f"it has been gone for {late:.0f} s, and its session has no end" if late > _SOON else None
+    slack += timedelta(seconds=world.scenario.list_lag)
+    if session.ended_after - slack <= ended <= session.ended_by + slack:
+        return None
+    return (
+        f"it ended at {ended:%H:%M:%S}, and its session between {session.ended_after:%H:%M:%S} "
+        f"and {session.ended_by:%H:%M:%S}"
+    )

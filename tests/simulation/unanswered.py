@@ -1,0 +1,84 @@
+"""Hosting without an answer: how long a deployment stood only for documents, and none of them got further."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from local.emulator.state import SUCCEEDED, Generation
+from tests.simulation.need import only_for_documents
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+LIMIT = 900.0
+_MINUTE = 60.0
+
+
+class Unanswered:
+    """Of each generation of ours. Times are virtual seconds since the start."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.longest = 0.0
+        self.raw_longest = 0.0
+        self._since: dict[
+            int, float
+        ] = {}  # generation → since when documents wait for it and none got further
+        self._answered_at: dict[int, float] = {}  # generation → when a document was answered on it last
+        self._told: set[int] = set()
+
+    def look(self, now: float) -> None:
+        """Each minute: of whatever stands, whether documents wait for it."""
+        for found in self._world.azure.standing():
+            self._look_at(found, now)
+
+    def answered(self, found: Generation, now: float) -> None:
+        """A document of ours, or of somebody else, was answered on it; a probe does not count."""
+        self._look_at(found, now)
+        self._since[id(found)] = self._answered_at[id(found)] = now
+
+    def settled(self, name: str, now: float) -> None:
+        """A document of that deployment came to its end."""
+        found = self._world.azure.find(name)
+        if found is not None:
+            self._look_at(found, now)
+            self._since[id(found)] = now
+
+    def begins(self, name: str, now: float) -> None:
+        """A document comes where none waits."""
+        found = self._world.azure.find(name)
+        if found is not None:
+            self._since[id(found)] = now
+
+    def deleted(self, found: Generation, now: float) -> None:
+        """Its DELETE took effect, or the run ends."""
+        if found.deleted is not None and not self._world.judge.deployments[found.name].recorded:
+            return
+        self._look_at(found, now, deleted=True)
+
+    def quiet_for(self, found: Generation, now: float) -> float:
+        """For how long no document was answered on it since it could."""
+        settled = self._world.since_start(found.run(self._world.now()).settled)
+        return now - max(self._answered_at.get(id(found), 0.0), settled)
+
+    def _look_at(self, found: Generation, now: float, *, deleted: bool = False) -> None:
+        world = self._world
+        if world.azure.owner(found) != "ours":
+            return
+        only_since = only_for_documents(world, found.name, now)
+        state = found.run(world.now()).outcome if deleted else found.state(world.now())
+        run = found.run(world.now())
+        settled = world.since_start(run.settled)
+        if state != SUCCEEDED or now < settled or only_since is None:
+            self._since[id(found)] = now
+            return
+        since = self._since.setdefault(id(found), max(settled, now - _MINUTE))
+        since = max(since, only_since)
+        self.raw_longest = max(self.raw_longest, now - since)
+        excused = max(since, world.disturbed_until, world.azure.settled_at(found, now))
+        self.longest = max(self.longest, now - excused)
+        if now - excused > LIMIT and id(found) not in self._told:
+            self._told.add(id(found))
+            world.judge.fault(
+                "unanswered", f"{found.name} has stood for {now - excused:.0f} s without an answer"
+            )

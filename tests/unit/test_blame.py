@@ -1,0 +1,283 @@
+"""Whose fault it is: a document pays only for its own, and an outage costs neither documents nor hosting."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.documents.alone import MAX_LONE_CRASHES, SUSPECT_AFTER
+from shared.documents.drain import MAX_ATTEMPTS
+from shared.domain import Document, DocumentState, ModelAnswer, ModelRequest, OneOffWindow, Task
+from shared.errors import (
+    AccessDenied,
+    ModelError,
+    ModelUnavailable,
+    RateLimited,
+    RequestRefused,
+    ServiceRefused,
+)
+from shared.flow import PartFailed
+from shared.hosting.leases import WORK_LEASE
+from shared.hosting.probe import PROBE
+from tests.fakes.clock import START
+from tests.fakes.world import World, hosting
+
+MINUTE = timedelta(minutes=1)
+SLICE = 178.0  # seconds: long enough for a document to be given up, and not cut short by its end
+Fault = Callable[[ModelRequest], ModelError | None]
+
+
+def meets(world: World, fault: Fault) -> None:
+    """From now on requests for which `fault` has an error raise it."""
+    ask = type(world.azure).ask
+
+    async def faulty(endpoint: str, deployment: str, request: ModelRequest, *, timeout: float) -> ModelAnswer:
+        if (error := fault(request)) is not None and deployment in world.azure.names():
+            if error.code == "timeout":
+                await world.clock.sleep(timeout)
+            raise error
+        return await ask(world.azure, endpoint, deployment, request, timeout=timeout)
+
+    world.azure.ask = faulty  # type: ignore[method-assign]
+
+
+async def ticks(world: World, minutes: int) -> None:
+    """The timers, each minute, each failing visibly where it must."""
+    for _ in range(minutes):
+        for timer in (world.app.reconcile(), world.app.drain_backlog(SLICE)):
+            with contextlib.suppress(PartFailed):
+                await timer
+        world.clock.advance(60 - world.clock.monotonic() % 60)
+
+
+async def documents(world: World) -> list[Document]:
+    """All of them, by arrival."""
+    return [*(await world.app.documents.history("clauses", START - timedelta(days=1), 1000)).documents]
+
+
+async def states(world: World) -> set[tuple[DocumentState, int]]:
+    """Every state of a document, with its attempts."""
+    return {(each.state, each.attempts) for each in await documents(world)}
+
+
+def hosted_minutes(world: World) -> float:
+    """By Azure's own record."""
+    ends = [(each.gone or world.clock.now()) - each.created for each in world.azure.state.generations]
+    return sum(ends, timedelta()) / MINUTE
+
+
+REFUSALS = [
+    ServiceRefused("the deployment is paused", code="DeploymentPaused", status=423),
+    ServiceRefused("the model is retired", code="ModelRetired", status=410),
+    ServiceRefused("not allowed", code="405", status=405),
+    ServiceRefused("not supported", code="OperationNotSupported", status=400),
+    AccessDenied("the firewall says no", code="Firewall", status=403),
+    ServiceRefused("a dependency failed", code="424", status=424),
+    ServiceRefused("nobody knows", code="TeapotError", status=418),
+]
+
+
+@pytest.mark.parametrize("error", REFUSALS, ids=lambda error: error.code)
+async def test_what_azure_refuses_to_everybody_costs_no_document(
+    error: ModelError, caplog: pytest.LogCaptureFixture
+) -> None:
+    """For two hours: the backlog waits without an attempt, hosting is bounded, the alert names the code."""
+    world = World.of(hosting())
+    meets(world, lambda _: error)
+    for number in range(8):
+        world.upload(f"clauses/{number}.txt")
+    await ticks(world, 120)
+    assert [(each.state, each.attempts) for each in await documents(world)] == [
+        (DocumentState.WAITING, 0)
+    ] * 8
+    assert f'"code": "{error.code}"' in caplog.text
+    assert "not_answering" in caplog.text
+    assert hosted_minutes(world) < 60
+    meets(world, lambda _: None)
+    await world.until(lambda: world.blobs.names("inbox") == [], timedelta(minutes=80))
+    assert await states(world) == {(DocumentState.DONE, 0)}
+
+
+@pytest.mark.parametrize("probe_too", [True, False])
+async def test_an_outage_costs_neither_documents_nor_hosting(
+    probe_too: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Three hours of 503, also if tiny requests are answered: each generation ends within 15 minutes."""
+    world = World.of(hosting())
+    for number in range(20):
+        world.upload(f"clauses/{number}.txt")
+    meets(
+        world,
+        lambda asked: (
+            ModelUnavailable("503", code="503", status=503) if probe_too or asked.text != PROBE.text else None
+        ),
+    )
+    await ticks(world, 180)
+    assert [(each.state, each.attempts) for each in await documents(world)] == [
+        (DocumentState.WAITING, 0)
+    ] * 20
+    ready = timedelta(seconds=world.azure.provision_seconds)
+    stood = [
+        (each.gone or world.clock.now()) - each.created - ready for each in world.azure.state.generations
+    ]
+    assert max(stood) <= 15 * MINUTE
+    assert hosted_minutes(world) < 75
+    assert "not_answering" in caplog.text
+    meets(world, lambda _: None)
+    await world.until(lambda: world.blobs.names("inbox") == [], timedelta(minutes=80))
+    assert await states(world) == {(DocumentState.DONE, 0)}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RateLimited("429", code="429", status=429, retry_after=86_400),
+        RateLimited("429", code="429", status=429, retry_after=1),
+        ServiceRefused("unknown", code="unsupported_value", status=400),
+        ModelUnavailable("500", code="500", status=500),
+    ],
+    ids=["429 for a day", "429", "400", "500"],
+)
+@pytest.mark.parametrize("others", [0, 6])
+async def test_one_document_that_is_refused_for_ever_is_to_blame(error: ModelError, others: int) -> None:
+    """The others are answered meanwhile; it ends after five attempts, and so does its hosting."""
+    world = World.of(hosting())
+    meets(world, lambda asked: error if "odd" in asked.text else None)
+    world.upload("clauses/odd.txt", "an odd one")
+    for number in range(others):
+        world.upload(f"clauses/{number}.txt")
+    await ticks(world, 6)
+    answered = [each for each in await documents(world) if each.state is DocumentState.DONE]
+    assert len(answered) == others
+    for _ in range(60):
+        await ticks(world, 1)
+        if not world.blobs.names("inbox") and not world.azure.names():
+            break
+    (odd,) = (each for each in await documents(world) if each.name == "clauses/odd.txt")
+    assert (odd.state, odd.attempts) == (DocumentState.FAILED, MAX_ATTEMPTS - 1)
+    assert "gave up after 5 attempts" in odd.reason
+    assert hosted_minutes(world) < 60
+
+
+async def test_a_limit_that_others_use_up_blames_nobody() -> None:
+    """429 for all but tiny requests, and the headers say that nothing is left: the document waits."""
+    world = World.of(hosting())
+    ask = type(world.azure).ask
+
+    async def used_up(
+        endpoint: str, deployment: str, request: ModelRequest, *, timeout: float
+    ) -> ModelAnswer:
+        if request.text != PROBE.text:
+            raise RateLimited("429", code="429", status=429, retry_after=20)
+        answer = await ask(world.azure, endpoint, deployment, request, timeout=timeout)
+        return replace(answer, remaining_tokens=30)
+
+    world.azure.ask = used_up  # type: ignore[method-assign]
+    world.upload("clauses/a.txt")
+    await ticks(world, 90)
+    (document,) = await documents(world)
+    assert (document.state, document.attempts) == (DocumentState.WAITING, 0)
+
+
+async def test_a_window_keeps_what_serves_others() -> None:
+    """The app itself is refused all day: no re-creation in the window, as others may be served."""
+    world = World.of(hosting("clauses", OneOffWindow(START, START + timedelta(hours=8))))
+    meets(world, lambda _: AccessDenied("no", code="Firewall", status=403))
+    world.upload("clauses/a.txt")
+    await ticks(world, 120)
+    assert (world.azure.count("put"), world.azure.count("delete")) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RequestRefused("max_tokens reached", code="invalid", status=400),
+        ServiceRefused("unknown parameter", code="unsupported_parameter", status=400),
+        RateLimited("429", status=429),
+    ],
+    ids=lambda error: str(error.status),
+)
+async def test_a_probe_that_is_limited_or_judged_shows_that_the_deployment_is_there(
+    error: ModelError,
+) -> None:
+    """A reasoning model with a small budget, or a busy one: it is open, and answers documents."""
+    world = World.of(hosting("clauses", OneOffWindow(START, START + timedelta(hours=2))))
+    meets(world, lambda asked: error if asked.text == PROBE.text else None)
+    world.upload("clauses/a.txt")
+    await ticks(world, 60)
+    assert (await world.document("clauses/a.txt")).state is DocumentState.DONE
+    assert (world.azure.count("put"), world.azure.count("delete")) == (1, 0)
+
+
+async def test_requests_that_time_out_count_towards_the_cap() -> None:
+    """Azure may charge for what was given up: a document that never ends is too dear in the end."""
+    world = World.of(hosting(task=Task("Summarise.", 1000, max_cost_per_document=0.005)))
+    meets(
+        world,
+        lambda asked: ModelUnavailable("no answer", code="timeout") if asked.text != PROBE.text else None,
+    )
+    world.upload("clauses/a.txt")
+    await world.until(lambda: world.blobs.names("inbox") == [], timedelta(hours=2))
+    document = await world.document("clauses/a.txt")
+    assert document.state is DocumentState.FAILED
+    assert "max_cost_per_document" in document.reason
+    assert document.cost >= 2 * 1000 * 1.60 / 1_000_000
+
+
+# --- crashes -----------------------------------------------------------------------------------------
+
+
+async def test_a_document_that_kills_workers_takes_no_other_with_it() -> None:
+    """Each time that it is asked the process dies; the five beside it are answered, it alone is to blame."""
+    world = World.of(hosting())
+    killed: list[int] = []
+
+    class Died(BaseException):
+        """The process is gone: nothing of it has an effect any more."""
+
+    async def deadly(endpoint: str, deployment: str, request: ModelRequest, *, timeout: float) -> Any:
+        if "deadly" in request.text:
+            await world.clock.sleep(1)
+            killed.append(sum(each.state is DocumentState.CLAIMED for each in await waiting(world)))
+            raise Died
+        return await ask(world.azure, endpoint, deployment, request, timeout=timeout)
+
+    ask = type(world.azure).ask
+    world.azure.ask = deadly  # type: ignore[method-assign]
+    world.azure.answer_seconds = 5
+    world.upload("clauses/deadly.txt", "a deadly one")
+    for number in range(5):
+        world.upload(f"clauses/{number}.txt")
+    for _ in range(120):
+        await world.app.reconcile()
+        await _until_death(world, Died)
+        world.clock.advance(60)
+        if not world.blobs.names("inbox"):
+            break
+    found = {each.name: each for each in await documents(world)}
+    deadly_one = found.pop("clauses/deadly.txt")
+    assert {each.state for each in found.values()} == {DocumentState.DONE}
+    assert deadly_one.state is DocumentState.FAILED
+    assert "nothing else" in deadly_one.reason
+    assert len(killed) == SUSPECT_AFTER + MAX_LONE_CRASHES
+    assert killed[SUSPECT_AFTER:] == [1] * MAX_LONE_CRASHES
+
+
+async def waiting(world: World) -> list[Document]:
+    return [each async for each in world.app.documents.unfinished("clauses")]
+
+
+async def _until_death(world: World, died: type[BaseException]) -> None:
+    """A slice, as a process that dies has it: what was begun is left as it stands."""
+    slice_ = asyncio.create_task(world.app.drain_backlog(50))
+    with contextlib.suppress(died, PartFailed):
+        await slice_
+    app = world.app
+    world.app = world.reconfigured(*app.settings.deployments.values()).app
+    world.clock.advance(WORK_LEASE)

@@ -1,0 +1,169 @@
+"""A document is done when its result is there and its own, whatever storage says of what stands there."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+
+import pytest
+
+from shared.documents.results import finished_name, result_name
+from shared.domain import Document, DocumentState
+from shared.flow import PartFailed
+from tests.fakes.clock import START
+from tests.fakes.world import World, hosting
+
+NAME = "clauses/private name.txt"
+
+
+async def tick(world: World, minutes: int) -> None:
+    """Both timers each minute; what fails is told and tried again."""
+    for _ in range(minutes):
+        for act in (world.app.reconcile, lambda: world.app.drain_backlog(50.0)):
+            with contextlib.suppress(PartFailed):
+                await act()
+        world.clock.advance(60)
+
+
+async def waiting(world: World) -> Document:
+    """The uploaded document, recorded."""
+    world.upload(NAME)
+    await world.app.reconcile()
+    return await world.document(NAME)
+
+
+def foreign(document: Document, damage: str) -> bytes:
+    """What may stand where a result belongs."""
+    body = {
+        "document": {"id": document.id, "run": document.run},
+        "answer": "theirs",
+        "spent": {"prompt_tokens": 1, "completion_tokens": 1, "cost": 0.1},
+    }
+    match damage:
+        case "of another document":
+            body["document"] = {"id": "other~1", "run": document.run}
+        case "of another run":
+            body["document"] = {"id": document.id, "run": document.run + 1}
+        case "without a cost":
+            body["spent"] = {"prompt_tokens": None}
+        case "without an answer":
+            del body["answer"]
+        case "cut off":
+            return json.dumps(body).encode()[:-9]
+        case "not JSON":
+            return b"\xff\xfe\x00"
+        case "not an object":
+            return b'["document", "spent", "answer"]'
+        case "nested":
+            return b"[" * 100_000
+        case "not a number":
+            return json.dumps(body).replace("0.1", "NaN").encode()
+    return json.dumps(body).encode()
+
+
+async def test_while_results_is_being_deleted_nothing_is_done(caplog: pytest.LogCaptureFixture) -> None:
+    """The document waits, with an alert; when the container can be made again, it is done with a result."""
+    world = World.of(hosting())
+    await waiting(world)
+    world.blobs.delete_container("results")
+    await tick(world, 10)
+    document = await world.document(NAME)
+    assert (document.state, document.attempts, document.crashes) == (DocumentState.WAITING, 0, 0)
+    assert "storage_refused" in caplog.text
+    world.blobs.deleted("results")
+    await tick(world, 8)
+    document = await world.document(NAME)
+    assert document.state is DocumentState.DONE
+    assert json.loads(await world.blobs.read("results", document.result))["document"]["id"] == document.id
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "of another document",
+        "of another run",
+        "without a cost",
+        "without an answer",
+        "cut off",
+        "not JSON",
+        "not an object",
+        "nested",
+        "not a number",
+    ],
+)
+async def test_a_stranger_in_the_place_of_a_result_is_no_result(
+    damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The document waits, is asked once only, and says what to move away; then it is answered."""
+    world = World.of(hosting())
+    document = await waiting(world)
+    theirs = foreign(document, damage)
+    world.blobs.upload("results", result_name(document), theirs)
+    await tick(world, 10)
+    document = await world.document(NAME)
+    assert (document.state, document.attempts, document.crashes) == (DocumentState.WAITING, 0, 0)
+    assert world.azure.asked.count("some text") == 1
+    assert await world.blobs.read("results", result_name(document)) == theirs
+    assert "storage_refused" in caplog.text and "move the blob away" in caplog.text
+    assert "private" not in caplog.text
+    world.blobs.remove("results", result_name(document))
+    await tick(world, 8)
+    document = await world.document(NAME)
+    assert document.state is DocumentState.DONE
+    assert json.loads(await world.blobs.read("results", document.result))["document"]["id"] == document.id
+
+
+async def test_an_own_result_that_is_there_already_is_adopted() -> None:
+    """Another drainer has answered the same run: its answer stays, and nothing is asked or written again."""
+    world = World.of(hosting())
+    document = await waiting(world)
+    world.blobs.upload("results", result_name(document), foreign(document, ""))
+    await tick(world, 8)
+    document = await world.document(NAME)
+    assert document.state is DocumentState.DONE
+    assert json.loads(await world.blobs.read("results", document.result))["answer"] == "theirs"
+
+
+async def test_whoever_says_done_without_a_result_is_refused() -> None:
+    """The last check stands where documents become final."""
+    world = World.of(hosting())
+    document = await waiting(world)
+    with pytest.raises(Exception, match="without a result"):
+        await world.app.results.settle(document, DocumentState.DONE, "answered", START)
+    assert (await world.document(NAME)).state is DocumentState.WAITING
+
+
+async def test_a_source_that_azure_keeps_is_finished_once(caplog: pytest.LogCaptureFixture) -> None:
+    """An archived file cannot be copied out of the inbox: the document has its end, and stays there."""
+    world = World.of(hosting())
+    document = await waiting(world)
+    world.blobs.refuse("inbox", NAME, "BlobArchived")
+    await world.app.results.settle(document, DocumentState.FAILED, "it is archived", START)
+    await tick(world, 3)
+    document = await world.document(NAME)
+    assert (document.state, document.moved_to) == (DocumentState.FAILED, "")
+    assert world.blobs.names("inbox") == [NAME]
+    assert "a finished file stays" in caplog.text
+    assert "unaccounted" not in caplog.text
+
+
+async def test_a_copy_that_became_immutable_is_the_copy() -> None:
+    """A crash after the copy, and a policy that forbids a second one: the move ends all the same."""
+    world = World.of(hosting())
+    document = await waiting(world)
+    kept = finished_name(document)
+    world.blobs.upload("processed", kept, b"some text")
+    world.blobs.refuse("processed", kept, "BlobImmutableDueToPolicy")
+    await tick(world, 8)
+    document = await world.document(NAME)
+    assert (document.state, document.moved_to) == (DocumentState.DONE, f"processed/{kept}")
+    assert world.blobs.names("inbox") == []
+
+
+async def test_a_missing_inbox_withdraws_no_document() -> None:
+    """A container that is gone may be restored: what lay in it is unknown, and waits."""
+    world = World.of(hosting())
+    await waiting(world)
+    world.blobs.delete_container("inbox")
+    await tick(world, 8)
+    assert (await world.document(NAME)).state is DocumentState.WAITING
