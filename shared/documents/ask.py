@@ -26,17 +26,15 @@ class Question:
     prompt_tokens: int
 
 
-def question(
-    text: str, hosting: Hosting, prices: Prices, *, spent: float = 0.0, tokens_per_minute: int | None = None
-) -> Question:
-    """What to ask of a document. `spent`: what it has cost so far; `tokens_per_minute`: what the deployment
-    admits, if that is known better than by the configured capacity.
+def question(text: str, hosting: Hosting, prices: Prices, *, spent: float = 0.0) -> Question:
+    """What to ask of a document. `spent`: what it has cost so far.
 
-    Raises DocumentRefused when the deployment could never admit it, or when it would exceed its cap.
+    Raises DocumentRefused when the deployment as configured could never admit it, or when it would exceed its
+    cap.
     """
     task = hosting.task
     estimate = _tokens(_size(text) + _size(task.system_prompt))
-    refuse_more_than_admitted(estimate + task.max_output_tokens, hosting, tokens_per_minute)
+    refuse_more_than_admitted(estimate + task.max_output_tokens, hosting)
     cap, cost = task.max_cost_per_document, spent + token_cost(estimate, task.max_output_tokens, prices)
     if cap is not None and cost > cap:
         raise DocumentRefused(
@@ -55,9 +53,9 @@ def least_tokens(size: int, task: Task) -> int:
     return _tokens(text + _size(task.system_prompt)) + task.max_output_tokens
 
 
-def refuse_more_than_admitted(tokens: int, hosting: Hosting, tokens_per_minute: int | None = None) -> None:
-    """Raises DocumentRefused for more than the deployment admits in a minute, as configured if not given."""
-    limit = tokens_per_minute or hosting.spec.capacity * 1000
+def refuse_more_than_admitted(tokens: int, hosting: Hosting) -> None:
+    """Raises DocumentRefused for more than the deployment as configured admits in a minute."""
+    limit = hosting.spec.capacity * 1000
     if tokens > limit:
         raise DocumentRefused(
             f"it needs about {tokens:,} tokens at once, and the deployment admits {limit:,} a minute: "

@@ -41,7 +41,7 @@ _LOOK = 2.0  # seconds between looks whether a place in the queue is still wante
 _THREADS = ThreadPoolExecutor(2, "documents")  # of its own: what resolves names and more uses asyncio's
 
 
-class Room:
+class Memory:
     """So many bytes for documents. Who comes first enters first; one larger than all of it enters alone."""
 
     def __init__(self, size: int) -> None:
@@ -102,8 +102,8 @@ class Sources:
 
     def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
-        self._to_look_at = Room(TO_LOOK_AT)
-        self._to_answer = Room(TO_ANSWER)
+        self._to_look_at = Memory(TO_LOOK_AT)
+        self._to_answer = Memory(TO_ANSWER)
 
     async def look_at(
         self,

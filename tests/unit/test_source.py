@@ -12,7 +12,7 @@ import pytest
 from shared.documents import source
 from shared.documents.ask import least_tokens, question
 from shared.documents.read import read_text
-from shared.documents.source import SMALL, TO_LOOK_AT, Room, Sources
+from shared.documents.source import SMALL, TO_LOOK_AT, Memory, Sources
 from shared.domain import DocumentState, Task
 from shared.errors import DocumentRefused
 from tests.fakes.blobs import MemoryBlobs
@@ -26,7 +26,7 @@ GENEROUS = hosting(capacity=20_000)  # admits 20 million tokens a minute: 80 MB 
 class Crowd:
     """Documents that want into a room; each stays until it is let out."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: Memory) -> None:
         self.inside: list[str] = []
         self._room = room
         self._out: dict[str, asyncio.Event] = {}
@@ -66,7 +66,7 @@ class Crowd:
 
 async def test_who_comes_first_enters_first() -> None:
     """A large one is not passed by for ever by smaller ones; a tiny one harms nobody and never waits."""
-    crowd = Crowd(Room(10 * MB))
+    crowd = Crowd(Memory(10 * MB))
     await crowd.come("a", 6 * MB)
     await crowd.come("large", 9 * MB)
     await crowd.come("b", 1 * MB)
@@ -78,7 +78,7 @@ async def test_who_comes_first_enters_first() -> None:
 
 async def test_one_that_is_larger_than_the_room_enters_alone() -> None:
     """It waits until the room is empty, and nobody enters beside it."""
-    crowd = Crowd(Room(10 * MB))
+    crowd = Crowd(Memory(10 * MB))
     await crowd.come("a", 1 * MB)
     await crowd.come("huge", 50 * MB)
     await crowd.come("b", 1 * MB)
@@ -91,7 +91,7 @@ async def test_one_that_is_larger_than_the_room_enters_alone() -> None:
 
 async def test_who_is_cancelled_or_does_not_want_in_any_more_stands_in_nobodys_way() -> None:
     """In the queue as well as inside: the next ones enter, and all room is free in the end."""
-    room = Room(10 * MB)
+    room = Memory(10 * MB)
     crowd = Crowd(room)
     await crowd.come("a", 8 * MB)
     await crowd.come("cancelled", 9 * MB)
@@ -112,7 +112,7 @@ async def test_who_is_cancelled_or_does_not_want_in_any_more_stands_in_nobodys_w
 async def test_cancelling_just_as_the_turn_comes_loses_no_room() -> None:
     """At any of the steps in which it may happen."""
     for steps in range(8):
-        crowd = Crowd(Room(10 * MB))
+        crowd = Crowd(Memory(10 * MB))
         await crowd.come("a", 8 * MB)
         await crowd.come("b", 8 * MB)
         leaving = asyncio.create_task(crowd.go("a"))
