@@ -169,7 +169,8 @@ class Results:
                     return
             except StorageError as error:
                 remedy = f"a result could not be written, and its document waits: {error}"
-                alert(Alert.STORAGE_REFUSED, remedy, deployment=document.deployment)
+                fields = {"deployment": document.deployment, "container": RESULTS, "code": error.code}
+                alert(Alert.STORAGE_REFUSED, remedy, **fields)
                 raise
             else:
                 self._seen.add(name)
@@ -179,7 +180,8 @@ class Results:
     def _unusable(self, document: Document, what: str) -> ResultUnusable:
         where = f"the container {RESULTS} (its name ends in .{short_id(document)}.{document.run}.json)"
         remedy = f"move the blob away that stands where the document's result belongs, in {where}: {what}"
-        alert(Alert.STORAGE_REFUSED, remedy, deployment=document.deployment, document=document.id)
+        fields = {"deployment": document.deployment, "container": RESULTS, "document": document.id}
+        alert(Alert.STORAGE_REFUSED, remedy, **fields)
         return ResultUnusable(f"another blob stands where its result belongs, in {RESULTS}: {what}")
 
     async def settle(
@@ -239,7 +241,8 @@ class Results:
             await self._blobs.delete(container, name, version)
         except BlobRefused as error:
             remedy = f"a finished file stays in {container}: {error.reason}"
-            alert(Alert.STORAGE_REFUSED, remedy, document=document_id, code=error.code)
+            fields = {"container": container, "document": document_id, "code": error.code}
+            alert(Alert.STORAGE_REFUSED, remedy, **fields)
 
     async def _copy_source(self, document: Document) -> tuple[Document, Leftover | None]:
         """Copy the source to where finished ones are kept; as it stands if it is gone or overwritten.
@@ -265,7 +268,8 @@ class Results:
             # The copy of a former try may be immutable or archived by now; its name says of what it is.
             if version is None or await self._stat(container, kept) is None:
                 remedy = f"a finished file stays in {source}: {error.reason}"
-                alert(Alert.STORAGE_REFUSED, remedy, document=document.id, code=error.code)
+                fields = {"container": source, "document": document.id, "code": error.code}
+                alert(Alert.STORAGE_REFUSED, remedy, **fields)
                 return document, None
         if container == FAILED:
             await self._write_note(document, kept)
