@@ -75,11 +75,14 @@ class AzureBlobs:
             pages = self._service.get_container_client(container).list_blobs(
                 results_per_page=limit, include=["metadata"], raw_response_hook=listing.take
             )
+            by_page = pages.by_page(continuation_token=token)
             try:
-                await anext(pages.by_page(continuation_token=token))
+                page = await anext(by_page)
             except listing.Listed as answer:
                 return listing.read_page(answer.body)
-            raise StorageError(f"blob storage answered a listing with what is none ({container})")
+            # The SDK forgets the hook when it asks again after a lost connection.
+            items = [_item(blob) async for blob in page]
+            return BlobPage(tuple(items), by_page.continuation_token or None)  # type: ignore[attr-defined]
 
         async with self._call(container):
             return await self._with_container(container, a_page)

@@ -39,6 +39,8 @@ def read_page(body: bytes) -> BlobPage:
     """The page that an answer holds. Raises StorageError if it is none."""
     try:
         answer = ElementTree.fromstring(body)  # noqa: S314 - Azure's own, over TLS
+        if answer.tag != "EnumerationResults":
+            raise ValueError
         items = tuple(_item(blob) for blob in answer.iterfind("Blobs/Blob"))
     except (ElementTree.ParseError, KeyError, ValueError, TypeError) as error:
         _unreadable(error)

@@ -45,6 +45,7 @@ _LISTED = 5000  # blobs of a page, as many as Azure lists at once
 _LOOKED_UP, _AT_ONCE = 500, 8  # uploads looked up together; uploads recorded, and blobs looked at, at once
 _ENOUGH = 16  # uploads of a deployment from which on their rows are read together
 _NEWEST = 1000  # uploads that a look ahead keeps
+_KEPT = 5000  # documents of a lap, to be looked at whether they vanished
 _LATEST = timedelta(minutes=5)  # uploads of so long are all looked up by a look ahead
 _LAP_SECONDS, _ACCOUNT_SECONDS, _RESERVE = 1.0, 1.5, 1.0  # shares of a sweep; the reserve is for the vanished
 _ROW = "walk"
@@ -107,6 +108,17 @@ class _Lap:
     documents: list[Document] = field(default_factory=list)
     server_time: datetime | None = None
     read_to: str = ""  # the last document read; empty: the lap is at its end
+    left_out: bool = False  # there were more than are kept
+
+    def keep(self, documents: Sequence[Document], now: datetime) -> None:
+        """Keep those that nobody has claimed and that were not moved: their source lies in the inbox."""
+        for document in documents:
+            if document.moved_to or (document.claimed_until and document.claimed_until > now):
+                continue
+            if len(self.documents) == _KEPT:
+                self.left_out = True
+                return
+            self.documents.append(document)
 
 
 class Sweep:
@@ -192,8 +204,7 @@ class Sweep:
                 lap.server_time = lap.server_time or stretch.server_time
                 for document in stretch.documents:
                     self._seen.note_waiting(document.id)
-                    if not document.moved_to and not _is_claimed(document, at.began_at):
-                        lap.documents.append(document)
+                lap.keep(stretch.documents, at.began_at)
                 last = stretch.documents[-1].id if stretch.documents else f"{name}~{_BEHIND_ALL}"
                 more = stretch.more
                 if self._clock.monotonic() > until and (more or name != names[-1]):
@@ -355,7 +366,7 @@ class Sweep:
             for outcome in outcomes:
                 if outcome is not None:
                     raise outcome
-        at.lap = lap.read_to
+        at.lap = lap.documents[-1].id if lap.left_out else lap.read_to
 
     async def _settle_if_gone(self, document: Document, report: SweepReport) -> None:
         item = await self._blobs.stat(INBOX, document.name)
@@ -419,7 +430,3 @@ def _behind(at: _Position, now: datetime) -> str:
 
 def _deployment(document_id: str) -> str:
     return document_id.partition("~")[0]
-
-
-def _is_claimed(document: Document, at: datetime) -> bool:
-    return document.claimed_until is not None and document.claimed_until > at
