@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 from shared.documents.backlog import INBOX, is_final
 from shared.documents.intake import refuse_by_size
+from shared.documents.litter import is_litter
 from shared.documents.results import RESULTS, file_name
 from shared.documents.source import refuse_by_least
 from shared.domain import (
@@ -106,6 +107,8 @@ def _objection(name: str, hosting: Hosting) -> str | None:
         return "name the file in the header X-File-Name (percent-encoded) or in the query: ?name=letter.txt"
     if re.search(r"[\x00-\x1f\x7f/\\\ufffe\uffff]", name) or name.strip(".") == "":
         return "the file's name must be a plain name: no slashes, no control characters, not only dots"
+    if is_litter(name):
+        return "files of such a name are left alone, as programs leave them behind: name it otherwise"
     try:
         length = len(f"{hosting.name}/{name}".encode("utf-16-le")) // 2
     except UnicodeEncodeError:

@@ -34,6 +34,10 @@ class SettingsError(LamplighterError):
         super().__init__(f"{source}: " + "; ".join(str(problem) for problem in problems))
 
 
+def _with_remedy(message: str, remedy: str) -> str:
+    return f"{message} Remedy: {remedy}." if remedy else message
+
+
 # --- storage ------------------------------------------------------------------------------------
 
 
@@ -83,12 +87,15 @@ class ResultUnusable(StorageError):
 
 
 class ArmError(LamplighterError):
-    """Azure Resource Manager did not do what was asked."""
+    """Azure Resource Manager did not do what was asked. `code`: Azure's own; `remedy`: for that code."""
 
-    def __init__(self, message: str, *, code: str = "", retry_after: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, code: str = "", retry_after: float | None = None, remedy: str = ""
+    ) -> None:
         self.code = code
         self.retry_after = retry_after
-        super().__init__(message)
+        self.remedy = remedy
+        super().__init__(_with_remedy(message, remedy))
 
 
 class ArmConflict(ArmError):
@@ -110,12 +117,19 @@ class ModelError(LamplighterError):
     """The model did not answer. `code`: Azure's own; `status`: of HTTP, None if there was no answer."""
 
     def __init__(
-        self, message: str, *, code: str = "", retry_after: float | None = None, status: int | None = None
+        self,
+        message: str,
+        *,
+        code: str = "",
+        retry_after: float | None = None,
+        status: int | None = None,
+        remedy: str = "",
     ) -> None:
         self.code = code
         self.status = status
         self.retry_after = retry_after  # seconds, as the server named it
-        super().__init__(message)
+        self.remedy = remedy
+        super().__init__(_with_remedy(message, remedy))
 
 
 class RateLimited(ModelError):

@@ -111,7 +111,7 @@ class SettingsBlob:
         named = self._named(files[self._name])
         for name, each in (await self._find(named)).items():
             versions[name] = each.etag if each else None
-            if each is not None:  # what is missing is told together with all other mistakes
+            if each is not None:  # a missing file is reported with all other mistakes
                 files[name] = await self._text(each)
         return files
 

@@ -88,8 +88,8 @@ class App:
                 self.blobs,
                 self.arm,
                 self._model,
+                self._sources,
                 storage=self._storage,
-                sources=self._sources,
             )
         return self._current
 
@@ -114,9 +114,9 @@ def assemble(
     blobs: Blobs,
     arm: Arm,
     model: Model,
+    sources: Sources | None = None,
     *,
     storage: str = "",
-    sources: Sources | None = None,
 ) -> Lamplighter:
     """The app on whatever fulfils the ports. `storage`: the name of the storage account."""
     clock = StorageClock(clock)

@@ -46,6 +46,7 @@ class Fault(BaseModel):
     `deployment`: only calls for it; `containing`: only chat requests with this text in their prompt.
 
     `status` (with `code`, `message`, `param`, `headers`): that error is the answer, and nothing happens.
+    A 409 of ARM is a RequestConflict unless its `code` says otherwise.
     `delay_seconds`: the call waits so long, then runs as usual; with `status` or `drop`, before that.
     `drop`: the connection is closed without an answer, before or after the effect.
     `late_seconds`: the connection is closed at once, and the PUT or DELETE takes effect so much later.
@@ -181,7 +182,8 @@ class Faults:
 
 
 def _error_asked_for(fault: Fault) -> web.Response:
-    error = {"code": fault.code or str(fault.status), "message": fault.message or "A fault on request."}
+    code = "RequestConflict" if (fault.plane, fault.status) == ("arm", 409) else str(fault.status)
+    error = {"code": fault.code or code, "message": fault.message or "A fault on request."}
     if fault.param is not None:
         error["param"] = fault.param
     return web.json_response({"error": error}, status=fault.status or 500, headers=fault.headers)

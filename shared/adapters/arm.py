@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
+from azure.core.exceptions import AzureError, DeserializationError, HttpResponseError, ResourceNotFoundError
 from azure.core.pipeline import PipelineRequest
 from azure.core.pipeline.policies import SansIOHTTPPolicy
 from azure.mgmt.cognitiveservices.aio import CognitiveServicesManagementClient
@@ -75,8 +75,11 @@ class AzureArm:
         """See the port."""
         async with _call(account, timeout):
             _, group, name = _parts(account)
-            with contextlib.suppress(ResourceNotFoundError):
+            try:
                 await self._client(account).deployments.begin_delete(group, name, deployment, polling=False)
+            except ResourceNotFoundError as error:
+                if error.error and error.error.code == "SubscriptionNotFound":
+                    raise  # the identity sees nothing there, which says nothing of the deployment
 
     async def offers(self, account: str, *, timeout: float) -> Sequence[Offer]:
         """See the port."""
@@ -129,14 +132,15 @@ def checked_endpoint(account: str, endpoint: str, *, local: bool) -> str:
     """
     if not endpoint:
         raise ArmRefused(
-            f"the account {account} has no endpoint. Remedy: check that it is an Azure OpenAI account.",
+            f"the account {account} has no endpoint.",
             code="NoEndpoint",
+            remedy="check that it is an Azure OpenAI account",
         )
     if not may_have_token(endpoint) or (is_local(endpoint) and not local):
         raise ArmRefused(
-            f"the endpoint of the account {account} is no https address, so no token is sent there. "
-            "Remedy: check the account's endpoint in the Azure portal.",
+            f"the endpoint of the account {account} is no https address, so no token is sent there.",
             code="EndpointNotHttps",
+            remedy="check the account's endpoint in the Azure portal",
         )
     return endpoint.rstrip("/") + "/"
 
@@ -201,5 +205,11 @@ async def _call(account: str, timeout: float) -> AsyncIterator[None]:
         raise ArmUncertain(f"Azure did not answer within {timeout:.0f} s (account {name})") from error
     except HttpResponseError as error:
         raise (no_identity(name) if error.status_code is None else translated(name, error)) from error
+    except (
+        DeserializationError,
+        AttributeError,
+        TypeError,
+    ) as error:  # the SDK misses something
+        raise ArmUncertain(f"Azure's answer is not what its API promises (account {name})") from error
     except AzureError as error:
         raise ArmUncertain(f"Azure could not be reached (account {name}): {type(error).__name__}") from error

@@ -67,9 +67,8 @@ _UNKNOWN = "nobody here knows this code: see the account's activity log in the A
 
 def no_identity(account: str) -> ArmUncertain:
     """Nothing was sent: azure-identity had no token to send with."""
-    return ArmUncertain(
-        f"there is no identity to ask Azure with (account {account}): {_IDENTITY}", code="NoIdentity"
-    )
+    message = f"there is no identity to ask Azure with (account {account})."
+    return ArmUncertain(message, code="NoIdentity", remedy=_IDENTITY)
 
 
 def translated(account: str, error: HttpResponseError) -> ArmError:
@@ -77,14 +76,14 @@ def translated(account: str, error: HttpResponseError) -> ArmError:
     status = error.status_code or 0
     code = str((error.error and error.error.code) or status)
     said = str((error.error and error.error.message) or error.reason or "")[:_LONGEST_MESSAGE]
-    message = f"Azure answered {status} {code} (account {account}): {said}"
+    message = f"Azure answered {status} {code} (account {account}): {said.rstrip('. ')}."
     headers: Mapping[str, str] = getattr(error.response, "headers", {})
     if status == 429 or (status == 409 and code in _BUSY):
         return ArmConflict(message, code=code, retry_after=_retry_after(headers))
     if status == 408 or not 400 <= status < 500:
         return ArmUncertain(message, code=code, retry_after=_retry_after(headers))
     remedy = _REMEDIES.get(code) or _BY_STATUS.get(status) or _UNKNOWN
-    return ArmRefused(f"{message} Remedy: {remedy}.", code=code)
+    return ArmRefused(message, code=code, remedy=remedy)
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

@@ -1,6 +1,6 @@
 """Blobs on azure-storage-blob. ETags are kept without quotes: listings give them so, properties do not.
 
-Every call ends within seconds, and its errors are told by Azure's code (`shared.adapters.storage`).
+Every call ends within seconds, and Azure's code decides which error it raises (`shared.adapters.storage`).
 
 Note [Lost answers]: a try whose answer was lost may have had its effect before the next one. So a blob
 carries the stamp of the call that creates it, and a lease has an id that the call brings along: a call knows
@@ -17,7 +17,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
 from azure.core import MatchConditions
-from azure.core.exceptions import HttpResponseError, ResourceExistsError
+from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobProperties, ContentSettings
 from azure.storage.blob.aio import BlobClient, BlobLeaseClient, BlobServiceClient
 
@@ -226,7 +226,7 @@ class AzureBlobs:
                 raise
         try:
             await self._service.create_container(container)
-        except ResourceExistsError as error:
+        except HttpResponseError as error:
             if not says(error, {"ContainerAlreadyExists"}):
                 raise
         return await action()

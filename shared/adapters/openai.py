@@ -44,9 +44,9 @@ class AzureModel:
         """See the port."""
         if not may_have_token(endpoint):
             raise ServiceRefused(
-                "the account's endpoint is no https address, so no token is sent there: "
-                "check it in the Azure portal",
+                "the account's endpoint is no https address, so no token is sent there.",
                 code="EndpointNotHttps",
+                remedy="check the account's endpoint in the Azure portal",
             )
         try:
             async with asyncio.timeout(timeout):
@@ -56,8 +56,11 @@ class AzureModel:
         except openai.APIStatusError as error:
             raise translated(error, endpoint) from error
         except ClientAuthenticationError as error:  # azure-identity's own: there is no token to send
-            remedy = "give the app its identity (AZURE_CLIENT_ID), or run az login"
-            raise AccessDenied(f"there is no identity to ask the model with: {remedy}", code="401") from error
+            raise AccessDenied(
+                "there is no identity to ask the model with.",
+                code="NoIdentity",
+                remedy="give the app its identity (AZURE_CLIENT_ID), or run az login",
+            ) from error
         except AzureError as error:
             raise ModelUnavailable("the service that gives tokens failed", code="connection") from error
         except openai.APIConnectionError as error:
@@ -75,7 +78,10 @@ class AzureModel:
                 )
             except openai.APIStatusError as error:
                 other = other_form(form, error)
-                if other is None or other in tried:
+                if other is None:  # the form itself was not refused
+                    self._forms[endpoint, deployment] = form
+                    raise
+                if other in tried:
                     raise
                 tried.add(other)
                 form = other

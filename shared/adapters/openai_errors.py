@@ -94,9 +94,9 @@ def translated(error: openai.APIStatusError, endpoint: str) -> ModelError:
     remedy = _remedy(error, status, code, endpoint)
     shown = str(status) if code == str(status) else f"{status} {code}"
     if status in (401, 403):
-        message = f"the app may not call the model ({shown}): {remedy}"
-        return AccessDenied(message, code=code, status=status)
-    return ServiceRefused(f"Azure refuses requests ({shown}): {remedy}", code=code, status=status)
+        message = f"the app may not call the model ({shown})."
+        return AccessDenied(message, code=code, status=status, remedy=remedy)
+    return ServiceRefused(f"Azure refuses requests ({shown}).", code=code, status=status, remedy=remedy)
 
 
 def code_of(error: openai.APIStatusError) -> str:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from shared.doctor.findings import Finding, failed, ok, unchecked, warning
 from shared.domain import Account, AzureDeployment, DeploymentRecord, Hosting, ModelRequest, Owner, Settings
 from shared.errors import (
-    AccessDenied,
     ArmError,
     ArmRefused,
     ModelError,
     RateLimited,
+    ServiceRefused,
     StorageError,
 )
 from shared.hosting.arm_writes import ARM_SECONDS
@@ -28,8 +28,14 @@ _ROLE = (
     "grant the app's identity Microsoft.CognitiveServices/accounts/read and accounts/deployments/read, "
     "write, delete on the account; a new grant takes some minutes"
 )
+_AGAIN = "run doctor again in a minute"
 _SEE_MODELS = "az cognitiveservices account list-models --resource-group {group} --name {name} shows them"
 _SEE_QUOTA = "az cognitiveservices usage list --location REGION shows it"
+
+
+def _remedy(error: ArmError) -> str:
+    """For what Azure said: a role is the remedy only where one is missing."""
+    return _ROLE if error.code == "AuthorizationFailed" else error.remedy or _AGAIN
 
 
 @dataclass(frozen=True)
@@ -50,14 +56,14 @@ class AccountCheck:
         try:
             endpoint = await self.arm.endpoint(self.account.resource_id, timeout=ARM_SECONDS)
         except ArmError as error:
-            yield failed(self._name("read"), str(error), _ROLE)
+            yield failed(self._name("read"), str(error), _remedy(error))
         else:
             yield ok(self._name("read"), f"its endpoint is {endpoint}")
         azure: Mapping[str, AzureDeployment] | None = None
         try:
             listed = await self.arm.deployments(self.account.resource_id, timeout=ARM_SECONDS)
         except ArmError as error:
-            yield failed(self._name("list"), str(error), _ROLE)
+            yield failed(self._name("list"), str(error), _remedy(error))
         else:
             azure = {name.lower(): each for name, each in listed.items()}
             yield ok(self._name("list"), f"{len(azure)} deployment(s)")
@@ -89,9 +95,9 @@ class AccountCheck:
             await self.arm.delete(self.account.resource_id, nobody, timeout=ARM_SECONDS)
         except ArmRefused as error:
             locked = "remove the delete lock: deployments could never be deleted"
-            return failed(check, str(error), locked if error.code == "ScopeLocked" else _ROLE)
+            return failed(check, str(error), locked if error.code == "ScopeLocked" else _remedy(error))
         except ArmError as error:  # busy, or no answer
-            return unchecked(check, str(error), "run doctor again in a minute")
+            return unchecked(check, str(error), _AGAIN)
         return ok(check, "deployments may be deleted; that they may be created shows at the first create")
 
     async def _existing(self, azure: Mapping[str, AzureDeployment]) -> AsyncIterator[Finding]:
@@ -139,13 +145,12 @@ class AccountCheck:
             return unchecked(check, "no configured deployment is there to ask", remedy)
         try:
             await self.model.ask(endpoint, name, _TINY, timeout=_MODEL_SECONDS)
-        except AccessDenied as error:
-            remedy = "grant the app's identity the role Cognitive Services OpenAI User on the account"
-            return failed(check, str(error), remedy)
+        except ServiceRefused as error:
+            return failed(check, str(error), error.remedy)
         except RateLimited:
             return ok(check, f"{name} may be asked; it is at its rate limit now")
         except ModelError as error:
-            return unchecked(check, f"{name}: {error}", "run doctor again in a minute")
+            return unchecked(check, f"{name}: {error}", _AGAIN)
         return ok(check, f"{name} answered")
 
     # --- what Azure offers ------------------------------------------------------------------------

@@ -29,7 +29,7 @@ UNKNOWN_DEPLOYMENT = "_unknown"
 
 _PAGE = 200
 _MOST = 1000  # rows that Azure answers with at once
-_SPARSE = 50  # a row in so many: below that it is cheaper to ask for each row by its key
+_SPARSE = 10  # a row in so many: below that it is cheaper to ask for each row by its key
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,64}~\d{8}T\d{6}-[0-9a-f]{16}")
 _FINAL = frozenset(
     {DocumentState.DONE, DocumentState.FAILED, DocumentState.SUPERSEDED, DocumentState.WITHDRAWN}

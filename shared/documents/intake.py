@@ -17,7 +17,7 @@ from shared.documents.results import Results, source_of
 from shared.documents.source import Sources
 from shared.documents.sweep import SWEEP_SECONDS, SWEEPS, LastSweep, Sweep, SweepReport, is_nobodys
 from shared.domain import Document, DocumentState, Hosting, Settings
-from shared.errors import Changed, DocumentRefused, Missing, StorageError
+from shared.errors import BlobRefused, Changed, DocumentRefused, Missing
 from shared.ports import BlobItem, Blobs, Clock, Tables
 
 __all__ = [
@@ -31,10 +31,9 @@ __all__ = [
     "refuse_by_size",
 ]
 
-ARCHIVED = "the file lies in the archive tier and cannot be read: rehydrate it, or upload it again"
+_ARCHIVE_TIER = "archive tier"
+ARCHIVED = f"the file lies in the {_ARCHIVE_TIER} and cannot be read: rehydrate it, or upload it again"
 """Why an archived upload is refused. It stays where it is; rehydrated, it gets its next run."""
-_FOR_GOOD: tuple[type[StorageError], ...] = ()
-"""What storage raises for one blob that it will not let us read, copy or delete, however often we ask."""
 
 _INSTEAD_OF_REQUEUE = {
     DocumentState.DONE: "submit it again for another answer",
@@ -93,9 +92,9 @@ class Intake:
             elif known.deployment not in self._settings.deployments:
                 return await self._examine(item, document, known)
             return known
-        except _FOR_GOOD as error:
+        except BlobRefused as error:
             # Accounted for: only its owner can change that, and no sweep asks again.
-            return await self._leave(document, known, str(getattr(error, "reason", error)))
+            return await self._leave(document, known, error.reason)
 
     async def _examine(self, item: BlobItem, document: Document, known: Document | None) -> Document:
         """Record it as waiting, or with what it cannot be answered for. `known`: its row, if it has one."""
@@ -168,7 +167,7 @@ class Intake:
         if document.state is not DocumentState.FAILED:
             remedy = _INSTEAD_OF_REQUEUE[document.state]
             raise DocumentRefused(f"it is {document.state}, and only what failed is requeued: {remedy}")
-        if document.reason == ARCHIVED:
+        if _was_archived(document):
             raise DocumentRefused("its file is archived: once it is rehydrated, it waits again by itself")
         if not document.moved_to:
             raise DocumentRefused("its source was not kept: submit it again")
@@ -233,4 +232,11 @@ def refuse_by_size(size: int, limit: int) -> None:
 
 def _is_rehydrated(known: Document, item: BlobItem) -> bool:
     """Whether a file that was refused as archived can be read now: neither its ETag nor its time tell."""
-    return known.reason == ARCHIVED and is_final(known) and not item.archived
+    return _was_archived(known) and not item.archived
+
+
+def _was_archived(document: Document) -> bool:
+    """Whether it was refused for that, here or when it was to be answered; its file was not moved then."""
+    return (
+        document.state is DocumentState.FAILED and not document.moved_to and _ARCHIVE_TIER in document.reason
+    )

@@ -87,7 +87,7 @@ def _bounded(folder: str, name: str, end: str) -> str:
 
 
 def _spent(document: Document, data: bytes) -> Spent | None:
-    """What a stored result tells; None if it is not one of this document and run. Contents are untrusted."""
+    """What a stored result cost; None if it is not one of this document and run. Contents are untrusted."""
     try:
         body = json.loads(data)
         whose, spent = body["document"], body["spent"]
@@ -111,7 +111,7 @@ class Results:
         self._seen: set[str] = set()  # results that were written or read, and whose documents are not settled
 
     async def spent(self, document: Document) -> Spent | None:
-        """What the stored result of this run tells of the document's cost; None if none was stored.
+        """What the document had cost when the result of this run was stored; None if there is none.
 
         Raises ResultUnusable, with an alert, if what stands there is not this run's result.
         """
@@ -187,7 +187,7 @@ class Results:
     ) -> None:
         """Give an unfinished document its final state, and move its source out of the inbox.
 
-        Done, whoever says so, only if its result is there (see the note): raises StorageError if it is not.
+        Done only if its result is there (see the note): raises StorageError if it is not.
         """
         result = result_name(document)
         if state is DocumentState.DONE and result not in self._seen and await self.spent(document) is None:

@@ -45,7 +45,8 @@ _LISTED = 5000  # blobs of a page, as many as Azure lists at once
 _LOOKED_UP, _AT_ONCE = 500, 8  # uploads looked up together; uploads recorded, and blobs looked at, at once
 _ENOUGH = 16  # uploads of a deployment from which on their rows are read together
 _NEWEST = 1000  # uploads that a look ahead keeps
-_LAP_SECONDS, _ACCOUNT_SECONDS, _RESERVE = 1.5, 3.0, 1.0  # shares of a sweep; the reserve is for the vanished
+_LATEST = timedelta(minutes=5)  # uploads of so long are all looked up by a look ahead
+_LAP_SECONDS, _ACCOUNT_SECONDS, _RESERVE = 1.0, 1.5, 1.0  # shares of a sweep; the reserve is for the vanished
 _ROW = "walk"
 _BEHIND_ALL = "~"  # sorts behind every document of a deployment
 _SAVE_SECONDS = 5.0  # for keeping where a sweep stopped that its caller ends
@@ -132,9 +133,8 @@ class Sweep:
         self._partition = partition
         self._take_in = take_in
         self._seen = Seen()
-        self._lap_at: str | None = (
-            None  # how far this process has read; the row says how far all was looked at
-        )
+        self._lapped = False  # whether this process has come to the end of a lap
+        self._lap_at: str | None = None  # how far this process has read; the row: how far all was looked at
 
     async def last(self) -> LastSweep | None:
         """When the inbox was last swept, and what could not be recorded; None if it never was."""
@@ -162,19 +162,24 @@ class Sweep:
         return report
 
     async def _account(self, at: _Position, report: SweepReport, until: float) -> None:
-        lap = await self._read_lap(at, self._clock.monotonic() + _LAP_SECONDS)
+        lap = _Lap()
+        await self._read_lap(at, lap, self._clock.monotonic() + _LAP_SECONDS)
         until -= _RESERVE
-        if not await self._walk(at, report, lap, until, _ACCOUNT_SECONDS):
+        # Where the last look ahead did not reach the end, it goes first.
+        if at.ahead or not await self._walk(at, report, lap, until, _ACCOUNT_SECONDS):
             await self._look_ahead(at, report, lap, until)
+            # A page of the lap tells of more uploads than the walk could look up in that time.
+            if not self._lapped and self._clock.monotonic() < until:
+                await self._read_lap(at, lap, until)
             if self._clock.monotonic() < until:
                 await self._walk(at, report, lap, until, SWEEP_SECONDS)
         await self._settle_vanished(at, report, lap, until + _RESERVE)
 
     # --- the lap ------------------------------------------------------------------------------
 
-    async def _read_lap(self, at: _Position, until: float) -> _Lap:
+    async def _read_lap(self, at: _Position, lap: _Lap, until: float) -> None:
         """Read unfinished rows on from where this process, or else the last sweep, stopped."""
-        lap, names = _Lap(), sorted(self._settings.deployments)
+        names = sorted(self._settings.deployments)
         last = at.lap if self._lap_at is None else self._lap_at
         if not last:
             self._seen.begin_lap()
@@ -193,10 +198,10 @@ class Sweep:
                 more = stretch.more
                 if self._clock.monotonic() > until and (more or name != names[-1]):
                     lap.read_to = self._lap_at = last
-                    return lap
+                    return
         self._seen.end_lap()
-        self._lap_at = ""
-        return lap
+        lap.read_to = self._lap_at = ""
+        self._lapped = True
 
     # --- the walk -----------------------------------------------------------------------------
 
@@ -265,9 +270,8 @@ class Sweep:
         return unknown, resting
 
     async def _look_ahead(self, at: _Position, report: SweepReport, lap: _Lap, until: float) -> None:
-        """List on, past what the walk has still to account for, and account for the newest of the unknown."""
+        """List on, past what the walk has still to look up, and record the newest of what nobody knows."""
         newest: list[_Upload] = []  # a heap, the oldest of them first
-        kept, anew = set[str](), not at.ahead
         while True:
             try:
                 page = await self._blobs.list(INBOX, at.ahead or None, _LISTED)
@@ -275,17 +279,25 @@ class Sweep:
                 at.ahead = ""
                 raise
             for upload in self._unknown(page.items, lap)[0]:
-                if upload.document_id in kept:
-                    continue
-                kept.add(upload.document_id)
                 heapq.heappush(newest, upload)
                 if len(newest) > _NEWEST:
-                    kept.discard(heapq.heappop(newest).document_id)
+                    heapq.heappop(newest)
             at.ahead = page.token or ""
-            if self._clock.monotonic() > until - _RESERVE or (anew and not at.ahead):
+            if not at.ahead or self._clock.monotonic() > until - _RESERVE:
                 break
-            anew = anew or not at.ahead
-        await self._account_for(sorted(newest, reverse=True), report, until)
+        newest.sort(reverse=True)
+        latest = (lap.server_time or self._clock.now()) - _LATEST
+        for first in range(0, len(newest), _AT_ONCE):
+            some = newest[first : first + _AT_ONCE]
+            recorded = await asyncio.gather(*(self._ledger.get(each.document_id) for each in some))
+            new = [each for each, known in zip(some, recorded, strict=True) if known is None]
+            for each, known in zip(some, recorded, strict=True):
+                if known is not None and not is_final(known):
+                    self._seen.note_waiting(each.document_id)
+            await asyncio.gather(*(self._record(each, report) for each in new))
+            # What is older, behind many that are recorded, was there when the former sweeps came by.
+            if self._clock.monotonic() > until or (not new and some[-1].modified_at < latest):
+                break
 
     async def _account_for(self, uploads: Sequence[_Upload], report: SweepReport, until: float) -> bool:
         """Look up and record as many as the time allows, a few at the least; whether that was all of them."""

@@ -75,7 +75,11 @@ async def create(step: Decision, view: View, deadline: float) -> None:
         await view.save(with_failure(name, str(error), view))
         raise ArmBusy from error
     else:
-        await view.save(replace(view.record(name), settled=True))
+        created = replace(view.record(name), settled=True)
+        if record.created_at is not None and view.azure[name].created_at == record.created_at:
+            # LISTs had missed it, and it was never gone: its session never ended.
+            created = replace(created, generation=record.generation, earlier_created_at=None)
+        await view.save(created)
         await view.note(name)
 
 
@@ -93,8 +97,14 @@ def _with_batch(record: DeploymentRecord, step: Decision, view: View) -> str:
 
 
 def _without_intent(record: DeploymentRecord) -> DeploymentRecord:
-    """After a create that surely had no effect: what stands under its name by now is somebody else's."""
-    return replace(record, intent_at=None)
+    """After a create that surely had no effect: what stands there is older, or others'."""
+    return replace(
+        record,
+        generation=record.generation - 1,
+        intent_at=None,
+        created_at=record.earlier_created_at,
+        earlier_created_at=None,
+    )
 
 
 async def _put(spec: DeploymentSpec, view: View, deadline: float) -> AzureDeployment:

@@ -211,7 +211,7 @@ async def test_a_deployment_that_is_being_deleted_answers_nothing(azure: Azure) 
 
 
 async def test_a_deployments_model_cannot_be_changed(azure: Azure) -> None:
-    """Its capacity can; another model is refused, and the one that is there goes on answering."""
+    """Its capacity can; another model is refused, and the one that is there still answers."""
     endpoint = await azure.ready()
     with pytest.raises(ArmRefused) as refusal:
         await azure.arm.put(ACCOUNT, replace(SPEC, model_name="gpt-4.1.ft-new"), timeout=SECONDS)
@@ -249,8 +249,9 @@ async def test_an_account_may_be_created_again_elsewhere(azure: Azure) -> None:
         ({"status": 409, "code": "AnotherOperationInProgress", "message": "busy"}, ArmConflict),
         ({"status": 409, "code": "ReadOnlyDisabledSubscription", "message": "no"}, ArmRefused),
         ({"status": 409, "code": "ScopeLocked", "message": "no"}, ArmRefused),
+        ({"status": 409, "code": "MissingSubscriptionRegistration", "message": "no"}, ArmRefused),
         ({"status": 409, "code": "SomethingNew", "message": "no"}, ArmRefused),
-        ({"status": 409}, ArmRefused),
+        ({"status": 409, "code": "409"}, ArmRefused),
         ({"status": 400, "code": "InsufficientQuota", "message": "no"}, ArmRefused),
         ({"status": 401, "code": "InvalidAuthenticationToken", "message": "no"}, ArmRefused),
         ({"status": 403, "code": "AuthorizationFailed", "message": "no"}, ArmRefused),
@@ -277,13 +278,13 @@ async def test_an_answer_of_arm_becomes_our_error(
     if "status" in answer:
         assert raised.value.code == str(answer.get("code", answer["status"]))
     if isinstance(raised.value, ArmRefused):
-        assert "Remedy: " in str(raised.value)
+        assert f"Remedy: {raised.value.remedy}." in str(raised.value)
     effect = answer.get("drop") == "after"
     assert ("clauses" in await emulated.arm.deployments(ACCOUNT, timeout=SECONDS)) == effect
 
 
 @pytest.mark.parametrize(
-    ("told", "seconds"),
+    ("header", "seconds"),
     [
         ("7", 7.0),
         ("0.5", 0.5),
@@ -294,13 +295,42 @@ async def test_an_answer_of_arm_becomes_our_error(
         *((text, None) for text in ("-1", "nan", "inf", "1e400", "soon", "")),
     ],
 )
-async def test_arm_says_how_long_to_wait(emulated: Azure, told: str, seconds: float | None) -> None:
+async def test_arm_says_how_long_to_wait(emulated: Azure, header: str, seconds: float | None) -> None:
     """In seconds or as a date by its own clock; an hour at most, and nonsense is nothing."""
-    headers = {"Retry-After": told, "Date": "Wed, 01 Jan 2031 00:00:00 GMT"}
+    headers = {"Retry-After": header, "Date": "Wed, 01 Jan 2031 00:00:00 GMT"}
     await fault(emulated, plane="arm", operation="list", status=429, headers=headers)
     with pytest.raises(ArmConflict) as busy:
         await emulated.arm.deployments(ACCOUNT, timeout=SECONDS)
     assert busy.value.retry_after == seconds
+
+
+async def test_a_subscription_that_is_not_seen_is_no_deletion(emulated: Azure) -> None:
+    """404 of the deployment is what a DELETE wants; 404 of the subscription says nothing of it."""
+    await fault(emulated, plane="arm", operation="delete", status=404, code="SubscriptionNotFound")
+    with pytest.raises(ArmRefused, match="the identity's tenant"):
+        await emulated.arm.delete(ACCOUNT, "clauses", timeout=SECONDS)
+    await fault(emulated, plane="arm", operation="delete", status=404, code="ResourceNotFound")
+    await emulated.arm.delete(ACCOUNT, "clauses", timeout=SECONDS)
+
+
+@pytest.mark.parametrize(
+    "body", [b"[]", b'"x"', b"{", b'{"value": [1]}', b'{"value": {"name": 1}}', b"", b"null", b"{}"]
+)
+async def test_a_list_of_any_shape_is_our_error(body: bytes) -> None:
+    """What cannot be read is unknown, never absent."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=body, content_type="application/json")
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", answer)
+    async with TestServer(app) as server:
+        arm = AzureArm(f"http://127.0.0.1:{server.port}")
+        with pytest.raises(ArmUncertain):
+            await arm.deployments(ACCOUNT, timeout=SECONDS)
+        with pytest.raises((ArmUncertain, ArmRefused)):
+            await arm.endpoint(ACCOUNT, timeout=SECONDS)
+        await arm.close()
 
 
 @pytest.mark.parametrize("drop", ["before", "after"])
@@ -340,20 +370,20 @@ async def test_no_request_is_sent_twice(emulated: Azure, drop: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "told",
+    "address",
     ["http://contoso.openai.azure.com/", "ftp://contoso.example/", "//contoso.example", "https://", "x"],
 )
-async def test_an_endpoint_that_is_not_https_gets_no_token(told: str) -> None:
+async def test_an_endpoint_that_is_not_https_gets_no_token(address: str) -> None:
     """Whatever Azure shows: only its own https address is asked; on loopback only the local stack's."""
     with pytest.raises(ArmRefused, match="Remedy") as refusal:
-        checked_endpoint("contoso", told, local=True)
+        checked_endpoint("contoso", address, local=True)
     assert refusal.value.code == "EndpointNotHttps"
     with pytest.raises(ArmRefused):
         checked_endpoint("contoso", "http://127.0.0.1:10010/contoso/", local=False)
     assert checked_endpoint("contoso", "https://contoso.openai.azure.com", local=False).endswith("com/")
     model = AzureModel()
     with pytest.raises(ServiceRefused):
-        await model.ask(told, "clauses", HELLO, timeout=SECONDS)
+        await model.ask(address, "clauses", HELLO, timeout=SECONDS)
     await model.close()
 
 
@@ -407,15 +437,16 @@ async def test_an_answer_of_the_model_becomes_our_error(
         ({"status": 400, "message": "Please provide a custom subdomain for tokens"}, "custom subdomain"),
     ],
 )
-async def test_what_no_document_can_help_is_told_with_azures_code_and_its_remedy(
+async def test_what_is_no_documents_fault_carries_azures_code_and_its_remedy(
     emulated: Azure, answer: dict[str, Any], remedy: str
 ) -> None:
     """What is not known to be the document's fault is not; Azure's own words, which may quote it, stay out"""
     endpoint = await emulated.ready()
     full = {"message": "it quotes a secret", **answer}
     await fault(emulated, plane="data", operation="chat", **full)
-    with pytest.raises(ServiceRefused, match=remedy) as raised:
+    with pytest.raises(ServiceRefused) as raised:
         await emulated.model.ask(endpoint, "clauses", HELLO, timeout=SECONDS)
+    assert remedy in raised.value.remedy and raised.value.remedy in str(raised.value)
     assert raised.value.status == answer["status"]
     assert str(answer["status"]) in str(raised.value)
     code = str(answer.get("code", answer["status"]))
@@ -438,12 +469,30 @@ async def test_parameters_adapt_to_the_model(emulated: Azure, model: str, sent: 
     """What a model refuses it is asked for in another form, and from then on only in that one."""
     endpoint = await emulated.ready(replace(SPEC, model_name=model))
     request = replace(HELLO, max_output_tokens=500)
+    await fault(emulated, plane="data", operation="chat", status=500)  # says nothing of the form
+    with pytest.raises(ModelUnavailable):
+        await emulated.model.ask(endpoint, "clauses", request, timeout=SECONDS)
     for _ in range(2):
         answer = await emulated.model.ask(endpoint, "clauses", request, timeout=SECONDS)
         assert answer.text and answer.finish_reason == "stop"
     async with aiohttp.ClientSession() as session:
         totals = (await (await session.get(f"{emulated.url}/emulator/bill")).json())["totals"]
-    assert (totals["requests_answered"], totals["requests_refused"]) == (2, sent - 1)
+    assert (totals["requests_answered"], totals["requests_refused"]) == (2, sent)
+
+
+async def test_a_form_is_learned_also_where_the_request_is_refused_for_another_reason(
+    emulated: Azure,
+) -> None:
+    """A probe's small budget is refused by a reasoning model in the right form: that form is kept."""
+    endpoint = await emulated.ready(replace(SPEC, model_name="o1-mini-2024-09-12.ft-0e2c"))
+    for refused in (3, 4):
+        with pytest.raises(ServiceRefused, match="raise max_output_tokens"):
+            await emulated.model.ask(
+                endpoint, "clauses", replace(HELLO, max_output_tokens=16), timeout=SECONDS
+            )
+        async with aiohttp.ClientSession() as session:
+            totals = (await (await session.get(f"{emulated.url}/emulator/bill")).json())["totals"]
+        assert totals["requests_refused"] == refused
 
 
 async def test_a_model_whose_parameters_change_is_learned_anew(emulated: Azure) -> None:

@@ -13,7 +13,7 @@ from azure.storage.blob.aio import BlobServiceClient
 
 from local.azurite import ACCOUNT_KEY, Azurite, account_name
 from shared.adapters.blobs import AzureBlobs
-from shared.errors import AlreadyExists, Changed, ContainerMissing, Missing
+from shared.errors import AlreadyExists, BlobRefused, Changed, ContainerMissing, Missing, StorageError
 from shared.ports import Blobs
 from tests.fakes.blobs import MemoryBlobs
 from tests.fakes.clock import VirtualClock
@@ -46,7 +46,7 @@ async def overwrite(blobs: Blobs, name: str, data: bytes) -> str:
 
 @pytest.mark.parametrize(
     "name",
-    ["plain.txt", "a/b/c d.txt", "ä ö 📄.md", "100%25.txt", "a#b?c&d=e+f.txt", "x" * 900],
+    ["plain.txt", "a/b/c d.txt", "ä ö 📄.md", "100%25.txt", "a#b?c&d=e+f.txt", "<a>\"&amp;'.txt", "x" * 900],
 )
 async def test_every_name_is_found_under_itself(blobs: Blobs, name: str) -> None:
     """What was written under an awkward name is listed, read, copied and deleted under that very name."""
@@ -128,6 +128,39 @@ async def test_a_listing_goes_on_from_its_token(blobs: Blobs) -> None:
     assert ([item.name for item in rest.items], rest.token) == (["d/3.txt"], None)
 
 
+async def test_a_folder_marker_and_an_archived_blob_are_told(
+    request: pytest.FixtureRequest, blobs: Blobs
+) -> None:
+    """By the listing and by stat; the archived one can be neither read nor copied until it is rehydrated."""
+    names = ("d/archived.txt", "d/folder", "d/plain.txt")
+    if isinstance(blobs, MemoryBlobs):
+        for name in names:
+            blobs.upload("inbox", name, b"" if name == "d/folder" else b"x", is_folder=name == "d/folder")
+        blobs.set_archived("inbox", "d/archived.txt", True)
+    else:
+        azurite: Azurite = request.getfixturevalue("azurite")
+        async with BlobServiceClient(azurite.blob_uri, credential=key(azurite)) as direct:
+            await direct.create_container("inbox")
+            await direct.get_blob_client("inbox", "d/plain.txt").upload_blob(b"x", metadata={"owner": "a&b"})
+            await direct.get_blob_client("inbox", "d/folder").upload_blob(
+                b"", metadata={"hdi_isfolder": "true"}
+            )
+            archived = direct.get_blob_client("inbox", "d/archived.txt")
+            await archived.upload_blob(b"x")
+            await archived.set_standard_blob_tier("Archive")
+    listed = (await blobs.list("inbox", None, 10)).items
+    assert [(item.name, item.is_folder, item.archived) for item in listed] == [
+        ("d/archived.txt", False, True),
+        ("d/folder", True, False),
+        ("d/plain.txt", False, False),
+    ]
+    assert [await blobs.stat("inbox", name) for name in names] == list(listed)
+    with pytest.raises(StorageError):
+        await blobs.read("inbox", "d/archived.txt")
+    with pytest.raises(StorageError):
+        await blobs.copy("inbox", "d/archived.txt", listed[0].etag, "failed", "archived.txt")
+
+
 async def test_one_holds_a_lease(blobs: Blobs) -> None:
     """While it is held nobody else gets it; renewed it goes on, released it is free."""
     lease = await blobs.acquire_lease("leases", "accounts/a|b", 60)
@@ -172,3 +205,29 @@ async def test_a_finished_source_with_a_snapshot_or_a_lease(azurite: Azurite) ->
         assert await real.delete("inbox", "d/a.txt", etag)
         assert await real.stat("inbox", "d/a.txt") is None
     await real.close()
+
+
+async def test_an_archived_blob_is_listed_but_neither_read_nor_copied(
+    blobs: Blobs, request: pytest.FixtureRequest
+) -> None:
+    """It is refused under Azure's code with a reason for its owner; it can be looked at and deleted."""
+    etag = await blobs.create("inbox", "d/a.txt", b"x", TEXT)
+    if isinstance(blobs, MemoryBlobs):
+        blobs.refuse("inbox", "d/a.txt", "BlobArchived")
+    else:
+        azurite: Azurite = request.getfixturevalue("azurite")
+        async with BlobServiceClient(azurite.blob_uri, credential=key(azurite)) as direct:
+            await direct.get_blob_client("inbox", "d/a.txt").set_standard_blob_tier("Archive")
+    for attempt in (
+        blobs.read("inbox", "d/a.txt"),
+        blobs.read("inbox", "d/a.txt", etag),
+        blobs.copy("inbox", "d/a.txt", etag, "failed", "a.txt"),
+    ):
+        with pytest.raises(BlobRefused) as caught:
+            await attempt
+        assert caught.value.code == "BlobArchived"
+        assert caught.value.reason
+    found = (await blobs.list("inbox", None, 10)).items
+    assert [each.name for each in found] == ["d/a.txt"]
+    assert await blobs.stat("inbox", "d/a.txt") == found[0]
+    assert await blobs.delete("inbox", "d/a.txt", found[0].etag)

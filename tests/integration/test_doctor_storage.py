@@ -10,6 +10,7 @@ import pytest
 from azure.core.pipeline.transport import AsyncHttpTransport
 
 from shared.adapters.blobs import AzureBlobs
+from shared.adapters.storage import RETRIES
 from shared.adapters.tables import AzureTables
 from tests.fakes.world import hosting
 from tests.integration.command_line import BLOBS, TABLES, Setup, findings, told
@@ -132,4 +133,4 @@ async def test_storage_out_of_reach_is_two_findings(setup: Setup, monkeypatch: p
     assert set(findings(answer, "failed")) == {"blob storage", "table storage"}
     assert "did not answer" in told(answer, "blob storage")
     assert "did not answer" in told(answer, "table storage")
-    assert tries >= 6
+    assert tries >= 2 * RETRIES

@@ -92,6 +92,7 @@ class Judge:
         self.deaths: Counter[str] = Counter()  # row → deaths over it, with others or without
         self.unanswered = Unanswered(world)
         self.alarms = Alarms(world)
+        self.created_late: set[int] = set()  # generations whose PUT took effect after the quarantine
         self.deleted_by_us: set[int] = set()  # generations of ours, by deletes that meant them
         self._claims: dict[str, tuple[Process, str]] = {}  # row → who works on it, and its deployment
         self._twin_leases: defaultdict[str, dict[str, _Lease]] = defaultdict(dict)
@@ -142,10 +143,10 @@ class Judge:
         else:
             self._claims.pop(key, None)
 
-    def has_claimed(self, process: Process, name: str) -> bool:
-        """Whether the process works on the file of that name."""
+    def works_on(self, process: Process, mark: str) -> bool:
+        """Whether the process works on a file with that mark."""
         by_row = self._world.people.by_row
-        return any(by is process and by_row[key].upload.blob == name for key, (by, _) in self._claims.items())
+        return any(by is process and mark in by_row[key].text for key, (by, _) in self._claims.items())
 
     def died(self, process: Process) -> None:
         """It died, or stood still for longer than its claims last."""
@@ -270,11 +271,16 @@ class Judge:
 
     def put_took_effect(self, put: Generation, sent_at: float, by: str) -> None:
         owner, created = self._world.azure.owner(put), self._world.since_start(put.created)
-        if owner != by and self._world.azure.was_omitted(put.name, sent_at - PASS_LIMIT):
-            # A LIST lacked it, and nobody could know: from now on its tag says both.
-            self._world.azure.created_by("both", put)
-        elif owner not in (by, "both") and sent_at > created + self._late_list():
-            self.fault("foreign", f"{put.name} of {owner} was overwritten by {by}")
+        if self._world.azure.effect_is_late:
+            self.created_late.add(id(put))
+        if owner not in (by, "both"):
+            azure = self._world.azure
+            if azure.was_omitted(put.name, sent_at - PASS_LIMIT) or sent_at <= created + self._late_list():
+                # A LIST lacked it, and nobody could know: from now on its tag says both.
+                if owner in ("ours", "twin"):
+                    azure.created_by("both", put)
+            else:
+                self.fault("foreign", f"{put.name} of {owner} was overwritten by {by}")
         if owner == by == "ours":
             self._created(put, sent_at)
 

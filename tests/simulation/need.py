@@ -85,6 +85,9 @@ def excuse(world: World, name: str, start: datetime) -> str | None:
     if hosting is None:
         return "it is no longer configured"
     opens = world.since_start(start - _lead(world, hosting))
+    twin = world.scenario.twin
+    if twin is not None and twin.begins < world.since_start(start) and opens < twin.ends + twin.leaves:
+        return "a twin may have its name"
     if world.disturbed_until > opens - 2 * TICK:
         return "there was trouble"
     if world.azure.troubled_since(name, opens - _LONGEST_LEARNED.total_seconds()):

@@ -90,6 +90,7 @@ def test_the_prefer_header_is_untrusted(header: str | None, seconds: float) -> N
         ("a\\b.txt", 400),
         ("a%00b.txt", 400),
         ("a%EF%BF%BF.txt", 400),
+        ("letter.txt~", 400),
         ("x" * 1001, 400),
         ("%ED%A0%80.txt", 202),
         ("x" * 900, 202),
@@ -159,8 +160,8 @@ async def test_a_waiting_document_tells_what_really_keeps_it() -> None:
         return {each["name"]: each["reason"] for body in listed for each in body["documents"]}
 
     told = await reasons()
-    assert told["new.txt"] == "the last creation led nowhere: no quota"
-    assert told["tried.txt"] == "the last creation led nowhere: no quota; its last try: 429: high demand"
+    assert told["new.txt"] == "the last try to host it failed: no quota"
+    assert told["tried.txt"] == "the last try to host it failed: no quota; its last try: 429: high demand"
 
     known = await ledger.account(ACCOUNT.resource_id)
     await ledger.save_account(replace(known, problem=refused, problem_at=world.clock.now()))

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from shared.documents.sweep import REST
 from shared.domain import DocumentState, OneOffWindow, Task, UploadStart
 from shared.errors import (
     StorageError,
 )
 from shared.flow import PartFailed
-from tests.fakes.clock import START
-from tests.fakes.world import World, hosting
+from shared.wiring import assemble
+from tests.fakes.clock import START, VirtualClock
+from tests.fakes.world import World, hosting, settings
 
 SCHEMA = {
     "type": "object",
@@ -39,7 +42,6 @@ async def test_an_event_that_comes_twice_makes_one_document() -> None:
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"", "empty"),
         (b"   \n", "white space"),
         (b"%PDF-1.7 ...", "PDF"),
         (b"\x00\x01\x02\x03" * 50, "binary"),
@@ -60,6 +62,91 @@ async def test_what_cannot_be_answered_costs_nothing(data: bytes, reason: str) -
     assert world.blobs.names("inbox") == []
     moved = document.moved_to.removeprefix("failed/")
     assert world.blobs.names("failed") == [moved, f"{moved}.reason.txt"]
+
+
+async def test_an_empty_file_rests_and_is_then_refused() -> None:
+    """Neither its event nor the sweep judge it at once; by the storage's clock, as the app's may be wrong."""
+    world = World.of(hosting())
+    ahead = VirtualClock(START + timedelta(hours=3))
+    parts = (ahead, world.tables, world.blobs, world.azure, world.azure)
+    world = replace(world, app=assemble(settings(hosting()), *parts))
+    world.upload("clauses/a.txt", b"")
+    await world.app.document_uploaded("clauses/a.txt")
+    report = await world.app.intake.sweep()
+    assert (report.resting, report.unaccounted, report.complete) == (1, 0, True)
+    world.clock.advance(REST.total_seconds() - 1)
+    await world.tick()
+    history = await world.app.documents.history("clauses", START - timedelta(days=1), 10)
+    assert (history.documents, world.blobs.names("inbox")) == ((), ["clauses/a.txt"])
+    world.clock.advance(2)
+    await world.tick()
+    document = await world.document("clauses/a.txt")
+    assert (document.state, document.reason) == (DocumentState.FAILED, "the file is empty")
+    assert document.moved_to.startswith("failed/")
+    assert world.blobs.names("inbox") == []
+
+
+@pytest.mark.parametrize("rests", [0, 60, 560])
+async def test_a_file_that_is_created_empty_and_written_later_is_answered(
+    rests: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As append blobs, Data Lake, SFTP and mounts do it; nobody is alarmed meanwhile."""
+    world = World.of(hosting())
+    world.upload("clauses/a.txt", b"")
+    await world.app.document_uploaded("clauses/a.txt")
+    world.clock.advance(rests)
+    await world.tick()
+    world.upload("clauses/a.txt", "at last")
+    await world.until(lambda: "at last" in world.azure.asked, timedelta(minutes=9))
+    history = await world.app.documents.history("clauses", START - timedelta(days=1), 10)
+    assert [each.state for each in history.documents] == [DocumentState.DONE]
+    assert "document_failed" not in caplog.text
+
+
+async def test_litter_and_folder_markers_stay_without_a_row(caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever programs leave in the inbox is nobody's document, also outside any folder."""
+    world = World.of(hosting())
+    for name in ("Thumbs.db", "clauses/~$letter.docx", "clauses/letter.txt~", "unknown/.DS_Store"):
+        world.upload(name, "litter")
+    world.blobs.upload("inbox", "clauses/2026", b"", is_folder=True)
+    world.upload("clauses/2026/", b"")
+    names = world.blobs.names("inbox")
+    for name in names:
+        await world.app.document_uploaded(name)
+    world.clock.advance(3600)
+    await world.tick()
+    assert world.blobs.names("inbox") == names
+    for partition in ("clauses", "unknown", "_unknown"):
+        history = await world.app.documents.history(partition, START - timedelta(days=1), 10)
+        assert history.documents == ()
+    assert not [line for line in caplog.messages if "alert" in line]
+
+
+async def test_an_archived_file_is_refused_once_and_answered_when_it_is_rehydrated(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It can be neither read nor moved: one row, one alert, and it stays; rehydrated it gets its next run."""
+    world = World.of(hosting())
+    caplog.set_level(logging.INFO)
+    for name in ("clauses/a.txt", "clauses/b.pdf"):
+        world.upload(name, "some text" if name.endswith("txt") else b"%PDF-1.7 ...")
+        world.blobs.set_archived("inbox", name, True)
+    await world.app.document_uploaded("clauses/a.txt")
+    for _ in range(5):
+        await world.tick()
+        world.clock.advance(60)
+    refused = await world.document("clauses/a.txt")
+    assert (refused.state, refused.moved_to) == (DocumentState.FAILED, "")
+    assert "rehydrate it, or upload it again" in refused.reason
+    assert world.blobs.names("inbox") == ["clauses/a.txt", "clauses/b.pdf"]
+    assert sum('"state": "failed"' in line for line in caplog.messages) == 2, "each is told once"
+    assert (await world.app.intake.sweep()).unaccounted == 0
+    for name in ("clauses/a.txt", "clauses/b.pdf"):
+        world.blobs.set_archived("inbox", name, False)
+    await world.until(lambda: world.blobs.names("inbox") == [], timedelta(minutes=10))
+    answered = await world.document("clauses/a.txt")
+    assert (answered.state, answered.run) == (DocumentState.DONE, 2)
+    assert "PDF" in (await world.document("clauses/b.pdf")).reason
 
 
 @pytest.mark.parametrize(

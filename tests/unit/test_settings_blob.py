@@ -223,7 +223,7 @@ async def test_a_last_good_version_that_cannot_be_kept_is_tried_again(
 
 @pytest.mark.parametrize("kept", [b"", b"[]", b"{}", b'{"deployments.yaml": 1}', b"\xff", b"[" * 90_000])
 async def test_a_damaged_last_good_version_is_none(blobs: MemoryBlobs, kept: bytes) -> None:
-    """Then what is wrong with the new version is told."""
+    """Then the error says what is wrong with the new version."""
     blobs.upload(LAST_GOOD, "deployments.yaml", kept)
     assert (await SettingsBlob(blobs, PLACE, ENVIRONMENT).load()).installation == "test"
     blobs.upload(LAST_GOOD, "deployments.yaml", kept)
