@@ -62,7 +62,7 @@ def _decode(data: bytes) -> str:
         return data.decode(mark or "utf-8")
     except UnicodeDecodeError as error:
         damaged_at = error.start
-    if mark is None and _how_many(data, _BINARY):
+    if mark is None and how_many(data, _BINARY):
         raise DocumentRefused(f"the file is binary, not plain text: {_AS_TEXT}")
     if mark is not None or _is_mostly_utf8(data, damaged_at):
         name = (mark or "utf-8").removesuffix("-sig").upper()
@@ -70,7 +70,7 @@ def _decode(data: bytes) -> str:
     return _decode_old(data, damaged_at)
 
 
-def _how_many(data: bytes, kinds: bytes) -> int:
+def how_many(data: bytes, kinds: bytes) -> int:
     """How many bytes are of these kinds."""
     stretches = (data[start : start + _STRETCH] for start in range(0, len(data), _STRETCH))
     return sum(len(stretch) - len(stretch.translate(None, kinds)) for stretch in stretches)
@@ -85,7 +85,7 @@ def _is_mostly_utf8(data: bytes, damaged_at: int) -> bool:
     text = data[damaged_at : damaged_at + _AFTER_DAMAGE].decode(errors="replace")
     damaged = text.count("\N{REPLACEMENT CHARACTER}")
     valid = len(text) - len(text.encode("ascii", "ignore")) - damaged
-    return valid + _how_many(data[:damaged_at], _LEADING) > 3 * damaged
+    return valid + how_many(data[:damaged_at], _LEADING) > 3 * damaged
 
 
 def _decode_old(data: bytes, telling: int) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -16,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from shared.documents.ask import least_tokens, question, refuse_more_than_admitted
-from shared.documents.read import read_text
+from shared.documents.read import how_many, read_text
 from shared.documents.results import source_of
 from shared.domain import Document, Hosting, Prices
 from shared.errors import DocumentRefused
@@ -32,11 +33,14 @@ TO_ANSWER = 40_000_000
 
 While it is read a document is there twice, as bytes and as text, and a third time while its request is sent.
 """
-SMALL = 16 * 1024
+SMALL = 64 * 1024
 """Bytes up to which a document neither waits nor goes to a thread: that costs more than it saves."""
-WIDEST = 120_000_000
-"""Bytes in memory of one text. Python keeps a text with a single emoji at four bytes a character."""
-
+WIDEST = 64_000_000
+"""Bytes in memory of a text that takes more of them than its file: Python keeps each character at four bytes
+for one emoji, and at two for an old alphabet. The request is made of copies as wide as the text."""
+_FOUR_BYTES = re.compile(rb"[\xf0-\xf4][\x80-\xbf]{3}")  # a character of UTF-8 such as an emoji
+_CONTINUING = bytes(range(0x80, 0xC0))  # the other bytes of UTF-8's sequences than the first
+_OF_A_TEXT = 1000  # bytes that Python adds at most
 _LOOK = 2.0  # seconds between looks whether a place in the queue is still wanted
 _THREADS = ThreadPoolExecutor(2, "documents")  # of its own: what resolves names and more uses asyncio's
 
@@ -158,10 +162,17 @@ def refuse_by_least(size: int, hosting: Hosting) -> None:
 
 
 def _text(data: bytes) -> str:
+    if 4 * len(data) > WIDEST and _FOUR_BYTES.search(data):
+        # Told before it is decoded, as that alone would take four times the file.
+        _refuse_wide(4 * (len(data) - how_many(data, _CONTINUING)), len(data))
     text = read_text(data)
-    if sys.getsizeof(text) > WIDEST:
-        raise DocumentRefused("its text takes too much memory, as some characters (emoji) do: split it")
+    _refuse_wide(sys.getsizeof(text), len(data))
     return text
+
+
+def _refuse_wide(size: int, size_of_file: int) -> None:
+    if size > max(WIDEST, size_of_file + _OF_A_TEXT):
+        raise DocumentRefused("its text takes more memory than the app has for one document: split it")
 
 
 def _examine(data: bytes, hosting: Hosting, prices: Prices) -> None:

@@ -177,8 +177,8 @@ class _Story:
         self._clear_weather()
         while self.figures.killers < self._pace.killers:
             place = self._dice.choice(self._on_demand)
-            self._send(place, 3)
             self._drop(place, deadly=True)
+            self._send(place, 3)
         began = time.monotonic()
         self._wait("every document is finished", self._is_finished)
         self.figures.seconds_until_answered = round(time.monotonic() - began, 1)

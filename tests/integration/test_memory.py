@@ -30,12 +30,14 @@ def large(line: bytes) -> bytes:
 def test_large_files_are_answered_or_refused_by_a_small_worker(tmp_path: Path, azurite: Azurite) -> None:
     """Two for a deployment that no minute admits them to, six for one that can answer them.
 
-    The first are refused, the others answered, as are letters beside them, and the worker never restarts.
+    The first are refused, the others answered, as are letters beside them, and the worker never restarts. One
+    more is refused for the width of its characters, as its request would take more than there is.
     """
     deployments = {"small": {}, "vast": {"sku": {"name": "GlobalStandard", "capacity": 90_000}}}
     with run_stack(tmp_path, azurite, deployments, memory_limit=LIMIT, emulator=ROOMY) as stack:
         for number, line in enumerate([*LINES.values()] * 2):
             stack.upload(f"vast/large-{number}.txt", large(line))
+        stack.upload("vast/wide.txt", large(LINES["english"]) + "📄".encode())
         for number in range(2):
             stack.upload(f"small/large-{number}.txt", large(LINES["russian"]))
         answer = stack.submit("small", "submitted.txt", large(LINES["english"]))
@@ -45,10 +47,10 @@ def test_large_files_are_answered_or_refused_by_a_small_worker(tmp_path: Path, a
                 stack.upload(f"{name}/letter-{number}.txt", letter(f"Number {number} for {name}"))
         stack.wait("all are finished", lambda: not stack.stored_names("inbox"), within=300)
         letters = {(f"letter-{number}.txt", "done"): 1 for number in range(3)}
-        assert stack.states("small") == letters | {
-            (f"large-{number}.txt", "failed"): 1 for number in range(2)
-        }
-        assert stack.states("vast") == letters | {(f"large-{number}.txt", "done"): 1 for number in range(6)}
+        refused = {("large-0.txt", "failed"): 1, ("large-1.txt", "failed"): 1}
+        answered = {(f"large-{number}.txt", "done"): 1 for number in range(6)}
+        assert stack.states("small") == letters | refused
+        assert stack.states("vast") == letters | answered | {("wide.txt", "failed"): 1}
         assert stack.out_of_memory() == 0, stack.peak_memory()
         assert len(stack.results("vast")) == 9
         stack.assert_log_is_discreet()
