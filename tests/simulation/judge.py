@@ -330,7 +330,9 @@ class Judge:
             return False
         if world.azure.troubled_since(name, world.since_start(found.created)):
             return False
-        if self.deployments[name].quiet_for > _PATIENCE:
+        known = self.deployments[name]
+        answered_at = known.closing_at - known.quiet_for
+        if known.quiet_for > _PATIENCE or world.disturbed_until > answered_at > 0:
             return False  # hosting without answers is given up in the end
         age = world.seconds() - world.since_start(found.created)
         return age < hosting.max_session.total_seconds() - 700
