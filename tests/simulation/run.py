@@ -81,7 +81,7 @@ def simulate(seed: int, *, trace: bool = False, without: str | None = None) -> R
 
 @contextlib.contextmanager
 def _repeatable(seed: int) -> Iterator[None]:
-    """Without what differs from run to run: random ids, jitter, threads, and moments of garbage collection."""
+    """Without what differs from run to run: random ids, jitter, threads, moments of garbage collection."""
     ids = random.Random(seed)
     state = random.getstate()
     logging.disable(logging.CRITICAL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -10,7 +11,7 @@ from typing import Any
 from unittest import mock
 
 from shared import storage_clock
-from shared.documents import blame, drain, intake
+from shared.documents import blame, drain, intake, results
 from shared.documents import slice as slice_module
 from shared.documents.alone import crashes_of
 from shared.domain import Action, RecordState
@@ -297,6 +298,23 @@ def answer_bound(stack: contextlib.ExitStack) -> None:
 def server_time(stack: contextlib.ExitStack) -> None:
     """Each host believes its own clock."""
     _put(stack, storage_clock.StorageClock, "correct", lambda *_: None)
+
+
+@_variant
+def result_verified(stack: contextlib.ExitStack) -> None:
+    """A result that storage says is there already is taken for there, and ours."""
+    store = results.Results.store
+
+    async def believing(self: results.Results, document: Any, *arguments: Any) -> None:
+        async def there(_: Any) -> bool:
+            return True
+
+        credulous = copy.copy(self)
+        credulous.spent = there  # type: ignore[method-assign, assignment]
+        await store(credulous, document, *arguments)
+        self._seen.add(results.result_name(document))
+
+    _put(stack, results.Results, "store", believing)
 
 
 VARIANTS = tuple(_PATCHES)
