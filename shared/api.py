@@ -171,6 +171,8 @@ async def result(app: Lamplighter, document_id: str) -> Reply:
         return Reply(200, json.loads(await app.control.blobs.read(RESULTS, found.result)))
     except Missing:
         return problem(410, f"the result {found.result} was deleted from the container {RESULTS}")
+    except ValueError:
+        return problem(502, f"the result {found.result} in {RESULTS} is not what was stored: it is no JSON")
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,9 @@ class Intake:
         try:
             if known is None or _is_rehydrated(known, item):
                 return await self._examine(item, document, known)
+            if known.state is DocumentState.WITHDRAWN:
+                # Its container or its file was restored, as it was: it waits again.
+                return await self._next_run(known, item.size)
             if is_final(known):
                 await self._results.clear_inbox(known)
             elif known.deployment not in self._settings.deployments:

@@ -49,7 +49,7 @@ _LOOK = 2.0  # seconds between looks for new documents while others are in work
 WARM_UP = timedelta(minutes=5)
 """For so long after its first answer a deployment may still say 404 here and there."""
 
-_BOOKKEEPING = 10.0  # seconds for storing an answer within its claim
+_BOOKKEEPING = 40.0  # seconds for storing an answer and settling within its claim
 _LONGEST_PAUSE = 60.0  # seconds: no window of a rate limit is longer, whatever a header says
 _FIRST_BACKOFF, _LAST_BACKOFF = timedelta(seconds=30), timedelta(minutes=4)
 
@@ -169,6 +169,7 @@ class Slice:
             pass  # somebody else has it
         except Exception as error:
             self._report.errors.append(error)
+            self._handed_back.add(document.id)
             remedy = "the document is tried again when its claim runs out"
             fields = {"deployment": document.deployment, "document": document.id}
             alert(Alert.DRAIN_FAILED, remedy, error=type(error).__name__, **fields)

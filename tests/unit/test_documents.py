@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -204,6 +205,27 @@ async def test_an_upload_deleted_while_it_waits_is_withdrawn_and_starts_nothing(
         world.clock.advance(60)
     assert (await world.document("clauses/a.txt")).state is DocumentState.WITHDRAWN
     assert world.azure.count("put") == 0
+
+
+async def test_what_was_deleted_and_is_restored_as_it_was_waits_again() -> None:
+    """A whole container that somebody deleted and undeleted: its documents are answered after all."""
+    window = OneOffWindow(START + timedelta(hours=1), START + timedelta(hours=2), stop_when_empty=True)
+    world = World.of(hosting("clauses", window, uploads=UploadStart.SCHEDULED))
+    world.upload("clauses/a.txt")
+    await world.tick()
+    kept = dict(world.blobs._containers["inbox"])
+    world.blobs.remove("inbox", "clauses/a.txt")
+    await world.until(_is_withdrawn(world), timedelta(minutes=10))
+    world.blobs._containers["inbox"].update(kept)
+    await world.until(lambda: world.blobs.names("inbox") == [], timedelta(hours=2))
+    assert (await world.document("clauses/a.txt")).state is DocumentState.DONE
+
+
+def _is_withdrawn(world: World) -> Callable[[], Awaitable[bool]]:
+    async def is_withdrawn() -> bool:
+        return (await world.document("clauses/a.txt")).state is DocumentState.WITHDRAWN
+
+    return is_withdrawn
 
 
 async def test_an_upload_overwritten_while_it_is_answered_loses_neither() -> None:
