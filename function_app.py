@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import azure.functions as func
 
 from shared.bindings import STORAGE, read_bindings
+from shared.named_blob import NamedBlob
 
 if TYPE_CHECKING:
     from shared.api import Reply
@@ -42,7 +43,7 @@ async def drain_backlog(timer: func.TimerRequest) -> None:
     connection=STORAGE,
     source=func.BlobSource(BINDINGS.blob_source),
 )
-async def document_uploaded(blob: func.InputStream) -> None:
+async def document_uploaded(blob: NamedBlob) -> None:
     """Record an upload, then drive its deployment's ad hoc flow for a slice."""
     from shared.errors import SettingsError
 
@@ -50,7 +51,7 @@ async def document_uploaded(blob: func.InputStream) -> None:
         lamplighter = await _lamplighter()
     except SettingsError:
         return  # Raising would spend the host's five tries; the sweep records it once the file is mended.
-    await lamplighter.document_uploaded((blob.name or "").partition("/")[2])
+    await lamplighter.document_uploaded(blob.name)
 
 
 @app.route(route="deployments/{deployment}/documents", methods=["POST"])

@@ -12,12 +12,11 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import unquote
 
-from shared.documents.ask import question
 from shared.documents.backlog import INBOX, is_final
 from shared.documents.intake import refuse_by_size
 from shared.documents.litter import is_litter
-from shared.documents.read import read_text
 from shared.documents.results import RESULTS, file_name
+from shared.documents.source import refuse_by_least
 from shared.domain import (
     Action,
     Document,
@@ -68,12 +67,15 @@ async def submit(
     name = unquote(name or "").strip()
     if (objection := _objection(name, hosting)) is not None:
         return problem(400, objection)
-    limit = app.settings.max_document_bytes
     try:
-        refuse_by_size(len(body), limit)
-        question(read_text(body), hosting, app.settings.prices)
+        refuse_by_size(len(body), app.settings.max_document_bytes)
+        refuse_by_least(len(body), hosting)
     except DocumentRefused as refusal:
-        return problem(413 if len(body) > limit else 400, str(refusal))
+        return problem(413 if body else 400, str(refusal))
+    try:
+        await app.intake.sources.look_at_body(body, hosting, app.settings.prices)
+    except DocumentRefused as refusal:
+        return problem(400, str(refusal))
     document = await app.intake.arrived(await _store(app, hosting, name, body))
     if document is None:
         return problem(409, "the document was deleted from the inbox while it was taken in: submit it again")

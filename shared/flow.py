@@ -13,9 +13,10 @@ from datetime import datetime, timedelta
 
 from shared.alerts import Alert, alert, event
 from shared.documents.backlog import DocumentLedger
-from shared.documents.drain import Drainer, DrainReport
+from shared.documents.drain import Drainer
 from shared.documents.intake import SWEEP_SECONDS, Intake
 from shared.documents.results import Results
+from shared.documents.slice import DrainReport
 from shared.domain import (
     Account,
     BillingUnit,

@@ -83,7 +83,7 @@ class SettingsBlob:
             files = await self._read(item, versions)
             settings = self._parsed(files)
         except SettingsError as error:
-            settings = await self._last_good(error)
+            settings = await self._last_good(error, ", ".join(str(each) for each in versions.values()))
         else:
             self._to_keep = files
         self._versions = versions
@@ -111,7 +111,7 @@ class SettingsBlob:
         named = self._named(files[self._name])
         for name, each in (await self._find(named)).items():
             versions[name] = each.etag if each else None
-            if each is not None:  # what is missing is told together with all other mistakes
+            if each is not None:  # a missing file is reported with all other mistakes
                 files[name] = await self._text(each)
         return files
 
@@ -187,10 +187,13 @@ class SettingsBlob:
             remedy = (
                 f"the configuration in force could not be kept in {LAST_GOOD}, it is tried again: {error}"
             )
-            alert(Alert.STORAGE_REFUSED, remedy)
+            alert(Alert.STORAGE_REFUSED, remedy, container=LAST_GOOD, code=error.code)
 
-    async def _last_good(self, error: SettingsError | StorageError) -> Settings:
-        """What was in force, from memory or storage; raises `error` if there is none."""
+    async def _last_good(self, error: SettingsError | StorageError, version: str = "") -> Settings:
+        """What was in force, from memory or storage; raises `error` if there is none.
+
+        `version`: what is broken, as each broken one is an alert of its own.
+        """
         settings = self._settings
         if settings is None:
             try:
@@ -200,5 +203,6 @@ class SettingsBlob:
                 settings = self._parsed(files)
             except (StorageError, SettingsError, ValueError, KeyError, TypeError, RecursionError):
                 raise error from None
-        alert(Alert.SETTINGS_BROKEN, f"the last good version stays in force until this is corrected: {error}")
+        remedy = f"the last good version stays in force until this is corrected: {error}"
+        alert(Alert.SETTINGS_BROKEN, remedy, container=self._container, version=version)
         return settings

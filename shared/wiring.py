@@ -20,6 +20,7 @@ from shared.documents.backlog import DocumentLedger
 from shared.documents.drain import Drainer
 from shared.documents.intake import Intake
 from shared.documents.results import Results
+from shared.documents.source import Sources
 from shared.domain import Owner, Settings
 from shared.errors import SettingProblem, SettingsError
 from shared.flow import Lamplighter
@@ -66,6 +67,7 @@ class App:
         self.clock = SystemClock()
         self.tables, self.blobs = AzureTables(tables), AzureBlobs(blobs)
         self.arm, self._model = AzureArm(arm), AzureModel()
+        self._sources = Sources(self.blobs)  # of the process, whatever configuration is in force
         self._file = environment.get("DEPLOYMENTS_FILE") or "deployments.yaml"
         self._blob = SettingsBlob(self.blobs, self._file, environment)
         self._current: Lamplighter | None = None
@@ -80,7 +82,14 @@ class App:
             settings = load(Path(self._file), self._environment)
         if self._current is None or self._current.settings is not settings:
             self._current = assemble(
-                settings, self.clock, self.tables, self.blobs, self.arm, self._model, storage=self._storage
+                settings,
+                self.clock,
+                self.tables,
+                self.blobs,
+                self.arm,
+                self._model,
+                self._sources,
+                storage=self._storage,
             )
         return self._current
 
@@ -105,6 +114,7 @@ def assemble(
     blobs: Blobs,
     arm: Arm,
     model: Model,
+    sources: Sources | None = None,
     *,
     storage: str = "",
 ) -> Lamplighter:
@@ -113,14 +123,14 @@ def assemble(
     tables = TimedTables(tables, clock)
     owner = Owner(settings.installation, storage)
     documents, ledger = DocumentLedger(tables), Ledger(tables)
-    results = Results(blobs, documents)
+    results, sources = Results(blobs, documents), sources or Sources(blobs)
     return Lamplighter(
         settings=settings,
         control=Control(clock, tables, blobs, arm, model, documents, ledger, owner, settings.prices),
         documents=documents,
         results=results,
-        intake=Intake(clock, tables, blobs, documents, results, settings),
-        drainer=Drainer(clock, tables, blobs, model, documents, results, ledger, settings.prices),
+        intake=Intake(clock, tables, blobs, documents, results, settings, sources),
+        drainer=Drainer(clock, tables, blobs, model, documents, results, ledger, settings.prices, sources),
     )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from aiohttp import web
 from azure.core.exceptions import ResourceExistsError
 
+from local.host import memory
 from local.host.app import Worker, read_time_limit
 from local.host.triggers import Triggers, open_blob_service
 
@@ -23,6 +24,8 @@ async def serve(options: argparse.Namespace) -> None:
     loop, worker = asyncio.get_running_loop(), Worker(time_limit)
     for number in (signal.SIGTERM, signal.SIGINT):  # loop.add_signal_handler is not on every system
         signal.signal(number, lambda *_: loop.call_soon_threadsafe(worker.stop.set))
+    if options.memory_limit:
+        memory.watch(options.memory_limit * 1024 * 1024, worker.cut_all)
     sys.path.insert(0, str(options.app_dir.resolve()))
     functions = importlib.import_module("function_app").app.get_functions()  # may be called once only
 
@@ -57,6 +60,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=7071, help="0: a free one")
     parser.add_argument("--blob-poll-seconds", type=float, default=1.0)
     parser.add_argument("--function-timeout", type=float, help="seconds; overrides host.json")
+    parser.add_argument("--memory-limit", type=int, help="MB, beyond which the worker restarts")
     key = os.environ.get("LOCAL_FUNCTION_KEY")
     parser.add_argument("--function-key", default=key, required=not key, help="or set LOCAL_FUNCTION_KEY")
     parser.add_argument("--grace-seconds", type=float, default=10.0, help="for invocations when stopped")

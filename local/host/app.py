@@ -43,8 +43,9 @@ def resolve(text: str) -> str:
 class Worker:
     """Invokes handlers, coroutines on the event loop and others in threads; logs each, never its content.
 
-    Exceeding `time_limit` (seconds) makes Azure restart the whole worker, which cuts every invocation: here
-    the process is replaced by the same one on the same `port`, or ends if it was told to `stop`.
+    Exceeding `time_limit` (seconds) makes Azure restart the whole worker, which cuts every invocation, and so
+    does exceeding an instance's memory: here the process is replaced by the same one on the same `port`, or
+    ends if it was told to `stop`.
     """
 
     def __init__(self, time_limit: float) -> None:
@@ -57,7 +58,7 @@ class Worker:
         label = f"function={function.get_function_name()} invocation={uuid4()}"
         run, started, outcome = function.get_user_function(), time.monotonic(), "cancelled"
         # In a thread, as a handler may be blocking the event loop.
-        watchdog = threading.Timer(self._time_limit, self._cut_all, (label,))
+        watchdog = threading.Timer(self._time_limit, self.cut_all, (f"{label} outcome=timeout",))
         watchdog.daemon = True
         watchdog.start()
         try:
@@ -78,8 +79,9 @@ class Worker:
             await asyncio.wait_for(self.stop.wait(), seconds)
         return not self.stop.is_set()
 
-    def _cut_all(self, label: str) -> None:
-        logging.error("%s outcome=timeout: the worker restarts, which cuts every invocation", label)
+    def cut_all(self, cause: str) -> None:
+        """Restart the worker in the middle of whatever it does."""
+        logging.error("%s: the worker restarts, which cuts every invocation", cause)
         if self.stop.is_set():
             os._exit(0)
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:], "--port", str(self.port)])

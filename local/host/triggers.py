@@ -9,7 +9,8 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, get_type_hints
 
 from aiohttp import web
 from azure.core import MatchConditions
@@ -21,6 +22,7 @@ from azure.functions.decorators import blob, http, timer
 from azure.functions.decorators.function_app import Function
 from azure.functions.timer import TimerRequest
 from azure.storage.blob.aio import BlobClient, BlobServiceClient, ContainerClient, LinearRetry
+from azurefunctions.extensions.base import Datum, get_binding_registry
 from cronsim import CronSim, CronSimError
 
 from local.azurite import ACCOUNT_KEY, account_name
@@ -56,6 +58,27 @@ def next_occurrence(schedule: str, when: datetime) -> datetime:
         return next(occurrences)
     except (CronSimError, StopIteration) as error:
         raise HostError(f"schedule {schedule!r} is not valid: {error or 'it never occurs'}") from error
+
+
+async def _parameter(function: Function, source: BlobClient, etag: str) -> object:
+    """What a blob trigger's handler is called with, as Microsoft's worker makes it; raises AzureError.
+
+    For an SDK type the host sends a reference (the worker's bindings/meta.py), for an InputStream the whole
+    content. The blob must still be the version of this ETag.
+    """
+    unchanged: dict[str, Any] = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
+    trigger = function.get_trigger()
+    assert trigger is not None
+    kind = get_type_hints(function.get_user_function()).get(trigger.name)
+    if get_binding_registry().check_supported_type(kind):
+        await source.get_blob_properties(**unchanged)
+        content = {"ContainerName": source.container_name, "BlobName": source.blob_name}
+        reference = SimpleNamespace(source="AzureStorageBlobs", content=json.dumps(content).encode())
+        converter = get_binding_registry().get("blobTrigger")
+        return converter.decode(Datum(reference, "model_binding_data"), trigger_metadata={}, pytype=kind)
+    reading = await source.download_blob(**unchanged)
+    name = f"{source.container_name}/{source.blob_name}"
+    return InputStream(data=await reading.readall(), name=name, uri=source.url, length=reading.size)
 
 
 @dataclass(frozen=True)
@@ -132,12 +155,11 @@ class Triggers:
         while receipt["state"] == "started" and receipt["tries"] < TRIES:
             if not await self.worker.sleep(self.poll_seconds if receipt["tries"] else 0):
                 return
-            reading = await source.download_blob(etag=etag, match_condition=MatchConditions.IfNotModified)
-            stream = InputStream(data=await reading.readall(), name=name, uri=source.url, length=reading.size)
+            value = await _parameter(function, source, etag)
             receipt["tries"] += 1  # before it starts, so that a crash spends one
             await self._write(path, receipt)
             with suppress(Exception):  # logged by the worker
-                await self.worker.invoke(function, stream)
+                await self.worker.invoke(function, value)
                 receipt["state"] = "done"
             await self._write(path, receipt)
         if receipt["state"] == "started":

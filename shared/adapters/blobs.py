@@ -1,6 +1,6 @@
 """Blobs on azure-storage-blob. ETags are kept without quotes: listings give them so, properties do not.
 
-Every call ends within seconds, and its errors are told by Azure's code (`shared.adapters.storage`).
+Every call ends within seconds, and Azure's code decides which error it raises (`shared.adapters.storage`).
 
 Note [Lost answers]: a try whose answer was lost may have had its effect before the next one. So a blob
 carries the stamp of the call that creates it, and a lease has an id that the call brings along: a call knows

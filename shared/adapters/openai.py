@@ -78,7 +78,10 @@ class AzureModel:
                 )
             except openai.APIStatusError as error:
                 other = other_form(form, error)
-                if other is None or other in tried:
+                if other is None:  # the form itself was not refused
+                    self._forms[endpoint, deployment] = form
+                    raise
+                if other in tried:
                     raise
                 tried.add(other)
                 form = other

@@ -1,6 +1,6 @@
 """Tables on azure-data-tables. Whole numbers are written as 64 bit, times as UTC.
 
-Every call ends within seconds, and its errors are told by Azure's code (`shared.adapters.storage`).
+Every call ends within seconds, and Azure's code decides which error it raises (`shared.adapters.storage`).
 """
 
 from __future__ import annotations

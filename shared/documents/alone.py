@@ -30,7 +30,7 @@ def is_suspect(document: Document) -> bool:
     return crashes_of(document)[0] >= SUSPECT_AFTER
 
 
-class Room:
+class SoloGate:
     """One for each process: many documents at a time, or a suspect alone."""
 
     def __init__(self) -> None:

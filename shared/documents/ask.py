@@ -7,11 +7,15 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from shared.domain import Hosting, ModelAnswer, ModelRequest, Prices
+from shared.domain import Hosting, ModelAnswer, ModelRequest, Prices, Task
 from shared.errors import DocumentRefused
 from shared.planning.cost import token_cost
 
 _BYTES_PER_TOKEN = 4  # English prose; answers teach the pacer better
+# No encoding that is read takes more bytes than twice those of UTF-8: UTF-16 has two for an ASCII letter.
+_FILE_BYTES_PER_BYTE = 2
+_MARK = 3  # bytes of a byte order mark at most
+_STRETCH = 1024 * 1024  # characters that are encoded at a time: a copy of all would double the memory
 
 
 @dataclass(frozen=True)
@@ -22,23 +26,15 @@ class Question:
     prompt_tokens: int
 
 
-def question(
-    text: str, hosting: Hosting, prices: Prices, *, spent: float = 0.0, tokens_per_minute: int | None = None
-) -> Question:
-    """What to ask of a document. `spent`: what it has cost so far; `tokens_per_minute`: what the deployment
-    admits, if that is known better than by the configured capacity.
+def question(text: str, hosting: Hosting, prices: Prices, *, spent: float = 0.0) -> Question:
+    """What to ask of a document. `spent`: what it has cost so far.
 
-    Raises DocumentRefused when the deployment could never admit it, or when it would exceed its cap.
+    Raises DocumentRefused when the deployment as configured could never admit it, or when it would exceed its
+    cap.
     """
     task = hosting.task
-    size = len(text.encode()) + len(task.system_prompt.encode())
-    estimate = math.ceil(size / _BYTES_PER_TOKEN)
-    at_once, limit = estimate + task.max_output_tokens, tokens_per_minute or hosting.spec.capacity * 1000
-    if at_once > limit:
-        raise DocumentRefused(
-            f"it needs about {at_once:,} tokens at once, and the deployment admits {limit:,} a minute: "
-            "split the document, or have sku.capacity raised"
-        )
+    estimate = _tokens(_size(text) + _size(task.system_prompt))
+    refuse_more_than_admitted(estimate + task.max_output_tokens, hosting)
     cap, cost = task.max_cost_per_document, spent + token_cost(estimate, task.max_output_tokens, prices)
     if cap is not None and cost > cap:
         raise DocumentRefused(
@@ -46,6 +42,37 @@ def question(
         )
     request = ModelRequest(task.system_prompt, text, task.max_output_tokens, task.response_schema)
     return Question(request, estimate)
+
+
+def least_tokens(size: int, task: Task) -> int:
+    """The tokens, with the prompt's and the answer's, that a file of this size (bytes) takes at least.
+
+    Never more than what `question` finds once the file is read.
+    """
+    text = max(0, size - _MARK) // _FILE_BYTES_PER_BYTE
+    return _tokens(text + _size(task.system_prompt)) + task.max_output_tokens
+
+
+def refuse_more_than_admitted(tokens: int, hosting: Hosting) -> None:
+    """Raises DocumentRefused for more than the deployment as configured admits in a minute."""
+    limit = hosting.spec.capacity * 1000
+    if tokens > limit:
+        raise DocumentRefused(
+            f"it needs about {tokens:,} tokens at once, and the deployment admits {limit:,} a minute: "
+            "split the document, or have sku.capacity raised"
+        )
+
+
+def _tokens(size: int) -> int:
+    return math.ceil(size / _BYTES_PER_TOKEN)
+
+
+def _size(text: str) -> int:
+    """In bytes of UTF-8."""
+    if text.isascii():
+        return len(text)
+    stretches = (text[start : start + _STRETCH] for start in range(0, len(text), _STRETCH))
+    return sum(len(stretch.encode()) for stretch in stretches)
 
 
 class AnswerUnusable(Exception):

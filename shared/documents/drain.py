@@ -2,89 +2,26 @@
 
 The caller holds the deployment's drain lease. Claims, the work lease and If-None-Match results keep every
 promise even if it lost that lease: two drainers would only share the deployment's limit.
-
-Note [whose fault is it]. A document pays only for what is its own: what its readers refuse, the content
-filter, the context length, its size, a cap of its own. Everything else may be the deployment's, the account's
-or the network's, and no attempt counts while nobody is answered. Two things are evidence against a document:
-another one was answered while its request failed; or it is the only one in trouble, and a small request of
-the same kind is answered right after. A rate limit (429) is evidence only of the second kind, and only if the
-limit has room for the document.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
 
-from shared.alerts import Alert, alert, event
-from shared.documents.alone import MAX_LONE_CRASHES, Room, crashes_of, is_suspect
-from shared.documents.ask import AnswerUnusable, Question, accept, question
+from shared.documents.alone import SoloGate
 from shared.documents.backlog import DocumentLedger
-from shared.documents.intake import gone
-from shared.documents.read import read_text
-from shared.documents.results import Results, result_name, source_of
-from shared.domain import DeploymentRecord, Document, DocumentState, Hosting, ModelAnswer, Prices
+from shared.documents.results import Results
+from shared.documents.slice import DrainReport, Slice
+from shared.documents.source import Sources
+from shared.domain import Document, Hosting, Prices
 from shared.errors import (
-    AccessDenied,
-    BlobRefused,
-    Changed,
-    DeploymentNotFound,
-    DocumentRefused,
-    Missing,
-    ModelError,
-    ModelUnavailable,
-    RateLimited,
-    RequestRefused,
-    ServiceRefused,
     StorageError,
 )
-from shared.hosting.answering import Trouble
-from shared.hosting.leases import REQUEST_LIMIT, WORK_LEASE, WorkLease
+from shared.hosting.leases import WORK_LEASE, WorkLease
 from shared.hosting.ledger import Ledger
-from shared.hosting.probe import PROBE, PROBE_SECONDS
-from shared.inference.pacer import Pacer
-from shared.inference.retry import with_retry
-from shared.planning.cost import token_cost
 from shared.ports import Blobs, Clock, Model, Tables
-from shared.waiting import first_done
-
-AT_ONCE = 32
-"""Documents in work at once at most; fewer where the deployment admits fewer requests a minute, so that a
-claim is not spent on waiting for the pacer."""
-MAX_ATTEMPTS = 5
-"""Failures (not hand-overs or crashes) after which a document is a dead letter."""
-_LOOK = 2.0  # seconds between looks for new documents while others are in work
-WARM_UP = timedelta(minutes=5)
-"""For so long after its first answer a deployment may still say 404 here and there."""
-
-_BOOKKEEPING = 10.0  # seconds for storing an answer within its claim
-_LONGEST_PAUSE = 60.0  # seconds: no window of a rate limit is longer, whatever a header says
-_FIRST_BACKOFF, _LAST_BACKOFF = timedelta(seconds=30), timedelta(minutes=4)
-
-
-@dataclass
-class DrainReport:
-    """What a slice did."""
-
-    answered: int = 0
-    settled: int = 0  # failed, superseded or withdrawn
-    handed_back: int = 0
-    halted: str = ""  # why nobody could be answered any more
-    heard: bool = False  # the model answered somebody, whatever it said
-    trouble: Trouble | None = None  # why nobody was answered after that
-    errors: list[Exception] = field(default_factory=list)
-
-
-class HandedBack(Exception):
-    """The slice ends or the deployment closes: the document waits again, and nobody is to blame."""
-
-
-class CapacityTooSmall(HandedBack):
-    """Azure gave the deployment less than configured, and the document fits only into what is configured."""
 
 
 class Drainer:
@@ -100,7 +37,9 @@ class Drainer:
         results: Results,
         ledger: Ledger,
         prices: Prices,
+        sources: Sources,
     ) -> None:
+        self.sources = sources
         self.clock = clock
         self.tables = tables
         self.blobs = blobs
@@ -109,7 +48,7 @@ class Drainer:
         self.results = results
         self.ledger = ledger
         self.prices = prices
-        self.room = Room()
+        self.gate = SoloGate()
 
     async def drain(self, hosting: Hosting, endpoint: str, until: float) -> DrainReport:
         """Answer what waits until nothing does, the deployment closes, or monotonic `until` has come.
@@ -123,7 +62,7 @@ class Drainer:
             if not await work.enter():
                 return DrainReport()
             assert work.record is not None
-            slice_ = _Slice(self, hosting, endpoint, until, work, work.record)
+            slice_ = Slice(self, hosting, endpoint, until, work, work.record)
             async with _renewed(self.clock, work):
                 return await slice_.run()
         finally:
@@ -155,358 +94,3 @@ async def _renewed(clock: Clock, work: WorkLease) -> AsyncIterator[None]:
         renewal.cancel()
         # A renewal under way must not write the lease again after it was left.
         await asyncio.wait([renewal])
-
-
-class _Slice:
-    """One slice of draining one deployment."""
-
-    def __init__(
-        self,
-        drainer: Drainer,
-        hosting: Hosting,
-        endpoint: str,
-        until: float,
-        work: WorkLease,
-        record: DeploymentRecord,
-    ) -> None:
-        self._of = drainer
-        self._clock = drainer.clock
-        self._hosting = hosting
-        self._endpoint = endpoint
-        self._until = until
-        self._work = work
-        self._opened_at = record.opened_at
-        tokens = record.tokens_per_minute or hosting.spec.capacity * 1000
-        requests = record.requests_per_minute or hosting.spec.capacity
-        self._pacer = Pacer(drainer.clock, tokens, requests)
-        self._at_once = min(AT_ONCE, requests)
-        self._running: dict[str, asyncio.Task[None]] = {}
-        self._alone = ""  # the suspect in work: nothing is started beside it
-        self._handed_back: set[str] = set()  # not again in this slice
-        self._asked: set[str] = set()
-        self._answers = 0  # of the model to documents, whatever it said
-        self._timeouts: Counter[str] = Counter()  # by document, not charged yet
-        self._report = DrainReport()
-
-    async def run(self) -> DrainReport:
-        try:
-            while self._may_go_on() and await self._work.is_open():
-                await self._start_more()
-                if not self._running:
-                    break
-                await first_done(self._clock, self._running.values(), _LOOK)
-                self._running = {key: task for key, task in self._running.items() if not task.done()}
-        finally:
-            await asyncio.gather(*self._running.values())
-        return self._report
-
-    def _may_go_on(self) -> bool:
-        return not self._report.halted and self._clock.monotonic() < self._until
-
-    async def _start_more(self) -> None:
-        free = self._at_once - len(self._running)
-        if free == 0 or self._alone in self._running:
-            return
-        suspect: Document | None = None
-        async for document in self._of.claimable(self._hosting.name):
-            if document.id in self._running or document.id in self._handed_back:
-                continue
-            if is_suspect(document):
-                suspect = suspect or document
-                continue
-            self._running[document.id] = asyncio.create_task(self._work_beside_others(document))
-            free -= 1
-            if free == 0:
-                return
-        if suspect is not None and not self._running:
-            self._alone = suspect.id
-            self._running[suspect.id] = asyncio.create_task(self._work_alone(suspect))
-
-    async def _work_beside_others(self, document: Document) -> None:
-        async with self._of.room.shared():
-            if self._may_go_on():
-                await self._work_on(document, alone=False)
-
-    async def _work_alone(self, document: Document) -> None:
-        """See the note [who is to blame for a crash]. Left for later if others work until the slice ends."""
-        async with contextlib.AsyncExitStack() as stack:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, self._until - self._clock.monotonic())):
-                    await stack.enter_async_context(self._of.room.alone())
-                await self._work_on(document, alone=True)
-
-    async def _work_on(self, document: Document, *, alone: bool) -> None:
-        """One document, whatever happens to it: no error of one ends the slice of the others."""
-        try:
-            claimed = await self._claim(document, alone=alone)
-            if claimed is not None:
-                await self._answer(claimed)
-        except Changed:
-            pass  # somebody else has it
-        except Exception as error:
-            self._report.errors.append(error)
-            remedy = "the document is tried again when its claim runs out"
-            fields = {"deployment": document.deployment, "document": document.id}
-            alert(Alert.DRAIN_FAILED, remedy, error=type(error).__name__, **fields)
-
-    async def _claim(self, document: Document, *, alone: bool) -> Document | None:
-        """Make it ours until the work lease written by now would run out; None: it is not to be asked now."""
-        crashes, lone_crashes = crashes_of(document)
-        counted = replace(document, crashes=crashes, lone_crashes=lone_crashes, alone=False)
-        if lone_crashes > document.lone_crashes and await self._of.results.spent(document) is None:
-            if lone_crashes >= MAX_LONE_CRASHES:
-                reason = (
-                    f"the app died {lone_crashes} times while it worked on this document and nothing else"
-                )
-                await self._settle(counted, DocumentState.FAILED, reason)
-            else:
-                # What kills workers now may have nothing to do with it: the next try comes later.
-                await self._give_back(
-                    counted, "the app died while it worked on it", rest=_backoff(lone_crashes + 1)
-                )
-            return None
-        return await self._of.documents.save(
-            replace(
-                counted,
-                state=DocumentState.CLAIMED,
-                alone=alone,
-                claimed_by=self._work.holder,
-                claimed_until=self._clock.now() + timedelta(seconds=WORK_LEASE),
-                not_before=None,
-            )
-        )
-
-    async def _answer(self, document: Document) -> None:
-        claim_allows = self._clock.monotonic() + WORK_LEASE - REQUEST_LIMIT - _BOOKKEEPING
-        last_start = min(claim_allows, self._until)
-        try:
-            tried_before = document.crashes or document.reason
-            if tried_before and (spent := await self._of.results.spent(document)):
-                # Something came between storing and recording: the answer is there, and is not paid twice.
-                # What it cost may be on the document already.
-                await self._done(
-                    replace(
-                        document,
-                        prompt_tokens=max(document.prompt_tokens, spent.prompt_tokens),
-                        completion_tokens=max(document.completion_tokens, spent.completion_tokens),
-                        cost=max(document.cost, spent.cost),
-                    )
-                )
-                return
-            container, name, version = source_of(document)
-            try:
-                source = await self._of.blobs.read(container, name, version)
-            except (Missing, Changed) as error:
-                await self._settle(document, *gone(error, container))
-                return
-            except BlobRefused as error:
-                await self._settle(document, DocumentState.FAILED, error.reason)
-                return
-            asked = question(read_text(source), self._hosting, self._of.prices, spent=document.cost)
-            self._refuse_beyond_capacity(asked)
-        except DocumentRefused as error:
-            await self._settle(document, DocumentState.FAILED, str(error))
-        except CapacityTooSmall as error:
-            self._note_trouble(self._clock.now(), str(error), silent=False)
-            alert(Alert.CAPACITY_TOO_SMALL, str(error), deployment=document.deployment)
-            await self._give_back(document, str(error), rest=_LAST_BACKOFF)
-        except StorageError as error:
-            await self._storage_failed(document, error)
-        else:
-            await self._answer_question(document, asked, last_start, cut_short=self._until < claim_allows)
-
-    def _refuse_beyond_capacity(self, asked: Question) -> None:
-        """What the configured capacity admits, and the one that Azure gave does not, waits for more."""
-        need, limit = asked.prompt_tokens + asked.request.max_output_tokens, self._pacer.tokens_per_minute
-        if need > limit:
-            raise CapacityTooSmall(
-                f"it needs about {need:,} tokens at once, and Azure gave the deployment {limit:,} a minute, "
-                "less than sku.capacity asks for: it waits until Azure gives more"
-            )
-
-    async def _answer_question(
-        self, document: Document, asked: Question, last_start: float, *, cut_short: bool
-    ) -> None:
-        asked_at, answers_before = self._clock.now(), self._answers
-        try:
-            answer = await self._ask(document, asked, last_start)
-            self._note_answer()
-            document = self._charged_for_timeouts(document, asked)
-            document = self._charged(document, answer.prompt_tokens, answer.completion_tokens)
-            value = accept(answer, asked.request)
-            await self._of.results.store(document, answer, value, asked_at, self._clock.now())
-            await self._done(document)
-        except (DocumentRefused, RequestRefused) as error:
-            self._note_answer()
-            await self._settle(document, DocumentState.FAILED, str(error))
-        except AnswerUnusable as error:
-            await self._give_back(document, str(error), blame=True)
-        except HandedBack as error:
-            await self._give_back(self._charged_for_timeouts(document, asked), str(error))
-        except StorageError as error:
-            await self._storage_failed(document, error)
-        except ModelError as error:
-            document = self._charged_for_timeouts(document, asked)
-            self._heed(document, error, asked_at, answers_before, cut_short=cut_short)
-            # Retries that the end of the slice cuts short prove nothing.
-            in_doubt = cut_short and isinstance(error, ModelUnavailable)
-            blame = not in_doubt and await self._is_to_blame(document, asked, error, answers_before)
-            await self._give_back(document, str(error), blame=blame, rest=self._rest(document, error))
-
-    def _heed(
-        self,
-        document: Document,
-        error: ModelError,
-        asked_at: datetime,
-        answers_before: int,
-        *,
-        cut_short: bool,
-    ) -> None:
-        """What an error means for the others: whether it is worth asking on."""
-        heard = self._answers > answers_before
-        fields = {"deployment": document.deployment, "code": error.code}
-        match error:
-            case AccessDenied():
-                alert(Alert.MODEL_ACCESS_DENIED, str(error), **fields)
-            case ServiceRefused():
-                alert(Alert.MODEL_REFUSES, str(error), **fields)
-            case DeploymentNotFound():
-                alert(Alert.DRAIN_FAILED, str(error), **fields)
-        limited = isinstance(error, RateLimited)
-        passing = limited or (isinstance(error, ModelUnavailable) and (heard or cut_short))
-        if not passing:
-            self._report.halted = str(error)
-        if not heard:
-            self._note_trouble(asked_at, str(error), silent=not limited)
-
-    def _note_answer(self) -> None:
-        self._answers += 1
-        self._report.heard, self._report.trouble = True, None
-
-    def _note_trouble(self, since: datetime, reason: str, *, silent: bool) -> None:
-        first = self._report.trouble
-        since = min(since, first.since) if first else since
-        self._report.trouble = Trouble(since, reason, silent or (first is not None and first.silent))
-
-    async def _is_to_blame(
-        self, document: Document, asked: Question, error: ModelError, answers_before: int
-    ) -> bool:
-        """See the note [whose fault is it]."""
-        if isinstance(error, AccessDenied | DeploymentNotFound):
-            return False
-        if not isinstance(error, RateLimited) and self._answers > answers_before:
-            return True
-        if self._asked != {document.id} or not self._work.allows(PROBE_SECONDS):
-            return False
-        small = replace(asked.request, text=PROBE.text, max_output_tokens=PROBE.max_output_tokens)
-        try:
-            answer = await self._of.model.ask(
-                self._endpoint, self._hosting.name, small, timeout=PROBE_SECONDS
-            )
-        except ModelError:
-            return False
-        if isinstance(error, RateLimited) and answer.remaining_tokens is not None:
-            need = asked.prompt_tokens + asked.request.max_output_tokens
-            return min(need, self._pacer.tokens_per_minute // 2) <= answer.remaining_tokens
-        return not await self._others_in_trouble(document)
-
-    async def _others_in_trouble(self, document: Document) -> bool:
-        async for other in self._of.documents.unfinished(self._hosting.name):
-            if other.id != document.id and (other.unanswered or other.attempts):
-                return True
-        return False
-
-    def _rest(self, document: Document, error: ModelError) -> timedelta:
-        """How long it rests where it is not to blame."""
-        if isinstance(error, RateLimited):
-            return timedelta(seconds=min(error.retry_after or 0.0, _LONGEST_PAUSE))
-        return _backoff(document.unanswered + 1)
-
-    async def _storage_failed(self, document: Document, error: StorageError) -> None:
-        """Not the document's fault, and no crash; what it has cost so far is kept."""
-        self._report.errors.append(error)
-        await self._give_back(document, str(error), rest=_backoff(document.unanswered + 1))
-
-    async def _ask(self, document: Document, asked: Question, last_start: float) -> ModelAnswer:
-        async def ask() -> ModelAnswer:
-            tokens = self._pacer.estimate(asked.prompt_tokens, asked.request.max_output_tokens)
-            if not await self._pacer.admit(min(tokens, self._pacer.tokens_per_minute), last_start):
-                raise HandedBack("it waits for the deployment's rate limit")
-            # The fence: nothing is awaited between this check and the request.
-            if not self._work.allows(REQUEST_LIMIT):
-                raise HandedBack("the deployment is closing")
-            self._asked.add(document.id)
-            try:
-                return await self._of.model.ask(
-                    self._endpoint, self._hosting.name, asked.request, timeout=REQUEST_LIMIT
-                )
-            except ModelUnavailable as error:
-                self._timeouts[document.id] += error.code == "timeout"
-                raise
-
-        warming_up = self._opened_at is not None and self._clock.now() - self._opened_at < WARM_UP
-        answer = await with_retry(
-            ask,
-            self._clock,
-            until=last_start,
-            warming_up=warming_up,
-            pause_everybody=lambda seconds: self._pacer.pause(min(seconds, _LONGEST_PAUSE)),
-        )
-        self._pacer.learn(asked.prompt_tokens, answer.prompt_tokens, answer.remaining_tokens)
-        return answer
-
-    def _charged_for_timeouts(self, document: Document, asked: Question) -> Document:
-        """With what Azure may have charged for requests that were given up: prompts, and full answers."""
-        timeouts = self._timeouts.pop(document.id, 0)
-        return self._charged(
-            document, timeouts * asked.prompt_tokens, timeouts * asked.request.max_output_tokens
-        )
-
-    def _charged(self, document: Document, prompt_tokens: int, completion_tokens: int) -> Document:
-        return replace(
-            document,
-            prompt_tokens=document.prompt_tokens + prompt_tokens,
-            completion_tokens=document.completion_tokens + completion_tokens,
-            cost=document.cost + token_cost(prompt_tokens, completion_tokens, self._of.prices),
-        )
-
-    async def _done(self, document: Document) -> None:
-        finished = replace(document, result=result_name(document))
-        await self._of.results.settle(finished, DocumentState.DONE, "answered", self._clock.now())
-        self._report.answered += 1
-
-    async def _settle(self, document: Document, state: DocumentState, reason: str) -> None:
-        await self._of.results.settle(document, state, reason, self._clock.now())
-        self._report.settled += 1
-
-    async def _give_back(
-        self, document: Document, reason: str, *, blame: bool = False, rest: timedelta = timedelta(0)
-    ) -> None:
-        """Let it wait again. `blame`: it counts as an attempt, of which a document has five."""
-        attempts = document.attempts + blame
-        if attempts >= MAX_ATTEMPTS:
-            await self._settle(document, DocumentState.FAILED, f"gave up after {attempts} attempts: {reason}")
-            return
-        if blame:
-            rest = _backoff(attempts)
-        await self._of.documents.save(
-            replace(
-                document,
-                state=DocumentState.WAITING,
-                reason=reason[:500],
-                attempts=attempts,
-                unanswered=document.unanswered + (rest > timedelta(0)),
-                alone=False,
-                claimed_by="",
-                claimed_until=None,
-                not_before=self._clock.now() + rest if rest else None,
-            )
-        )
-        self._handed_back.add(document.id)
-        self._report.handed_back += 1
-        event("handed_back", deployment=document.deployment, document=document.id, attempts=attempts)
-
-
-def _backoff(failures: int) -> timedelta:
-    """How long a document rests after so many failures in a row: 30 s, doubling, 4 minutes at most."""
-    return min(_LAST_BACKOFF, _FIRST_BACKOFF * (1 << min(max(failures - 1, 0), 10)))

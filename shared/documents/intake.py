@@ -12,10 +12,9 @@ import re
 from dataclasses import replace
 
 from shared.alerts import event
-from shared.documents.ask import question
 from shared.documents.backlog import INBOX, UNKNOWN_DEPLOYMENT, DocumentLedger, gone, identify, is_final
-from shared.documents.read import read_text
 from shared.documents.results import Results, source_of
+from shared.documents.source import Sources
 from shared.documents.sweep import SWEEP_SECONDS, SWEEPS, LastSweep, Sweep, SweepReport, is_nobodys
 from shared.domain import Document, DocumentState, Hosting, Settings
 from shared.errors import BlobRefused, Changed, DocumentRefused, Missing
@@ -55,7 +54,9 @@ class Intake:
         ledger: DocumentLedger,
         results: Results,
         settings: Settings,
+        sources: Sources,
     ) -> None:
+        self.sources = sources
         self._clock = clock
         self._blobs = blobs
         self._ledger = ledger
@@ -104,8 +105,7 @@ class Intake:
             if hosting is None:
                 raise DocumentRefused(self._nowhere(item.name))
             refuse_by_size(item.size, self._settings.max_document_bytes)
-            text = read_text(await self._blobs.read(INBOX, item.name, item.etag))
-            question(text, hosting, self._settings.prices)
+            await self.sources.look_at(INBOX, item.name, item.etag, item.size, hosting, self._settings.prices)
         except DocumentRefused as refusal:
             if known is not None:
                 unfinished = await self._next_run(known, item.size) if is_final(known) else known
@@ -177,12 +177,12 @@ class Intake:
             if item is None:
                 raise Missing
             refuse_by_size(item.size, self._settings.max_document_bytes)
-            text = read_text(await self._blobs.read(container, name))
+            prices = self._settings.prices
+            await self.sources.look_at(container, name, None, item.size, hosting, prices, spent=document.cost)
         except Missing:
             raise DocumentRefused(
                 f"its source is not there any more in {container}: submit it again"
             ) from None
-        question(text, hosting, self._settings.prices, spent=document.cost)
         return await self._next_run(document, item.size)
 
     async def _next_run(self, document: Document, size: int) -> Document:

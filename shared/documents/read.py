@@ -9,6 +9,8 @@ import string
 from shared.errors import DocumentRefused
 
 _SAMPLE = 64 * 1024  # bytes from which an old encoding is told
+_AFTER_DAMAGE = 256 * 1024  # bytes after the first damage that tell whether a file is UTF-8 all the same
+_STRETCH = 1024 * 1024  # bytes that are looked through at a time: a copy of all would double the memory
 _KINDS = {
     b"%PDF": "a PDF",
     b"PK\x03\x04": "a ZIP or Office file",
@@ -29,6 +31,7 @@ _OTHER_ALPHABETS = ("cp1251", "koi8_r", "cp1253", "cp1255", "cp1256")
 _EAST_ASIAN = ("cp932", "gb18030", "big5", "cp949")
 # The control characters that no text holds: all but tabs, line and page ends, escape and the end mark of DOS.
 _BINARY = bytes(set(range(0x20)) - set(b"\t\n\v\f\r\x1a\x1b"))
+_LEADING = bytes(range(0xC0, 0x100))  # the first bytes of UTF-8's sequences
 
 _AS_TEXT = "save it as text (txt, md, json, csv)"
 _AS_UTF8 = "save it again as UTF-8"
@@ -48,7 +51,7 @@ def read_text(data: bytes) -> str:
     text = _decode(data)
     if "\0" in text:
         raise DocumentRefused(f"the file is binary, not plain text: {_AS_TEXT}")
-    if not text.strip():
+    if not text or text.isspace():
         raise DocumentRefused("the file holds nothing but white space")
     return text
 
@@ -59,19 +62,30 @@ def _decode(data: bytes) -> str:
         return data.decode(mark or "utf-8")
     except UnicodeDecodeError as error:
         damaged_at = error.start
-    if mark is None and data.translate(None, _BINARY) != data:
+    if mark is None and how_many(data, _BINARY):
         raise DocumentRefused(f"the file is binary, not plain text: {_AS_TEXT}")
-    if mark is not None or _is_mostly_utf8(data):
+    if mark is not None or _is_mostly_utf8(data, damaged_at):
         name = (mark or "utf-8").removesuffix("-sig").upper()
         raise DocumentRefused(f"the file is {name}, damaged at byte {damaged_at:,}: {_AS_UTF8}")
     return _decode_old(data, damaged_at)
 
 
-def _is_mostly_utf8(data: bytes) -> bool:
-    """Whether it is UTF-8 that was cut off or damaged: other encodings form its sequences by chance only."""
-    text = data.decode(errors="replace")
+def how_many(data: bytes, kinds: bytes) -> int:
+    """How many bytes are of these kinds."""
+    stretches = (data[start : start + _STRETCH] for start in range(0, len(data), _STRETCH))
+    return sum(len(stretch) - len(stretch.translate(None, kinds)) for stretch in stretches)
+
+
+def _is_mostly_utf8(data: bytes, damaged_at: int) -> bool:
+    """Whether it is UTF-8 that was cut off or damaged: other encodings form its sequences by chance only.
+
+    What stands before the first damage is all valid. After it a part is enough: each byte that is no UTF-8
+    costs a call, and a file of another encoding has millions.
+    """
+    text = data[damaged_at : damaged_at + _AFTER_DAMAGE].decode(errors="replace")
     damaged = text.count("\N{REPLACEMENT CHARACTER}")
-    return len(text) - len(text.encode("ascii", "ignore")) - damaged > 3 * damaged
+    valid = len(text) - len(text.encode("ascii", "ignore")) - damaged
+    return valid + how_many(data[:damaged_at], _LEADING) > 3 * damaged
 
 
 def _decode_old(data: bytes, telling: int) -> str:
@@ -81,8 +95,10 @@ def _decode_old(data: bytes, telling: int) -> str:
     """
     from charset_normalizer import from_bytes  # imported where it is used: most files are UTF-8
 
-    first = data.rfind(b"\n", 0, max(0, telling - _SAMPLE // 2)) + 1  # at a line's start no character is cut
-    sample = data[first : first + _SAMPLE]
+    # At a line's start and end no character is cut.
+    first = data.rfind(b"\n", 0, max(0, telling - _SAMPLE // 2)) + 1
+    last = data.rfind(b"\n", max(first, telling), first + _SAMPLE) + 1
+    sample = data[first : last if last and first + _SAMPLE < len(data) else first + _SAMPLE]
     letters = len(sample) - len(sample.translate(None, string.ascii_letters.encode()))
     high = sum(byte > 0x7F for byte in sample)
     is_latin = high < max(letters, len(sample) / 3)

@@ -87,7 +87,7 @@ def _bounded(folder: str, name: str, end: str) -> str:
 
 
 def _spent(document: Document, data: bytes) -> Spent | None:
-    """What a stored result tells; None if it is not one of this document and run. Contents are untrusted."""
+    """What a stored result cost; None if it is not one of this document and run. Contents are untrusted."""
     try:
         body = json.loads(data)
         whose, spent = body["document"], body["spent"]
@@ -111,7 +111,7 @@ class Results:
         self._seen: set[str] = set()  # results that were written or read, and whose documents are not settled
 
     async def spent(self, document: Document) -> Spent | None:
-        """What the stored result of this run tells of the document's cost; None if none was stored.
+        """What the document had cost when the result of this run was stored; None if there is none.
 
         Raises ResultUnusable, with an alert, if what stands there is not this run's result.
         """
@@ -169,7 +169,8 @@ class Results:
                     return
             except StorageError as error:
                 remedy = f"a result could not be written, and its document waits: {error}"
-                alert(Alert.STORAGE_REFUSED, remedy, deployment=document.deployment)
+                fields = {"deployment": document.deployment, "container": RESULTS, "code": error.code}
+                alert(Alert.STORAGE_REFUSED, remedy, **fields)
                 raise
             else:
                 self._seen.add(name)
@@ -179,7 +180,8 @@ class Results:
     def _unusable(self, document: Document, what: str) -> ResultUnusable:
         where = f"the container {RESULTS} (its name ends in .{short_id(document)}.{document.run}.json)"
         remedy = f"move the blob away that stands where the document's result belongs, in {where}: {what}"
-        alert(Alert.STORAGE_REFUSED, remedy, deployment=document.deployment, document=document.id)
+        fields = {"deployment": document.deployment, "container": RESULTS, "document": document.id}
+        alert(Alert.STORAGE_REFUSED, remedy, **fields)
         return ResultUnusable(f"another blob stands where its result belongs, in {RESULTS}: {what}")
 
     async def settle(
@@ -187,7 +189,7 @@ class Results:
     ) -> None:
         """Give an unfinished document its final state, and move its source out of the inbox.
 
-        Done, whoever says so, only if its result is there (see the note): raises StorageError if it is not.
+        Done only if its result is there (see the note): raises StorageError if it is not.
         """
         result = result_name(document)
         if state is DocumentState.DONE and result not in self._seen and await self.spent(document) is None:
@@ -239,7 +241,8 @@ class Results:
             await self._blobs.delete(container, name, version)
         except BlobRefused as error:
             remedy = f"a finished file stays in {container}: {error.reason}"
-            alert(Alert.STORAGE_REFUSED, remedy, document=document_id, code=error.code)
+            fields = {"container": container, "document": document_id, "code": error.code}
+            alert(Alert.STORAGE_REFUSED, remedy, **fields)
 
     async def _copy_source(self, document: Document) -> tuple[Document, Leftover | None]:
         """Copy the source to where finished ones are kept; as it stands if it is gone or overwritten.
@@ -265,7 +268,8 @@ class Results:
             # The copy of a former try may be immutable or archived by now; its name says of what it is.
             if version is None or await self._stat(container, kept) is None:
                 remedy = f"a finished file stays in {source}: {error.reason}"
-                alert(Alert.STORAGE_REFUSED, remedy, document=document.id, code=error.code)
+                fields = {"container": source, "document": document.id, "code": error.code}
+                alert(Alert.STORAGE_REFUSED, remedy, **fields)
                 return document, None
         if container == FAILED:
             await self._write_note(document, kept)

@@ -469,12 +469,30 @@ async def test_parameters_adapt_to_the_model(emulated: Azure, model: str, sent: 
     """What a model refuses it is asked for in another form, and from then on only in that one."""
     endpoint = await emulated.ready(replace(SPEC, model_name=model))
     request = replace(HELLO, max_output_tokens=500)
+    await fault(emulated, plane="data", operation="chat", status=500)  # says nothing of the form
+    with pytest.raises(ModelUnavailable):
+        await emulated.model.ask(endpoint, "clauses", request, timeout=SECONDS)
     for _ in range(2):
         answer = await emulated.model.ask(endpoint, "clauses", request, timeout=SECONDS)
         assert answer.text and answer.finish_reason == "stop"
     async with aiohttp.ClientSession() as session:
         totals = (await (await session.get(f"{emulated.url}/emulator/bill")).json())["totals"]
-    assert (totals["requests_answered"], totals["requests_refused"]) == (2, sent - 1)
+    assert (totals["requests_answered"], totals["requests_refused"]) == (2, sent)
+
+
+async def test_a_form_is_learned_also_where_the_request_is_refused_for_another_reason(
+    emulated: Azure,
+) -> None:
+    """A probe's small budget is refused by a reasoning model in the right form: that form is kept."""
+    endpoint = await emulated.ready(replace(SPEC, model_name="o1-mini-2024-09-12.ft-0e2c"))
+    for refused in (3, 4):
+        with pytest.raises(ServiceRefused, match="raise max_output_tokens"):
+            await emulated.model.ask(
+                endpoint, "clauses", replace(HELLO, max_output_tokens=16), timeout=SECONDS
+            )
+        async with aiohttp.ClientSession() as session:
+            totals = (await (await session.get(f"{emulated.url}/emulator/bill")).json())["totals"]
+        assert totals["requests_refused"] == refused
 
 
 async def test_a_model_whose_parameters_change_is_learned_anew(emulated: Azure) -> None:

@@ -124,7 +124,7 @@ async def test_a_container_that_is_being_deleted_is_no_container(
 async def test_what_lies_in_a_container_that_is_gone_is_unknown(
     blobs: AzureBlobs, blob_proxy: StorageProxy
 ) -> None:
-    """It may be restored: no blob of it is told as missing, by any call."""
+    """It may be restored: no call reports one of its blobs as missing."""
     blob_proxy.refuse("PUT", "restype=container", status=409, code="ContainerBeingDeleted")
     for attempt in (
         blobs.stat("gone", "a"),
@@ -271,7 +271,7 @@ async def test_a_write_whose_answer_was_lost_is_known_by_its_author(blob_proxy: 
 
 
 async def test_a_row_whose_answer_was_lost_is_known_by_its_author(table_proxy: StorageProxy) -> None:
-    """A compare-and-swap that happened is not told as somebody else's; what did not happen still is."""
+    """A compare-and-swap that happened is not reported as somebody else's; one that did not happen is."""
     tables = AzureTables(table_proxy.url, PATIENT)
     (etag,) = await tables.write("things", "p", [Insert("k", {"n": 1, "half": 0.5})])
     table_proxy.lose("PUT", "things")
@@ -282,6 +282,25 @@ async def test_a_row_whose_answer_was_lost_is_known_by_its_author(table_proxy: S
         await tables.write("things", "p", [Replace("k", {"n": 4}, newer)])
     row = await tables.get("things", "p", "k")
     assert row is not None and (row.values, row.etag) == ({"n": 3}, newest)
+    await tables.close()
+
+
+async def test_a_transaction_that_happened_before_a_500_is_known_by_its_author(
+    table_proxy: StorageProxy,
+) -> None:
+    """The SDK repeats it: its own rows are no conflict; other rows of these keys still are."""
+    tables = AzureTables(table_proxy.url, PATIENT)
+    (etag,) = await tables.write("things", "p", [Insert("w", {"n": 1})])
+    table_proxy.lose("POST", "$batch", status=500)
+    finish = [Insert("d", {"n": 2}), Remove("w", etag)]
+    written = await tables.write("things", "p", finish)
+    row = await tables.get("things", "p", "d")
+    assert row is not None and written == (row.etag, "")
+    table_proxy.lose("POST", "things", status=500)
+    await tables.write("things", "p", [Insert("k", {"n": 1})])
+    for changes in (finish, [Insert("k", {"n": 1})]):
+        with pytest.raises((AlreadyExists, Changed)):
+            await tables.write("things", "p", changes)
     await tables.close()
 
 

@@ -137,7 +137,7 @@ class MemoryBlobs:
         self._being_deleted.discard(container)
 
     def _blobs(self, container: str) -> dict[str, _Blob]:
-        """Made if it is not there, as whoever writes does."""
+        """Made if it is not there, as a write does."""
         if container in self._being_deleted:
             raise StorageError("the container is being deleted", code="ContainerBeingDeleted")
         return self._containers.setdefault(container, {})

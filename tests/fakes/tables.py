@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
@@ -16,6 +17,7 @@ class MemoryTables:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._partitions: dict[tuple[str, str], dict[str, Row]] = {}
+        self._keys: dict[tuple[str, str], list[str]] = {}  # in order
         self._etags = itertools.count(1)
 
     async def get(self, table: str, partition: str, key: str) -> Row | None:
@@ -23,16 +25,23 @@ class MemoryTables:
 
     async def page(self, table: str, partition: str, start: str, stop: str, limit: int) -> Page:
         rows = self._rows(table, partition)
-        found = [rows[key] for key in sorted(key for key in rows if start <= key < stop)]
+        keys = self._keys.get((table, partition))
+        if keys is None:
+            keys = self._keys[table, partition] = sorted(rows)
+        first, last = bisect_left(keys, start), bisect_left(keys, stop)
+        found = tuple(rows[key] for key in keys[first : min(last, first + limit)])
         # A response's Date has whole seconds.
-        return Page(tuple(found[:limit]), len(found) > limit, self._clock.now().replace(microsecond=0))
+        return Page(found, last - first > limit, self._clock.now().replace(microsecond=0))
 
     async def write(
         self, table: str, partition: str, changes: Sequence[Insert | Replace | Remove]
     ) -> tuple[str, ...]:
-        rows = dict(self._rows(table, partition))
+        before = self._rows(table, partition)
+        rows = dict(before)
         etags = tuple(self._apply(rows, change) for change in changes)
         self._partitions[table, partition] = rows
+        if any(isinstance(change, Remove) or change.key not in before for change in changes):
+            self._keys.pop((table, partition), None)
         return etags
 
     def _rows(self, table: str, partition: str) -> dict[str, Row]:

@@ -3,8 +3,8 @@
 What a killed host leaves behind (claims, leases, writes of unknown outcome) is waited out in real time, and
 that takes minutes. For the suite each wait is cut, the longest to an eighteenth, none below what Azure takes
 (a blob lease has 15 s at least), and they keep their order: a request ends before its lease does, a pass
-before its account's. Nothing else is different, and `dev.py bench kills` tells the same story with the waits
-as they are.
+before its account's. Nothing else is different from the fragile host, and `dev.py bench kills` tells the same
+story with the waits as they are.
 """
 
 import importlib
@@ -12,6 +12,7 @@ import sys
 from datetime import timedelta
 
 from local.host.__main__ import main
+from tests.integration.fragile_host import be_fragile
 
 # By the constants' names, wherever they were imported; seconds.
 WORK_LEASE, BLOB_LEASE, QUARANTINE, SETTLE = 13, 15, 8, 5
@@ -46,4 +47,5 @@ def hurry() -> None:
 
 if __name__ == "__main__":
     hurry()
+    be_fragile()
     main()

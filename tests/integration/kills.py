@@ -1,27 +1,34 @@
 """The functions host is killed again and again while documents flow and Azure misbehaves: what must hold.
 
+Some of the kills are by documents that the worker dies of whenever it would ask about them (fragile_host.py).
 Told by test_kills.py with a few kills and by `dev.py bench kills` with many. The emulator's meter and what is
-stored are the judges, not the app: one result for each document but those made to fail, nothing left in the
-inbox, nothing hosted, no request in flight when a deployment was deleted. For the last no exception is
-made for a killed host: the work lease that it leaves behind outlives every request that it may have begun.
+stored are the judges, not the app: one result for each document but those made to fail or to kill, nothing
+left in the inbox, nothing hosted, the worker never above an instance's memory, no request in flight when a
+deployment was deleted. For the last no exception is made for a killed host: the work lease that it leaves
+behind outlives every request that it may have begun.
 """
 
 import json
 import random
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 from local.azurite import Azurite
-from local.stack import Behaviour
+from local.stack import Behaviour, StackError
 from tests.integration.deployments_file import Section, scheduled
+from tests.integration.fragile_host import DEADLY
 from tests.integration.stack import TICK, Stack, letter, run_stack
 
+MEMORY = 512  # MB: the smallest instance of Flex Consumption
 REFUSED = "[[content_filter]]"  # the emulator's mark of what its content filter refuses
+_DEATH = 5.0  # seconds until the system has ended a process that took its connections with it
 # Provisioning that varies, and answers that take long enough to be killed over; seconds.
 BEHAVIOUR = Behaviour(
     provision_median=2.0, provision_p95=4.0, delete_seconds=1.0, warmup_seconds=0.5, latency_seconds=2.0
@@ -42,6 +49,7 @@ class Pace:
         float  # the longest that what a killed host leaves behind keeps a deployment from being deleted
     )
     patience: float  # for documents to be answered and deployments to be gone, in the end
+    killers: int = 0  # documents that the worker dies of; not in seconds
 
 
 @dataclass
@@ -56,6 +64,10 @@ class Figures:
     documents: int = 0
     done: int = 0
     failed_as_made_to: int = 0
+    killers: int = 0  # of those, that the worker dies of
+    killers_deaths: int = 0  # how often it did
+    out_of_memory: int = 0
+    memory_peak: int = 0  # MB of the last worker
     results: int = 0
     deployments_hosted: int = 0
     cut: int = 0
@@ -70,7 +82,10 @@ def run_kills(folder: Path, azurite: Azurite, pace: Pace, kills: int, seed: int)
     """Tell the story. Raises AssertionError, with the seed, for a promise that was not kept."""
     try:
         deployments = _deployments(pace.window)
-        with run_stack(folder, azurite, deployments, behaviour=BEHAVIOUR, host=pace.host) as stack:
+        limit = MEMORY if sys.platform == "linux" else None
+        with run_stack(
+            folder, azurite, deployments, behaviour=BEHAVIOUR, host=pace.host, memory_limit=limit
+        ) as stack:
             story = _Story(stack, pace, deployments, random.Random(seed))
             for _ in range(kills):
                 story.kill_after_a_spell()
@@ -110,8 +125,10 @@ class _Story:
         self._pace = pace
         self._dice = dice
         self._names = list(deployments)
+        self._on_demand = [name for name in self._names if "schedule" not in deployments[name]]
         self._in_windows = [name for name in self._names if "schedule" in deployments[name]]
         self._burst_at = self._weather_at = time.monotonic()
+        self._written = 0
         self._sent: dict[str, dict[str, str]] = {name: {} for name in self._names}  # texts by file name
 
     def kill_after_a_spell(self) -> None:
@@ -127,7 +144,7 @@ class _Story:
         self._note_kill()
         self._stack.kill_host()
         self._drop(self._dice.choice(busy))  # while nobody looks
-        self._stack.start_host()
+        self._start()
 
     def _live(self, busy: Sequence[str], seconds: float, until: Callable[[], bool] = lambda: False) -> None:
         """So many seconds, or until it is true, whichever comes first."""
@@ -139,11 +156,29 @@ class _Story:
             if now >= self._weather_at:
                 self._change_weather()
                 self._weather_at = now + self._dice.expovariate(1 / self._pace.weather)
+            self._revive()
             time.sleep(max(0.0, min(0.1, end - time.monotonic())))
+
+    def _revive(self) -> None:
+        """Start the host that a document has ended, as the platform does."""
+        while self._stack.has_died():
+            self.figures.killers_deaths += 1
+            self._start()
+
+    def _start(self) -> None:
+        try:
+            self._stack.start_host()
+        except StackError:
+            if not self._stack.has_died():  # of a document, before it could say that it was ready
+                raise
 
     def end(self) -> None:
         """Let nothing more go wrong, wait until all is answered and deleted, and check every promise."""
         self._clear_weather()
+        while self.figures.killers < self._pace.killers:
+            place = self._dice.choice(self._on_demand)
+            self._drop(place, deadly=True)
+            self._send(place, 3)
         began = time.monotonic()
         self._wait("every document is finished", self._is_finished)
         self.figures.seconds_until_answered = round(time.monotonic() - began, 1)
@@ -156,6 +191,9 @@ class _Story:
         for name in self._names:
             self._check_documents(name)
         self._check_meter()
+        self.figures.out_of_memory = self._stack.out_of_memory()
+        self.figures.memory_peak = self._stack.peak_memory()
+        assert self.figures.out_of_memory == 0
         last_sweep = [line for line in self._stack.output.splitlines() if '"event": "sweep"' in line][-1]
         assert '"unaccounted": 0' in last_sweep, last_sweep
         self._stack.assert_log_is_discreet()
@@ -165,21 +203,40 @@ class _Story:
     def _send(self, deployment: str, count: int) -> None:
         for _ in range(count):
             if self._dice.random() < 0.2:
-                name, text = self._write(deployment)
-                answer = self._stack.submit(deployment, name, text)
-                assert answer.status == 202, answer.body
+                self._submit(deployment)
             else:
                 self._drop(deployment)
+        on_demand = deployment in self._on_demand
+        if on_demand and self.figures.killers < self._pace.killers and self._dice.random() < 0.1:
+            self._drop(deployment, deadly=True)
 
-    def _drop(self, deployment: str) -> None:
+    def _submit(self, deployment: str) -> None:
         name, text = self._write(deployment)
+        try:
+            answer = self._stack.submit(deployment, name, text)
+        except (OSError, HTTPException):
+            if not self._stack.has_died_within(_DEATH):
+                raise
+            # The worker died meanwhile. Whoever submits does not know whether it was taken in, but we look.
+            self._revive()
+            known = (each["name"] for each in self._stack.documents(deployment))
+            if f"{deployment}/{name}" not in self._stack.waiting(deployment) and name not in known:
+                del self._sent[deployment][name]
+        else:
+            assert answer.status == 202, answer.body
+
+    def _drop(self, deployment: str, *, deadly: bool = False) -> None:
+        name, text = self._write(deployment, deadly=deadly)
         self._stack.upload(f"{deployment}/{name}", text)
 
-    def _write(self, deployment: str) -> tuple[str, str]:
-        sent = self._sent[deployment]
-        name = f"{len(sent)}.txt"
-        sent[name] = letter(f"Number {len(sent)} for {deployment}")
-        if self._dice.random() < 0.05:
+    def _write(self, deployment: str, *, deadly: bool = False) -> tuple[str, str]:
+        sent, self._written = self._sent[deployment], self._written + 1
+        name = f"{self._written}.txt"
+        sent[name] = letter(f"Number {self._written} for {deployment}")
+        if deadly:
+            self.figures.killers += 1
+            sent[name] += f" {DEADLY}"
+        elif self._dice.random() < 0.05:
             sent[name] += f" {REFUSED}"
         return name, sent[name]
 
@@ -228,7 +285,20 @@ class _Story:
     # --- how it ends --------------------------------------------------------------------------------
 
     def _wait(self, what: str, condition: Callable[[], bool]) -> None:
-        self._stack.wait(what, condition, within=self._pace.patience)
+        deadline = time.monotonic() + self._pace.patience
+        while not self._holds(condition):
+            assert time.monotonic() < deadline, f"waited {self._pace.patience:.0f} s until {what}"
+            time.sleep(0.1)
+
+    def _holds(self, condition: Callable[[], bool]) -> bool:
+        """Whether it is true; false if the host dies while it is asked."""
+        self._revive()
+        try:
+            return condition()
+        except (OSError, HTTPException):
+            if not self._stack.has_died_within(_DEATH):
+                raise
+            return False
 
     def _ticks(self) -> int:
         """How often the timer of the passes has fired and its function has ended."""
@@ -250,7 +320,7 @@ class _Story:
     def _check_documents(self, deployment: str) -> None:
         """Each was recorded once, answered once unless it was made to fail, and is kept where it belongs."""
         sent, figures = self._sent[deployment], self.figures
-        refused = {name for name, text in sent.items() if REFUSED in text}
+        refused = {name for name, text in sent.items() if REFUSED in text or DEADLY in text}
         states = Counter((name, "failed" if name in refused else "done") for name in sent)
         told = self._stack.documents(deployment)
         unexpected = [each for each in told if (each["name"], each["state"]) not in states]

@@ -4,10 +4,11 @@ The functions host, with the repository's own function_app.py, and the emulator 
 """
 
 import json
+import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -44,9 +45,15 @@ class Stack:
     """The running app. `deployments_file` is what its setting DEPLOYMENTS_FILE names."""
 
     def __init__(
-        self, folder: Path, services: Services, processes: ExitStack, host: str = "local.host"
+        self,
+        folder: Path,
+        services: Services,
+        processes: ExitStack,
+        host: str = "local.host",
+        memory_limit: int | None = None,
     ) -> None:
         self._host_module = host
+        self._memory_limit = memory_limit
         self.deployments_file = folder / "deployments.yaml"
         self.azure = EmulatedAzure(services.emulator_url)
         self._services = services
@@ -66,6 +73,8 @@ class Stack:
         log = self.deployments_file.with_name(f"host-{len(self._logs)}.log")
         command = [self._host_module, "--app-dir", str(ROOT), "--port", "0", "--function-key", KEY]
         command += ["--blob-poll-seconds", "0.2", "--grace-seconds", "1"]
+        if self._memory_limit is not None:
+            command += ["--memory-limit", str(self._memory_limit)]
         settings = app_settings(self._services, self.deployments_file)
         environment = machine_environment() | settings | {"RECONCILE_SCHEDULE": f"*/{TICK:.0f} * * * * *"}
         self._host = self._processes.enter_context(run_part("functions host", command, environment, log))
@@ -76,6 +85,26 @@ class Stack:
         """End the host at once, as a crash of its machine does."""
         self._host.process.kill()
         self._host.process.wait()
+
+    def has_died(self) -> bool:
+        """Whether the host has ended by itself."""
+        return self._host.process.poll() is not None
+
+    def has_died_within(self, seconds: float) -> bool:
+        """Whether it ends by itself in that time: its connections break a little earlier than it is gone."""
+        with suppress(subprocess.TimeoutExpired):
+            self._host.process.wait(seconds)
+        return self.has_died()
+
+    def out_of_memory(self) -> int:
+        """How often the worker was restarted because it exceeded its limit."""
+        return self.output.count("MB: the worker restarts")
+
+    def peak_memory(self) -> int:
+        """MB that the host has had resident at most since it was started; 0 where that is not told."""
+        status = Path(f"/proc/{self._host.process.pid}/status")
+        lines = status.read_text().splitlines() if status.exists() else []
+        return next((int(line.split()[1]) // 1000 for line in lines if line.startswith("VmHWM:")), 0)
 
     @property
     def output(self) -> str:
@@ -158,6 +187,10 @@ class Stack:
                     found[name] = blobs.download_blob(name).readall()
         return found
 
+    def stored_names(self, container: str) -> list[str]:
+        """The names of a container's blobs, large as they may be."""
+        return list(self._blobs.get_container_client(container).list_blob_names())
+
     def waiting(self, deployment: str) -> list[str]:
         """What is in a deployment's folder of the inbox."""
         inbox = self._blobs.get_container_client("inbox")
@@ -213,21 +246,24 @@ def run_stack(
     *,
     behaviour: Behaviour = QUICK,
     host: str = "local.host",
+    memory_limit: int | None = None,
+    emulator: Sequence[str] = (),
     **sections: Section,
 ) -> Iterator[Stack]:
     """Run the app with these deployments; a failure in the block shows the end of the host's output.
 
-    `host`: the module that runs it; `sections` go into deployments.yaml beside the deployments.
+    `host`: the module that runs it; `memory_limit`: MB beyond which the worker restarts; `emulator`: more of
+    its options; `sections` go into deployments.yaml beside the deployments.
     """
-    command = ["local.emulator", *behaviour.arguments()]
+    command = ["local.emulator", *behaviour.arguments(), *emulator]
     for name in deployments:
         command += ["--account", account_id(name)]
     with ExitStack() as processes:
-        emulator = processes.enter_context(
+        part = processes.enter_context(
             run_part("emulator", command, machine_environment(), folder / "emulator.log")
         )
-        services = Services(azurite, emulator, emulator.wait_for_address())
-        stack = Stack(folder, services, processes, host)
+        services = Services(azurite, part, part.wait_for_address())
+        stack = Stack(folder, services, processes, host, memory_limit)
         write_deployments(stack.deployments_file, deployments, **sections)
         stack.start_host()
         try:

@@ -45,6 +45,11 @@ class _Trouble:
 
 
 @dataclass
+class _Loss(_Trouble):
+    status: int | None
+
+
+@dataclass
 class _Pieces(_Trouble):
     """An answer's body that comes in pieces, with seconds between them, and ends after so many bytes."""
 
@@ -62,7 +67,7 @@ class StorageProxy:
     calls: list[str] = field(default_factory=list)  # method and path of every call, in order
     _refusals: list[_Refusal] = field(default_factory=list)
     _hangs: list[_Trouble] = field(default_factory=list)
-    _losses: list[_Trouble] = field(default_factory=list)
+    _losses: list[_Loss] = field(default_factory=list)
     _pieces: list[_Pieces] = field(default_factory=list)
     _closing: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -70,9 +75,9 @@ class StorageProxy:
         """Accept such calls and never answer; they have no effect."""
         self._hangs.append(_Trouble(method, part, times))
 
-    def lose(self, method: str, part: str, *, times: int = 1) -> None:
-        """Let such calls take effect and never answer."""
-        self._losses.append(_Trouble(method, part, times))
+    def lose(self, method: str, part: str, *, times: int = 1, status: int | None = None) -> None:
+        """Let such calls take effect and never answer, or answer with that status of a server in trouble."""
+        self._losses.append(_Loss(method, part, times, status))
 
     def stall(self, part: str, *, after: int, times: int = 1000) -> None:
         """Answer such downloads with the first bytes and then no more."""
@@ -159,8 +164,11 @@ async def storage_proxy(uri: str) -> AsyncIterator[StorageProxy]:
                 parsedate_to_datetime(answer.headers["Date"]) + proxy.skew, usegmt=True
             )
             content = await answer.read()
-            if any(each.strikes(request) for each in proxy._losses):
-                await proxy._closing.wait()
+            for loss in proxy._losses:
+                if loss.strikes(request):
+                    if loss.status is not None:
+                        return web.Response(status=loss.status)
+                    await proxy._closing.wait()
             for each in proxy._pieces:
                 if each.strikes(request):
                     return await proxy.in_pieces(request, answer.status, shown, content, each)

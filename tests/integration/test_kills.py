@@ -1,6 +1,7 @@
-"""Kills: the promises are kept by a host that dies at random moments, in an Azure that misbehaves."""
+"""Kills: the promises are kept by a host that dies at random, or of a file, in an Azure that misbehaves."""
 
 import secrets
+from dataclasses import replace
 from pathlib import Path
 
 from local.azurite import Azurite
@@ -25,3 +26,12 @@ def test_five_kills_lose_cut_and_leak_nothing(tmp_path: Path, azurite: Azurite) 
     assert (figures.kills, figures.cut) == (5, 0)
     assert figures.results == figures.done > 0
     assert figures.kills_while_hosted > 0
+
+
+def test_a_file_that_kills_the_worker_ends_alone(tmp_path: Path, azurite: Azurite) -> None:
+    """It is blamed only once it dies alone: it ends as failed, and every document beside it is answered."""
+    pace = replace(HURRIED, killers=1, patience=300.0)
+    figures = run_kills(tmp_path, azurite, pace, kills=1, seed=secrets.randbelow(10**6))
+    assert (figures.killers, figures.cut) == (1, 0)
+    assert figures.results == figures.done > 0
+    assert figures.killers_deaths >= 3

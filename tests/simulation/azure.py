@@ -59,7 +59,7 @@ class Azure:
         }
         self._owners: dict[str, str] = {}
         self._tagless: dict[str, bool] = {}
-        self._keeps_tags = False
+        self.effect_is_late = False
         self._spells: dict[tuple[str, str], float] = {}  # what and whose → until when
         self.omitted_at = -1000.0  # when a LIST last left out an entry
         self._omitted: dict[str, float] = {}  # when a LIST last left it out
@@ -165,7 +165,7 @@ class Azure:
         """Some deployments do not keep their tags, and some are in states that nobody knows."""
         key = _key(found)
         if key not in self._tagless:
-            loses = self._world.random.random() < self._world.scenario.tagless and not self._keeps_tags
+            loses = self._world.random.random() < self._world.scenario.tagless and not self.effect_is_late
             self._tagless[key] = loses and self.owner(found) == "ours"
         as_shown = shown(found, at)
         if self._is_under("strange", found.name):
@@ -264,12 +264,12 @@ class Azure:
             world.note(f"a {what} of {name} from {delay:.0f} s ago takes effect")
             world.disturbed(0.0)
             # Later than the quarantine and without its tag nobody could know it for ours: documented.
-            self._keeps_tags = delay > _LAST_EFFECT
+            self.effect_is_late = delay > _LAST_EFFECT
             try:
                 act()
             except ArmError as error:
                 world.note(f"or not: {error}")
-            self._keeps_tags = False
+            self.effect_is_late = False
 
         world.call_later(delay, take_effect)
 

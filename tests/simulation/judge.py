@@ -33,6 +33,7 @@ START_LIMIT = 240.0
 """A create in doubt is waited for three minutes, and passes come every minute."""
 _BETWEEN_WRITES = 20.0
 _PATIENCE = 300.0
+_SLICE = 120.0  # seconds after which a worker may have died before it could note its answers
 _DOUBTED = 240.0  # seconds for which one that LISTs lack may still be there, beyond START_LIMIT
 
 
@@ -92,6 +93,7 @@ class Judge:
         self.deaths: Counter[str] = Counter()  # row → deaths over it, with others or without
         self.unanswered = Unanswered(world)
         self.alarms = Alarms(world)
+        self.created_late: set[int] = set()  # generations whose PUT took effect after the quarantine
         self.deleted_by_us: set[int] = set()  # generations of ours, by deletes that meant them
         self._claims: dict[str, tuple[Process, str]] = {}  # row → who works on it, and its deployment
         self._twin_leases: defaultdict[str, dict[str, _Lease]] = defaultdict(dict)
@@ -142,10 +144,10 @@ class Judge:
         else:
             self._claims.pop(key, None)
 
-    def has_claimed(self, process: Process, name: str) -> bool:
-        """Whether the process works on the file of that name."""
+    def works_on(self, process: Process, mark: str) -> bool:
+        """Whether the process works on a file with that mark."""
         by_row = self._world.people.by_row
-        return any(by is process and by_row[key].upload.blob == name for key, (by, _) in self._claims.items())
+        return any(by is process and mark in by_row[key].text for key, (by, _) in self._claims.items())
 
     def died(self, process: Process) -> None:
         """It died, or stood still for longer than its claims last."""
@@ -270,6 +272,8 @@ class Judge:
 
     def put_took_effect(self, put: Generation, sent_at: float, by: str) -> None:
         owner, created = self._world.azure.owner(put), self._world.since_start(put.created)
+        if self._world.azure.effect_is_late:
+            self.created_late.add(id(put))
         if owner not in (by, "both"):
             azure = self._world.azure
             if azure.was_omitted(put.name, sent_at - PASS_LIMIT) or sent_at <= created + self._late_list():
@@ -327,7 +331,10 @@ class Judge:
             return False
         if world.azure.troubled_since(name, world.since_start(found.created)):
             return False
-        if self.deployments[name].quiet_for > _PATIENCE:
+        known = self.deployments[name]
+        answered_at = known.closing_at - known.quiet_for
+        noted_late = known.quiet_for > _SLICE and world.disturbed_until > answered_at
+        if known.quiet_for > _PATIENCE or noted_late:
             return False  # hosting without answers is given up in the end
         age = world.seconds() - world.since_start(found.created)
         return age < hosting.max_session.total_seconds() - 700

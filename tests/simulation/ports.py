@@ -120,7 +120,7 @@ class SimBlobs(_Storage):
 
         def act() -> bytes:
             data: bytes = _now(process.side.blobs.read(container, name, etag))
-            if KILLS_READING.encode() in data and self._world.judge.has_claimed(process, name):
+            if KILLS_READING.encode() in data and self._world.judge.works_on(process, KILLS_READING):
                 process.killed(f"reads {name}")
             return data
 

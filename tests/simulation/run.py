@@ -6,6 +6,7 @@ import contextlib
 import gc
 import logging
 import random
+import sys
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -80,14 +81,18 @@ def simulate(seed: int, *, trace: bool = False, without: str | None = None) -> R
 
 @contextlib.contextmanager
 def _repeatable(seed: int) -> Iterator[None]:
-    """Without what differs from run to run: random ids, jitter, and the moments of garbage collection."""
+    """Without what differs from run to run: random ids, jitter, threads, moments of garbage collection."""
     ids = random.Random(seed)
     state = random.getstate()
     logging.disable(logging.CRITICAL)
     gc.disable()
     random.seed(seed)
     try:
-        with mock.patch("uuid.uuid4", lambda: uuid.UUID(int=ids.getrandbits(128), version=4)):
+        with (
+            mock.patch("uuid.uuid4", lambda: uuid.UUID(int=ids.getrandbits(128), version=4)),
+            # What is small is read on the event loop: a thread's time is not virtual.
+            mock.patch("shared.documents.source.SMALL", sys.maxsize),
+        ):
             yield
     finally:
         gc.enable()

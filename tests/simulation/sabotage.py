@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -10,7 +11,9 @@ from typing import Any
 from unittest import mock
 
 from shared import storage_clock
-from shared.documents import drain, intake
+from shared.documents import blame, drain, intake, results
+from shared.documents import slice as slice_module
+from shared.documents.alone import crashes_of
 from shared.domain import Action, RecordState
 from shared.hosting import act, create, decisions, delete, leases, observe, reconcile
 from shared.planning import decide as decide_module
@@ -207,15 +210,14 @@ def blame_by_evidence(stack: contextlib.ExitStack) -> None:
     async def always(*_: Any) -> bool:
         return True
 
-    _put(stack, drain._Slice, "_is_to_blame", always)
+    _put(stack, blame.Witness, "accuses", always)
 
 
 @_variant
 def alone(stack: contextlib.ExitStack) -> None:
     """Suspects are worked on among others, and every crash counts."""
-    _put(stack, drain, "is_suspect", lambda _: False)
-    crashes_of = drain.crashes_of
-    _put(stack, drain, "crashes_of", lambda document: (crashes_of(document)[0],) * 2)
+    _put(stack, slice_module, "is_suspect", lambda _: False)
+    _put(stack, slice_module, "crashes_of", lambda document: (crashes_of(document)[0],) * 2)
 
 
 @_variant
@@ -246,11 +248,10 @@ def owned_by_record(stack: contextlib.ExitStack) -> None:
 @_variant
 def doubted_omission(stack: contextlib.ExitStack) -> None:
     """What a LIST does not show is gone, a minute after the last change."""
-    counts_from = decide_module.absence_counts_from
 
     def at_once(record: Any, began_at: Any) -> Any:
         if not record.settled or record.state is RecordState.DELETING:
-            return counts_from(record, began_at)
+            return observed.absence_counts_from(record, began_at)
         return record.changed_at + observed.SETTLE
 
     _put(stack, decide_module, "absence_counts_from", at_once)
@@ -297,6 +298,23 @@ def answer_bound(stack: contextlib.ExitStack) -> None:
 def server_time(stack: contextlib.ExitStack) -> None:
     """Each host believes its own clock."""
     _put(stack, storage_clock.StorageClock, "correct", lambda *_: None)
+
+
+@_variant
+def result_verified(stack: contextlib.ExitStack) -> None:
+    """A result that storage says is there already is taken for there, and ours."""
+    store = results.Results.store
+
+    async def believing(self: results.Results, document: Any, *arguments: Any) -> None:
+        async def there(_: Any) -> bool:
+            return True
+
+        credulous = copy.copy(self)
+        credulous.spent = there  # type: ignore[method-assign, assignment]
+        await store(credulous, document, *arguments)
+        self._seen.add(results.result_name(document))
+
+    _put(stack, results.Results, "store", believing)
 
 
 VARIANTS = tuple(_PATCHES)

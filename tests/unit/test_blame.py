@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from shared.documents.alone import MAX_LONE_CRASHES, SUSPECT_AFTER
-from shared.documents.drain import MAX_ATTEMPTS
+from shared.documents.slice import MAX_ATTEMPTS
 from shared.domain import Document, DocumentState, ModelAnswer, ModelRequest, OneOffWindow, Task
 from shared.errors import (
     AccessDenied,

@@ -7,8 +7,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from azurefunctions.extensions.base import Datum
+
+from shared.named_blob import NamedBlob, NamedBlobConverter
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,14 +31,31 @@ def guard(event, args):
             raise SystemExit(f"the import opened {path}")
 sys.addaudithook(guard)
 import function_app
+
+def worker_tells():
+    # What Microsoft's worker does when it indexes a function with an SDK type (its loader.py).
+    from types import SimpleNamespace
+    from typing import get_type_hints
+    from azurefunctions.extensions.base import get_binding_registry
+    registry, told = get_binding_registry(), []
+    for each in functions:
+        hints = get_type_hints(each.get_user_function())
+        types = {name: SimpleNamespace(pytype=hint) for name, hint in hints.items()}
+        if any(registry.check_supported_type(hint) for hint in hints.values()):
+            bindings, _ = registry.get_raw_bindings(each, types)
+            told += [json.loads(binding) for binding in bindings]
+    return told
+
+functions = function_app.app.get_functions()
 sdks = "openai", "azure.storage", "azure.data", "azure.identity", "azure.mgmt", "pydantic", "yaml", "aiohttp"
 print(json.dumps({
     "heavy": [name for name in sdks if name in sys.modules],
     "functions": [
         json.loads(each.get_function_json()) | {"name": each.get_function_name()}
-        for each in function_app.app.get_functions()
+        for each in functions
     ],
     "problems": function_app.BINDINGS.problems,
+    "as the worker tells them": worker_tells(),
 }))
 """
 
@@ -102,6 +123,31 @@ def test_every_function_is_there_without_any_setting() -> None:
         ("deployments/{deployment}/hold", "DELETE"),
         ("preview", "GET"),
     }
+
+
+def test_the_host_is_asked_for_an_upload_s_name_and_not_for_its_content() -> None:
+    """The worker's own words to the host: the same trigger, with a reference in the place of the file."""
+    (told,) = import_app()["as the worker tells them"]  # type: ignore[misc]
+    assert told == {
+        "type": "blobTrigger",
+        "direction": "IN",
+        "name": "blob",
+        "path": "inbox/{name}",
+        "connection": "DOCUMENTS_STORAGE",
+        "source": "EventGrid",
+        "properties": {"SupportsDeferredBinding": True},
+    }
+
+
+def test_a_reference_is_decoded_to_the_name() -> None:
+    """Whatever characters it has; what is no reference raises, without a word of what it is."""
+    reference = SimpleNamespace(content=json.dumps({"BlobName": "clauses/a ü/b.txt"}).encode())
+    decoded = NamedBlobConverter.decode(
+        Datum(reference, "model_binding_data"), trigger_metadata={}, pytype=NamedBlob
+    )
+    assert decoded.name == "clauses/a ü/b.txt"
+    with pytest.raises(ValueError, match=r"^the host sent no reference to a blob$"):
+        NamedBlobConverter.decode(Datum(b"secret", "bytes"), trigger_metadata={}, pytype=NamedBlob)
 
 
 def test_the_settings_reach_the_host() -> None:

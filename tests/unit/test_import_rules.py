@@ -31,6 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "shared.errors": set(),
     "shared.alerts": set(),
     "shared.bindings": set(),
+    "shared.named_blob": set(),
     "shared.ports": VOCABULARY,
     "shared.rows": {*VOCABULARY, "shared.ports"},
     "shared.waiting": {*VOCABULARY, "shared.ports"},
@@ -71,6 +72,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *VOCABULARY,
         "shared.alerts",
         "shared.bindings",
+        "shared.named_blob",
         "shared.flow",
         "shared.api",
         "shared.wiring",
@@ -90,7 +92,8 @@ AT_ONCE: dict[str, set[str]] = {
     "shared.scalars": {"shared", "pydantic"},
     "shared.settings": {"shared", "pydantic", "pydantic_core", "yaml"},
     "shared.task_files": {"shared", "jsonschema"},
-    "function_app": {"azure.functions", "shared.bindings"},
+    "shared.named_blob": {"shared", "azurefunctions"},
+    "function_app": {"azure.functions", "shared.bindings", "shared.named_blob"},
     "dev": set(),
 }
 

@@ -79,6 +79,21 @@ def test_an_old_encoding_is_told_even_if_it_shows_late() -> None:
     assert read_text(text.encode("cp1251")) == text
 
 
+@pytest.mark.parametrize(
+    ("line", "encoding"), [(JAPANESE, "cp932"), (CHINESE, "gb18030"), (RUSSIAN, "koi8_r")]
+)
+@pytest.mark.parametrize("times", [1100, 1500, 4000, 9000])
+def test_no_character_is_cut_by_the_sample(line: str, encoding: str, times: int) -> None:
+    """However long the file is: half a character at the sample's end would make it another encoding's."""
+    assert read_text((line * times).encode(encoding)) == line * times
+
+
+def test_utf_8_that_is_damaged_late_is_told_from_what_stands_before() -> None:
+    """What follows the damage may be long and of another encoding: two files in one, not an old one."""
+    intact = GERMAN.encode() * 20_000
+    assert "the file is UTF-8, damaged at byte" in refusal(intact + GERMAN.encode("cp1252") * 20_000)
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "cp1252"])
 def test_five_megabytes_are_read_quickly(encoding: str) -> None:
     """A large file in any encoding takes a fraction of the seconds that a slow guess would."""

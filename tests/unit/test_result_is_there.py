@@ -17,7 +17,7 @@ NAME = "clauses/private name.txt"
 
 
 async def tick(world: World, minutes: int) -> None:
-    """Both timers each minute; what fails is told and tried again."""
+    """Both timers each minute; what fails is tried again."""
     for _ in range(minutes):
         for act in (world.app.reconcile, lambda: world.app.drain_backlog(50.0)):
             with contextlib.suppress(PartFailed):
@@ -124,7 +124,7 @@ async def test_an_own_result_that_is_there_already_is_adopted() -> None:
     assert json.loads(await world.blobs.read("results", document.result))["answer"] == "theirs"
 
 
-async def test_whoever_says_done_without_a_result_is_refused() -> None:
+async def test_done_without_a_result_is_refused() -> None:
     """The last check stands where documents become final."""
     world = World.of(hosting())
     document = await waiting(world)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from shared import alerts
 from shared.errors import SettingsError, StorageError
 from shared.settings_blob import LAST_GOOD, SettingsBlob
 from tests.fakes.blobs import MemoryBlobs
@@ -175,12 +176,26 @@ async def test_whatever_stands_there_the_last_good_version_stays_in_force(
     assert await running.load() == good
     assert "settings_broken" in caplog.text
     caplog.clear()
+    alerts.forget()
     assert await SettingsBlob(blobs, PLACE, ENVIRONMENT).load() == good
     assert "settings_broken" in caplog.text
     blobs.deleted("config")
     blobs.upload("config", "tasks/prompt.md", b"Summarise.")
     blobs.upload("config", "deployments.yaml", FILE.replace("500", "700").encode())
     assert (await running.load()).deployments["clauses"].task.max_output_tokens == 700
+
+
+async def test_each_broken_version_is_an_alert_once(
+    blobs: MemoryBlobs, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also within the hour in which equal alerts are only counted."""
+    source = SettingsBlob(blobs, PLACE, ENVIRONMENT)
+    await source.load()
+    for content in (b"deployments: [", FILE.replace("500", "much").encode()):
+        blobs.upload("config", "deployments.yaml", content)
+        for _ in range(3):
+            await source.load()
+    assert sum("settings_broken" in line for line in caplog.messages) == 2
 
 
 async def test_storage_that_does_not_answer_changes_nothing(
@@ -223,7 +238,7 @@ async def test_a_last_good_version_that_cannot_be_kept_is_tried_again(
 
 @pytest.mark.parametrize("kept", [b"", b"[]", b"{}", b'{"deployments.yaml": 1}', b"\xff", b"[" * 90_000])
 async def test_a_damaged_last_good_version_is_none(blobs: MemoryBlobs, kept: bytes) -> None:
-    """Then what is wrong with the new version is told."""
+    """Then the error says what is wrong with the new version."""
     blobs.upload(LAST_GOOD, "deployments.yaml", kept)
     assert (await SettingsBlob(blobs, PLACE, ENVIRONMENT).load()).installation == "test"
     blobs.upload(LAST_GOOD, "deployments.yaml", kept)

@@ -45,6 +45,24 @@ async def uploaded(blob: func.InputStream) -> None:
         assert host.notes[2:] == ["inbox/later.txt 1 3 later.txt"]
 
 
+def test_for_an_sdk_type_the_name_comes_without_the_content(tmp_path: Path, azurite: Azurite) -> None:
+    """The worker's memory does not grow with the blob; one that is overwritten meanwhile comes anew."""
+    container = inbox(azurite)
+    container.upload_blob("tenant/å.txt", b"x" * 300_000_000)
+    app = (
+        "from local.host.memory import peak_bytes\nfrom shared.named_blob import NamedBlob\n"
+        + TRIGGER
+        + """
+async def uploaded(blob: NamedBlob) -> None:
+    note(blob.name, peak_bytes() < 300_000_000)
+"""
+    )
+    with HostProcess(tmp_path, app, azurite, *QUICK) as host:
+        host.wait(lambda: host.notes == ["tenant/å.txt True"])
+        container.upload_blob("tenant/å.txt", b"second", overwrite=True)
+        host.wait(lambda: host.notes == ["tenant/å.txt True"] * 2)
+
+
 def test_five_tries_then_poisoned(tmp_path: Path, azurite: Azurite) -> None:
     """A handler that always raises has five tries, one that raises twice has three; both run at once."""
     container = inbox(azurite)

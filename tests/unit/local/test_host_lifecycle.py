@@ -1,6 +1,8 @@
 """Starting and ending the host."""
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPException
 from pathlib import Path
 from socket import socket
 
@@ -47,6 +49,27 @@ def test_a_call_in_flight_is_answered(tmp_path: Path, azurite: Azurite) -> None:
         host.wait(lambda: "http start" in host.notes)
         assert host.stop() == 0
         assert call.result()[2] == b"http end"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit is read where Linux tells it")
+def test_more_memory_than_the_limit_restarts_the_worker(tmp_path: Path, azurite: Azurite) -> None:
+    """Also if it lets go at once: every call is cut, and the worker is back on its port."""
+    app = """
+@app.route(route="hold", auth_level=func.AuthLevel.ANONYMOUS)
+def hold(req: func.HttpRequest) -> str:
+    note("hold")
+    held = bytearray(int(req.params["mb"]) * 1_000_000)
+    del held
+    time.sleep(2)
+    return "held"
+"""
+    with HostProcess(tmp_path, app, azurite, "--memory-limit", "300") as host:
+        assert host.call("/api/hold?mb=50")[2] == b"held"
+        with pytest.raises((ConnectionError, HTTPException)):
+            host.call("/api/hold?mb=300")
+        host.wait(lambda: host.output.count(f"host ready {host.url}\n") == 2)
+        assert "MB: the worker restarts, which cuts every invocation" in host.output
+        assert host.call("/api/hold?mb=50")[2] == b"held"
 
 
 @pytest.mark.parametrize(

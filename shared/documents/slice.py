@@ -1,0 +1,376 @@
+"""One slice of draining: claim → read → ask → store, for as many documents at once as the deployment takes.
+
+Claims, the work lease and If-None-Match results keep every promise also beside another drainer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from shared.alerts import Alert, alert, event
+from shared.documents.alone import MAX_LONE_CRASHES, crashes_of, is_suspect
+from shared.documents.ask import AnswerUnusable, Question, accept, question
+from shared.documents.blame import Witness
+from shared.documents.intake import gone
+from shared.documents.results import result_name, source_of
+from shared.domain import DeploymentRecord, Document, DocumentState, Hosting, ModelAnswer
+from shared.errors import (
+    BlobRefused,
+    Changed,
+    DocumentRefused,
+    Missing,
+    ModelError,
+    ModelUnavailable,
+    RateLimited,
+    RequestRefused,
+    StorageError,
+)
+from shared.hosting.answering import Trouble
+from shared.hosting.leases import REQUEST_LIMIT, WORK_LEASE, WorkLease
+from shared.inference.pacer import Pacer
+from shared.inference.retry import with_retry
+from shared.planning.cost import token_cost
+from shared.waiting import first_done
+
+if TYPE_CHECKING:
+    from shared.documents.drain import Drainer
+
+AT_ONCE = 32
+"""Documents in work at once at most; fewer where the deployment admits fewer requests a minute, so that a
+claim is not spent on waiting for the pacer."""
+MAX_ATTEMPTS = 5
+"""Failures (not hand-overs or crashes) after which a document is a dead letter."""
+_LOOK = 2.0  # seconds between looks for new documents while others are in work
+WARM_UP = timedelta(minutes=5)
+"""For so long after its first answer a deployment may still say 404 here and there."""
+
+_BOOKKEEPING = 10.0  # seconds for storing an answer within its claim
+_LONGEST_PAUSE = 60.0  # seconds: no window of a rate limit is longer, whatever a header says
+_FIRST_BACKOFF, _LAST_BACKOFF = timedelta(seconds=30), timedelta(minutes=4)
+
+
+@dataclass
+class DrainReport:
+    """What a slice did."""
+
+    answered: int = 0
+    settled: int = 0  # failed, superseded or withdrawn
+    handed_back: int = 0
+    halted: str = ""  # why nobody could be answered any more
+    heard: bool = False  # the model answered somebody, whatever it said
+    trouble: Trouble | None = None  # why nobody was answered after that
+    errors: list[Exception] = field(default_factory=list)
+
+
+class HandedBack(Exception):
+    """The slice ends or the deployment closes: the document waits again, and nobody is to blame."""
+
+
+class CapacityTooSmall(HandedBack):
+    """Azure gave the deployment less than configured, and the document fits only into what is configured."""
+
+
+class Slice:
+    """One slice of draining one deployment."""
+
+    def __init__(
+        self,
+        drainer: Drainer,
+        hosting: Hosting,
+        endpoint: str,
+        until: float,
+        work: WorkLease,
+        record: DeploymentRecord,
+    ) -> None:
+        self._of = drainer
+        self._clock = drainer.clock
+        self._hosting = hosting
+        self._endpoint = endpoint
+        self._until = until
+        self._work = work
+        self._opened_at = record.opened_at
+        tokens = record.tokens_per_minute or hosting.spec.capacity * 1000
+        requests = record.requests_per_minute or hosting.spec.capacity
+        self._pacer = Pacer(drainer.clock, tokens, requests)
+        self._at_once = min(AT_ONCE, requests)
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._alone = ""  # the suspect in work: nothing is started beside it
+        self._handed_back: set[str] = set()  # not again in this slice
+        self._witness = Witness(drainer.model, drainer.documents, work, endpoint, hosting.name)
+        self._timeouts: Counter[str] = Counter()  # by document, not charged yet
+        self._report = DrainReport()
+
+    async def run(self) -> DrainReport:
+        try:
+            while self._may_go_on() and await self._work.is_open():
+                await self._start_more()
+                if not self._running:
+                    break
+                await first_done(self._clock, self._running.values(), _LOOK)
+                self._running = {key: task for key, task in self._running.items() if not task.done()}
+        finally:
+            await asyncio.gather(*self._running.values())
+        self._report.halted = self._witness.halted
+        self._report.heard = self._witness.answers > 0
+        self._report.trouble = self._witness.trouble
+        return self._report
+
+    def _may_go_on(self) -> bool:
+        return not self._witness.halted and self._clock.monotonic() < self._until
+
+    def _may_ask(self) -> bool:
+        return self._may_go_on() and self._work.allows(REQUEST_LIMIT)
+
+    async def _start_more(self) -> None:
+        free = self._at_once - len(self._running)
+        if free == 0 or self._alone in self._running:
+            return
+        suspect: Document | None = None
+        async for document in self._of.claimable(self._hosting.name):
+            if document.id in self._running or document.id in self._handed_back:
+                continue
+            if is_suspect(document):
+                suspect = suspect or document
+                continue
+            self._running[document.id] = asyncio.create_task(self._work_beside_others(document))
+            free -= 1
+            if free == 0:
+                return
+        if suspect is not None and not self._running:
+            self._alone = suspect.id
+            self._running[suspect.id] = asyncio.create_task(self._work_alone(suspect))
+
+    async def _work_beside_others(self, document: Document) -> None:
+        async with self._of.gate.shared():
+            if self._may_go_on():
+                await self._work_on(document, alone=False)
+
+    async def _work_alone(self, document: Document) -> None:
+        """See the note [who is to blame for a crash]. Left for later if others work until the slice ends."""
+        async with contextlib.AsyncExitStack() as stack:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, self._until - self._clock.monotonic())):
+                    await stack.enter_async_context(self._of.gate.alone())
+                await self._work_on(document, alone=True)
+
+    async def _work_on(self, document: Document, *, alone: bool) -> None:
+        """One document, whatever happens to it: no error of one ends the slice of the others."""
+        try:
+            async with self._of.sources.room_for(document, self._may_ask) as entered:
+                claimed = await self._claim(document, alone=alone) if entered else None
+                if claimed is not None:
+                    await self._answer(claimed)
+        except Changed:
+            pass  # somebody else has it
+        except Exception as error:
+            self._report.errors.append(error)
+            remedy = "the document is tried again when its claim runs out"
+            fields = {"deployment": document.deployment, "document": document.id}
+            alert(Alert.DRAIN_FAILED, remedy, error=type(error).__name__, **fields)
+
+    async def _claim(self, document: Document, *, alone: bool) -> Document | None:
+        """Make it ours until the work lease written by now would run out; None: it is not to be asked now."""
+        crashes, lone_crashes = crashes_of(document)
+        counted = replace(document, crashes=crashes, lone_crashes=lone_crashes, alone=False)
+        if lone_crashes > document.lone_crashes and await self._of.results.spent(document) is None:
+            if lone_crashes >= MAX_LONE_CRASHES:
+                reason = (
+                    f"the app died {lone_crashes} times while it worked on this document and nothing else"
+                )
+                await self._settle(counted, DocumentState.FAILED, reason)
+            else:
+                # What kills workers now may have nothing to do with it: the next try comes later.
+                await self._give_back(
+                    counted, "the app died while it worked on it", rest=_backoff(lone_crashes + 1)
+                )
+            return None
+        return await self._of.documents.save(
+            replace(
+                counted,
+                state=DocumentState.CLAIMED,
+                alone=alone,
+                claimed_by=self._work.holder,
+                claimed_until=self._clock.now() + timedelta(seconds=WORK_LEASE),
+                not_before=None,
+            )
+        )
+
+    async def _answer(self, document: Document) -> None:
+        claim_allows = self._clock.monotonic() + WORK_LEASE - REQUEST_LIMIT - _BOOKKEEPING
+        last_start = min(claim_allows, self._until)
+        try:
+            tried_before = document.crashes or document.reason
+            if tried_before and (spent := await self._of.results.spent(document)):
+                # Something came between storing and recording: the answer is there, and is not paid twice.
+                # What it cost may be on the document already.
+                await self._done(
+                    replace(
+                        document,
+                        prompt_tokens=max(document.prompt_tokens, spent.prompt_tokens),
+                        completion_tokens=max(document.completion_tokens, spent.completion_tokens),
+                        cost=max(document.cost, spent.cost),
+                    )
+                )
+                return
+            container, name, version = source_of(document)
+            try:
+                text = await self._of.sources.text(container, name, version)
+            except (Missing, Changed) as error:
+                await self._settle(document, *gone(error, container))
+                return
+            except BlobRefused as error:
+                await self._settle(document, DocumentState.FAILED, error.reason)
+                return
+            asked = question(text, self._hosting, self._of.prices, spent=document.cost)
+            self._refuse_beyond_capacity(asked)
+        except DocumentRefused as error:
+            await self._settle(document, DocumentState.FAILED, str(error))
+        except CapacityTooSmall as error:
+            self._witness.saw_trouble(self._clock.now(), str(error), silent=False)
+            alert(Alert.CAPACITY_TOO_SMALL, str(error), deployment=document.deployment)
+            await self._give_back(document, str(error), rest=_LAST_BACKOFF)
+        except StorageError as error:
+            await self._storage_failed(document, error)
+        else:
+            await self._answer_question(document, asked, last_start, cut_short=self._until < claim_allows)
+
+    def _refuse_beyond_capacity(self, asked: Question) -> None:
+        """What the configured capacity admits, and the one that Azure gave does not, waits for more."""
+        need, limit = asked.prompt_tokens + asked.request.max_output_tokens, self._pacer.tokens_per_minute
+        if need > limit:
+            raise CapacityTooSmall(
+                f"it needs about {need:,} tokens at once, and Azure gave the deployment {limit:,} a minute, "
+                "less than sku.capacity asks for: it waits until Azure gives more"
+            )
+
+    async def _answer_question(
+        self, document: Document, asked: Question, last_start: float, *, cut_short: bool
+    ) -> None:
+        asked_at, answers_before = self._clock.now(), self._witness.answers
+        try:
+            answer = await self._ask(document, asked, last_start)
+            self._witness.saw_answer()
+            document = self._charged_for_timeouts(document, asked)
+            document = self._charged(document, answer.prompt_tokens, answer.completion_tokens)
+            value = accept(answer, asked.request)
+            await self._of.results.store(document, answer, value, asked_at, self._clock.now())
+            await self._done(document)
+        except (DocumentRefused, RequestRefused) as error:
+            self._witness.saw_answer()
+            await self._settle(document, DocumentState.FAILED, str(error))
+        except AnswerUnusable as error:
+            await self._give_back(document, str(error), blame=True)
+        except HandedBack as error:
+            await self._give_back(self._charged_for_timeouts(document, asked), str(error))
+        except StorageError as error:
+            await self._storage_failed(document, error)
+        except ModelError as error:
+            document = self._charged_for_timeouts(document, asked)
+            self._witness.saw_failure(error, asked_at, answers_before, cut_short=cut_short)
+            # Retries that the end of the slice cuts short prove nothing.
+            in_doubt = cut_short and isinstance(error, ModelUnavailable)
+            admitted = self._pacer.tokens_per_minute
+            blame = not in_doubt and await self._witness.accuses(
+                document, asked, error, answers_before, admitted
+            )
+            await self._give_back(document, str(error), blame=blame, rest=self._rest(document, error))
+
+    def _rest(self, document: Document, error: ModelError) -> timedelta:
+        """How long it rests where it is not to blame."""
+        if isinstance(error, RateLimited):
+            return timedelta(seconds=min(error.retry_after or 0.0, _LONGEST_PAUSE))
+        return _backoff(document.unanswered + 1)
+
+    async def _storage_failed(self, document: Document, error: StorageError) -> None:
+        """Not the document's fault, and no crash; what it has cost so far is kept."""
+        self._report.errors.append(error)
+        await self._give_back(document, str(error), rest=_backoff(document.unanswered + 1))
+
+    async def _ask(self, document: Document, asked: Question, last_start: float) -> ModelAnswer:
+        async def ask() -> ModelAnswer:
+            tokens = self._pacer.estimate(asked.prompt_tokens, asked.request.max_output_tokens)
+            if not await self._pacer.admit(min(tokens, self._pacer.tokens_per_minute), last_start):
+                raise HandedBack("it waits for the deployment's rate limit")
+            # The fence: nothing is awaited between this check and the request.
+            if not self._work.allows(REQUEST_LIMIT):
+                raise HandedBack("the deployment is closing")
+            self._witness.saw_question(document)
+            try:
+                return await self._of.model.ask(
+                    self._endpoint, self._hosting.name, asked.request, timeout=REQUEST_LIMIT
+                )
+            except ModelUnavailable as error:
+                self._timeouts[document.id] += error.code == "timeout"
+                raise
+
+        warming_up = self._opened_at is not None and self._clock.now() - self._opened_at < WARM_UP
+        answer = await with_retry(
+            ask,
+            self._clock,
+            until=last_start,
+            warming_up=warming_up,
+            pause_everybody=lambda seconds: self._pacer.pause(min(seconds, _LONGEST_PAUSE)),
+        )
+        self._pacer.learn(asked.prompt_tokens, answer.prompt_tokens, answer.remaining_tokens)
+        return answer
+
+    def _charged_for_timeouts(self, document: Document, asked: Question) -> Document:
+        """With what Azure may have charged for requests that were given up: prompts, and full answers."""
+        timeouts = self._timeouts.pop(document.id, 0)
+        return self._charged(
+            document, timeouts * asked.prompt_tokens, timeouts * asked.request.max_output_tokens
+        )
+
+    def _charged(self, document: Document, prompt_tokens: int, completion_tokens: int) -> Document:
+        return replace(
+            document,
+            prompt_tokens=document.prompt_tokens + prompt_tokens,
+            completion_tokens=document.completion_tokens + completion_tokens,
+            cost=document.cost + token_cost(prompt_tokens, completion_tokens, self._of.prices),
+        )
+
+    async def _done(self, document: Document) -> None:
+        finished = replace(document, result=result_name(document))
+        await self._of.results.settle(finished, DocumentState.DONE, "answered", self._clock.now())
+        self._report.answered += 1
+
+    async def _settle(self, document: Document, state: DocumentState, reason: str) -> None:
+        await self._of.results.settle(document, state, reason, self._clock.now())
+        self._report.settled += 1
+
+    async def _give_back(
+        self, document: Document, reason: str, *, blame: bool = False, rest: timedelta = timedelta(0)
+    ) -> None:
+        """Let it wait again. `blame`: it counts as an attempt, of which a document has five."""
+        attempts = document.attempts + blame
+        if attempts >= MAX_ATTEMPTS:
+            await self._settle(document, DocumentState.FAILED, f"gave up after {attempts} attempts: {reason}")
+            return
+        if blame:
+            rest = _backoff(attempts)
+        await self._of.documents.save(
+            replace(
+                document,
+                state=DocumentState.WAITING,
+                reason=reason[:500],
+                attempts=attempts,
+                unanswered=document.unanswered + (rest > timedelta(0)),
+                alone=False,
+                claimed_by="",
+                claimed_until=None,
+                not_before=self._clock.now() + rest if rest else None,
+            )
+        )
+        self._handed_back.add(document.id)
+        self._report.handed_back += 1
+        event("handed_back", deployment=document.deployment, document=document.id, attempts=attempts)
+
+
+def _backoff(failures: int) -> timedelta:
+    """How long a document rests after so many failures in a row: 30 s, doubling, 4 minutes at most."""
+    return min(_LAST_BACKOFF, _FIRST_BACKOFF * (1 << min(max(failures - 1, 0), 10)))

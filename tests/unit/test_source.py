@@ -1,0 +1,245 @@
+"""What documents take in memory: who waits, who passes, what is refused unread, and that the loop goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from shared.documents import source
+from shared.documents.ask import least_tokens, question
+from shared.documents.read import read_text
+from shared.documents.source import SMALL, TO_LOOK_AT, Memory, Sources
+from shared.domain import DocumentState, Task
+from shared.errors import DocumentRefused
+from tests.fakes.blobs import MemoryBlobs
+from tests.fakes.clock import VirtualClock
+from tests.fakes.world import PRICES, World, hosting
+
+MB = 1_000_000
+GENEROUS = hosting(capacity=20_000)  # admits 20 million tokens a minute: 80 MB of English
+
+
+class Crowd:
+    """Documents that want into a room; each stays until it is let out."""
+
+    def __init__(self, room: Memory) -> None:
+        self.inside: list[str] = []
+        self._room = room
+        self._out: dict[str, asyncio.Event] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def come(self, name: str, size: int, *, wanted: bool = True) -> None:
+        """Somebody wants in, and everybody else does what they can."""
+        self._out[name] = asyncio.Event()
+        self._tasks[name] = asyncio.create_task(self._stay(name, size, wanted))
+        await self._settle()
+
+    async def go(self, name: str) -> None:
+        """Somebody leaves."""
+        self._out[name].set()
+        await self._settle()
+
+    async def cancel(self, name: str) -> None:
+        """Somebody is cancelled, inside or in the queue."""
+        self._tasks[name].cancel()
+        await self._settle()
+
+    async def _stay(self, name: str, size: int, wanted: bool) -> None:
+        async with self._room.held(size, lambda: wanted) as entered:
+            if not entered:
+                return
+            self.inside.append(name)
+            try:
+                await self._out[name].wait()
+            finally:
+                self.inside.remove(name)
+
+    @staticmethod
+    async def _settle() -> None:
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+
+async def test_who_comes_first_enters_first() -> None:
+    """A large one is not passed by for ever by smaller ones; a tiny one harms nobody and never waits."""
+    crowd = Crowd(Memory(10 * MB))
+    await crowd.come("a", 6 * MB)
+    await crowd.come("large", 9 * MB)
+    await crowd.come("b", 1 * MB)
+    await crowd.come("tiny", SMALL)
+    assert crowd.inside == ["a", "tiny"]
+    await crowd.go("a")
+    assert crowd.inside == ["tiny", "large", "b"]
+
+
+async def test_one_that_is_larger_than_the_room_enters_alone() -> None:
+    """It waits until the room is empty, and nobody enters beside it."""
+    crowd = Crowd(Memory(10 * MB))
+    await crowd.come("a", 1 * MB)
+    await crowd.come("huge", 50 * MB)
+    await crowd.come("b", 1 * MB)
+    assert crowd.inside == ["a"]
+    await crowd.go("a")
+    assert crowd.inside == ["huge"]
+    await crowd.go("huge")
+    assert crowd.inside == ["b"]
+
+
+async def test_who_is_cancelled_or_does_not_want_in_any_more_stands_in_nobodys_way() -> None:
+    """In the queue as well as inside: the next ones enter, and all room is free in the end."""
+    room = Memory(10 * MB)
+    crowd = Crowd(room)
+    await crowd.come("a", 8 * MB)
+    await crowd.come("cancelled", 9 * MB)
+    await crowd.come("unwanted", 9 * MB, wanted=False)
+    await crowd.come("b", 2 * MB)
+    assert crowd.inside == ["a"]
+    await crowd.cancel("cancelled")
+    assert crowd.inside == ["a", "b"]
+    await crowd.cancel("a")
+    await crowd.come("c", 8 * MB)
+    assert crowd.inside == ["b", "c"]
+    await crowd.go("b")
+    await crowd.cancel("c")
+    await crowd.come("all of it", 10 * MB)
+    assert crowd.inside == ["all of it"]
+
+
+async def test_cancelling_just_as_the_turn_comes_loses_no_room() -> None:
+    """At any of the steps in which it may happen."""
+    for steps in range(8):
+        crowd = Crowd(Memory(10 * MB))
+        await crowd.come("a", 8 * MB)
+        await crowd.come("b", 8 * MB)
+        leaving = asyncio.create_task(crowd.go("a"))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        await crowd.cancel("b")
+        await leaving
+        await crowd.come("all of it", 10 * MB)
+        assert crowd.inside == ["all of it"], steps
+
+
+# --- refused unread ----------------------------------------------------------------------------------
+
+
+class CountedBlobs(MemoryBlobs):
+    """Blobs that know how many bytes were read, and how many were being read at most."""
+
+    read_bytes = 0
+
+    async def read(self, container: str, name: str, etag: str | None = None) -> bytes:
+        data = await super().read(container, name, etag)
+        self.read_bytes += len(data)
+        return data
+
+
+async def test_what_no_minute_admits_is_refused_by_its_size_alone() -> None:
+    """120 thousand tokens a minute: one byte above what UTF-16 could need is not read at all."""
+    blobs = CountedBlobs(VirtualClock())
+    sources, task = Sources(blobs), Task("", 0)
+    deployment = hosting(capacity=1, task=task)
+    blobs.upload("inbox", "fits", ("x" * 4000).encode("utf-16"))
+    blobs.upload("inbox", "does not", b"x" * 8010)
+    await sources.look_at("inbox", "fits", None, 8002, deployment, PRICES)
+    assert blobs.read_bytes == 8002
+    with pytest.raises(DocumentRefused, match="the deployment admits 1,000 a minute"):
+        await sources.look_at("inbox", "does not", None, 8010, deployment, PRICES)
+    assert blobs.read_bytes == 8002
+
+
+def _files() -> Iterator[bytes]:
+    dice = random.Random(7)
+    for text in ("x", "plain text ", "Größe ", "Привет мир ", "これは長い文書です。", "emoji 📄 ", " \n"):
+        for encoding in ("utf-8", "utf-8-sig", "utf-16", "cp1252", "cp1251", "cp932", "gb18030", "koi8_r"):
+            try:
+                yield f"{text}\n".encode(encoding) * dice.randint(1, 60)
+            except UnicodeEncodeError:
+                continue
+
+
+def test_the_size_alone_never_refuses_what_reading_would_admit() -> None:
+    """In every alphabet and encoding that is read: the bound is never above what is found in the text."""
+    compared = 0
+    for data in _files():
+        try:
+            asked = question(read_text(data), GENEROUS, PRICES)
+        except DocumentRefused:
+            continue
+        compared += 1
+        found = asked.prompt_tokens + GENEROUS.task.max_output_tokens
+        assert least_tokens(len(data), GENEROUS.task) <= found
+    assert compared > 20
+
+
+async def test_the_configured_capacity_counts() -> None:
+    """An upload that no minute admits becomes a dead letter with the reason, and nothing is deployed."""
+    world = World.of(hosting(capacity=1))
+    world.upload("clauses/a.txt", b"\x00" * 9000)  # not even told to be no text: it was not read
+    await world.tick()
+    document = await world.document("clauses/a.txt")
+    assert document.state is DocumentState.FAILED
+    assert "split the document, or have sku.capacity raised" in document.reason
+
+
+async def test_a_text_that_python_keeps_at_four_bytes_a_character_is_bounded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A single emoji makes a text four times as large in memory, and its request as well; length alone is no
+    reason, whatever limits.max_document_bytes says.
+    """
+    monkeypatch.setattr(source, "WIDEST", 1 * MB)
+    sources = Sources(MemoryBlobs(VirtualClock()))
+    await sources.look_at_body(b"x" * 3_000_000, GENEROUS, PRICES)
+    with pytest.raises(DocumentRefused, match="takes more memory"):
+        await sources.look_at_body(b"x" * 300_000 + "📄".encode(), GENEROUS, PRICES)
+
+
+# --- the event loop ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "cp1251"])
+async def test_the_loop_goes_on_while_a_large_file_is_decoded(encoding: str) -> None:
+    """What renews leases runs all the time: the longest pause is a small part of what reading takes."""
+    line = {"cp1251": "Имя;Улица;Размер\n"}.get(encoding, "Müller;Königsallee 5;groß\n").encode(encoding)
+    data, sources = line * (20 * MB // len(line)), Sources(MemoryBlobs(VirtualClock()))
+    pauses = [0.0]
+
+    async def beat() -> None:
+        last = time.perf_counter()
+        while True:
+            await asyncio.sleep(0.001)
+            now = time.perf_counter()
+            pauses.append(now - last)
+            last = now
+
+    beats = asyncio.create_task(beat())
+    await sources.look_at_body(data, GENEROUS, PRICES)
+    beats.cancel()
+    assert len(pauses) > 3, (len(pauses), max(pauses))
+
+
+async def test_large_files_are_looked_at_one_after_the_other() -> None:
+    """Six files of 20 MB: never two of them are in memory at once."""
+    blobs, together = MemoryBlobs(VirtualClock()), [0, 0]
+    sources = Sources(blobs)
+    plain = Sources.text
+
+    async def counted(self: Sources, container: str, name: str, etag: str | None) -> str:
+        together[0] += 1
+        together[1] = max(together)
+        await asyncio.sleep(0)
+        text = await plain(self, container, name, etag)
+        together[0] -= 1
+        return text
+
+    blobs.upload("inbox", "x", b"plain text\n" * (TO_LOOK_AT // 11 - 1))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Sources, "text", counted)
+        looks = (sources.look_at("inbox", "x", None, TO_LOOK_AT, GENEROUS, PRICES) for _ in range(6))
+        await asyncio.gather(*looks)
+    assert together == [0, 1]
