@@ -67,6 +67,7 @@ async def listed(app: Lamplighter) -> dict[str, Any]:
         # It may have begun since this listing did.
         "age_seconds": max(0.0, (now - sweep.began_at).total_seconds()),
         "unaccounted": sweep.unaccounted,
+        "walked_at": _iso(sweep.walked_at),
     }
     read = [
         {"account": names[key], "read_at": _iso(each.listed_at), "account_problem": _account_problem(each)}

@@ -367,6 +367,11 @@ async def test_the_listing_tells_of_the_sweep() -> None:
     await world.app.reconcile()
     world.clock.advance(42)
     body = (await api.deployments(world.app)).body
-    assert body["sweep"] == {"began_at": START.isoformat(), "age_seconds": 42.0, "unaccounted": 0}
+    assert body["sweep"] == {
+        "began_at": START.isoformat(),
+        "age_seconds": 42.0,
+        "unaccounted": 0,
+        "walked_at": START.isoformat(),
+    }
     status = (await command(world, "status")).out
     assert "The inbox was swept 0:00:42 ago; 0 upload(s) could not be recorded." in status
