@@ -80,7 +80,7 @@ class LastSweep:
 
 
 @dataclass
-class _Position:
+class Position:
     """Where the sweeps are: a row. A former version wrote and reads its first three columns only."""
 
     began_at: datetime  # the last sweep
@@ -156,7 +156,7 @@ class Sweep:
     async def run(self) -> SweepReport:
         """Sweep once. Where it stops is kept also when its caller's time limit or an error ends it."""
         now, until, report = self._clock.now(), self._clock.monotonic() + SWEEP_SECONDS, SweepReport()
-        at = await self._position() or _Position(now)
+        at = await self._position() or Position(now)
         at.began_at = now
         try:
             await self._account(at, report, until)
@@ -173,7 +173,7 @@ class Sweep:
                 await self._results.clear(leftover)
         return report
 
-    async def _account(self, at: _Position, report: SweepReport, until: float) -> None:
+    async def _account(self, at: Position, report: SweepReport, until: float) -> None:
         lap = _Lap()
         await self._read_lap(at, lap, self._clock.monotonic() + _LAP_SECONDS)
         until -= _RESERVE
@@ -189,7 +189,7 @@ class Sweep:
 
     # --- the lap ------------------------------------------------------------------------------
 
-    async def _read_lap(self, at: _Position, lap: _Lap, until: float) -> None:
+    async def _read_lap(self, at: Position, lap: _Lap, until: float) -> None:
         """Read unfinished rows on from where this process, or else the last sweep, stopped."""
         names = sorted(self._settings.deployments)
         last = at.lap if self._lap_at is None else self._lap_at
@@ -217,7 +217,7 @@ class Sweep:
     # --- the walk -----------------------------------------------------------------------------
 
     async def _walk(
-        self, at: _Position, report: SweepReport, lap: _Lap, until: float, accounting: float
+        self, at: Position, report: SweepReport, lap: _Lap, until: float, accounting: float
     ) -> bool:
         """Account for page after page until the time is up, or everything was seen once in this sweep.
 
@@ -253,13 +253,13 @@ class Sweep:
             if accounting <= 0.0 and at.token:
                 return False
 
-    def _begin_walk(self, at: _Position) -> None:
+    def _begin_walk(self, at: Position) -> None:
         self._seen.begin_walk()
         at.unaccounted = 0
         at.walk_began_at = self._clock.now()
         at.behind_since = at.behind_since or at.walk_began_at
 
-    def _end_walk(self, at: _Position) -> None:
+    def _end_walk(self, at: Position) -> None:
         self._seen.end_walk()
         if not at.unaccounted:
             at.walked_at, at.behind_since = at.walk_began_at, None
@@ -280,7 +280,7 @@ class Sweep:
                 unknown.append(_Upload(item.modified_at, document_id, item))
         return unknown, resting
 
-    async def _look_ahead(self, at: _Position, report: SweepReport, lap: _Lap, until: float) -> None:
+    async def _look_ahead(self, at: Position, report: SweepReport, lap: _Lap, until: float) -> None:
         """List on, past what the walk has still to look up, and record the newest of what nobody knows."""
         newest: list[_Upload] = []  # a heap, the oldest of them first
         while True:
@@ -348,7 +348,7 @@ class Sweep:
 
     # --- the vanished -------------------------------------------------------------------------
 
-    async def _settle_vanished(self, at: _Position, report: SweepReport, lap: _Lap, until: float) -> None:
+    async def _settle_vanished(self, at: Position, report: SweepReport, lap: _Lap, until: float) -> None:
         """What waited and is not in the inbox any more was overwritten or deleted by its owner.
 
         The rows were read before the inbox was listed. What the walk did not see is looked at, and where the
@@ -378,11 +378,11 @@ class Sweep:
 
     # --- what is kept and told ----------------------------------------------------------------
 
-    async def _position(self) -> _Position | None:
+    async def _position(self) -> Position | None:
         row = await self._tables.get(SWEEPS, INBOX, _ROW)
         if row is None:
             return None
-        at = from_row(_Position, row)
+        at = from_row(Position, row)
         if at.walk_began_at is None:  # a former version's
             at.walk_began_at = at.began_at
             if at.token or at.unaccounted:
@@ -391,10 +391,10 @@ class Sweep:
                 at.walked_at = at.began_at
         return at
 
-    async def _keep(self, at: _Position) -> None:
+    async def _keep(self, at: Position) -> None:
         await self._tables.write(SWEEPS, INBOX, [Replace(_ROW, to_values(at), etag=None)])
 
-    def _publish(self, at: _Position, report: SweepReport) -> None:
+    def _publish(self, at: Position, report: SweepReport) -> None:
         now = self._clock.now()
         event(
             "sweep",
@@ -418,7 +418,7 @@ def is_nobodys(item: BlobItem) -> bool:
     return is_litter(item.name) or (not item.size and (item.is_folder or item.name.endswith("/")))
 
 
-def _behind(at: _Position, now: datetime) -> str:
+def _behind(at: Position, now: datetime) -> str:
     minutes = int((now - (at.walked_at or at.behind_since or now)).total_seconds() // 60)
     why = (
         f"{at.unaccounted} upload(s) cannot be recorded: see {Alert.UNACCOUNTED_DOCUMENTS} in the log"

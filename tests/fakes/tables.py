@@ -44,6 +44,12 @@ class MemoryTables:
             self._keys.pop((table, partition), None)
         return etags
 
+    def lose(self, *tables: str) -> None:
+        """Somebody deletes these tables."""
+        for table, partition in [key for key in self._partitions if key[0] in tables]:
+            del self._partitions[table, partition]
+            self._keys.pop((table, partition), None)
+
     def _rows(self, table: str, partition: str) -> dict[str, Row]:
         return self._partitions.setdefault((table, partition), {})
 

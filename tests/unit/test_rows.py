@@ -14,13 +14,23 @@ from typing import Any
 import pytest
 
 from shared.documents.backlog import Leftover
+from shared.documents.sweep import Position
 from shared.domain import AccountRecord, DeploymentRecord, Document, DocumentState, Hold, HostingSession
 from shared.hosting.ledger import DecisionRow
 from shared.ports import Row, Value
 from shared.rows import from_row, to_values
 
 AT = datetime(2026, 11, 23, 8, 0, 0, 123456, tzinfo=UTC)
-STORED = [AccountRecord, DecisionRow, DeploymentRecord, Document, Hold, HostingSession, Leftover]
+STORED = [
+    AccountRecord,
+    DecisionRow,
+    DeploymentRecord,
+    Document,
+    Hold,
+    HostingSession,
+    Leftover,
+    Position,
+]
 
 
 def row(values: dict[str, Value], etag: str = "v7") -> Row:
