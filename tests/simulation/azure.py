@@ -139,7 +139,8 @@ class Azure:
         azure, random = self.accounts[account], self._world.random
         found = {each.name: self.shown(each, at) for each in azure.list(azure.account, at)}
         for name in list(found):
-            if self._is_under("missed", name) and random.random() < 0.5:
+            always = self._is_under("missed always", name)
+            if always or (self._is_under("missed sometimes", name) and random.random() < 0.5):
                 self.omit(found, name)
         return found
 
@@ -290,7 +291,7 @@ class Azure:
         """`locked`, `full`, `strange`, `readonly`, `reduced` or `missed` for so long."""
         until = self._world.seconds() + seconds
         self._spells[spell, name] = max(until, self._spells.get((spell, name), 0.0))
-        self._world.disturbed(seconds + (_LONGEST_PAUSE if spell != "missed" else 0.0))
+        self._world.disturbed(seconds + (0.0 if spell.startswith("missed") else _LONGEST_PAUSE))
 
     def _is_under(self, spell: str, name: str) -> bool:
         return self._world.seconds() < self._spells.get((spell, name), 0.0)

@@ -118,8 +118,10 @@ class People:
                 world.azure.vanish(name)
             case "silent":
                 world.azure.fall_silent(name)
-            case "locked" | "full" | "strange" | "reduced" | "missed":
+            case "locked" | "full" | "strange" | "reduced":
                 world.azure.under(happening.what, name, happening.seconds)
+            case "missed":
+                world.azure.under(f"missed {happening.how}", name, happening.seconds)
             case "outage" | "refusing":
                 world.azure.answers_no_more((name,), happening.what, happening.how, happening.seconds)
             case "account_outage":

@@ -50,7 +50,7 @@ class Happening:
     answers no more. `locked`: deletes are refused. `full`: no capacity. `strange`: a state nobody knows.
     `requeue`: dead letters get another run. `outage`: requests fail, as `how` says; `refusing`: they get that
     4xx. `account_outage`: those of every deployment of its account. `readonly`: Azure refuses every write to
-    its account. `missed`: some LISTs leave it out. `ignored`: the next deletes are accepted and do nothing.
+    its account. `missed`: LISTs leave it out, as `how` says. `ignored`: the next deletes do nothing.
     `lingering`: it is Deleting for that long. `reduced`: only the least capacity is to be had. `moved`: its
     account is made anew, with another endpoint.
     """
@@ -186,7 +186,7 @@ def _later_happenings(random: Random, scenario: Scenario) -> list[Happening]:
         "account_outage": (0.04, OUTAGES),
         "refusing": (0.12, tuple(REFUSALS)),
         "readonly": (0.05, ("",)),
-        "missed": (0.1, ("",)),
+        "missed": (0.1, ("sometimes", "always")),
         "ignored": (0.08, ("1", "2", "4")),
         "lingering": (0.04, ("",)),
         "moved": (0.05, ("connection", "not_found")),
@@ -196,7 +196,7 @@ def _later_happenings(random: Random, scenario: Scenario) -> list[Happening]:
             continue
         at, seconds = random.uniform(0, scenario.lasts), random.choice(_SPANS)
         if what == "missed":
-            seconds = random.uniform(60, 300)
+            seconds = random.uniform(60, 480)
         elif what == "lingering":
             seconds = random.uniform(600, 3600)
         elif what == "readonly":
