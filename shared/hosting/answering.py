@@ -31,11 +31,14 @@ async def note_slice(
     before = await ledger.record(account, deployment)
     if before.state is not RecordState.OPEN:
         return
-    noted = replace(before, unanswered_since=None, unanswered_runs=0, trouble="") if answered else before
+    noted = before
+    if answered:
+        noted = replace(noted, unanswered_since=None, unanswered_times=0, unanswered_runs=0, trouble="")
     if trouble is not None:
         noted = replace(
             noted,
             unanswered_since=noted.unanswered_since or trouble.since,
+            unanswered_times=noted.unanswered_times + 1,
             trouble=trouble.reason[:500],
             silent_since=noted.silent_since or (trouble.since if trouble.silent else None),
         )

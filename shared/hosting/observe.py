@@ -181,6 +181,8 @@ class View:
         noted = replace(
             record,
             missed_since=None,
+            # A create whose answer was lost has taken effect.
+            settled=record.settled or record.state is RecordState.CREATING,
             created_at=record.created_at or azure.created_at,
             sku=azure.sku,
             capacity=azure.capacity,
@@ -197,10 +199,12 @@ class View:
             await self.save_session(name)
 
     async def _note_missing(self, record: DeploymentRecord, listed_before: datetime | None) -> None:
+        if record.missed_since is not None:
+            return
         noted = record
         if record.observed is not Observed.ABSENT and record.seen_at and listed_before:
             noted = replace(noted, seen_at=max(record.seen_at, listed_before))
-        if record.missed_since is None and record.settled and record.state is not RecordState.DELETING:
+        if record.settled and record.state is not RecordState.DELETING:
             noted = replace(noted, missed_since=self.now)
         if noted != record:
             await self.save(noted)

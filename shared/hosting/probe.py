@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 from shared.alerts import Alert, alert, event
 from shared.domain import AzureDeployment, DeploymentRecord, ModelRequest, Observed, RecordState
@@ -55,16 +56,23 @@ async def _not_ready(step: Decision, view: View, error: ModelError) -> None:
             # Nothing that is created anew would answer: what stands is kept as long as a window wants it.
             denied = isinstance(error, AccessDenied)
             alert(Alert.MODEL_ACCESS_DENIED if denied else Alert.MODEL_REFUSES, str(error), **fields)
-            noted = replace(noted, unanswered_since=record.unanswered_since or now)
+            noted = _unanswered(noted, now)
+        case DeploymentNotFound() if record.state is RecordState.OPEN:
+            since = record.silent_since or now
+            noted = replace(noted, silent_since=since, silent_probes=record.silent_probes + 1)
         case DeploymentNotFound():
-            silent_since = record.silent_since or (now if record.state is RecordState.OPEN else None)
-            noted = replace(noted, silent_since=silent_since, silent_probes=record.silent_probes + 1)
+            noted = replace(noted, unanswered_since=None, unanswered_times=0)
+            noted = replace(noted, silent_probes=record.silent_probes + 1)
         case _ if record.state is RecordState.CREATING:
-            since = record.unanswered_since or now
-            noted = replace(noted, unanswered_since=since, silent_probes=record.silent_probes + 1)
+            noted = _unanswered(noted, now)
     if record.state is not RecordState.ABSENT:
         await view.save(noted)
     await view.refresh_endpoint(PROBE_SECONDS)
+
+
+def _unanswered(record: DeploymentRecord, now: datetime) -> DeploymentRecord:
+    since = record.unanswered_since or now
+    return replace(record, unanswered_since=since, unanswered_times=record.unanswered_times + 1)
 
 
 async def _ready(step: Decision, view: View) -> None:
@@ -79,6 +87,7 @@ async def _ready(step: Decision, view: View) -> None:
         opened_at=now,
         silent_probes=0,
         unanswered_since=None,
+        unanswered_times=0,
         failures=0,
         not_before=None,
         problem="",

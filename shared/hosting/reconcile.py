@@ -26,6 +26,7 @@ from shared.hosting.decisions import keep_decision
 from shared.hosting.leases import account_lease
 from shared.hosting.observe import Control, View
 from shared.hosting.probe import PROBE_SECONDS
+from shared.planning.decide import ANSWER_LIMIT
 from shared.planning.decision import Decision
 from shared.planning.desired import outlooks, span, wanted
 from shared.planning.observed import STORAGE_TAG, is_twin
@@ -145,6 +146,10 @@ def _raise_alerts(decision: Decision, view: View) -> None:
     if decision.observed is Observed.DELETING and changed_at and view.now - changed_at > LONGEST_DELETE:
         remedy = "Azure has been deleting it for over half an hour: look at it in the portal"
         alert(Alert.DELETE_WITHOUT_EFFECT, remedy, **fields)
+    record = view.record(decision.deployment)
+    if record.unanswered_since is not None and view.now - record.unanswered_since > ANSWER_LIMIT:
+        unanswered = span(view.now - record.unanswered_since)
+        alert(Alert.NOT_ANSWERING, f"nobody has been answered for {unanswered}: {record.trouble}", **fields)
     if (waits := _documents_wait(decision, view)) is not None:
         alert(Alert.DOCUMENTS_WAIT, waits, **fields)
     deadline = view.record(decision.deployment).delete_after

@@ -31,13 +31,13 @@ from shared.planning.observed import (
 READY_LIMIT = timedelta(minutes=12)
 """Some deployments say Succeeded and never answer until they are created anew (field reports). With the pass
 that sees it and the delete, hosting without an answer stays below 15 minutes."""
-ANSWER_LIMIT = timedelta(minutes=10)
-"""A deployment that is hosted for documents, and answers none for so long, is deleted. Requests in flight end
-first, so that hosting without an answer stays below 15 minutes."""
+ANSWER_LIMIT = timedelta(minutes=8)
+"""A deployment that is hosted for documents, and answers none for so long, is deleted. Documents may rest
+before the first failure, and requests in flight end first: what stands unanswered stays below 15 minutes."""
 SILENT_LIMIT = timedelta(minutes=5)
 """An open deployment that says for so long that it does not exist is created anew."""
 SILENT_PROBES = 3
-"""Failed probes required before giving up: the app may have been down until such a limit was over."""
+"""Failures required before giving up: the app may have been down until such a limit was over."""
 SESSION_MARGIN = timedelta(minutes=10)
 """No request ends later than this before the `delete-after` of its generation."""
 WINDOW_RETRY = timedelta(minutes=5)
@@ -177,7 +177,7 @@ def _succeeded(case: _Case) -> Decision:
     if not want.up:
         return case.delete(want.reason)
     overdue = case.now - (record.succeeded_at or case.now)
-    if overdue > READY_LIMIT and record.silent_probes >= SILENT_PROBES:
+    if overdue > READY_LIMIT and record.silent_probes >= SILENT_PROBES and not record.unanswered_since:
         return case.delete(f"it said Succeeded {span(overdue)} ago and never answered", failed=True)
     if (reason := _unanswered(case)) is not None:
         return case.delete(reason, failed=True)
@@ -210,7 +210,9 @@ def _ready(case: _Case) -> Decision:
 def _unanswered(case: _Case) -> str | None:
     """Why it is not worth its cost: it is hosted for documents only, and answers none."""
     record, want = case.record, case.want
-    if record.unanswered_since is None or not (want.up and want.for_documents):
+    if record.unanswered_since is None or record.unanswered_times < SILENT_PROBES:
+        return None
+    if not (want.up and want.for_documents):
         return None
     unanswered = case.now - record.unanswered_since
     if unanswered <= ANSWER_LIMIT:

@@ -178,15 +178,16 @@ def test_what_was_forgotten_and_comes_back_is_ours_also_without_its_tags() -> No
 
 
 def test_hosting_for_documents_that_answers_nobody_ends() -> None:
-    """After ten minutes, counted as a failure; what a window wants stays for those who may be answered."""
+    """After some minutes, counted as a failure; what a window wants stays for those who may be answered."""
     since = NOW - ANSWER_LIMIT - timedelta(seconds=1)
-    silent = record(unanswered_since=since, trouble="Azure answers 503")
+    silent = record(unanswered_since=since, unanswered_times=SILENT_PROBES, trouble="Azure answers 503")
     decision = decide(azure(), silent, demand=BUSY)
     assert decision.action is Action.CLOSE
     assert "503" in decision.reason
     closing = decide(azure(), replace(silent, state=RecordState.CLOSING), demand=BUSY)
     assert (closing.action, closing.failed) == (Action.DELETE, True)
     assert decide(azure(), replace(silent, unanswered_since=NOW - ANSWER_LIMIT)).action is Action.SERVE
+    assert decide(azure(), replace(silent, unanswered_times=SILENT_PROBES - 1)).action is Action.SERVE
     window = OneOffWindow(NOW - timedelta(hours=1), NOW + timedelta(hours=1))
     assert decide(azure(), silent, configured=hosting("clauses", window)).action is Action.SERVE
 
