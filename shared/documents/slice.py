@@ -30,7 +30,7 @@ from shared.errors import (
     RequestRefused,
     StorageError,
 )
-from shared.hosting.answering import Trouble
+from shared.hosting.answering import Trouble, note_slice
 from shared.hosting.leases import REQUEST_LIMIT, WORK_LEASE, WorkLease
 from shared.inference.pacer import Pacer
 from shared.inference.retry import with_retry
@@ -103,6 +103,7 @@ class Slice:
         self._handed_back: set[str] = set()  # not again in this slice
         self._witness = Witness(drainer.model, drainer.documents, work, endpoint, hosting.name)
         self._timeouts: Counter[str] = Counter()  # by document, not charged yet
+        self._noted = False
         self._report = DrainReport()
 
     async def run(self) -> DrainReport:
@@ -261,9 +262,11 @@ class Slice:
             value = accept(answer, asked.request)
             await self._of.results.store(document, answer, value, asked_at, self._clock.now())
             await self._done(document)
+            await self._note_answer()
         except (DocumentRefused, RequestRefused) as error:
             self._witness.saw_answer()
             await self._settle(document, DocumentState.FAILED, str(error))
+            await self._note_answer()
         except AnswerUnusable as error:
             await self._give_back(document, str(error), blame=True)
         except HandedBack as error:
@@ -280,6 +283,17 @@ class Slice:
                 document, asked, error, answers_before, admitted
             )
             await self._give_back(document, str(error), blame=blame, rest=self._rest(document, error))
+
+    async def _note_answer(self) -> None:
+        """Before the slice ends, where passes are about to give the deployment up."""
+        record = self._work.record
+        if record is None or record.unanswered_since is None or self._noted:
+            return
+        self._noted = True
+        with contextlib.suppress(StorageError):
+            await note_slice(
+                self._of.ledger, self._hosting.account, self._hosting.name, answered=True, trouble=None
+            )
 
     def _rest(self, document: Document, error: ModelError) -> timedelta:
         """How long it rests where it is not to blame."""

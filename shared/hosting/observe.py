@@ -238,4 +238,7 @@ class View:
         return min((at for at in deletes if at is not None), default=record.seen_at)
 
     def _deleted_last(self, record: DeploymentRecord) -> datetime | None:
-        return record.delete_accepted_at and (record.deleted_again_at or record.delete_accepted_at)
+        """The last delete that may have had an effect; None if it was not answered, or there was none."""
+        if not record.settled or record.delete_accepted_at is None:
+            return None
+        return record.deleted_again_at or record.delete_accepted_at

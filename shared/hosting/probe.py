@@ -63,7 +63,7 @@ async def _not_ready(step: Decision, view: View, error: ModelError) -> None:
         case DeploymentNotFound():
             noted = replace(noted, unanswered_since=None, unanswered_times=0)
             noted = replace(noted, silent_probes=record.silent_probes + 1)
-        case _ if record.state is RecordState.CREATING:
+        case _:
             noted = _unanswered(noted, now)
     if record.state is not RecordState.ABSENT:
         await view.save(noted)

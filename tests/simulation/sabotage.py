@@ -221,31 +221,6 @@ def alone(stack: contextlib.ExitStack) -> None:
 
 
 @_variant
-def workers_in_creating(stack: contextlib.ExitStack) -> None:
-    """Workers are counted only where the record says open or closing."""
-    count_workers = observe.View.count_workers
-
-    async def where_open(self: observe.View, name: str) -> int:
-        is_open = self.record(name).state in (RecordState.OPEN, RecordState.CLOSING)
-        return await count_workers(self, name) if is_open else 0
-
-    _put(stack, observe.View, "count_workers", where_open)
-
-
-@_variant
-def owned_by_record(stack: contextlib.ExitStack) -> None:
-    """A record that says absent proves nothing, whatever createdAt it holds."""
-    is_ours = observed.is_ours
-
-    def by_its_state(azure: Any, record: Any, owner: Any) -> bool:
-        by_tag = observed.OWNER_TAG in azure.tags
-        return (by_tag or record.state is not RecordState.ABSENT) and is_ours(azure, record, owner)
-
-    for where in (observe, observed):
-        _put(stack, where, "is_ours", by_its_state)
-
-
-@_variant
 def doubted_omission(stack: contextlib.ExitStack) -> None:
     """What a LIST does not show is gone, a minute after the last change."""
 
