@@ -12,6 +12,7 @@ from shared.alerts import Alert, alert, event
 from shared.domain import (
     Account,
     Action,
+    AzureDeployment,
     DeploymentRecord,
     Hosting,
     Mode,
@@ -103,7 +104,10 @@ async def _pass(view: View, deadline: float) -> PassReport:
     decisions = await _act(view, deadline)
     for decision in decisions:
         changed = await keep_decision(decision, view)
-        if changed and decision.observed is Observed.FOREIGN:
+        azure = view.azure.get(decision.deployment)
+        if azure is not None and is_twin(view.control.owner, azure.tags):
+            _warn_of_twin(decision, azure, view)
+        elif changed and decision.observed is Observed.FOREIGN:
             _warn_of_foreign(decision, view)
         _raise_alerts(decision, view)
     for problem in view.problems:
@@ -113,21 +117,21 @@ async def _pass(view: View, deadline: float) -> PassReport:
 
 def _warn_of_foreign(decision: Decision, view: View) -> None:
     prices, azure = view.control.prices, view.azure[decision.deployment]
-    fields = {"account": view.account.name, "deployment": decision.deployment}
-    if is_twin(view.control.owner, azure.tags):
-        remedy = (
-            f"a copy of this app, whose storage account is {azure.tags[STORAGE_TAG][:64]}, hosts it: it is "
-            "neither touched nor used, as the copy would delete it under our requests. Stop the copy, or "
-            "give it an installation name and deployments of its own in deployments.yaml"
-        )
-        alert(Alert.TWIN_INSTALLATION, remedy, **fields)
-        return
     remedy = (
         "it was not created by this installation: it is used as it is, never changed, and costs "
         f"{prices.hosting_per_hour.get(azure.sku, 0.0):.2f} {prices.currency} an hour; say adopt: true in "
         "deployments.yaml to have it hosted only while it is needed"
     )
-    alert(Alert.FOREIGN_DEPLOYMENT, remedy, **fields)
+    alert(Alert.FOREIGN_DEPLOYMENT, remedy, account=view.account.name, deployment=decision.deployment)
+
+
+def _warn_of_twin(decision: Decision, azure: AzureDeployment, view: View) -> None:
+    remedy = (
+        f"a copy of this app, whose storage account is {azure.tags[STORAGE_TAG][:64]}, hosts it: it is "
+        "neither touched nor used, as the copy would delete it under our requests. Stop the copy, or "
+        "give it an installation name and deployments of its own in deployments.yaml"
+    )
+    alert(Alert.TWIN_INSTALLATION, remedy, account=view.account.name, deployment=decision.deployment)
 
 
 def _raise_alerts(decision: Decision, view: View) -> None:
