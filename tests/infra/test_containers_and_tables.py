@@ -16,7 +16,7 @@ async def touched() -> tuple[set[str], set[str]]:
     """The containers and tables that hold something after one document was answered and one was refused."""
     world = World.of(hosting())
     world.upload("clauses/letter.txt")
-    world.upload("clauses/nothing.txt", "")
+    world.upload("clauses/nothing.txt", "  ")
 
     async def settled() -> bool:
         states = {(await world.document(f"clauses/{name}.txt")).state for name in ("letter", "nothing")}
