@@ -280,9 +280,9 @@ class DeploymentRecord:
     deleted_again_at: datetime | None = None  # when it last did so, as the first had no effect
     seen_at: datetime | None = None  # the last time that a change was seen in Azure
     delete_after: datetime | None = None  # hard deadline of this generation
-    failures: int = 0  # creations in a row that led nowhere
+    failures: int = 0  # failed creations in a row
     not_before: datetime | None = None  # no create earlier than this
-    problem: str = ""  # why the last creation led nowhere
+    problem: str = ""  # why the last try to host it failed
     refusals: int = 0  # deletes in a row that Azure refused for good
     delete_not_before: datetime | None = None  # no delete earlier than this
     sku: str = ""

@@ -31,7 +31,7 @@ from shared.planning.adoption import differences, from_text, properties_of
 from shared.planning.cost import always_on_cost, hosting_cost, within
 from shared.planning.desired import outlooks, wanted
 from shared.planning.estimates import CreateTime
-from shared.planning.observed import DELETE_AFTER_TAG, OWNER_TAG
+from shared.planning.observed import DELETE_AFTER_TAG, OUR_TAGS
 from shared.planning.uploads import LATE_SHARE
 
 _DECISIONS = 20
@@ -274,8 +274,7 @@ def _deployment(azure: AzureDeployment) -> dict[str, Any]:
 
 
 def _without_our_tags(azure: AzureDeployment) -> AzureDeployment:
-    ours = (OWNER_TAG, DELETE_AFTER_TAG)
-    return replace(azure, tags={name: value for name, value in azure.tags.items() if name not in ours})
+    return replace(azure, tags={name: value for name, value in azure.tags.items() if name not in OUR_TAGS})
 
 
 def _iso(at: datetime | None) -> str | None:

@@ -105,7 +105,9 @@ class Lamplighter:
                 reports.append(outcome)
                 continue
             problems.append(f"{account.name}: {outcome}")
-            alert(Alert.PASS_FAILED, str(outcome), account=account.name, error=type(outcome).__name__)
+            code = outcome.code if isinstance(outcome, ArmError) else None
+            fields = {"account": account.name, "error": type(outcome).__name__, "code": code}
+            alert(Alert.PASS_FAILED, str(outcome), **fields)
             if not isinstance(outcome, LamplighterError):
                 raise outcome
         if problems:

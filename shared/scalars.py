@@ -12,7 +12,7 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field, PlainValidator, ValidationInfo
 
-from shared.planning.observed import DELETE_AFTER_TAG, OWNER_TAG
+from shared.planning.observed import OUR_TAGS
 from shared.planning.public_holidays import regions
 from shared.planning.windows import DAY
 from shared.task_files import read_prompt, read_schema
@@ -28,7 +28,6 @@ _ACCOUNT_ID = re.compile(
     re.IGNORECASE,
 )
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
-_OUR_TAGS = (OWNER_TAG, DELETE_AFTER_TAG)
 
 
 def _text(value: str) -> str:
@@ -151,7 +150,7 @@ def _known(country: str, subdivisions: Sequence[str]) -> str:
 
 
 def _tags(value: Mapping[str, str]) -> Mapping[str, str]:
-    if ours := [name for name in value if name.lower() in _OUR_TAGS]:
+    if ours := [name for name in value if name.lower() in OUR_TAGS]:
         raise ValueError(f"the tag {ours[0]} is set by Lamplighter itself: remove it")
     return value
 

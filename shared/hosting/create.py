@@ -68,11 +68,11 @@ async def create(step: Decision, view: View, deadline: float) -> None:
         await move(step, view, busy, state=RecordState.DELETING)
         raise ArmBusy from error
     except ArmRefused as error:
-        refused = _without_intent(with_failure(name, str(error), view))
+        refused = _without_intent(with_failure(name, str(error), view, code=error.code))
         await move(step, view, refused, state=RecordState.DELETING)
     except ArmError as error:
         # The record stays at creating, unsettled: the create may still take effect.
-        await view.save(with_failure(name, str(error), view))
+        await view.save(with_failure(name, str(error), view, code=error.code))
         raise ArmBusy from error
     else:
         created = replace(view.record(name), settled=True)
@@ -127,7 +127,9 @@ async def _put(spec: DeploymentSpec, view: View, deadline: float) -> AzureDeploy
     return found
 
 
-def with_failure(name: str, problem: str, view: View, *, unanswered: bool = False) -> DeploymentRecord:
+def with_failure(
+    name: str, problem: str, view: View, *, unanswered: bool = False, code: str | None = None
+) -> DeploymentRecord:
     """The record with one more failed try to host it: the next create waits longer, and an alert says why.
 
     `unanswered`: it was hosted and nobody was answered. This is counted until somebody is answered, not only
@@ -139,7 +141,7 @@ def with_failure(name: str, problem: str, view: View, *, unanswered: bool = Fals
     not_before = now + (unanswered_backoff(runs) if unanswered else backoff(failures, name))
     remedy = f"{problem.rstrip('. ')}. Its documents wait; the next try is at {not_before:%H:%M:%S} UTC."
     alert_name = Alert.NOT_ANSWERING if unanswered else Alert.CREATE_LED_NOWHERE
-    alert(alert_name, remedy, account=view.account.name, deployment=name)
+    alert(alert_name, remedy, account=view.account.name, deployment=name, code=code)
     return replace(
         record,
         failures=failures,

@@ -49,7 +49,7 @@ async def delete(step: Decision, view: View, deadline: float) -> None:
         refused = replace(view.record(name), refusals=refusals, delete_not_before=again_at)
         await _still_there(step, view, refused)
         remedy = f"Azure refuses to delete {name}, which still costs money: {error}"
-        alert(Alert.DELETE_REFUSED, remedy, account=view.account.name, deployment=name)
+        alert(Alert.DELETE_REFUSED, remedy, account=view.account.name, deployment=name, code=error.code)
         return
     except ArmError as error:
         raise ArmBusy from error

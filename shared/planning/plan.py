@@ -46,7 +46,7 @@ _HARMLESS = (Action.NOTHING, Action.WAIT, Action.SERVE, Action.FORGET)
 
 
 def backoff(failures: int, name: str) -> timedelta:
-    """How long to wait after so many creations in a row that led nowhere: 30 s, doubling, an hour at most.
+    """How long to wait after so many failed creations in a row: 30 s, doubling, an hour at most.
 
     Spread by up to a fifth by the deployment's name, so that neighbours do not retry in step.
     """

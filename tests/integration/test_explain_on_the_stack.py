@@ -25,7 +25,10 @@ def test_a_deployment_explains_itself_by_http(tmp_path: Path, azurite: Azurite) 
             assert answer.status == 200, answer.body
             return dict(answer.json)
 
-        stack.wait("the next step waits", lambda: "the last try to host it failed" in str(explained("refused")["blocked"]))
+        stack.wait(
+            "the next step waits",
+            lambda: "the last try to host it failed" in str(explained("refused")["blocked"]),
+        )
         told = explained("refused")
         assert (told["wanted"], told["observed"]) == ("up", "absent")
         assert "no quota in this region" in told["blocked"]
