@@ -235,7 +235,7 @@ async def _why_they_wait(app: Lamplighter, hosting: Hosting) -> _Cause:
     if is_absent and record.action is not Action.WAIT:
         return _Cause(want.reason, is_open=False)
     is_open = record.state is RecordState.OPEN
-    return _Cause((is_open and record.problem) or record.reason, is_open)
+    return _Cause((is_open and (record.trouble or record.problem)) or record.reason, is_open)
 
 
 async def deployments(app: Lamplighter) -> Reply:

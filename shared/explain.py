@@ -148,7 +148,7 @@ def _entry(
         "next_change": _iso(want.changes_at),
         "step": record.action,
         "step_reason": record.reason,
-        "problem": record.problem or None,
+        "problem": record.trouble or record.problem or None,
         "unfinished": demand.unfinished,
         "start_within": _promise(hosting, ahead.create),
         "mode": hosting.mode,

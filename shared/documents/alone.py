@@ -10,11 +10,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 from shared.domain import Document, DocumentState
 
 SUSPECT_AFTER = 2
 """Crashes after which a document is worked on alone."""
+SUSPECT_PATIENCE = timedelta(minutes=10)
+"""A suspect lets others go first until it is as old as this."""
 MAX_LONE_CRASHES = 3
 """Crashes alone after which a document is a dead letter."""
 

@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from shared.alerts import Alert, alert, event
-from shared.documents.alone import MAX_LONE_CRASHES, crashes_of, is_suspect
+from shared.documents.alone import MAX_LONE_CRASHES, SUSPECT_PATIENCE, crashes_of, is_suspect
 from shared.documents.ask import AnswerUnusable, Question, accept, question
 from shared.documents.blame import Witness
 from shared.documents.intake import gone
@@ -137,6 +137,8 @@ class Slice:
                 continue
             if is_suspect(document):
                 suspect = suspect or document
+                if self._clock.now() - document.arrived_at > SUSPECT_PATIENCE:
+                    break  # what comes later must not keep it waiting for good
                 continue
             self._running[document.id] = asyncio.create_task(self._work_beside_others(document))
             free -= 1

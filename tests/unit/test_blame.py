@@ -281,3 +281,21 @@ async def _until_death(world: World, died: type[BaseException]) -> None:
     app = world.app
     world.app = world.reconfigured(*app.settings.deployments.values()).app
     world.clock.advance(WORK_LEASE)
+
+
+async def test_a_suspect_is_not_kept_waiting_by_what_comes_later() -> None:
+    """Documents come all the time: after ten minutes it is worked on, alone, and answered."""
+    world = World.of(hosting("clauses", OneOffWindow(START, START + timedelta(hours=8))))
+    world.azure.answer_seconds = 100
+    await ticks(world, 2)
+    world.upload("clauses/hit.txt", "hit by two crashes")
+    await world.app.reconcile()
+    (hit,) = await waiting(world)
+    await world.app.documents.save(replace(hit, crashes=SUSPECT_AFTER))
+    for minute in range(8):
+        for number in range(100):
+            world.upload(f"clauses/{minute}-{number}.txt")
+        await ticks(world, 1)
+        if (await world.document("clauses/hit.txt")).state is DocumentState.DONE:
+            return
+    raise AssertionError("it is never worked on")
