@@ -23,6 +23,7 @@ from shared.planning.observed import DELETE_AFTER_TAG, OWNER_TAG
 from shared.wiring import assemble
 from tests.fakes.clock import START, VirtualClock
 from tests.fakes.world import ACCOUNT, hosting, settings
+from tests.integration.busy_account import by_virtual_time
 
 SECONDS = 20.0
 NAME = ACCOUNT.resource_id.rpartition("/")[2]
@@ -41,7 +42,8 @@ class Place:
 
     def app(self, *deployments: Hosting) -> Lamplighter:
         """The app with these deployments configured."""
-        return assemble(settings(*deployments), self.clock, self.tables, self.blobs, self.arm, self.model)
+        ports = (self.clock, self.tables, self.blobs, self.arm, self.model)
+        return by_virtual_time(assemble(settings(*deployments), *ports))
 
     async def bill(self) -> dict[str, Any]:
         """The emulator's meter."""
