@@ -59,6 +59,7 @@ OUTCOMES = {
 LONGEST_WAIT = timedelta(minutes=4)
 """A flow that would have to wait longer than this for its next step leaves it to the timers."""
 
+_PAUSE = 60.0  # seconds until a deployment on which nothing could be done is looked at again
 _BEFORE_TICK = 2.0  # a slice ends so long before the timer ticks again
 
 
@@ -294,41 +295,41 @@ class Lamplighter:
         clock = self.control.clock
         until = clock.monotonic() + seconds
         running: dict[str, asyncio.Task[bool]] = {}
-        left_alone: set[str] = set()  # held by somebody else, or nothing could be done
+        again_at: dict[str, float] = {}  # held by somebody else, or nothing could be done: a pause
         problems: list[str] = []
         try:
             while clock.monotonic() < until:
                 for hosting in self.settings.deployments.values():
-                    if hosting.name in running or hosting.name in left_alone:
+                    if hosting.name in running or clock.monotonic() < again_at.get(hosting.name, 0.0):
                         continue
                     try:
                         if await self._can_drain(hosting):
                             running[hosting.name] = asyncio.create_task(self._drain_one(hosting, until))
                     except StorageError as error:
                         problems.append(f"{hosting.name}: {error}")
-                        left_alone.add(hosting.name)
+                        again_at[hosting.name] = clock.monotonic() + _PAUSE
                 if not running:
                     break
                 await first_done(clock, running.values(), POLL_SECONDS)
                 for name in [name for name, task in running.items() if task.done()]:
-                    self._collect(name, running.pop(name), left_alone, problems)
+                    self._collect(name, running.pop(name), again_at, problems)
         finally:
             # Whatever happens, the function ends after its requests: the host may scale in then.
             await asyncio.gather(*running.values(), return_exceptions=True)
         for name, task in running.items():
-            self._collect(name, task, left_alone, problems)
+            self._collect(name, task, again_at, problems)
         if problems:
             raise PartFailed(problems)
 
     def _collect(
-        self, name: str, task: asyncio.Task[bool], left_alone: set[str], problems: list[str]
+        self, name: str, task: asyncio.Task[bool], again_at: dict[str, float], problems: list[str]
     ) -> None:
         error = task.exception()
         if error is not None:
             problems.append(f"{name}: {type(error).__name__}: {error}")
             alert(Alert.DRAIN_FAILED, "the next slice tries again", deployment=name)
         if error is not None or not task.result():
-            left_alone.add(name)
+            again_at[name] = self.control.clock.monotonic() + _PAUSE
 
     async def _can_drain(self, hosting: Hosting) -> bool:
         """Whether documents wait, and it is open or on its way: it is paid for, and not to stand idle."""

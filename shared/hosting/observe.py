@@ -234,7 +234,9 @@ class View:
 
     def _ended_after(self, record: DeploymentRecord) -> datetime | None:
         """The first delete that may have had an effect, or else when it was last seen."""
-        deletes = (record.uncertain_at, record.delete_accepted_at)
+        unanswered = record.state is RecordState.DELETING and not record.settled
+        sent_at = record.changed_at if unanswered else None
+        deletes = (record.uncertain_at, record.delete_accepted_at, sent_at)
         return min((at for at in deletes if at is not None), default=record.seen_at)
 
     def _deleted_last(self, record: DeploymentRecord) -> datetime | None:
