@@ -183,7 +183,7 @@ class Judge:
         if known.state == "open":
             known.open_until = now
             known.stood_still = {each: each.stood_still() for each in self._world.processes()}
-        if state == "closing":
+        if state == "closing" or (state == "deleting" and known.state == "open"):
             known.closing_at = now
             found = self._world.azure.find(name)
             known.quiet_for = self.unanswered.quiet_for(found, now) if found is not None else 0.0
