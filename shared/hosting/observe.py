@@ -30,7 +30,7 @@ from shared.hosting.leases import live_work
 from shared.hosting.ledger import Ledger
 from shared.planning.decision import Observation
 from shared.planning.desired import outlooks
-from shared.planning.observed import is_ours, is_past, observe
+from shared.planning.observed import is_expected_gone, is_ours, is_past, observe
 from shared.planning.plan import DEVELOPER_TIER, DEVELOPER_TIER_LIFE
 from shared.ports import Arm, Backlog, Blobs, Clock, Model, Tables
 
@@ -204,7 +204,7 @@ class View:
         noted = record
         if record.observed is not Observed.ABSENT and record.seen_at and listed_before:
             noted = replace(noted, seen_at=max(record.seen_at, listed_before))
-        if record.settled and record.state is not RecordState.DELETING:
+        if record.settled and not (record.state is RecordState.DELETING and is_expected_gone(record)):
             noted = replace(noted, missed_since=self.now)
         if noted != record:
             await self.save(noted)

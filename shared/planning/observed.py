@@ -89,6 +89,14 @@ def observe(azure: AzureDeployment | None, record: DeploymentRecord, owner: Owne
     return Observed.READY if observed is Observed.SUCCEEDED and proven else observed
 
 
+def is_expected_gone(record: DeploymentRecord) -> bool:
+    """Whether a delete of this generation was accepted, or Azure was never seen to have it.
+
+    A delete that Azure had no time for, or refused, makes nothing go.
+    """
+    return record.delete_accepted_at is not None or record.seen_at is None
+
+
 def absence_counts_from(record: DeploymentRecord, began_at: datetime) -> datetime:
     """From when on a LIST that does not show the deployment proves that it is gone.
 
@@ -99,7 +107,7 @@ def absence_counts_from(record: DeploymentRecord, began_at: datetime) -> datetim
         # A create may take effect late, and then a LIST may still lag behind that.
         lag = SETTLE if record.state is RecordState.CREATING else timedelta(0)
         return record.changed_at + QUARANTINE + lag
-    if record.state is RecordState.DELETING:
+    if record.state is RecordState.DELETING and is_expected_gone(record):
         # A later delete that was answered says nothing of an earlier one that was not.
         uncertain = record.uncertain_at + QUARANTINE if record.uncertain_at else record.changed_at
         return max(record.changed_at, uncertain)

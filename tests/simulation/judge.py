@@ -173,8 +173,6 @@ class Judge:
         known, state = self.deployments[name], str(values["state"])
         if state == "creating" and state != known.state and not values["settled"]:
             known.intended.append(now)
-        elif state == "creating" and values["settled"]:
-            known.intended.clear()
         elif known.state == "creating" and state != "creating" and values.get("intent_at") is None:
             known.intended.clear()  # it was refused
         if state == known.state:
