@@ -33,7 +33,7 @@ START_LIMIT = 240.0
 """A create in doubt is waited for three minutes, and passes come every minute."""
 _BETWEEN_WRITES = 20.0
 _PATIENCE = 300.0
-_SLICE = 120.0  # seconds after which a worker may have died before it could note its answers
+_NOTED = 60.0  # seconds in which an answer is stored and noted, where nothing goes wrong
 _DOUBTED = 240.0  # seconds for which one that LISTs lack may still be there, beyond START_LIMIT
 
 
@@ -331,7 +331,8 @@ class Judge:
             return False
         known = self.deployments[name]
         answered_at = known.closing_at - known.quiet_for
-        noted_late = known.quiet_for > _SLICE and world.disturbed_until > answered_at
+        # A worker may have died, or storage failed, before the answer could be noted.
+        noted_late = known.quiet_for > _NOTED and world.disturbed_until > answered_at
         if known.quiet_for > _PATIENCE or noted_late:
             return False  # hosting without answers is given up in the end
         age = world.seconds() - world.since_start(found.created)
