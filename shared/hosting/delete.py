@@ -12,7 +12,7 @@ from shared.hosting.create import with_failure
 from shared.hosting.decisions import move
 from shared.hosting.observe import View
 from shared.planning.decision import Decision
-from shared.planning.observed import LIST_LAG, SETTLE
+from shared.planning.observed import SETTLE
 from shared.planning.plan import delete_backoff
 
 
@@ -65,13 +65,6 @@ def _accepted(record: DeploymentRecord, view: View) -> DeploymentRecord:
         return replace(
             record, settled=True, deleted_at=now, deleted_again_at=None, delete_not_before=now + SETTLE
         )
-    if now - first_at > LIST_LAG:
-        remedy = (
-            f"Azure accepted the delete of {record.deployment} at {first_at:%H:%M:%S} UTC, and it still "
-            "stands and costs money: delete it in the Azure portal, or ask Azure's support"
-        )
-        fields = {"account": view.account.name, "deployment": record.deployment}
-        alert(Alert.DELETE_WITHOUT_EFFECT, remedy, **fields)
     refusals = record.refusals + 1
     return replace(
         record,

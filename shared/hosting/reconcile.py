@@ -30,7 +30,7 @@ from shared.hosting.probe import PROBE_SECONDS
 from shared.planning.decide import ANSWER_LIMIT
 from shared.planning.decision import Decision
 from shared.planning.desired import outlooks, span, wanted
-from shared.planning.observed import STORAGE_TAG, is_twin
+from shared.planning.observed import LIST_LAG, STORAGE_TAG, is_twin
 from shared.planning.plan import DOUBT, plan
 from shared.planning.windows import intervals
 
@@ -154,6 +154,14 @@ def _raise_alerts(decision: Decision, view: View) -> None:
     if record.unanswered_since is not None and view.now - record.unanswered_since > ANSWER_LIMIT:
         unanswered = span(view.now - record.unanswered_since)
         alert(Alert.NOT_ANSWERING, f"nobody has been answered for {unanswered}: {record.trouble}", **fields)
+    first_at = record.delete_accepted_at if record.state is RecordState.DELETING else None
+    stands = decision.observed in (Observed.READY, Observed.FAILED)
+    if stands and first_at is not None and view.now - first_at > LIST_LAG:
+        remedy = (
+            f"Azure accepted its delete at {first_at:%H:%M:%S} UTC, and it still stands and costs money: "
+            "delete it in the Azure portal, or ask Azure's support"
+        )
+        alert(Alert.DELETE_WITHOUT_EFFECT, remedy, **fields)
     if (waits := _documents_wait(decision, view)) is not None:
         alert(Alert.DOCUMENTS_WAIT, waits, **fields)
     deadline = view.record(decision.deployment).delete_after
