@@ -130,7 +130,7 @@ def assemble(
         documents=documents,
         results=results,
         intake=Intake(clock, tables, blobs, documents, results, settings, sources),
-        drainer=Drainer(clock, tables, blobs, model, documents, results, ledger, settings.prices, sources),
+        drainer=Drainer(clock, tables, model, documents, results, ledger, settings.prices, sources),
     )
 
 

@@ -21,7 +21,7 @@ from shared.errors import (
 )
 from shared.hosting.leases import WORK_LEASE, WorkLease
 from shared.hosting.ledger import Ledger
-from shared.ports import Blobs, Clock, Model, Tables
+from shared.ports import Clock, Model, Tables
 
 
 class Drainer:
@@ -31,7 +31,6 @@ class Drainer:
         self,
         clock: Clock,
         tables: Tables,
-        blobs: Blobs,
         model: Model,
         documents: DocumentLedger,
         results: Results,
@@ -42,7 +41,6 @@ class Drainer:
         self.sources = sources
         self.clock = clock
         self.tables = tables
-        self.blobs = blobs
         self.model = model
         self.documents = documents
         self.results = results
