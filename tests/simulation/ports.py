@@ -361,16 +361,18 @@ class SimAzure:
     async def _fails(self, lasting: Trouble, found: Generation | None, timeout: float) -> None:
         """A request in an outage, or one that is refused whatever it asks."""
         world = self._world
-        if self._of_ours:
-            lasting.met.append(world.seconds())
         if lasting.what == "refusing":
             status, code = REFUSALS[lasting.how]
-            if status in (401, 403):
+            denied = status in (401, 403)
+            # Who asks for what is not there meets a 404, and nothing of this trouble.
+            if not denied and found is None:
+                raise DeploymentNotFound("not there", code="DeploymentNotFound", status=404)
+            self._meets(lasting)
+            if denied or found is None:
                 raise AccessDenied(f"{status} {code}", code=code, status=status)
-            if found is not None:
-                world.judge.proved(found)
-                raise ServiceRefused(f"{status} {code}", code=code, status=status)
-            raise DeploymentNotFound("not there", code="DeploymentNotFound", status=404)
+            world.judge.proved(found)
+            raise ServiceRefused(f"{status} {code}", code=code, status=status)
+        self._meets(lasting)
         match lasting.how:
             case "connection":
                 raise ModelUnavailable("no connection")
@@ -386,6 +388,10 @@ class SimAzure:
             case "error":
                 raise ModelUnavailable("500", status=500)
         raise ModelUnavailable("503", status=503)
+
+    def _meets(self, lasting: Trouble) -> None:
+        if self._of_ours:
+            lasting.met.append(self._world.seconds())
 
     def _refuse_marked(self, text: str, found: Generation) -> None:
         """A document that is not answered whatever is tried, or that kills whoever asks."""
