@@ -316,6 +316,10 @@ class DeploymentRecord:
         return max(known, default=None) if self.adopted else next(iter(known), None)
 
 
+NO_RECORD = DeploymentRecord("", "")
+"""Stands for the record of a deployment that was never recorded."""
+
+
 @dataclass(frozen=True)
 class AccountRecord:
     """What the app knows of one account across passes."""

@@ -299,11 +299,14 @@ class Lamplighter:
         problems: list[str] = []
         try:
             while clock.monotonic() < until:
+                records: dict[str, dict[str, DeploymentRecord]] = {}  # one read serves a whole account
                 for hosting in self.settings.deployments.values():
                     if hosting.name in running or clock.monotonic() < again_at.get(hosting.name, 0.0):
                         continue
                     try:
-                        if await self._can_drain(hosting):
+                        if hosting.account not in records:
+                            records[hosting.account] = await self.control.ledger.records(hosting.account)
+                        if await self._can_drain(hosting, records[hosting.account].get(hosting.name)):
                             running[hosting.name] = asyncio.create_task(self._drain_one(hosting, until))
                     except StorageError as error:
                         problems.append(f"{hosting.name}: {error}")
@@ -331,10 +334,11 @@ class Lamplighter:
         if error is not None or not task.result():
             again_at[name] = self.control.clock.monotonic() + _PAUSE
 
-    async def _can_drain(self, hosting: Hosting) -> bool:
+    async def _can_drain(self, hosting: Hosting, record: DeploymentRecord | None) -> bool:
         """Whether documents wait, and it is open or on its way: it is paid for, and not to stand idle."""
-        record = await self.control.ledger.record(hosting.account, hosting.name)
-        if record.state not in (RecordState.CREATING, RecordState.OPEN) or record.silent_since is not None:
+        if record is None or record.state not in (RecordState.CREATING, RecordState.OPEN):
+            return False
+        if record.silent_since is not None:
             return False
         if record.state is RecordState.CREATING and not self._may_be_ready(record):
             return False  # a pass a minute is enough: looking more often costs compute, and finds nothing

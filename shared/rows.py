@@ -31,12 +31,12 @@ def from_row(kind: type[T], row: Row) -> T:
     Raises TypeError for a row without a column that must be there.
     """
     columns = _columns(typing.cast(Any, kind))
-    values: dict[str, Any] = dict(columns.absent)
-    read = columns.read
-    for name, value in row.values.items():
-        if name in read:
-            convert = read[name]
-            values[name] = value if convert is None else convert(value)
+    values: dict[str, Any] = {**columns.absent, **row.values}
+    for name in row.values.keys() - columns.known:
+        del values[name]
+    for name, convert in columns.converted:
+        if name in row.values:
+            values[name] = convert(values[name])
     if columns.has_etag:
         values["etag"] = row.etag
     if not columns.required <= values.keys():
@@ -53,7 +53,8 @@ class _Columns:
 
     absent: dict[str, Any]  # what a column that is not there means: None, or the field's default
     required: frozenset[str]
-    read: dict[str, Any]  # a conversion: floats, which come back as integers without a fraction, and enums
+    known: frozenset[str]
+    converted: tuple[tuple[str, Any], ...]  # floats, which come back as integers if they are whole, and enums
     has_etag: bool
 
 
@@ -65,13 +66,14 @@ def _columns(kind: Any) -> _Columns:
     return _Columns(
         absent=given | {name: None for name, (_, optional) in types_of.items() if optional},
         required=frozenset(defaults.keys() - given.keys() - {"etag"}),
-        read={name: _conversion(each) for name, (each, _) in types_of.items()},
+        known=frozenset(types_of),
+        converted=tuple((name, each) for name, (each, _) in types_of.items() if _is_converted(each)),
         has_etag="etag" in types_of,
     )
 
 
-def _conversion(kind: Any) -> Any:
-    return kind if kind is float or (isinstance(kind, type) and issubclass(kind, StrEnum)) else None
+def _is_converted(kind: Any) -> bool:
+    return kind is float or (isinstance(kind, type) and issubclass(kind, StrEnum))
 
 
 def _plain(hint: Any) -> tuple[Any, bool]:

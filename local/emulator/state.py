@@ -90,8 +90,10 @@ class Generation:
         return min(ends, default=None)
 
     def exists(self, at: datetime) -> bool:
-        ends = [end for end in (self.gone, self._removed_by_azure()) if end is not None]
-        return self.created <= at and all(at < end for end in ends)
+        if at < self.created or (self.gone is not None and self.gone <= at):
+            return False
+        removed = self._removed_by_azure()
+        return removed is None or at < removed
 
     def run(self, at: datetime) -> Run:
         """The last PUT accepted by then."""

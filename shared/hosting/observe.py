@@ -102,8 +102,10 @@ class View:
         self.endpoint = self._known.endpoint or await self.control.arm.endpoint(
             self.account.resource_id, timeout=timeout
         )
-        looked = replace(self._known, endpoint=self.endpoint, listed_at=self.now, busy="")
-        await self._save_account(replace(looked, problem="", problem_at=None))
+        looked = replace(
+            self._known, endpoint=self.endpoint, listed_at=self.now, busy="", problem="", problem_at=None
+        )
+        await self._save_account(looked)
 
     async def note_busy(self, reason: str) -> None:
         """Keep why Azure takes no more writes on the account now, for people; the next look forgets it."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.domain import (
+    NO_RECORD,
     BillingStart,
     BillingUnit,
     Demand,
@@ -58,8 +59,7 @@ def outlooks(
     hosted: Mapping[str, Hosting], records: Mapping[str, DeploymentRecord], prices: Prices, now: datetime
 ) -> dict[str, Outlook]:
     """Of every configured deployment of one account."""
-    none = DeploymentRecord("", "")
-    of = {name: records.get(name, none) for name in hosted}
+    of = {name: records.get(name, NO_RECORD) for name in hosted}
     times = estimates.create_times(tuple((name, each.create_seconds) for name, each in of.items()))
     up = {name for name, record in of.items() if record.state in _UP}
     learning = {name: each for name, each in hosted.items() if each.lead is None and each.windows}

@@ -13,10 +13,10 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from shared.domain import (
+    NO_RECORD,
     Account,
     Action,
     Demand,
-    DeploymentRecord,
     Hosting,
     Mode,
     Observed,
@@ -77,9 +77,8 @@ def plan(
     """Every deployment's decision, in the order in which the steps are to be taken."""
     names = set(hosted)
     names |= {name for name, record in seen.records.items() if record.state is not RecordState.ABSENT}
-    unknown = DeploymentRecord(account.resource_id, "")
     names |= {
-        name for name, azure in seen.azure.items() if is_ours(azure, seen.records.get(name, unknown), owner)
+        name for name, azure in seen.azure.items() if is_ours(azure, seen.records.get(name, NO_RECORD), owner)
     }
     demand, holds, ahead = seen.demand, seen.holds, seen.outlooks
     wants = {

@@ -29,7 +29,7 @@ class MemoryTables:
         if keys is None:
             keys = self._keys[table, partition] = sorted(rows)
         first, last = bisect_left(keys, start), bisect_left(keys, stop)
-        found = tuple(rows[key] for key in keys[first : min(last, first + limit)])
+        found = tuple([rows[key] for key in keys[first : min(last, first + limit)]])
         # A response's Date has whole seconds.
         return Page(found, last - first > limit, self._clock.now().replace(microsecond=0))
 

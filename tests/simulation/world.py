@@ -57,6 +57,7 @@ class World:
 
     def __init__(self, scenario: Scenario, *, trace: bool) -> None:
         self._loop = asyncio.get_running_loop()
+        self._now = (0.0, START)
         self.scenario = scenario
         self.random = Random(scenario.seed + 1_000_003)
         self.weather = Weather(
@@ -80,7 +81,10 @@ class World:
 
     def now(self) -> datetime:
         """The true time."""
-        return START + timedelta(seconds=self._loop.time())
+        seconds = self._loop.time()
+        if seconds != self._now[0]:  # it is asked for several times an instant
+            self._now = (seconds, START + timedelta(seconds=seconds))
+        return self._now[1]
 
     def monotonic(self) -> float:
         """Virtual seconds since the start."""
