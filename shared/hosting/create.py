@@ -78,7 +78,12 @@ async def create(step: Decision, view: View, deadline: float) -> None:
         created = replace(view.record(name), settled=True)
         if record.created_at is not None and view.azure[name].created_at == record.created_at:
             # LISTs had missed it, and it was never gone: its session never ended.
-            created = replace(created, generation=record.generation, earlier_created_at=None)
+            created = replace(
+                created,
+                generation=record.generation,
+                created_at=record.created_at,  # with tags dropped, nothing else proves it ours
+                earlier_created_at=None,
+            )
         await view.save(created)
         await view.note(name)
 

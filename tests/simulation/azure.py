@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -65,6 +66,7 @@ class Azure:
         self._omitted: dict[str, float] = {}  # when a LIST last left it out
         self._vanished: dict[str, float] = {}  # when it was last deleted from outside
         self.troubles: list[Trouble] = []
+        self.slow_to_probes: defaultdict[str, list[float]] = defaultdict(list)  # when
         self._ignored: dict[str, int] = {}  # so many deletes will be accepted and do nothing
         self.ignored: dict[str, int] = {}  # so many were
         self._lingers: dict[str, float] = {}  # the seconds that the next delete takes

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 TICK = 60.0
 _THREE_IN_FOUR = 1.6  # creates take no longer than so many times the median
+_SLOW_PROBES = 3  # one a minute; a lead has room for fewer
 _LONGEST_LEARNED = timedelta(minutes=45)
 
 
@@ -92,6 +93,8 @@ def excuse(world: World, name: str, start: datetime) -> str | None:
         return "there was trouble"
     if world.azure.troubled_since(name, opens - _LONGEST_LEARNED.total_seconds()):
         return "it did not answer"
+    if sum(at > opens for at in world.azure.slow_to_probes[name]) >= _SLOW_PROBES:
+        return "its answers to probes took too long"
     if opens < 0 or name in world.scenario.refused or world.people.hold_ends(name):
         return "it was not to be had"
     busy, others = 3 * TICK, 0

@@ -347,6 +347,8 @@ class SimAzure:
             if not found.serving(world.now()):
                 raise ModelUnavailable("cut off")
             if seconds > timeout:
+                if is_probe:
+                    world.azure.slow_to_probes[deployment].append(world.seconds())
                 raise ModelUnavailable("no answer in time", code="timeout")
         world.judge.answered(found, is_probe=is_probe)
         await process.depart()

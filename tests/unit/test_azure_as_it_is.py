@@ -13,6 +13,7 @@ import pytest
 
 from shared.domain import (
     AzureDeployment,
+    DeploymentSpec,
     DocumentState,
     Hold,
     Observed,
@@ -45,8 +46,8 @@ async def ticks(world: World, minutes: int) -> None:
 
 
 def lists(world: World, *, without: str = "", tags: bool = True) -> None:
-    """From now on LIST leaves out a deployment, or shows none of the tags."""
-    listed = type(world.azure).deployments
+    """From now on LIST leaves out a deployment; without `tags`, neither it nor a PUT shows any."""
+    listed, put = type(world.azure).deployments, type(world.azure).put
 
     async def incomplete(account: str, *, timeout: float) -> Mapping[str, AzureDeployment]:
         found = await listed(world.azure, account, timeout=timeout)
@@ -54,7 +55,12 @@ def lists(world: World, *, without: str = "", tags: bool = True) -> None:
         shown.pop(without, None)
         return shown
 
+    async def created(account: str, spec: DeploymentSpec, *, timeout: float) -> AzureDeployment:
+        found = await put(world.azure, account, spec, timeout=timeout)
+        return found if tags else replace(found, tags={})
+
     world.azure.deployments = incomplete  # type: ignore[method-assign]
+    world.azure.put = created  # type: ignore[method-assign]
 
 
 async def hold_down(world: World) -> None:
@@ -89,7 +95,7 @@ async def test_what_was_forgotten_comes_back_as_the_same_session() -> None:
     world = World.of(hosting("clauses", window, uploads=UploadStart.SCHEDULED))
     lists(world, tags=False)
     await ticks(world, 5)
-    lists(world, without="clauses")
+    lists(world, without="clauses", tags=False)
     await ticks(world, 9)
     assert world.azure.count("put") == 2
     lists(world, tags=False)
