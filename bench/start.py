@@ -1,45 +1,77 @@
-"""What importing the app costs: `python3 dev.py bench start [--runs N] [--json]`.
+"""What a cold start costs: `python3 dev.py bench start [--runs N] [--json]`.
 
-Cold start is import time, so `function_app` may import little beyond `azure.functions`. Each import runs in
-a process of its own, the two in turns, as machines are noisy; the medians are compared.
+Import: the seconds that `function_app` takes beside `azure.functions` alone, as it may import little else.
+First use: the CPU seconds that the first timer tick takes in a process that has imported `function_app`, and
+those of the first HTTP request, with the real SDKs against Azurite and the emulator. Each is measured in a
+process of its own, in turns, as machines are noisy; the figures are medians.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from bench._report import machine, show
+from local.stack import Behaviour, app_settings, machine_environment, new_folder, run_services
 
 ROOT = Path(__file__).resolve().parent.parent
-_MEASURE = "import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
+_IMPORT = "import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
+_FIRST_USE = """
+import asyncio, time
+import azure.functions as func
+import function_app
+
+began = time.process_time()
+functions = function_app.app.get_functions()
+handle = next(each.get_user_function() for each in functions if each.get_function_name() == '{function}')
+try:
+    answer = asyncio.run(handle({argument}))
+    assert answer is None or answer.status_code == 200, answer.get_body()
+finally:
+    print(time.process_time() - began)
+"""
+_TICK = _FIRST_USE.format(function="reconcile_deployments", argument="None")
+_REQUEST = _FIRST_USE.format(
+    function="list_deployments",
+    argument="func.HttpRequest(method='GET', url='/api/deployments', body=b'')",
+)
+_FILE = ROOT / "deployments.yaml"
 
 
-def import_seconds(module: str) -> float:
-    """Seconds that importing a module takes in a new process, its bytecode cached."""
+def run(code: str, environment: Mapping[str, str] | None = None) -> float:
+    """The seconds that a new process prints last."""
     done = subprocess.run(
-        [sys.executable, "-c", _MEASURE.format(module=module)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
-    return float(done.stdout)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    return float(done.stdout.split()[-1])
 
 
 def measure(runs: int) -> dict[str, object]:
     """The medians over so many runs of each, and where and when they were taken."""
-    for module in ("function_app", "azure.functions"):
-        import_seconds(module)  # the first run writes the bytecode
-    pairs = [(import_seconds("function_app"), import_seconds("azure.functions")) for _ in range(runs)]
-    app, functions = (statistics.median(each) for each in zip(*pairs, strict=True))
+    measurements: dict[str, list[float]] = {}
+    with run_services(new_folder("start"), Behaviour()) as services:
+        settings = app_settings(services, _FILE)
+        environment = {**os.environ, **machine_environment(), **settings}
+        for number in range(runs + 1):
+            taken = {
+                "function_app": run(_IMPORT.format(module="function_app")),
+                "azure.functions": run(_IMPORT.format(module="azure.functions")),
+                "first_tick_cpu_s": run(_TICK, environment),
+                "first_request_cpu_s": run(_REQUEST, environment),
+            }
+            for name, seconds in taken.items() if number else ():  # the first run writes the bytecode
+                measurements.setdefault(name, []).append(seconds)
+    medians = {name: statistics.median(each) for name, each in measurements.items()}
     return {
-        "function_app": round(app, 4),
-        "azure.functions": round(functions, 4),
-        "ratio": round(app / functions, 3),
+        **{name: round(seconds, 4) for name, seconds in medians.items()},
+        "ratio": round(medians["function_app"] / medians["azure.functions"], 3),
         "runs": runs,
         **machine(),
     }
@@ -48,7 +80,7 @@ def measure(runs: int) -> dict[str, object]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="dev.py bench start", description=__doc__)
-    parser.add_argument("--runs", type=int, default=9, help="how often each is imported (9)")
+    parser.add_argument("--runs", type=int, default=9, help="how often each is measured (9)")
     parser.add_argument("--json", action="store_true", help="one JSON object")
     options = parser.parse_args()
     measured = measure(options.runs)

@@ -13,7 +13,7 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, Field, PlainValidator, ValidationInfo
 
 from shared.planning.observed import OUR_TAGS
-from shared.planning.public_holidays import regions
+from shared.planning.public_holidays import is_region, regions
 from shared.planning.windows import DAY
 from shared.task_files import read_prompt, read_schema
 
@@ -127,7 +127,9 @@ def _date(value: Any) -> date:
 
 def _region(value: str) -> str:
     """A country whose public holidays are known, or a subdivision of it: DE, DE-BE."""
-    known = regions()
+    if is_region(value):
+        return value
+    known = regions()  # loads every country: half a second of CPU time
     country, dash, subdivision = value.partition("-")
     if country not in known:
         close = difflib.get_close_matches(country.upper(), known, n=1)

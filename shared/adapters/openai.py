@@ -1,24 +1,25 @@
 """The data plane on the openai SDK's v1 endpoint, without its own retries.
 
-Our errors carry Azure's code and never its message, which may quote the prompt.
+Our errors carry Azure's code and never its message, which may quote the prompt. The SDK is imported with the
+first request: that takes half of a cold start's CPU time, and most timer ticks ask nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import openai
 from azure.core.exceptions import AzureError, ClientAuthenticationError
-from openai import AsyncOpenAI
-from openai.types.chat import ChatCompletion
 
 from shared.adapters.credentials import may_have_token, token_credential
 from shared.adapters.openai_errors import translated
 from shared.adapters.openai_forms import Form, other_form
 from shared.domain import ModelAnswer, ModelRequest
 from shared.errors import AccessDenied, ModelUnavailable, ServiceRefused
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
 
 _SCOPE = "https://ai.azure.com/.default"
 
@@ -42,6 +43,8 @@ class AzureModel:
         self, endpoint: str, deployment: str, request: ModelRequest, *, timeout: float
     ) -> ModelAnswer:
         """See the port."""
+        import openai
+
         if not may_have_token(endpoint):
             raise ServiceRefused(
                 "the account's endpoint is no https address, so no token is sent there.",
@@ -69,6 +72,8 @@ class AzureModel:
 
     async def _send(self, endpoint: str, deployment: str, request: ModelRequest, timeout: float) -> Any:
         """The raw response to the form that the model takes; each form that it refuses costs a request."""
+        import openai
+
         form = self._forms.get((endpoint, deployment), Form())
         tried = {form}
         while True:
@@ -90,6 +95,8 @@ class AzureModel:
                 return raw
 
     def _client(self, endpoint: str) -> AsyncOpenAI:
+        from openai import AsyncOpenAI
+
         if endpoint not in self._clients:
             self._credentials[endpoint] = token_credential(endpoint)
             self._clients[endpoint] = AsyncOpenAI(
@@ -108,6 +115,9 @@ def _token_provider(credential: Any) -> Callable[[], Awaitable[str]]:
 
 
 def _answer(raw: Any) -> ModelAnswer:
+    import openai
+    from openai.types.chat import ChatCompletion
+
     try:
         completion = raw.parse()
     except (ValueError, openai.APIError) as error:

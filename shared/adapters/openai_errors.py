@@ -8,9 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from typing import Any
-
-import openai
+from typing import TYPE_CHECKING, Any
 
 from shared.errors import (
     AccessDenied,
@@ -21,6 +19,9 @@ from shared.errors import (
     RequestRefused,
     ServiceRefused,
 )
+
+if TYPE_CHECKING:
+    import openai
 
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _FILTERED = "Azure's content filter refused the document"

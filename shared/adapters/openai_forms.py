@@ -7,12 +7,13 @@ take no message from the system. What a model takes is learned from its refusals
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
-
-import openai
+from typing import TYPE_CHECKING, Any, Literal
 
 from shared.adapters.openai_errors import code_of, says
 from shared.domain import ModelRequest
+
+if TYPE_CHECKING:
+    import openai
 
 _REFUSED = ("unsupported_parameter", "unsupported_value", "unknown_parameter")
 _REFUSED_IN_WORDS = ("unrecognized request argument", "unsupported parameter", "unsupported value")

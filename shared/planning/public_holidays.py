@@ -23,6 +23,20 @@ def public_holidays(region: str, year: int) -> Mapping[date, str]:
     return dict(country_holidays(country, subdiv=subdivision or None, years=year, language="en_US"))
 
 
+def is_region(code: str) -> bool:
+    """Whether ISO codes such as `DE` or `DE-BE` name a region that is known, without loading all others."""
+    from holidays import country_holidays
+
+    country, dash, subdivision = code.partition("-")
+    if not (len(country) == 2 and country.isupper()) or (dash and not subdivision):
+        return False
+    try:
+        country_holidays(country, subdiv=subdivision or None)
+    except NotImplementedError:
+        return False
+    return True
+
+
 def regions() -> Mapping[str, Sequence[str]]:
     """The countries that are known (ISO 3166 codes and a few other names), each with its subdivisions."""
     from holidays import list_supported_countries

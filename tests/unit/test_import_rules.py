@@ -85,7 +85,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 # used: cold start is import time, and a broken setting must not make the functions vanish.
 AT_ONCE: dict[str, set[str]] = {
     "shared": {"shared"},
-    "shared.adapters": {"shared", "azure", "openai"},
+    "shared.adapters": {"shared", "azure"},
     "shared.adapters.transport": {"shared", "azure", "aiohttp"},
     "shared.configuration": {"shared", "pydantic"},
     "shared.inference.retry": {"shared", "tenacity"},
