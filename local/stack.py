@@ -5,6 +5,7 @@ Azure: settings in its environment. Of the caller's environment it sees only wha
 """
 
 import argparse
+import json
 import os
 import re
 import secrets
@@ -20,7 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+import yaml
+
 from local.azurite import Azurite, AzuriteError, run_azurite
+from local.emulator.options import Account
 
 ROOT = Path(__file__).resolve().parent.parent
 ACCOUNT_ID = (
@@ -36,6 +40,7 @@ GRACE_SECONDS = 3.0  # for functions in flight when the stack is stopped
 # What a process needs from the machine, and where it finds certificates; no credentials, proxies or settings.
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "USERPROFILE")
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_SETTING = re.compile(r"\$\{(\w+)\}")
 _ADDRESS = re.compile(r"\bhttp://127\.0\.0\.1:\d+")
 
 
@@ -138,6 +143,7 @@ class Stack:
     host: Part
     host_url: str
     function_key: str
+    settings_file: Path  # what the app was given, for commands
 
     def check(self) -> None:
         """Raise StackError if a part has ended."""
@@ -146,11 +152,17 @@ class Stack:
 
 
 @contextmanager
-def run_services(folder: Path, behaviour: Behaviour, standard_ports: bool = False) -> Iterator[Services]:
-    """Run Azurite, in memory, and the emulator, on free ports or on STANDARD_PORTS; logs go to ``folder``."""
+def run_services(
+    folder: Path, behaviour: Behaviour, *, accounts: Sequence[str] = (), standard_ports: bool = False
+) -> Iterator[Services]:
+    """Run Azurite, in memory, and the emulator, on free ports or on STANDARD_PORTS; logs go to ``folder``.
+
+    ``accounts``: resource ids of Azure OpenAI accounts that the emulator has; without any, ACCOUNT_ID.
+    """
     ports = STANDARD_PORTS if standard_ports else (0, 0, 0, 0)
     check_ports(ports)
-    command = ["local.emulator", "--port", str(ports[3]), "--account", ACCOUNT_ID, *behaviour.arguments()]
+    named = [text for account in accounts or (ACCOUNT_ID,) for text in ("--account", account)]
+    command = ["local.emulator", "--port", str(ports[3]), *named, *behaviour.arguments()]
     with ExitStack() as stack:
         azurite = stack.enter_context(run_azurite(ports=ports[:3]))
         emulator = stack.enter_context(run_part("emulator", command, os.environ, folder / "emulator.log"))
@@ -163,9 +175,11 @@ def run_host(services: Services, deployments_file: Path, folder: Path) -> Iterat
     key = secrets.token_hex(20)
     command = ["local.host", "--app-dir", str(ROOT), "--port", "0", "--function-key", key]
     command += ["--grace-seconds", str(GRACE_SECONDS)]
-    environment = machine_environment() | app_settings(services, deployments_file)
-    with run_part("functions host", command, environment, folder / "host.log") as host:
-        yield Stack(services, host, host.wait_for_address(), key)
+    settings = app_settings(services, deployments_file)
+    settings_file = folder / "local.settings.json"
+    settings_file.write_text(json.dumps({"IsEncrypted": False, "Values": settings}, indent=2), "utf-8")
+    with run_part("functions host", command, machine_environment() | settings, folder / "host.log") as host:
+        yield Stack(services, host, host.wait_for_address(), key, settings_file)
 
 
 def machine_environment() -> dict[str, str]:
@@ -182,14 +196,39 @@ def app_settings(services: Services, deployments_file: Path) -> dict[str, str]:
         for connection in ("AzureWebJobsStorage", "DOCUMENTS_STORAGE")
         for service, uri in uris.items()
     }
+    named = {name for text in _resource_ids(deployments_file) for name in _SETTING.findall(text)}
+    own = {name: os.environ[name] for name in sorted(named) if name in os.environ}
     return storage | {
+        "AZURE_OPENAI_ACCOUNT_ID": ACCOUNT_ID,
+        **own,
         "FUNCTIONS_WORKER_RUNTIME": "python",
         "DEPLOYMENTS_FILE": str(deployments_file),
         "AZURE_RESOURCE_MANAGER_ENDPOINT": services.emulator_url,
-        "AZURE_OPENAI_ACCOUNT_ID": ACCOUNT_ID,
         "BLOB_SOURCE": "LogsAndContainerScan",
         "RECONCILE_SCHEDULE": "*/5 * * * * *",
     }
+
+
+def accounts_in(deployments_file: Path) -> list[str]:
+    """The resource ids of the accounts that a deployments file names, for the emulator to have them.
+
+    What cannot be read is left out: the app says what is wrong with its file.
+    """
+    known = {"AZURE_OPENAI_ACCOUNT_ID": ACCOUNT_ID, **os.environ}
+    accounts: dict[str, str] = {}  # by name, which is part of the endpoint
+    for text in _resource_ids(deployments_file):
+        resource_id = _SETTING.sub(lambda match: known.get(match[1], ""), text)
+        with suppress(ValueError):
+            accounts.setdefault(Account.parse(resource_id).name.lower(), resource_id)
+    return list(accounts.values())
+
+
+def _resource_ids(deployments_file: Path) -> list[str]:
+    """Of the accounts, as the file has them: with `${NAME}` for an app setting."""
+    with suppress(OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, LookupError, TypeError):
+        content = yaml.safe_load(deployments_file.read_text(encoding="utf-8-sig"))
+        return [str(account["resource_id"]) for account in content["accounts"].values()]
+    return []
 
 
 def check_ports(ports: Sequence[int]) -> None:
@@ -235,8 +274,9 @@ def new_folder(purpose: str) -> Path:
 
 
 def describe(stack: Stack) -> str:
-    """The addresses of a stack, and how to hand it a document."""
+    """The addresses of a stack, how to hand it a document, and how to use the command line on it."""
     services = stack.services
+    python, settings = (os.path.relpath(each) for each in (sys.executable, stack.settings_file))
     return f"""\
 The functions   {stack.host_url}/api, key {stack.function_key}
 The emulator    {services.emulator_url} (the bill: {services.emulator_url}/emulator/bill)
@@ -247,6 +287,9 @@ Logs            {stack.host.log.parent}
 To submit a document and wait up to a minute for its answer (DEPLOYMENT: a name from deployments.yaml):
   curl -X POST -H 'x-functions-key: {stack.function_key}' -H 'Prefer: wait=60' --data-binary @FILE \\
     '{stack.host_url}/api/deployments/DEPLOYMENT/documents?name=NAME'
+
+To look at it with the command line (status, explain NAME, preview, sessions, submit NAME FILE, ...):
+  {python} -m shared status --settings {settings}
 """
 
 
@@ -281,13 +324,13 @@ def stay_up(*parts: Part) -> NoReturn:
         time.sleep(1)
 
 
-def _up(*, with_host: bool) -> NoReturn:
-    folder = new_folder("up")
-    with run_services(folder, Behaviour(), standard_ports=not with_host) as services:
+def _up(deployments_file: Path, *, with_host: bool) -> NoReturn:
+    folder, accounts = new_folder("up"), accounts_in(deployments_file)
+    with run_services(folder, Behaviour(), accounts=accounts, standard_ports=not with_host) as services:
         if not with_host:
             print(describe_services(services))
             stay_up(services.emulator)
-        with run_host(services, ROOT / "deployments.yaml", folder) as stack:
+        with run_host(services, deployments_file, folder) as stack:
             print(describe(stack))
             stay_up(services.emulator, stack.host)
 
@@ -295,11 +338,12 @@ def _up(*, with_host: bool) -> NoReturn:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the stack until Ctrl-C; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m local.stack", description=__doc__)
+    parser.add_argument("file", type=Path, metavar="FILE", help="what to host: a deployments.yaml")
     parser.add_argument(
         "--no-host", action="store_true", help="only Azurite and the emulator, on standard ports"
     )
     options = parser.parse_args(arguments)
-    return run_command(lambda: _up(with_host=not options.no_host))
+    return run_command(lambda: _up(options.file, with_host=not options.no_host))
 
 
 if __name__ == "__main__":

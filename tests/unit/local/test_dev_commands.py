@@ -139,7 +139,7 @@ def test_run_takes_the_samples_unless_files_are_named(
     [
         (["run", "no such file.txt"], "no such file.txt is not a file that can be read"),
         (["run", "."], "is not a file"),
-        (["up", "--nohost"], "usage: dev.py up"),
+        (["up", "no such file.yaml"], "name a deployments.yaml"),
         (["bench"], "usage: dev.py bench NAME"),
         (["bench", "no-such-measurement"], "where NAME is one of"),
         (["frobnicate"], "usage: python3 dev.py COMMAND"),
@@ -153,6 +153,19 @@ def test_wrong_use_is_explained_and_starts_nothing(
     assert dev.main(arguments) == 2
     assert message in capsys.readouterr().err
     assert ready == []
+
+
+def test_up_hosts_what_a_file_of_the_caller_s_says(
+    ready: list[Sequence[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without one, the example of this repository."""
+    monkeypatch.chdir(dev.ROOT)
+    assert dev.main(["up", "--no-host"]) == 0
+    assert ready[0] == ["-m", "local.stack", "--no-host", "--", str(dev.ROOT / "deployments.yaml")]
+    (tmp_path / "mine.yaml").touch()
+    monkeypatch.chdir(tmp_path)
+    assert dev.main(["up", "mine.yaml"]) == 0
+    assert ready[1] == ["-m", "local.stack", "--", str(tmp_path / "mine.yaml")]
 
 
 def test_bench_runs_a_measurement_with_its_own_arguments(
@@ -196,6 +209,20 @@ def test_given_paths_test_runs_pytest_alone(ready: list[Sequence[str]]) -> None:
     """The rest of the command line is pytest's."""
     assert dev.main(["test", "tests/unit", "-k", "windows"]) == 0
     assert ready == [["-m", "pytest", "tests/unit", "-k", "windows"]]
+
+
+@pytest.mark.parametrize("command", ["run", "up", "test", "bench"])
+def test_each_command_has_a_help_of_its_own(
+    ready: list[Sequence[str]], capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    """It starts nothing, not even the set-up; that of bench names the measurements."""
+    with contextlib.suppress(SystemExit):
+        assert dev.main([command, "--help"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("usage: ")
+    assert f"dev.py {command}" in printed
+    assert ready == []
+    assert command != "bench" or "What a cold start costs" in printed
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])

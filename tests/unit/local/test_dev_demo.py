@@ -118,7 +118,7 @@ async def stack(app: PlayedApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     await server.start_server()
     url = str(server.make_url("")).rstrip("/")
     with run_part("host", ["http.server", "0", "--bind", "127.0.0.1"], {}, tmp_path / "host.log") as part:
-        yield Stack(Services(app.azurite, part, url), part, url, "key")
+        yield Stack(Services(app.azurite, part, url), part, url, "key", Path("local.settings.json"))
     await server.close()
 
 
@@ -200,7 +200,7 @@ async def test_a_part_that_ends_ends_the_job_at_once(
     """The functions host dies in the middle: an error with its output instead of a long wait."""
     with run_part("functions host", ["local.no_such_module"], {}, tmp_path / "dead.log") as dead:
         dead.process.wait(60)
-        broken = Stack(stack.services, dead, stack.host_url, "key")
+        broken = Stack(stack.services, dead, stack.host_url, "key", stack.settings_file)
         with pytest.raises(StackError, match=r"functions host ended(.|\n)*No module named"):
             await demo.carry_out(broken, [by_inbox(), by_button()], files, tmp_path)
 

@@ -97,6 +97,25 @@ def test_the_sample_settings_are_those_of_the_stack_on_its_standard_ports(tmp_pa
     assert sample == {name: value for name, value in here.items() if name not in host_storage}
 
 
+def test_accounts_of_one_s_own_file_are_there_in_the_emulator(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Written out, or as ${NAME} from the environment; what cannot be read is the app's to say."""
+    one = stack.ACCOUNT_ID.replace("local-openai", "one")
+    two = stack.ACCOUNT_ID.replace("local-openai", "two")
+    monkeypatch.setenv("SECOND_ACCOUNT", two)
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(
+        f"accounts:\n  a: {{resource_id: {one}}}\n  b: {{resource_id: '${{SECOND_ACCOUNT}}'}}\n"
+        "  c: {resource_id: '${AZURE_OPENAI_ACCOUNT_ID}'}\n  d: {resource_id: nonsense}\n"
+    )
+    assert stack.accounts_in(mine) == [one, two, stack.ACCOUNT_ID]
+    assert stack.app_settings(standard_services(tmp_path), mine)["SECOND_ACCOUNT"] == two
+    for broken in ("accounts: [", "accounts: 7", "- a list", "", "accounts: {a: 7}"):
+        mine.write_text(broken)
+        assert stack.accounts_in(mine) == []
+
+
 def test_the_emulator_understands_every_behaviour() -> None:
     """Each setting has a flag of the same name, and what is not given is left to the emulator."""
     behaviour = Behaviour(provision_median=7.5, upstream="http://127.0.0.1:1/v1", upstream_model="m")
