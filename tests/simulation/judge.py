@@ -306,8 +306,11 @@ class Judge:
 
     def _troublesome(self, known: Deployment) -> bool:
         """Whether documents wait for which hosting may be given up for a while."""
-        by_row = self._world.people.by_row
-        return any(key in by_row and by_row[key].troublesome for key in known.recorded)
+        return any(self._is_troublesome(key) for key in known.recorded)
+
+    def _is_troublesome(self, key: str) -> bool:
+        version = self._world.people.by_row.get(key)
+        return version is not None and version.troublesome
 
     def delete_sent(self, deployment: str) -> None:
         """Whether it is deleted though documents that its pass could know of need it."""
@@ -317,8 +320,8 @@ class Judge:
             return
         if known.closing_at < 0 or not self._may_be_needed(found):
             return
-        waiting = [at for at in known.recorded.values() if at < known.closing_at - 0.001]
-        if waiting:
+        before = known.closing_at - 0.001
+        if any(at < before and not self._is_troublesome(key) for key, at in known.recorded.items()):
             self.fault("hasty", f"{deployment} is deleted, and documents waited for it before it closed")
 
     def _may_be_needed(self, found: Generation) -> bool:
