@@ -86,6 +86,16 @@ def test_storage_admits_nobody_by_key_and_nobody_anonymous(deployed: Deployed) -
     assert {each.properties["publicAccess"] for each in containers} == {"None"}
 
 
+def test_the_site_is_given_what_flex_consumption_takes(deployed: Deployed) -> None:
+    """Azure refuses a site of this plan for a property that it does not know there, such as ftpsState.
+
+    Allowed is what Microsoft's own template passes: https://github.com/Azure-Samples/
+    azure-functions-flex-consumption-samples, IaC/armtemplate/azuredeploy.json (read November 2026).
+    """
+    (app,) = deployed.of_type("Microsoft.Web/sites")
+    assert set(app.properties["siteConfig"]) <= {"appSettings"}
+
+
 def test_the_app_is_small_and_admits_no_password(deployed: Deployed) -> None:
     """Flex Consumption with Python 3.12 at 512 MB; deployed by Entra sign-in; found by azd as its service."""
     (plan,) = deployed.of_type("Microsoft.Web/serverfarms")
