@@ -9,6 +9,7 @@ param packageContainer string
 param insightsName string
 param openAiAccountId string
 param deploymentsFile string
+param instanceMemoryMB int
 
 resource storage 'Microsoft.Storage/storageAccounts@2024-01-01' existing = {
   name: storageName
@@ -82,7 +83,7 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
         version: '3.12'
       }
       scaleAndConcurrency: {
-        instanceMemoryMB: 512
+        instanceMemoryMB: instanceMemoryMB
         maximumInstanceCount: 40
       }
       deployment: {

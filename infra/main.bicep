@@ -34,6 +34,10 @@ param processedRetentionDays int = 90
 @allowed(['Standard_LRS', 'Standard_ZRS', 'Standard_GRS'])
 param storageSku string = 'Standard_LRS'
 
+@description('Memory of an instance of the app in MB. A region that refuses 512 takes 2048, at four times the price.')
+@allowed([512, 2048, 4096])
+param instanceMemoryMB int = 512
+
 var token = uniqueString(subscription().id, environmentName, location)
 var tags = { 'azd-env-name': environmentName }
 var accountIds = concat([openAiAccountId], moreOpenAiAccountIds)
@@ -96,6 +100,7 @@ module app 'app.bicep' = {
     insightsName: monitoring.outputs.insightsName
     openAiAccountId: openAiAccountId
     deploymentsFile: deploymentsFile
+    instanceMemoryMB: instanceMemoryMB
   }
 }
 
