@@ -116,12 +116,15 @@ module switch 'switch.bicep' = {
   }
 }
 
+// Accounts of one name may lie in several resource groups, and several installations may share an account: the names
+// of nested deployments and roles are made of its id.
 module accountAccess 'account-access.bicep' = [
-  for (id, index) in accountIds: {
-    name: 'account-access-${index}'
+  for id in accountIds: {
+    name: 'account-access-${uniqueString(id, token)}'
     scope: resourceGroup(split(id, '/')[2], split(id, '/')[4])
     params: {
       accountName: last(split(id, '/'))
+      accountHash: uniqueString(id)
       token: token
       appPrincipalId: identity.outputs.principalId
       switchPrincipalId: switch.outputs.principalId

@@ -129,6 +129,24 @@ def test_custom_roles_can_be_assigned_where_they_are_needed_only(deployed: Deplo
     assert "scope: resourceGroup(split(id, '/')[2], split(id, '/')[4])" in source
 
 
+def test_two_accounts_of_one_name_get_roles_of_two_names(parameters: dict[str, object]) -> None:
+    """A role's name must be unique in the tenant, and a nested deployment's in its resource group."""
+    longest = "c" * 64
+    ids = [
+        f"/subscriptions/first/resourceGroups/{group}/providers/{PREFIX}/{longest}"
+        for group in ("here", "there")
+    ]
+    given = {**parameters, "openAiAccountId": ids[0], "moreOpenAiAccountIds": ids[1:]}
+    twice = evaluate("main.bicep", given)
+    names = [each.properties["roleName"] for each in twice.of_type("Microsoft.Authorization/roleDefinitions")]
+    assert len(set(names)) == len(names) == 4
+    assert max(map(len, names)) <= 128
+    elsewhere = evaluate("main.bicep", {**given, "environmentName": "test"})
+    modules = [each.modules["account-access.bicep"] for each in (twice, elsewhere)]
+    assert [len(set(each)) for each in modules] == [2, 2]
+    assert not set(modules[0]) & set(modules[1])
+
+
 def test_the_uploader_reaches_the_inbox_and_what_became_of_it(deployed: Deployed) -> None:
     """Neither records nor leases nor the package, and no account."""
     kind = "Microsoft.Storage/storageAccounts/blobServices/containers"
