@@ -10,6 +10,7 @@ param insightsName string
 param openAiAccountId string
 param deploymentsFile string
 param instanceMemoryMB int
+param subnetId string
 
 resource storage 'Microsoft.Storage/storageAccounts@2024-01-01' existing = {
   name: storageName
@@ -52,6 +53,7 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
   properties: {
     serverFarmId: plan.id
     httpsOnly: true
+    virtualNetworkSubnetId: empty(subnetId) ? null : subnetId
     siteConfig: {
       appSettings: [
         // The host's own storage.

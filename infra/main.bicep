@@ -38,6 +38,9 @@ param storageSku string = 'Standard_LRS'
 @allowed([512, 2048, 4096])
 param instanceMemoryMB int = 512
 
+@description('Whether storage is reached from a private network only. It costs money each hour, and uploads come from inside.')
+param vnetEnabled bool = false
+
 var token = uniqueString(subscription().id, environmentName, location)
 var tags = { 'azd-env-name': environmentName }
 var accountIds = concat([openAiAccountId], moreOpenAiAccountIds)
@@ -61,6 +64,18 @@ module storage 'storage.bicep' = {
     sku: storageSku
     processedRetentionDays: processedRetentionDays
     uploaderId: uploaderId
+    vnetEnabled: vnetEnabled
+  }
+}
+
+module network 'network.bicep' = if (vnetEnabled) {
+  name: 'network'
+  scope: group
+  params: {
+    location: location
+    tags: tags
+    token: token
+    storageName: storage.outputs.name
   }
 }
 
@@ -101,6 +116,7 @@ module app 'app.bicep' = {
     openAiAccountId: openAiAccountId
     deploymentsFile: deploymentsFile
     instanceMemoryMB: instanceMemoryMB
+    subnetId: vnetEnabled ? network.outputs.appSubnetId : ''
   }
 }
 

@@ -188,6 +188,8 @@ class _Evaluation:
                 return "".join(self._piece(each, scope) for each in node.children[1:-1])
             case "number":
                 return int(_text(node))
+            case "null":
+                return None
             case "boolean":
                 return _text(node) == "true"
             case "array":
@@ -270,7 +272,10 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "concat": lambda *lists: [item for each in lists for item in each],
     "empty": lambda value: not value,
     "endsWith": lambda text, end: text.endswith(end),
-    "environment": lambda: {"resourceManager": RESOURCE_MANAGER},
+    "environment": lambda: {
+        "resourceManager": RESOURCE_MANAGER,
+        "suffixes": {"storage": "core.windows.net"},
+    },
     "guid": lambda *parts: f"guid({', '.join(parts)})",
     "last": lambda items: items[-1],
     "length": len,
