@@ -216,6 +216,8 @@ class Offer:
     version: str
     sku: str
     quota: str  # its name in `Catalogue.quotas`; empty if none is told
+    lifecycle: str = ""  # Azure's word for the model's age, such as Deprecated; empty if none is told
+    retires_at: datetime | None = None  # the model answers nobody from then on, if that is told
 
 
 @dataclass(frozen=True)
@@ -238,6 +240,15 @@ class Catalogue(Protocol):
 
     async def quotas(self, account: str, *, timeout: float) -> Mapping[str, Quota]:
         """Every quota of the account's subscription in its region, by name."""
+        ...
+
+    async def capacities(
+        self, account: str, model: str, version: str, *, timeout: float
+    ) -> Mapping[str, float]:
+        """What the account's region has left for fine-tuned versions of a base model, by SKU.
+
+        In thousands of tokens per minute. Azure calls it advisory.
+        """
         ...
 
 

@@ -35,7 +35,9 @@ A fault, as JSON, names the calls that meet it and one effect; `count` calls mee
 
 """
 
-_WHICH_CALLS = ("`plane`: arm or data; `operation`: put, delete, list, get, models, usages; of data: chat.",)
+_WHICH_CALLS = (
+    "`plane`: arm or data; `operation`: put, delete, list, get, models, usages, capacities; of data: chat.",
+)
 
 
 def _faults() -> str:

@@ -34,9 +34,9 @@ ACTIONS = {
     "deployments.begin_create_or_update": f"{PREFIX}/deployments/write",
     "deployments.begin_delete": f"{PREFIX}/deployments/delete",
 }
-# What only `doctor` asks for, and only if it may: the first comes with OpenAI User's `*/read`, the second is
-# a right on the subscription, which a person who runs it usually has and the app is not given.
-DOCTORS = {"accounts.list_models", "usages.list"}
+# What only `doctor` asks for, and only if it may: the first comes with OpenAI User's `*/read`, the others
+# are rights on the subscription, which a person who runs it usually has and the app is not given.
+DOCTORS = {"accounts.list_models", "usages.list", "model_capacities.list"}
 # The role that each service takes, by the setting that names its address. The host documents Blob Data Owner
 # for its own storage, and brings events to the blob trigger through a queue.
 ROLES = {
