@@ -207,6 +207,15 @@ class Arm(Protocol):
         """Have it deleted; returns when Azure accepted it. Safe to repeat: absent is no error."""
         ...
 
+    async def capacities(
+        self, account: str, model: str, version: str, *, timeout: float
+    ) -> Mapping[str, float]:
+        """What the account's region has left for fine-tuned versions of a base model, by SKU.
+
+        In thousands of tokens per minute. Azure calls it advisory. Safe to repeat.
+        """
+        ...
+
 
 @dataclass(frozen=True)
 class Offer:
@@ -240,15 +249,6 @@ class Catalogue(Protocol):
 
     async def quotas(self, account: str, *, timeout: float) -> Mapping[str, Quota]:
         """Every quota of the account's subscription in its region, by name."""
-        ...
-
-    async def capacities(
-        self, account: str, model: str, version: str, *, timeout: float
-    ) -> Mapping[str, float]:
-        """What the account's region has left for fine-tuned versions of a base model, by SKU.
-
-        In thousands of tokens per minute. Azure calls it advisory.
-        """
         ...
 
 

@@ -75,7 +75,9 @@ class AccountCheck:
             async for finding in self._existing(azure):
                 yield finding
         yield await self._inference(endpoint, azure or {})
-        recreation = Recreation(self.account, self._hosted(), self.settings.prices, self.catalogue, self.now)
+        recreation = Recreation(
+            self.account, self._hosted(), self.settings.prices, self.arm, self.catalogue, self.now
+        )
         async for finding in recreation.findings(azure or {}):
             yield finding
 

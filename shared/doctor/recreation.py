@@ -15,7 +15,7 @@ from shared.domain import Account, AzureDeployment, Hosting, Prices
 from shared.errors import ArmError, ArmRefused
 from shared.hosting.arm_writes import ARM_SECONDS
 from shared.planning.scarcity import base_model
-from shared.ports import Catalogue, Offer, Quota
+from shared.ports import Arm, Catalogue, Offer, Quota
 
 SOON = timedelta(days=90)
 """So long before a model is retired somebody should train its successor."""
@@ -41,6 +41,7 @@ class Recreation:
     account: Account
     hosted: Sequence[Hosting]
     prices: Prices
+    arm: Arm
     catalogue: Catalogue
     now: datetime
 
@@ -105,7 +106,7 @@ class Recreation:
             what = f"{hosting.name}: the base model of {spec.model_name} is not in its name"
             return unchecked(check, what, "see the base model in Azure AI Foundry, and ask for its capacity")
         try:
-            left = await self.catalogue.capacities(self.account.resource_id, *base, timeout=ARM_SECONDS)
+            left = await self.arm.capacities(self.account.resource_id, *base, timeout=ARM_SECONDS)
         except ArmError as error:
             return unchecked(check, f"{hosting.name}: {_UNTOLD}: {error}", _SEE_CAPACITY)
         if spec.sku not in left:

@@ -1,6 +1,34 @@
-"""Whether the capacity of a deployment could be lost by its delete."""
+"""Whether the capacity of a deployment could be lost by its delete (keep_if_scarce)."""
 
 from __future__ import annotations
+
+from shared.domain import AzureDeployment, DeploymentRecord, Hosting, Prices, RecordState
+
+_STANDS = (RecordState.CREATING, RecordState.OPEN, RecordState.CLOSING)
+
+
+def why_kept(
+    hosting: Hosting,
+    record: DeploymentRecord,
+    azure: AzureDeployment | None,
+    left: float | str,
+    prices: Prices,
+) -> str:
+    """Why a deployment of ours stays although nothing needs it; empty if it may go.
+
+    `left`: thousands of tokens per minute that the region has left for its model and SKU, besides what it has
+    itself, or why that is not known, on which nothing is deleted.
+    """
+    if not hosting.keep_if_scarce or azure is None or record.state not in _STANDS:
+        return ""
+    if isinstance(left, str):
+        what = f"what the region has left is not known ({left})"
+    elif left >= azure.capacity:
+        return ""
+    else:
+        what = f"the region has less left than the {azure.capacity}K that it would give back"
+    price = f"{prices.hosting_per_hour.get(azure.sku, 0.0):.2f} {prices.currency} an hour"
+    return f"nothing needs it, and {what}: kept at {price} (keep_if_scarce)"
 
 
 def base_model(name: str) -> tuple[str, str] | None:
