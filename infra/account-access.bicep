@@ -1,5 +1,6 @@
 // What the app and the switch may do with one existing Azure OpenAI account, which is in this resource group.
 param accountName string
+param accountHash string
 param token string
 param appPrincipalId string
 param switchPrincipalId string
@@ -15,7 +16,7 @@ resource account 'Microsoft.CognitiveServices/accounts@2024-10-01' existing = {
 resource hostingRole 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   name: guid(account.id, token, 'hosting')
   properties: {
-    roleName: 'Lamplighter hosting (${accountName}, ${token})'
+    roleName: 'Lamplighter hosting (${accountName}, ${accountHash}, ${token})' // unique in the tenant
     description: 'Create and delete deployments of Azure OpenAI models.'
     type: 'CustomRole'
     permissions: [
@@ -35,7 +36,7 @@ resource hostingRole 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
 resource switchRole 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   name: guid(account.id, token, 'switch')
   properties: {
-    roleName: 'Lamplighter switch (${accountName}, ${token})'
+    roleName: 'Lamplighter switch (${accountName}, ${accountHash}, ${token})'
     description: 'Delete deployments of Azure OpenAI models that are past their time.'
     type: 'CustomRole'
     permissions: [

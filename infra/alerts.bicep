@@ -27,6 +27,7 @@ var urgent = [
 var attention = [
   'adopted'
   'capacity_reduced'
+  'capacity_scarce'
   'capacity_too_small'
   'create_led_nowhere'
   'deleted_from_outside'

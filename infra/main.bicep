@@ -34,6 +34,13 @@ param processedRetentionDays int = 90
 @allowed(['Standard_LRS', 'Standard_ZRS', 'Standard_GRS'])
 param storageSku string = 'Standard_LRS'
 
+@description('Memory of an instance of the app in MB. A region that refuses 512 takes 2048, at four times the price.')
+@allowed([512, 2048, 4096])
+param instanceMemoryMB int = 512
+
+@description('Whether storage is reached from a private network only. It costs money each hour, and uploads come from inside.')
+param vnetEnabled bool = false
+
 var token = uniqueString(subscription().id, environmentName, location)
 var tags = { 'azd-env-name': environmentName }
 var accountIds = concat([openAiAccountId], moreOpenAiAccountIds)
@@ -57,6 +64,18 @@ module storage 'storage.bicep' = {
     sku: storageSku
     processedRetentionDays: processedRetentionDays
     uploaderId: uploaderId
+    vnetEnabled: vnetEnabled
+  }
+}
+
+module network 'network.bicep' = if (vnetEnabled) {
+  name: 'network'
+  scope: group
+  params: {
+    location: location
+    tags: tags
+    token: token
+    storageName: storage.outputs.name
   }
 }
 
@@ -96,6 +115,8 @@ module app 'app.bicep' = {
     insightsName: monitoring.outputs.insightsName
     openAiAccountId: openAiAccountId
     deploymentsFile: deploymentsFile
+    instanceMemoryMB: instanceMemoryMB
+    subnetId: vnetEnabled ? network.outputs.appSubnetId : ''
   }
 }
 
@@ -111,12 +132,15 @@ module switch 'switch.bicep' = {
   }
 }
 
+// Accounts of one name may lie in several resource groups, and several installations may share an account: the names
+// of nested deployments and roles are made of its id.
 module accountAccess 'account-access.bicep' = [
-  for (id, index) in accountIds: {
-    name: 'account-access-${index}'
+  for id in accountIds: {
+    name: 'account-access-${uniqueString(id, token)}'
     scope: resourceGroup(split(id, '/')[2], split(id, '/')[4])
     params: {
       accountName: last(split(id, '/'))
+      accountHash: uniqueString(id)
       token: token
       appPrincipalId: identity.outputs.principalId
       switchPrincipalId: switch.outputs.principalId

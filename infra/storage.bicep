@@ -5,6 +5,7 @@ param token string
 param sku string
 param processedRetentionDays int
 param uploaderId string
+param vnetEnabled bool
 
 // What the app reads and writes. The host makes its own (azure-webjobs-*) itself.
 var containers = ['inbox', 'results', 'processed', 'failed', 'leases', 'config', 'deployments-last-good']
@@ -17,7 +18,7 @@ var blobDataReader = '2a2b9908-6ea1-4ae2-8e65-a410df84e7d1'
 
 resource account 'Microsoft.Storage/storageAccounts@2024-01-01' = {
   // checkov:skip=CKV_AZURE_35:people upload from where they are; there are no keys, only Entra sign-in
-  // checkov:skip=CKV_AZURE_59:as above; a private network is described in docs/security.md
+  // checkov:skip=CKV_AZURE_59:as above; the parameter vnetEnabled closes it
   // checkov:skip=CKV_AZURE_206:the parameter storageSku decides it; the default is offered in every region
   // checkov:skip=CKV_AZURE_43:the check cannot resolve the name, which is st and 13 lower-case characters
   name: 'st${token}'
@@ -32,10 +33,10 @@ resource account 'Microsoft.Storage/storageAccounts@2024-01-01' = {
     defaultToOAuthAuthentication: true
     minimumTlsVersion: 'TLS1_2'
     supportsHttpsTrafficOnly: true
-    publicNetworkAccess: 'Enabled'
+    publicNetworkAccess: vnetEnabled ? 'Disabled' : 'Enabled'
     networkAcls: {
       bypass: 'AzureServices'
-      defaultAction: 'Allow'
+      defaultAction: vnetEnabled ? 'Deny' : 'Allow'
     }
   }
 }

@@ -47,6 +47,7 @@ class Alert(StrEnum):
     MODEL_REFUSES = "model_refuses"
     NOT_ANSWERING = "not_answering"
     CAPACITY_TOO_SMALL = "capacity_too_small"
+    CAPACITY_SCARCE = "capacity_scarce"
     DOCUMENT_FAILED = "document_failed"
     DRAIN_FAILED = "drain_failed"
     DOCUMENTS_WAIT = "documents_wait"

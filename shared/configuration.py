@@ -185,6 +185,7 @@ class DeploymentSection(_Section):
     account: str
     mode: Mode | None = None
     adopt: bool = False
+    keep_if_scarce: bool = False
     model: _Model
     sku: _Sku
     rai_policy_name: Text | None = None

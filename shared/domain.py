@@ -196,6 +196,7 @@ class Hosting:
     cost_center: str | None = None
     mode: Mode = Mode.ENFORCE
     adopt: bool = False  # take over an existing deployment of this name
+    keep_if_scarce: bool = False  # not deleted while its capacity could be lost by that
     closures: tuple[Closure, ...] = ()
     start_within: timedelta = timedelta(0)  # how long a document may wait for the deployment to start
 

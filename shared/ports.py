@@ -207,6 +207,15 @@ class Arm(Protocol):
         """Have it deleted; returns when Azure accepted it. Safe to repeat: absent is no error."""
         ...
 
+    async def capacities(
+        self, account: str, model: str, version: str, *, timeout: float
+    ) -> Mapping[str, float]:
+        """What the account's region has left for fine-tuned versions of a base model, by SKU.
+
+        In thousands of tokens per minute. Azure calls it advisory. Safe to repeat.
+        """
+        ...
+
 
 @dataclass(frozen=True)
 class Offer:
@@ -216,6 +225,8 @@ class Offer:
     version: str
     sku: str
     quota: str  # its name in `Catalogue.quotas`; empty if none is told
+    lifecycle: str = ""  # Azure's word for the model's age, such as Deprecated; empty if none is told
+    retires_at: datetime | None = None  # the model answers nobody from then on, if that is told
 
 
 @dataclass(frozen=True)

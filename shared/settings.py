@@ -287,6 +287,7 @@ def _hosting(name: str, given: DeploymentSection, file: DeploymentsFile) -> Host
         cost_center=given.cost_center,
         mode=given.mode or file.defaults.mode,
         adopt=given.adopt,
+        keep_if_scarce=given.keep_if_scarce,
         closures=tuple(_closure(each, file.defaults.time_zone) for each in given.closures),
     )
 

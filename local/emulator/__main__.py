@@ -16,7 +16,8 @@ Emulates Azure Resource Manager for the deployments of Azure OpenAI accounts, an
 on one port of 127.0.0.1. Prints one line with its URL when it is ready, and stops on SIGINT or SIGTERM.
 
   /subscriptions/...                            ARM: PUT, GET, LIST, DELETE of deployments, GET of an account,
-                                                its models (from their first deployment on) and quota
+                                                its models (from their first deployment on), quota
+                                                and what the region has left of a model
   /ACCOUNT/openai/v1/chat/completions           chat completions, the model being a deployment's name
   /ACCOUNT/openai/deployments/NAME/chat/completions?api-version=...   the same, on the classic path
   GET /emulator/bill                            what was hosted, since when, for how much; calls, requests,
@@ -35,7 +36,9 @@ A fault, as JSON, names the calls that meet it and one effect; `count` calls mee
 
 """
 
-_WHICH_CALLS = ("`plane`: arm or data; `operation`: put, delete, list, get, models, usages; of data: chat.",)
+_WHICH_CALLS = (
+    "`plane`: arm or data; `operation`: put, delete, list, get, models, usages, capacities; of data: chat.",
+)
 
 
 def _faults() -> str:

@@ -14,8 +14,15 @@ from local.emulator.faults import ArmOperation, Fault, Faults
 from local.emulator.limits import TokenBucket
 from local.emulator.meter import Meter
 from local.emulator.options import Account
-from local.emulator.resources import account_json, deployment_json, model_json, timestamp, usage_json
-from local.emulator.specification import REGION, ArmError, Specification, parse
+from local.emulator.resources import (
+    account_json,
+    capacity_json,
+    deployment_json,
+    model_json,
+    timestamp,
+    usage_json,
+)
+from local.emulator.specification import REGION, REGIONAL_CAPACITY, SKUS, ArmError, Specification, parse
 from local.emulator.state import SUCCEEDED, Deployments, Operation
 
 _CALL_ID = "x-ms-client-request-id"
@@ -40,7 +47,9 @@ _DEPLOYMENTS = f"{_ACCOUNT}/{{_d:(?i:deployments)}}"
 _DEPLOYMENT = f"{_DEPLOYMENTS}/{{deployment}}"
 _LOCATION = f"subscriptions/{{subscription}}/{_PROVIDER}/locations/{{location}}"
 _USAGES = _path(f"{_LOCATION}/usages")
+_CAPACITIES = _path(f"subscriptions/{{subscription}}/{_PROVIDER}/modelCapacities")
 _OPERATION = _path(f"{_LOCATION}/operations/{{operation}}")
+_MODEL = ("format", "name", "version")
 _RESULT = _path(f"{_LOCATION}/operationResults/{{operation}}")
 
 
@@ -62,6 +71,7 @@ class ControlPlane:
             web.get(_ACCOUNT, self.get_account),
             web.get(_MODELS, self.list_models),
             web.get(_USAGES, self.list_usages),
+            web.get(_CAPACITIES, self.list_capacities),
             web.get(_DEPLOYMENTS, self.list_deployments),
             web.get(_DEPLOYMENT, self.get_deployment),
             web.put(_DEPLOYMENT, self.put_deployment),
@@ -80,9 +90,10 @@ class ControlPlane:
     async def list_models(self, request: web.Request) -> web.StreamResponse:
         """What the account offers: models, with their SKUs and the quota of each."""
 
-        def act(account: Account, _: Fault | None) -> web.Response:
+        def act(account: Account, fault: Fault | None) -> web.Response:
+            told = (None, None) if fault is None else (fault.lifecycle, fault.retires)
             models = sorted(self.deployments.models(account))
-            return self._page(request, [model_json(account, *model) for model in models])
+            return self._page(request, [model_json(account, *model, *told) for model in models])
 
         return await self._serve(request, "models", act)
 
@@ -100,11 +111,20 @@ class ControlPlane:
             ]
             return self._page(request, quotas)
 
-        try:
-            headers = self._admit(request, "usages")
-        except ArmError as refusal:
-            return _error(refusal)
-        return await self._answer(request, self.faults.take("arm", "usages", None), headers, act)
+        return await self._serve_subscription(request, "usages", act)
+
+    async def list_capacities(self, request: web.Request) -> web.StreamResponse:
+        """What every region has left of a model, by SKU; here there is one region."""
+
+        def act(fault: Fault | None) -> web.Response:
+            asked = {name: request.query.get(f"model{name.title()}", "") for name in _MODEL}
+            if not all(asked.values()):
+                raise ArmError(400, "InvalidQueryParameterValue", "A modelFormat, modelName or modelVersion.")
+            left = REGIONAL_CAPACITY if fault is None or fault.left is None else fault.left
+            subscription = request.match_info["subscription"]
+            return self._page(request, [capacity_json(subscription, asked, sku, left) for sku in SKUS])
+
+        return await self._serve_subscription(request, "capacities", act)
 
     async def get_deployment(self, request: web.Request) -> web.StreamResponse:
         def act(account: Account, _: Fault | None) -> web.Response:
@@ -198,6 +218,15 @@ class ControlPlane:
             return _error(refusal)
         fault = self.faults.take("arm", operation, request.match_info.get("deployment"))
         return await self._answer(request, fault, headers, lambda fault: act(account, fault))
+
+    async def _serve_subscription(
+        self, request: web.Request, operation: ArmOperation, act: Callable[[Fault | None], web.Response]
+    ) -> web.StreamResponse:
+        try:
+            headers = self._admit(request, operation)
+        except ArmError as refusal:
+            return _error(refusal)
+        return await self._answer(request, self.faults.take("arm", operation, None), headers, act)
 
     async def _answer(
         self,

@@ -12,7 +12,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 Plane = Literal["arm", "data"]
-ArmOperation = Literal["put", "delete", "list", "get", "models", "usages"]
+ArmOperation = Literal["put", "delete", "list", "get", "models", "usages", "capacities"]
 Operation = ArmOperation | Literal["chat"]
 
 _EFFECTS = (
@@ -26,6 +26,9 @@ _EFFECTS = (
     "drop_tags",
     "lag_seconds",
     "omit",
+    "lifecycle",
+    "retires",
+    "left",
 )
 _SLOW = ("status", "drop", "delay_seconds")  # effects that may take `delay_seconds` as well
 _ONLY_FOR: dict[str, tuple[Operation, ...]] = {
@@ -36,6 +39,9 @@ _ONLY_FOR: dict[str, tuple[Operation, ...]] = {
     "drop_tags": ("put",),
     "lag_seconds": ("list",),
     "omit": ("list",),
+    "lifecycle": ("models",),
+    "retires": ("models",),
+    "left": ("capacities",),
     "containing": ("chat",),
 }
 
@@ -56,6 +62,8 @@ class Fault(BaseModel):
     `drop_tags`: the deployment is created, and shows none of its tags.
     `lag_seconds`: LIST shows what was so long ago.
     `omit`: LIST leaves out the deployment of this name.
+    `lifecycle`: every model is listed with this status; `retires`: with this time as the end of inference.
+    `left`: so much capacity is left in the region, in thousands of tokens per minute.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -79,6 +87,9 @@ class Fault(BaseModel):
     drop_tags: Literal[True] | None = None
     lag_seconds: float | None = Field(default=None, ge=0)
     omit: str | None = Field(default=None, min_length=1)
+    lifecycle: str | None = Field(default=None, min_length=1)
+    retires: str | None = Field(default=None, min_length=1)
+    left: int | None = Field(default=None, ge=0)
 
     @model_validator(mode="after")
     def _is_one_effect_on_a_call_it_fits(self) -> Self:

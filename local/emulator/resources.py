@@ -1,6 +1,7 @@
 """How Azure Resource Manager shows accounts and deployments."""
 
 import hashlib
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -27,10 +28,36 @@ def account_json(account: Account, subdomain: str, origin: URL) -> dict[str, Any
     }
 
 
-def model_json(account: Account, name: str, version: str) -> dict[str, Any]:
+def model_json(
+    account: Account, name: str, version: str, lifecycle: str | None, retires: str | None
+) -> dict[str, Any]:
     """A model as an account lists it. Whether DeveloperTier has a quota is not known: here it has none."""
     skus = [{"name": sku} | ({} if sku == DEVELOPER_TIER else {"usageName": _quota(account)}) for sku in SKUS]
-    return {"format": "OpenAI", "name": name, "version": version, "skus": skus}
+    return {
+        "format": "OpenAI",
+        "name": name,
+        "version": version,
+        "skus": skus,
+        "lifecycleStatus": lifecycle or "GenerallyAvailable",
+        "deprecation": {} if retires is None else {"inference": retires},
+    }
+
+
+def capacity_json(subscription: str, model: Mapping[str, str], sku: str, left: int) -> dict[str, Any]:
+    """What is left in the region for a model and SKU, as a subscription lists it."""
+    name = f"{model['name']}.{model['version']}.{sku}"
+    return {
+        "id": f"/subscriptions/{subscription}/providers/Microsoft.CognitiveServices/modelCapacities/{name}",
+        "name": name,
+        "type": "Microsoft.CognitiveServices/modelCapacities",
+        "location": REGION,
+        "properties": {
+            "model": dict(model),
+            "skuName": sku,
+            "availableCapacity": left,
+            "availableFinetuneCapacity": left,
+        },
+    }
 
 
 def usage_json(account: Account, used: int, limit: int) -> dict[str, Any]:

@@ -8,6 +8,8 @@ DEVELOPER_TIER = "DeveloperTier"
 REGION = "swedencentral"
 SKUS = (DEVELOPER_TIER, "GlobalStandard", "ProvisionedManaged", "Standard")
 """What the region offers for every model; DataZoneStandard exists in the USA only."""
+REGIONAL_CAPACITY = 100_000
+"""What is left in the region for each model and SKU, in thousands of tokens per minute."""
 _NAME_LENGTH = 64
 
 

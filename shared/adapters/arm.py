@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from azure.core.exceptions import AzureError, DeserializationError, HttpResponseError, ResourceNotFoundError
@@ -28,6 +29,8 @@ from shared.adapters.transport import sent_once
 from shared.domain import AzureDeployment, DeploymentSpec
 from shared.errors import ArmRefused, ArmUncertain
 from shared.ports import Offer, Quota
+
+_FORMAT = "OpenAI"  # of models
 
 
 class AzureArm:
@@ -86,7 +89,14 @@ class AzureArm:
         async with _call(account, timeout):
             _, group, name = _parts(account)
             return [
-                Offer(str(model.name), str(model.version), str(sku.name), sku.usage_name or "")
+                Offer(
+                    model=str(model.name),
+                    version=str(model.version),
+                    sku=str(sku.name),
+                    quota=sku.usage_name or "",
+                    lifecycle=str(model.lifecycle_status or ""),
+                    retires_at=_moment(model.deprecation.inference if model.deprecation else None),
+                )
                 async for model in self._client(account).accounts.list_models(group, name)
                 for sku in model.skus or []
             ]
@@ -100,6 +110,22 @@ class AzureArm:
                 str(usage.name.value): Quota(usage.current_value or 0.0, usage.limit or 0.0)
                 async for usage in self._client(account).usages.list(str(region))
                 if usage.name is not None
+            }
+
+    async def capacities(
+        self, account: str, model: str, version: str, *, timeout: float
+    ) -> Mapping[str, float]:
+        """See the port."""
+        async with _call(account, timeout):
+            _, group, name = _parts(account)
+            region = _region((await self._client(account).accounts.get(group, name)).location)
+            listed = self._client(account).model_capacities.list(_FORMAT, model, version)
+            return {
+                str(found.sku_name): found.available_finetune_capacity
+                async for each in listed
+                if (found := each.properties) is not None
+                and found.available_finetune_capacity is not None
+                and _region(each.location) == region
             }
 
     def _client(self, account: str) -> CognitiveServicesManagementClient:
@@ -153,7 +179,7 @@ def _parts(account: str) -> tuple[str, str, str]:
 
 def _to_azure(spec: DeploymentSpec) -> Deployment:
     model = DeploymentModel(
-        format="OpenAI", name=spec.model_name, version=spec.model_version, source=spec.model_source
+        format=_FORMAT, name=spec.model_name, version=spec.model_version, source=spec.model_source
     )
     properties = DeploymentProperties(
         model=model,
@@ -185,6 +211,20 @@ def _from_azure(found: Deployment) -> AzureDeployment:
         tokens_per_minute=_per_minute(limits, "token"),
         requests_per_minute=_per_minute(limits, "request"),
     )
+
+
+def _region(location: str | None) -> str:
+    """A region's name however it is spelt: West Europe is westeurope."""
+    return (location or "").replace(" ", "").lower()
+
+
+def _moment(text: str | None) -> datetime | None:
+    """A time that Azure names, in UTC if it says no zone; None for what is none."""
+    try:
+        found = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _per_minute(limits: list[ThrottlingRule], key: str) -> int | None:

@@ -33,7 +33,7 @@ _REMEDIES = {
     "CannotChangeDeploymentModel": "a deployment's model cannot be changed: delete it, or use another name",
     "CannotChangeDeploymentSku": "a deployment's SKU cannot be changed: delete it, or use another name",
     # who asks
-    "LinkedAuthorizationFailed": "grant the app's identity the right to read the model's source",
+    "LinkedAuthorizationFailed": "grant the app's identity Reader on the account or workspace it names",
     "AuthorizationFailed": "grant the app's identity accounts/read and deployments/read, write, delete",
     "InvalidAuthenticationToken": _IDENTITY,
     "InvalidAuthenticationTokenTenant": _IDENTITY,

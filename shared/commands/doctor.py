@@ -75,7 +75,14 @@ async def _configured(app: App) -> list[Finding]:
     ]
     for account in settings.accounts.values():
         checks = AccountCheck(
-            account, settings, control.owner, control.arm, control.model, app.arm, control.ledger
+            account,
+            settings,
+            control.owner,
+            control.arm,
+            control.model,
+            app.arm,
+            control.ledger,
+            control.clock.now(),
         )
         found += [finding async for finding in checks.findings()]
     return found

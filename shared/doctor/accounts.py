@@ -1,12 +1,14 @@
-"""Accounts: each right by a harmless call, what exists under configured names, and what Azure offers."""
+"""Accounts: each right by a harmless call, what exists under configured names, what a create needs."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from shared.doctor.findings import Finding, failed, ok, unchecked, warning
+from shared.doctor.recreation import Recreation
 from shared.domain import Account, AzureDeployment, DeploymentRecord, Hosting, ModelRequest, Owner, Settings
 from shared.errors import (
     ArmError,
@@ -20,7 +22,7 @@ from shared.hosting.arm_writes import ARM_SECONDS
 from shared.hosting.ledger import Ledger
 from shared.planning.adoption import differences, properties_of
 from shared.planning.observed import is_ours
-from shared.ports import Arm, Catalogue, Model, Offer, Quota
+from shared.ports import Arm, Catalogue, Model
 
 _MODEL_SECONDS = 20.0
 _TINY = ModelRequest(system_prompt="Answer with one word.", text="ready?", max_output_tokens=16)
@@ -29,8 +31,6 @@ _ROLE = (
     "write, delete on the account; a new grant takes some minutes"
 )
 _AGAIN = "run doctor again in a minute"
-_SEE_MODELS = "az cognitiveservices account list-models --resource-group {group} --name {name} shows them"
-_SEE_QUOTA = "az cognitiveservices usage list --location REGION shows it"
 
 
 def _remedy(error: ArmError) -> str:
@@ -49,6 +49,7 @@ class AccountCheck:
     model: Model
     catalogue: Catalogue
     ledger: Ledger
+    now: datetime
 
     async def findings(self) -> AsyncIterator[Finding]:
         """Every finding; what one check did not learn, a later one tells as not checked."""
@@ -74,7 +75,10 @@ class AccountCheck:
             async for finding in self._existing(azure):
                 yield finding
         yield await self._inference(endpoint, azure or {})
-        async for finding in self._offered(azure or {}):
+        recreation = Recreation(
+            self.account, self._hosted(), self.settings.prices, self.arm, self.catalogue, self.now
+        )
+        async for finding in recreation.findings(azure or {}):
             yield finding
 
     def _name(self, what: str) -> str:
@@ -152,75 +156,3 @@ class AccountCheck:
         except ModelError as error:
             return unchecked(check, f"{name}: {error}", _AGAIN)
         return ok(check, f"{name} answered")
-
-    # --- what Azure offers ------------------------------------------------------------------------
-
-    async def _offered(self, azure: Mapping[str, AzureDeployment]) -> AsyncIterator[Finding]:
-        """Models, SKUs and quota, as far as this endpoint and these rights tell."""
-        resource_id, check = self.account.resource_id, self._name("models")
-        try:
-            offers = await self.catalogue.offers(resource_id, timeout=ARM_SECONDS)
-        except ArmError as error:
-            parts = resource_id.strip("/").split("/")
-            remedy = _SEE_MODELS.format(group=parts[3], name=parts[7])
-            yield unchecked(check, f"not told by this endpoint, or not with these rights: {error}", remedy)
-            return
-        for hosting in self._hosted():
-            yield _availability(check, hosting, _offers_of(hosting, offers))
-        check = self._name("quota")
-        try:
-            quotas = await self.catalogue.quotas(resource_id, timeout=ARM_SECONDS)
-        except ArmError as error:
-            yield unchecked(
-                check, f"not told by this endpoint, or not with these rights: {error}", _SEE_QUOTA
-            )
-            return
-        for hosting in self._hosted():
-            for finding in _quota(check, hosting, _offers_of(hosting, offers), quotas, azure):
-                yield finding
-
-
-def _offers_of(hosting: Hosting, offers: Sequence[Offer]) -> list[Offer]:
-    spec = hosting.spec
-    return [each for each in offers if (each.model, each.version) == (spec.model_name, spec.model_version)]
-
-
-def _availability(check: str, hosting: Hosting, offers: Sequence[Offer]) -> Finding:
-    spec, skus = hosting.spec, sorted({each.sku for each in offers})
-    if not offers:
-        remedy = (
-            "compare model.name and model.version with the fine-tuning job; a wrong one fails at the create"
-        )
-        return unchecked(check, f"{hosting.name}: the account does not list {spec.model_name}", remedy)
-    if spec.sku not in skus:
-        remedy = f"set sku.name to one of {', '.join(skus)}"
-        return failed(check, f"{hosting.name}: its model is not offered on {spec.sku} here", remedy)
-    return ok(check, f"{hosting.name}: its model is offered on {spec.sku}")
-
-
-def _quota(
-    check: str,
-    hosting: Hosting,
-    offers: Sequence[Offer],
-    quotas: Mapping[str, Quota],
-    azure: Mapping[str, AzureDeployment],
-) -> Iterator[Finding]:
-    """Whether a create would find its capacity free; what the deployment itself uses now counts as free."""
-    spec = hosting.spec
-    quota = next(
-        (quotas[each.quota] for each in offers if each.sku == spec.sku and each.quota in quotas), None
-    )
-    if quota is None:
-        yield unchecked(check, f"{hosting.name}: Azure names no quota for it", _SEE_QUOTA)
-        return
-    existing = azure.get(hosting.name.lower())
-    free = quota.limit - quota.used + (existing.capacity if existing and existing.sku == spec.sku else 0)
-    of_all = f"{free:,.0f}K of {quota.limit:,.0f}K tokens a minute are free"
-    what = f"{hosting.name}: {of_all}, it takes {spec.capacity}K"
-    remedy = "lower sku.capacity, set sku.minimum_capacity, or ask for more quota in the region"
-    if free >= spec.capacity:
-        yield ok(check, what)
-    elif spec.minimum_capacity is not None and free >= spec.minimum_capacity:
-        yield warning(check, f"{what}, at least {spec.minimum_capacity}K", remedy)
-    else:
-        yield failed(check, what, remedy)

@@ -29,9 +29,10 @@ from shared.errors import ArmError, StorageError
 from shared.hosting.leases import live_work
 from shared.hosting.ledger import Ledger
 from shared.planning.decision import Observation
-from shared.planning.desired import outlooks
+from shared.planning.desired import outlooks, wanted
 from shared.planning.observed import is_expected_gone, is_ours, is_past, observe
 from shared.planning.plan import DEVELOPER_TIER, DEVELOPER_TIER_LIFE
+from shared.planning.scarcity import base_model, why_kept
 from shared.ports import Arm, Backlog, Blobs, Clock, Model, Tables
 
 
@@ -71,6 +72,7 @@ class View:
         self._demand: dict[str, Demand] = {}
         self._working: dict[str, int] = {}
         self._holds: dict[str, Hold] = {}
+        self._left: dict[str, float | str] = {}  # capacity in the region, or why it is not known
         self._known: AccountRecord
 
     async def read(self, timeout: float) -> None:
@@ -93,6 +95,14 @@ class View:
         self._demand = await control.demand(self.hosted)
         self._holds = await control.ledger.holds(resource_id, self.now)
         await asyncio.gather(*(self.count_workers(name) for name in self._records))
+        # Only where the answer decides whether a deployment goes.
+        ahead = self.observation().outlooks
+        asked = [
+            name
+            for name, each in self.hosted.items()
+            if wanted(each, self.demand(name), self.now, self._holds.get(name), ahead[name]).scarce
+        ]
+        await asyncio.gather(*(self._ask_what_is_left(name, timeout) for name in asked))
 
     async def look(self, timeout: float) -> None:
         """Read, and keep what was seen. Raises ArmError, StorageError."""
@@ -131,8 +141,29 @@ class View:
     async def _save_account(self, known: AccountRecord) -> None:
         self._known = await self.control.ledger.save_account(known)
 
+    async def _ask_what_is_left(self, name: str, timeout: float) -> None:
+        """What the region has left for a deployment's model and SKU; what cannot be learned stops nothing."""
+        azure = self.azure[name]
+        base = base_model(azure.model_name)
+        if base is None:
+            self._left[name] = "the model's name does not tell its base model"
+            return
+        try:
+            account = self.account.resource_id
+            left = await self.control.arm.capacities(account, *base, timeout=timeout)
+        except ArmError as error:
+            self._left[name] = str(error)
+            return
+        self._left[name] = left.get(azure.sku, f"Azure says nothing of {azure.sku}")
+
+    def _why_kept(self, name: str) -> str:
+        left = self._left.get(name, "it was not asked for yet")
+        hosting, prices = self.hosted[name], self.control.prices
+        return why_kept(hosting, self.record(name), self.azure.get(name), left, prices)
+
     def observation(self) -> Observation:
         """What the plan is made from."""
+        ahead = outlooks(self.hosted, self._records, self.control.prices, self.now)
         return Observation(
             self.now,
             self.azure,
@@ -140,7 +171,7 @@ class View:
             self._demand,
             self._working,
             self._holds,
-            outlooks(self.hosted, self._records, self.control.prices, self.now),
+            {name: replace(each, kept=self._why_kept(name)) for name, each in ahead.items()},
         )
 
     def record(self, name: str) -> DeploymentRecord:

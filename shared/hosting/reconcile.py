@@ -146,6 +146,11 @@ def _raise_alerts(decision: Decision, view: View) -> None:
     if decision.observed is Observed.CREATING and begun is not None and view.now - begun > LONGEST_CREATE:
         remedy = "Azure has been creating it for over an hour, which may cost money: look at it in the portal"
         alert(Alert.CREATE_LED_NOWHERE, remedy, **fields)
+    if decision.wanted.scarce and decision.action in (Action.SERVE, Action.PROBE):
+        remedy = (
+            f"{decision.reason}; take another SKU or region, or hold it down to have it deleted all the same"
+        )
+        alert(Alert.CAPACITY_SCARCE, remedy, **fields)
     changed_at = view.record(decision.deployment).changed_at
     if decision.observed is Observed.DELETING and changed_at and view.now - changed_at > LONGEST_DELETE:
         remedy = "Azure has been deleting it for over half an hour: look at it in the portal"

@@ -43,6 +43,7 @@ SESSION_MARGIN = timedelta(minutes=10)
 WINDOW_RETRY = timedelta(minutes=5)
 """The longest pause between tries to create a deployment for a window."""
 
+_SESSION_OVER = "its longest session is over (max_session)"
 UNWRITTEN = "observe mode, nothing is written; it would"
 
 
@@ -100,7 +101,7 @@ def decide(
         case Observed.CREATING | Observed.SUCCEEDED | Observed.FAILED if record.state is RecordState.ABSENT:
             return _lost_sight_of(case)
         case Observed.CREATING:
-            later = "" if want.up else f"; then it is deleted: {want.reason}"
+            later = "" if want.up or want.scarce else f"; then it is deleted: {want.reason}"
             return case.step(Action.WAIT, f"Azure is creating it{later}")
         case Observed.SUCCEEDED:
             return _succeeded(case)
@@ -174,8 +175,10 @@ def is_same_generation(record: DeploymentRecord, azure: AzureDeployment | None) 
 
 def _succeeded(case: _Case) -> Decision:
     record, want = case.record, case.want
+    if want.scarce and not _is_session_over(case):
+        return case.step(Action.PROBE, f"{want.reason}; waiting for the first answer")
     if not want.up:
-        return case.delete(want.reason)
+        return case.delete(_SESSION_OVER if want.scarce else want.reason)
     overdue = case.now - (record.succeeded_at or case.now)
     if overdue > READY_LIMIT and record.silent_probes >= SILENT_PROBES and not record.unanswered_since:
         return case.delete(f"it said Succeeded {span(overdue)} ago and never answered", failed=True)
@@ -187,10 +190,11 @@ def _succeeded(case: _Case) -> Decision:
 def _ready(case: _Case) -> Decision:
     record, want, state = case.record, case.want, case.record.state
     stay, reason, failed = want.up or want.keep, want.reason, False
-    if record.delete_after is not None and case.now >= record.delete_after - SESSION_MARGIN:
-        stay, reason = False, "its longest session is over (max_session)"
+    if _is_session_over(case):
+        stay, reason = False, _SESSION_OVER
     silent = case.now - record.silent_since if record.silent_since else None
-    if silent is not None and silent > SILENT_LIMIT and record.silent_probes >= SILENT_PROBES:
+    given_up = silent is not None and silent > SILENT_LIMIT and record.silent_probes >= SILENT_PROBES
+    if silent is not None and given_up and not want.scarce:
         stay, reason, failed = False, f"it has said for {span(silent)} that it does not exist", want.up
     elif (unanswered := _unanswered(case)) is not None:
         stay, reason, failed = False, unanswered, True
@@ -205,6 +209,11 @@ def _ready(case: _Case) -> Decision:
     if stay:
         return case.step(Action.REOPEN, reason)
     return case.delete(reason, failed=failed)
+
+
+def _is_session_over(case: _Case) -> bool:
+    deadline = case.record.delete_after
+    return deadline is not None and case.now >= deadline - SESSION_MARGIN
 
 
 def _unanswered(case: _Case) -> str | None:

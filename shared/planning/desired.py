@@ -40,6 +40,7 @@ class Wanted:
     opens_at: datetime | None = None  # the start of the window that wants it
     paid_until: datetime | None = None  # it may stay only because it is paid for until then
     for_documents: bool = False  # only documents want it: what does not answer them is not worth its cost
+    scarce: bool = False  # it may stay, also if it has answered nobody yet, as its capacity could be lost
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class Outlook:
     unit: timedelta = UNITS[BillingUnit.MINUTE]  # of billing
     billed_from: datetime | None = None  # its bill's start, if it is up and ours
     free: bool = False  # hosting costs nothing
+    kept: str = ""  # why it may stay although nothing needs it: its capacity could be lost
 
 
 def outlooks(
@@ -139,6 +141,8 @@ def wanted(
         )
     if demand.unfinished and hosting.uploads is UploadStart.ON_DEMAND:
         return _for_documents(hosting, demand, waiting, now, outlook, ahead, changes_at)
+    if outlook.kept:
+        return Wanted(False, outlook.kept, keep=True, changes_at=changes_at, scarce=True)
     for each in ahead:
         if each.end <= now < each.keep_until:
             return Wanted(False, "close grace for outside callers", keep=True, changes_at=each.keep_until)

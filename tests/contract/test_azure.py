@@ -607,13 +607,23 @@ async def test_offers_and_quotas_are_read_page_by_page() -> None:
         await arm.put(ACCOUNT, SPEC, timeout=SECONDS)
         await arm.put(ACCOUNT, replace(SPEC, name="next", model_version="2"), timeout=SECONDS)
         assert await arm.offers(ACCOUNT, timeout=SECONDS) == [
-            Offer(SPEC.model_name, version, sku, "" if sku == "DeveloperTier" else "OpenAI.contoso")
+            Offer(
+                SPEC.model_name,
+                version,
+                sku,
+                "" if sku == "DeveloperTier" else "OpenAI.contoso",
+                "GenerallyAvailable",
+            )
             for version in ("1", "2")
             for sku in ("DeveloperTier", "GlobalStandard", "ProvisionedManaged", "Standard")
         ]
         assert await arm.offers(other, timeout=SECONDS) == []
         in_subscription = {"OpenAI.contoso": Quota(240, 500), "OpenAI.fabrikam": Quota(0, 500)}
         assert await arm.quotas(other, timeout=SECONDS) == in_subscription
+        left = {
+            sku: 100_000.0 for sku in ("DeveloperTier", "GlobalStandard", "ProvisionedManaged", "Standard")
+        }
+        assert await arm.capacities(other, "gpt-4.1-mini", "2025-04-14", timeout=SECONDS) == left
         with pytest.raises(ArmRefused):
             await arm.offers(ACCOUNT.replace("contoso", "nobody"), timeout=SECONDS)
         await arm.close()

@@ -30,7 +30,7 @@ from shared.errors import (
 )
 from shared.ports import Clock
 
-Operation = Literal["put", "delete", "list", "get", "ask"]
+Operation = Literal["put", "delete", "list", "get", "capacities", "ask"]
 ENDPOINT = "https://memory.example/"
 
 
@@ -54,6 +54,7 @@ class MemoryAzure:
     answer_seconds: float = 2.0
     slots: int = 10
     quota: int = 10_000  # capacity of the whole account
+    left: float = 100_000.0  # of the region, for each model and SKU
     account: Account = field(default_factory=lambda: Account("s", "g", "memory"))
     calls: list[tuple[Operation, str]] = field(default_factory=list)
     deleted: list[Deleted] = field(default_factory=list)
@@ -128,6 +129,12 @@ class MemoryAzure:
             raise refusal(error) from error
         assert found is not None
         self.deleted.append(Deleted(found.name, now - found.created, self._in_flight[found.number]))
+
+    async def capacities(
+        self, account: str, model: str, version: str, *, timeout: float
+    ) -> Mapping[str, float]:
+        self._call("capacities", model)
+        return dict.fromkeys(specification.SKUS, self.left)
 
     def _call(self, operation: Operation, what: str) -> None:
         self.calls.append((operation, what))

@@ -7,6 +7,7 @@ are errors. It does not know the types of Azure's resources.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -57,6 +58,8 @@ class Deployed:
 
     resources: dict[str, Resource] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
+    modules: dict[str, list[str]] = field(default_factory=dict)
+    """The names of the nested deployments of each module, by its file."""
 
     def of_type(self, kind: str) -> list[Resource]:
         """The resources of a type that are created."""
@@ -147,6 +150,7 @@ class _Evaluation:
         symbol, name = _text(node.named_children[0]), self._value(node.named_children[1], {})
         outputs: dict[str, Any] = {}
         for index, body in self._bodies(node.named_children[-1]):
+            self.deployed.modules.setdefault(name, []).append(body["name"])
             module = evaluate(name, body["params"])
             suffix = "" if index is None else f"[{index}]"
             for key, each in module.resources.items():
@@ -184,6 +188,8 @@ class _Evaluation:
                 return "".join(self._piece(each, scope) for each in node.children[1:-1])
             case "number":
                 return int(_text(node))
+            case "null":
+                return None
             case "boolean":
                 return _text(node) == "true"
             case "array":
@@ -249,6 +255,12 @@ def _text(node: Node) -> str:
     return node.text.decode()
 
 
+def _unique(text: str) -> str:
+    """Thirteen lower-case letters for a text, as Azure's function gives; the letters are others."""
+    digest = hashlib.sha256(text.encode()).digest()
+    return "".join(chr(ord("a") + byte % 26) for byte in digest[:13])
+
+
 def _yaml_part(name: str, path: str) -> Any:
     found: Any = yaml.load((INFRA / name).read_text(encoding="utf-8"), yaml.BaseLoader)
     for part in path.strip(".").split("."):
@@ -260,7 +272,10 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "concat": lambda *lists: [item for each in lists for item in each],
     "empty": lambda value: not value,
     "endsWith": lambda text, end: text.endswith(end),
-    "environment": lambda: {"resourceManager": RESOURCE_MANAGER},
+    "environment": lambda: {
+        "resourceManager": RESOURCE_MANAGER,
+        "suffixes": {"storage": "core.windows.net"},
+    },
     "guid": lambda *parts: f"guid({', '.join(parts)})",
     "last": lambda items: items[-1],
     "length": len,
@@ -274,5 +289,5 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "subscriptionResourceId": lambda kind, name: f"{kind}/{name}",
     "substring": lambda text, start, length: text[start : start + length],
     "union": lambda first, second: {**first, **second},
-    "uniqueString": lambda *parts: "abcdefghijklm",
+    "uniqueString": lambda *parts: _unique("/".join(parts)),
 }

@@ -9,6 +9,7 @@ import pytest
 
 from tests.fakes.world import hosting
 from tests.integration.command_line import QUOTA, REFUSED, Setup, findings, told
+from tests.unit.settings_file import ACCOUNT_ID
 
 CLAUSES = hosting().spec  # as the set-up's deployments.yaml has it
 OURS = {"lamplighter": "contoso-test"}
@@ -20,7 +21,7 @@ async def test_an_account_in_order_is_told_so(setup: Setup) -> None:
     await setup.deploy(replace(CLAUSES, tags=OURS))
     answer = await setup.run("doctor", "--json")
     assert answer.code == 0
-    checks = ("read", "list", "write", "deployments", "inference", "models", "quota")
+    checks = ("read", "list", "write", "deployments", "inference", "models", "lifecycle", "quota", "capacity")
     assert {f"account main: {check}" for check in checks} <= set(findings(answer, "ok"))
     assert told(answer, "account main: deployments") == "clauses is ours and Succeeded"
     assert told(answer, "account main: inference") == "clauses answered"
@@ -114,6 +115,75 @@ async def test_somebody_elses_deployment_is_told_with_its_price_and_the_remedy(s
     await setup.run("reconcile")
     answer = await setup.run("doctor", "--json")
     assert "clauses is ours" in told(answer, "account main: deployments")
+
+
+# --- what a re-creation needs ---------------------------------------------------------------------------
+
+SOURCE = ACCOUNT_ID.replace("contoso", "fabrikam")
+
+
+async def test_a_source_that_may_not_be_read_fails(setup: Setup) -> None:
+    """Its account does not exist here, as for who may not see it: the create would be refused."""
+    setup.configure(model__source=SOURCE)
+    answer = await setup.run("doctor", "--json")
+    assert answer.code == 1
+    remedy = findings(answer, "failed")["account main: model source"]
+    assert f"Reader on {SOURCE}" in remedy and "LinkedAuthorizationFailed" in remedy
+    setup.configure(model__source=ACCOUNT_ID)
+    answer = await setup.run("doctor", "--json")
+    assert answer.code == 0
+    assert "account main: model source" not in [each["check"] for each in answer.json["findings"]]
+
+
+@pytest.mark.parametrize(
+    ("fault", "status"),
+    [
+        ({"lifecycle": "GenerallyAvailable"}, "ok"),
+        ({"lifecycle": "Deprecating"}, "warning"),
+        ({"lifecycle": "Deprecated"}, "failed"),
+        ({"retires": "2020-01-01T00:00:00Z"}, "failed"),
+        ({"retires": "2999-01-01T00:00:00Z"}, "ok"),
+    ],
+)
+async def test_a_model_that_azure_retires_is_told_before_it_is_deleted(
+    setup: Setup, fault: dict[str, str], status: str
+) -> None:
+    """A deprecated model cannot be deployed anew: what stands must not be deleted."""
+    await setup.deploy(replace(CLAUSES, tags=OURS))
+    await setup.fault(plane="arm", operation="models", **fault)
+    answer = await setup.run("doctor", "--json")
+    assert answer.code == (status == "failed")
+    remedy = findings(answer, status)["account main: lifecycle"]
+    assert status == "ok" or remedy.startswith("train a newer model; until it is in place keep what stands")
+
+
+async def test_the_base_models_age_counts_where_the_fine_tuned_is_not_listed(setup: Setup) -> None:
+    """Whether Azure lists fine-tuned ones is not known."""
+    base = replace(CLAUSES, name="base", model_name="gpt-4.1-mini", model_version="2025-04-14")
+    await setup.deploy(base)
+    await setup.fault(plane="arm", operation="models", lifecycle="Deprecated")
+    answer = await setup.run("doctor", "--json")
+    assert "account main: lifecycle" in findings(answer, "failed")
+
+
+@pytest.mark.parametrize(("left", "status"), [(120, "ok"), (119, "warning")])
+async def test_what_the_region_has_left_is_told(setup: Setup, left: int, status: str) -> None:
+    """Azure calls it advisory: too little warns, with the setting that keeps the deployment, and its cost."""
+    await setup.fault(plane="arm", operation="capacities", left=left)
+    answer = await setup.run("doctor", "--json")
+    assert answer.code == 0
+    told_ = f"clauses: {left}K are left in the region for gpt-4.1-mini on GlobalStandard, it takes 120K"
+    assert told(answer, "account main: capacity") == told_
+    remedy = findings(answer, status)["account main: capacity"]
+    assert status == "ok" or ("keep_if_scarce: true" in remedy and "1.70 USD an hour" in remedy)
+
+
+async def test_a_capacity_that_may_not_be_read_is_not_checked(setup: Setup) -> None:
+    """It is a right on the subscription."""
+    await setup.fault(plane="arm", operation="capacities", **REFUSED)
+    answer = await setup.run("doctor", "--json")
+    assert answer.code == 0
+    assert "Reader on the account's subscription" in findings(answer, "not checked")["account main: capacity"]
 
 
 # --- models and quota --------------------------------------------------------------------------------

@@ -207,6 +207,11 @@ class SimAzure:
         await self._process.depart()
         return found
 
+    async def capacities(
+        self, account: str, model: str, version: str, *, timeout: float
+    ) -> Mapping[str, float]:
+        raise AssertionError("no scenario has keep_if_scarce")
+
     async def _read(self, what: str, timeout: float) -> str | None:
         await self._process.arrive()
         trouble = self._world.weather.arm_read()

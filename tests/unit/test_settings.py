@@ -50,6 +50,7 @@ def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
     assert clauses.windows == (WeeklyWindow(frozenset(range(5)), time(9), time(18), "UTC"),)
     assert clauses.task.system_prompt == "List the clauses."
     assert clauses.task.max_cost_per_document is None
+    assert not clauses.keep_if_scarce and hosting(tmp_path, keep_if_scarce="true").keep_if_scarce
 
 
 def test_what_azure_gets_is_what_is_written(tmp_path: Path) -> None:

@@ -1,0 +1,167 @@
+"""keep_if_scarce: a deployment whose capacity could be lost by its delete is kept, and says so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.domain import (
+    Action,
+    AzureDeployment,
+    DeploymentRecord,
+    Hold,
+    Hosting,
+    OneOffWindow,
+    Owner,
+    RecordState,
+)
+from shared.errors import ArmRefused, ArmUncertain
+from shared.planning.decide import SILENT_PROBES
+from shared.planning.decision import Observation
+from shared.planning.desired import Outlook
+from shared.planning.plan import plan
+from shared.planning.scarcity import base_model
+from tests.fakes.clock import START
+from tests.fakes.world import ACCOUNT, World, hosting
+
+KEEP = replace(hosting(), keep_if_scarce=True)
+HOUR = timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "base"),
+    [
+        ("gpt-4.1-mini-2025-04-14.ft-0e2c", ("gpt-4.1-mini", "2025-04-14")),
+        ("gpt-35-turbo-0125.ft-0e2c-suffix", ("gpt-35-turbo", "0125")),
+        ("gpt-4.1-mini", None),
+        ("ftchkpt-0e2c", None),
+        ("2025-04-14.ft-0e2c", None),
+        ("custom.ft-0e2c", None),
+    ],
+)
+def test_the_base_model_is_in_the_name(name: str, base: tuple[str, str] | None) -> None:
+    """Azure tells capacities by base models; of what does not name its own, nothing is known."""
+    assert base_model(name) == base
+
+
+async def after_a_document(configured: Hosting, **azure: object) -> World:
+    """An hour after the only document was answered, with the region as it is."""
+    world = World.of(configured)
+    for name, value in azure.items():
+        setattr(world.azure, name, value)
+    world.upload("clauses/a.txt")
+    await world.until(lambda: bool(world.azure.asked), timedelta(minutes=10))
+    for _ in range(60):
+        await world.tick()
+        world.clock.advance(60)
+    return world
+
+
+@pytest.mark.parametrize(
+    ("configured", "left", "kept"), [(KEEP, 119.0, True), (KEEP, 120.0, False), (hosting(), 0.0, False)]
+)
+async def test_it_is_kept_while_the_region_has_less_than_it_would_give_back(
+    configured: Hosting, left: float, kept: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Only if the setting says so; with the reason, the cost, and one alert for as long as it lasts."""
+    world = await after_a_document(configured, left=left)
+    assert (world.azure.names() == ["clauses"]) is kept
+    assert world.azure.count("delete") == (not kept)
+    assert caplog.text.count("capacity_scarce") == kept
+    if kept:
+        record = await world.record()
+        assert (record.state, record.action) == (RecordState.OPEN, Action.SERVE)
+        assert record.reason == (
+            "nothing needs it, and the region has less left than the 120K that it would give back: "
+            "kept at 1.70 USD an hour (keep_if_scarce)"
+        )
+        world.azure.left = 120.0
+        await world.until(lambda: not world.azure.names(), timedelta(minutes=3))
+
+
+@pytest.mark.parametrize("error", [ArmRefused("403"), ArmUncertain("timed out")])
+async def test_nothing_is_deleted_on_an_answer_that_is_not_there(error: Exception) -> None:
+    """The app may not read it, or Azure does not answer: unknown is not enough."""
+    world = await after_a_document(KEEP, left=119.0)
+    world.azure.left = 120.0
+    world.azure.fail_next("capacities", error, error)
+    for _ in range(2):
+        await world.tick()
+        world.clock.advance(60)
+    assert world.azure.count("delete") == 0
+    assert "is not known" in (await world.record()).reason
+    await world.tick()
+    assert world.azure.count("delete") == 1
+
+
+async def test_a_sku_that_azure_says_nothing_of_is_kept() -> None:
+    """Neither are checkpoints known, whose names do not tell the base model."""
+    world = await after_a_document(replace(KEEP, spec=replace(KEEP.spec, model_name="ftchkpt-1")))
+    assert world.azure.names() == ["clauses"]
+
+
+async def test_what_was_adopted_is_kept_before_it_has_answered() -> None:
+    """It stood before Lamplighter came: nothing was ever asked of it, and its capacity is as precious."""
+    world = World.of(replace(KEEP, adopt=True))
+    world.azure.left = 0.0
+    await world.azure.put(ACCOUNT.resource_id, KEEP.spec, timeout=1)
+    world.clock.advance(3600)
+    for _ in range(30):
+        await world.tick()
+        world.clock.advance(60)
+    assert world.azure.count("delete") == 0
+    assert (await world.record()).state is RecordState.OPEN
+
+
+async def test_a_person_who_holds_it_down_has_it_deleted() -> None:
+    """Whoever says so knows it."""
+    world = await after_a_document(KEEP, left=0.0)
+    until = world.clock.now() + HOUR
+    hold = Hold("clauses", False, until, "dana", "enough", world.clock.now())
+    await world.app.control.ledger.save_hold(ACCOUNT.resource_id, hold)
+    await world.until(lambda: not world.azure.names(), timedelta(minutes=3))
+
+
+async def test_it_costs_no_more_than_its_longest_session() -> None:
+    """max_session is the cap on cost, and the switch outside the app would delete it then anyway."""
+    world = await after_a_document(replace(KEEP, max_session=2 * HOUR), left=0.0)
+    assert world.azure.names() == ["clauses"]
+    gone_at = await world.until(lambda: not world.azure.names(), 2 * HOUR)
+    assert gone_at - START <= 2 * HOUR
+
+
+async def test_azure_is_asked_only_where_the_answer_matters() -> None:
+    """Not while a window wants it, and not of others, which go as ever."""
+    window = OneOffWindow(START, START + HOUR)
+    world = World.of(replace(KEEP, windows=(window,)), hosting("other"))
+    world.upload("other/b.txt")
+    for _ in range(30):
+        await world.tick()
+        world.clock.advance(60)
+    assert world.azure.names() == ["clauses"]
+    assert world.azure.count("capacities") == 0
+
+
+def test_one_that_stopped_answering_is_asked_again_and_not_deleted() -> None:
+    """Nobody needs it now: whether it answers can wait, its capacity cannot."""
+    long_ago = START - HOUR
+    azure = AzureDeployment("clauses", "Succeeded", "GlobalStandard", 120, "gpt-4.1.ft-1", {}, long_ago)
+    record = DeploymentRecord(
+        ACCOUNT.resource_id,
+        "clauses",
+        RecordState.OPEN,
+        generation=1,
+        owned=True,
+        created_at=long_ago,
+        silent_since=long_ago,
+        silent_probes=SILENT_PROBES,
+    )
+    steps = []
+    for kept in ("scarce", ""):
+        ahead = {"clauses": Outlook(timedelta(), kept=kept)}
+        seen = Observation(START, {"clauses": azure}, {"clauses": record}, outlooks=ahead)
+        (decision,) = plan(START, Owner("test", "store"), ACCOUNT, {"clauses": KEEP}, seen)
+        steps.append(decision.action)
+    assert steps == [Action.PROBE, Action.CLOSE]
