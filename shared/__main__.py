@@ -17,6 +17,7 @@ from pathlib import Path
 
 from shared.commands.arguments import Exit, WrongUse, count, duration, instant, note, read_values
 from shared.commands.doctor import doctor
+from shared.commands.documents import documents
 from shared.commands.holds import down, release, up
 from shared.commands.passes import reconcile, wait
 from shared.commands.preview import preview
@@ -26,6 +27,7 @@ from shared.commands.state import explain, status
 from shared.commands.submit import submit
 from shared.commands.terminal import AlertLines, Terminal
 from shared.commands.validate import validate
+from shared.domain import DocumentState
 from shared.errors import LamplighterError, SettingsError
 from shared.preview import MOST_DAYS, USUAL_DAYS
 
@@ -118,6 +120,18 @@ def parser() -> argparse.ArgumentParser:
     each.add_argument("--wait", action="store_true", help="drive the deployment until all are finished")
     each.add_argument("--out", type=Path, metavar="FOLDER", help="wait, and write FOLDER/FILE.json")
     each.set_defaults(run=submit)
+
+    each = add("documents", "documents by arrival, and why they wait or failed")
+    each.add_argument("--state", choices=[state.value for state in DocumentState], help="only these")
+    each.add_argument("--deployment", metavar="NAME", help="only this one's, or this folder's")
+    each.add_argument(
+        "--since",
+        type=instant,
+        metavar="TIME",
+        help="date or ISO time (a day ago; whatever failed or is unfinished)",
+    )
+    each.add_argument("--after", metavar="PLACE", help="go on where the last page ended")
+    each.set_defaults(run=documents)
 
     each = add("requeue", "give documents that failed their next run")
     each.add_argument("ids", nargs="*", metavar="ID", help="as GET /api/documents tells them")

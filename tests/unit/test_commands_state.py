@@ -72,6 +72,32 @@ async def test_status_tells_holds_documents_and_cost() -> None:
     assert "held up by dana until 2026-11-23 13:00 UTC: a demo" in line
 
 
+async def test_status_and_explain_name_what_failed_and_the_command_that_lists_it() -> None:
+    """Of the last week, also in folders that are no deployment's; nothing is said where nothing failed."""
+    world = World.of(hosting(), hosting("other"))
+    for command_line in (["status"], ["explain", "clauses"]):
+        assert "documents --state failed" not in (await command(world, *command_line)).out
+    for name in ("clauses/a.txt", "clauses/b.txt", "elsewhere/c.txt"):
+        world.upload(name, b"%PDF-1.4")
+    await world.app.intake.sweep()
+    counts = "(clauses: 2, folders of no deployment: 1)"
+    line = f"{counts}: python -m shared documents --state failed --since 2026-11-16"
+    assert line in (await command(world, "status")).out
+    explained = (await command(world, "explain", "clauses")).out
+    assert (
+        "2 document(s) since 2026-11-16: python -m shared documents --state failed --deployment clauses"
+        in explained
+    )
+    listed = await command(world, "documents", "--state", "failed", "--since", "2026-11-16")
+    reasons = {line.split()[4]: line for line in listed.out.splitlines()[1:]}
+    assert set(reasons) == {"a.txt", "b.txt", "c.txt"}
+    assert "PDF" in reasons["a.txt"] and "no deployment is called 'elsewhere'" in reasons["c.txt"]
+    world.clock.advance(8 * 86400)
+    assert "documents --state failed" not in (await command(world, "status")).out
+    with pytest.raises(WrongUse, match="no deployment is called 'nobody'"):
+        await command(world, "documents", "--deployment", "nobody")
+
+
 # --- explain -----------------------------------------------------------------------------------------
 
 
