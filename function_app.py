@@ -7,6 +7,7 @@ import os
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import azure.functions as func
 
@@ -59,7 +60,8 @@ async def submit_document(req: func.HttpRequest) -> func.HttpResponse:
     """The submit button: the body is the file, its name in X-File-Name or ?name=."""
     from shared import api
 
-    name = req.headers.get("X-File-Name") or req.params.get("name")
+    # A header is decoded here; the host has decoded the query.
+    name = unquote(req.headers.get("X-File-Name") or "") or req.params.get("name")
     return await _answer(
         req,
         lambda lamplighter: api.submit(

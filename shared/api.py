@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
-from urllib.parse import unquote
 
 from shared.documents.backlog import INBOX, is_final
 from shared.documents.intake import refuse_by_size
@@ -72,7 +71,7 @@ async def submit(
     hosting = app.intake.hosting(deployment)
     if hosting is None:
         return problem(404, app.intake.no_such_deployment(deployment))
-    name = unquote(name or "").strip()
+    name = (name or "").strip()
     if (objection := _objection(name, hosting)) is not None:
         return problem(400, objection)
     try:

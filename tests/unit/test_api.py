@@ -88,16 +88,17 @@ def test_the_prefer_header_is_untrusted(header: str | None, seconds: float) -> N
         ("  ", 400),
         ("..", 400),
         ("../secret.txt", 400),
-        ("a%2F..%2Fb.txt", 400),
         ("a\\b.txt", 400),
-        ("a%00b.txt", 400),
-        ("a%EF%BF%BF.txt", 400),
+        ("a\0b.txt", 400),
+        ("a\uffff.txt", 400),
+        ("a\ud800.txt", 400),
         ("letter.txt~", 400),
         ("x" * 1001, 400),
-        ("%ED%A0%80.txt", 202),
+        ("\ufffd.txt", 202),
         ("x" * 900, 202),
-        ("%F0%9F%93%84 Brief.txt", 202),
+        ("\U0001f4c4 Brief.txt", 202),
         ("100%25.txt", 202),
+        ("a%2F..%2Fb.txt", 202),
     ],
 )
 async def test_a_file_name_is_untrusted(name: str | None, status: int) -> None:
@@ -105,7 +106,7 @@ async def test_a_file_name_is_untrusted(name: str | None, status: int) -> None:
     world = waiting_world()
     reply = await api.submit(world.app, "clauses", name, b"text", None)
     assert reply.status == status, reply.body
-    assert len(world.blobs.names("inbox")) == (status == 202)
+    assert world.blobs.names("inbox") == ([f"clauses/{name}"] if status == 202 else [])
 
 
 @pytest.mark.parametrize(
