@@ -15,7 +15,7 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from shared.commands.arguments import Exit, WrongUse, count, duration, instant, note, read_values
+from shared.commands.arguments import Exit, WrongUse, count, duration, instant, month, note, read_values
 from shared.commands.doctor import doctor
 from shared.commands.documents import documents
 from shared.commands.holds import down, release, up
@@ -143,6 +143,9 @@ def parser() -> argparse.ArgumentParser:
     each.add_argument("--deployment", metavar="NAME", help="only this one")
     each.add_argument("--since", type=instant, metavar="TIME", help="date or ISO time (30 days ago)")
     each.add_argument("--until", type=instant, metavar="TIME", help="date or ISO time, not included (now)")
+    each.add_argument(
+        "--month", type=month, metavar="YYYY-MM", help="instead of both: that calendar month, in UTC"
+    )
     each.add_argument("--csv", action="store_true", help="the sessions as CSV")
     each.set_defaults(run=sessions)
 

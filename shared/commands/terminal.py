@@ -33,14 +33,20 @@ def clock_time(at: str | datetime | None) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S}".removesuffix(":00") if at else "-"
 
 
-def bounds(least: float, most: float) -> str:
+def fixed(figure: float, digits: int = 2) -> str:
+    """A figure with so many decimals; what rounds to nothing has no sign."""
+    return f"{round(figure, digits) + 0.0:.{digits}f}"
+
+
+def bounds(least: float, most: float, digits: int = 2) -> str:
     """A figure that is known within bounds, or exactly."""
-    return f"{least:.2f}" if f"{least:.2f}" == f"{most:.2f}" else f"{least:.2f} to {most:.2f}"
+    low, high = fixed(least, digits), fixed(most, digits)
+    return low if low == high else f"{low} to {high}"
 
 
-def money(least: float, most: float, currency: str) -> str:
+def money(least: float, most: float, currency: str, digits: int = 2) -> str:
     """An amount, or its bounds."""
-    return f"{bounds(least, most)} {currency}"
+    return f"{bounds(least, most, digits)} {currency}"
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
