@@ -25,13 +25,14 @@ from shared.commands.requeue import requeue
 from shared.commands.sessions import sessions
 from shared.commands.state import explain, status
 from shared.commands.submit import submit
-from shared.commands.terminal import AlertLines, Terminal
+from shared.commands.terminal import AlertLines, OutputClosed, Terminal, is_closed
 from shared.commands.validate import validate
 from shared.domain import DocumentState
 from shared.errors import LamplighterError, SettingsError
 from shared.preview import MOST_DAYS, USUAL_DAYS
+from shared.version import VERSION
 
-_INTERRUPTED = 130
+_INTERRUPTED, _PIPE_CLOSED = 130, 141  # as shells count signals: 128 and SIGINT, SIGPIPE
 _EXIT_CODES = """\
 exit codes: 0 it holds, or is done
             1 what was asked for did not come to hold, or part of it failed;
@@ -61,11 +62,12 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("deployment", metavar="DEPLOYMENT", help="a name from deployments.yaml")
 
     top = argparse.ArgumentParser(
-        prog="python -m shared",
+        prog="lamplighter" if Path(sys.argv[0]).stem == "lamplighter" else "python -m shared",
         description=__doc__,
         epilog=_EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    top.add_argument("--version", action="version", version=f"lamplighter {VERSION}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def add(name: str, what: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -176,6 +178,8 @@ def main(arguments: Sequence[str] | None = None, environment: MutableMapping[str
         return _give_up(terminal, Exit.UNUSABLE, {"error": str(error)}, [str(error)])
     except LamplighterError as error:
         return _give_up(terminal, Exit.FAILED, {"error": str(error)}, [f"failed: {error}"])
+    except OutputClosed:
+        return _PIPE_CLOSED
     except KeyboardInterrupt:
         return _INTERRUPTED
     finally:
@@ -208,5 +212,20 @@ def _give_up(terminal: Terminal, code: Exit, document: object, lines: Sequence[s
     return int(code)
 
 
+def run() -> int:
+    """The program: `main`, quiet when nobody reads its output any more, such as in `status | head`."""
+    try:
+        try:
+            return main()
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        if not is_closed(error):
+            raise
+        # What is left in the buffer must go somewhere, or Python complains about it as it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _PIPE_CLOSED
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run())

@@ -73,7 +73,11 @@ MAY_IMPORT: dict[str, set[str]] = {
         *(f"shared.{name}" for name in ("hosting", "inputs", "settings", "settings_blob", "wiring")),
         *("shared.bindings", "shared.preview"),
     },
-    "shared.__main__": {*VOCABULARY, "shared.commands", "shared.preview", "shared.wiring"},
+    "shared.version": set(),
+    "shared.__main__": {
+        *VOCABULARY,
+        *("shared.commands", "shared.preview", "shared.version", "shared.wiring"),
+    },
     "shared.wiring": {"shared"},
     "function_app": {
         *VOCABULARY,
