@@ -11,10 +11,12 @@ import io
 import logging
 import os
 import sys
+import textwrap
 from collections.abc import Mapping, MutableMapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from shared.commands.about import ABOUT
 from shared.commands.arguments import Exit, WrongUse, count, duration, instant, month, note, read_values
 from shared.commands.doctor import doctor
 from shared.commands.documents import documents
@@ -33,6 +35,7 @@ from shared.preview import MOST_DAYS, USUAL_DAYS
 from shared.version import VERSION
 
 _INTERRUPTED, _PIPE_CLOSED = 130, 141  # as shells count signals: 128 and SIGINT, SIGPIPE
+_WIDTH = 79  # characters of a line of --help
 _EXIT_CODES = """\
 exit codes: 0 it holds, or is done
             1 what was asked for did not come to hold, or part of it failed;
@@ -71,12 +74,13 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def add(name: str, what: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
+        does, example = ABOUT[name]
         return commands.add_parser(
             name,
             help=what,
-            description=what,
+            description=textwrap.fill(f"{what[0].upper()}{what[1:]}. {does}", _WIDTH),
             parents=[*parents, common],
-            epilog=_EXIT_CODES,
+            epilog=f"example:\n  {top.prog} {name} {example}".rstrip() + f"\n\n{_EXIT_CODES}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
 
@@ -98,7 +102,7 @@ def parser() -> argparse.ArgumentParser:
     for name, hold in (("up", up), ("down", down)):
         each = add(name, f"hold a deployment {name} until a time", one, patient)
         end = each.add_mutually_exclusive_group(required=True)
-        end.add_argument("--until", type=instant, metavar="TIME", help="ISO time with zone")
+        end.add_argument("--until", type=instant, metavar="TIME", help="date or ISO time with zone")
         end.add_argument("--for", dest="length", type=duration, metavar="DURATION", help="such as 90m")
         each.add_argument("--owner", type=note, required=True, metavar="NAME", help="who answers for it")
         each.add_argument("--reason", type=note, required=True, metavar="TEXT", help="what for")
@@ -130,7 +134,7 @@ def parser() -> argparse.ArgumentParser:
         "--since",
         type=instant,
         metavar="TIME",
-        help="date or ISO time (a day ago; whatever failed or is unfinished)",
+        help="of arrival: date or ISO time (a day ago; all with --state failed, waiting or claimed)",
     )
     each.add_argument("--after", metavar="PLACE", help="go on where the last page ended")
     each.set_defaults(run=documents)
