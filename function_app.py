@@ -7,6 +7,7 @@ import os
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import azure.functions as func
 
@@ -59,21 +60,25 @@ async def submit_document(req: func.HttpRequest) -> func.HttpResponse:
     """The submit button: the body is the file, its name in X-File-Name or ?name=."""
     from shared import api
 
-    name = req.headers.get("X-File-Name") or req.params.get("name")
+    # A header is decoded here; the host has decoded the query.
+    name = unquote(req.headers.get("X-File-Name") or "") or req.params.get("name")
     return await _answer(
+        req,
         lambda lamplighter: api.submit(
             lamplighter, req.route_params["deployment"], name, req.get_body(), req.headers.get("Prefer")
-        )
+        ),
+        known=("name",),
     )
 
 
 @app.route(route="documents", methods=["GET"])
 async def list_documents(req: func.HttpRequest) -> func.HttpResponse:
-    """A deployment's documents by arrival."""
+    """Documents by arrival: of one deployment or of all, in one state or in any."""
     from shared import api
 
-    deployment, since = req.params.get("deployment", ""), req.params.get("since")
-    return await _answer(lambda lamplighter: api.documents(lamplighter, deployment, since))
+    known = ("deployment", "since", "state", "after")
+    given = [req.params.get(each) for each in known]
+    return await _answer(req, lambda lamplighter: api.documents(lamplighter, *given), known=known)
 
 
 @app.route(route="documents/{id}", methods=["GET"])
@@ -81,7 +86,7 @@ async def get_document(req: func.HttpRequest) -> func.HttpResponse:
     """One document: state, reason, tokens, cost."""
     from shared import api
 
-    return await _answer(lambda lamplighter: api.document(lamplighter, req.route_params["id"]))
+    return await _answer(req, lambda lamplighter: api.document(lamplighter, req.route_params["id"]))
 
 
 @app.route(route="documents/{id}/result", methods=["GET"])
@@ -89,7 +94,7 @@ async def get_result(req: func.HttpRequest) -> func.HttpResponse:
     """A document's stored result."""
     from shared import api
 
-    return await _answer(lambda lamplighter: api.result(lamplighter, req.route_params["id"]))
+    return await _answer(req, lambda lamplighter: api.result(lamplighter, req.route_params["id"]))
 
 
 @app.route(route="documents/{id}/requeue", methods=["POST"])
@@ -97,7 +102,7 @@ async def requeue_document(req: func.HttpRequest) -> func.HttpResponse:
     """A document that failed gets its next run."""
     from shared import api
 
-    return await _answer(lambda lamplighter: api.requeue(lamplighter, req.route_params["id"]))
+    return await _answer(req, lambda lamplighter: api.requeue(lamplighter, req.route_params["id"]))
 
 
 @app.route(route="deployments", methods=["GET"])
@@ -105,7 +110,7 @@ async def list_deployments(req: func.HttpRequest) -> func.HttpResponse:
     """Every deployment: observed, wanted, reason, next change; and the last sweep."""
     from shared import api
 
-    return await _answer(api.deployments)
+    return await _answer(req, api.deployments)
 
 
 @app.route(route="deployments/{deployment}", methods=["GET"])
@@ -113,7 +118,7 @@ async def get_deployment(req: func.HttpRequest) -> func.HttpResponse:
     """One deployment: also what blocks it, its last decisions, and what it costs."""
     from shared import api
 
-    return await _answer(lambda lamplighter: api.deployment(lamplighter, req.route_params["deployment"]))
+    return await _answer(req, lambda lamplighter: api.deployment(lamplighter, req.route_params["deployment"]))
 
 
 @app.route(route="deployments/{deployment}/hold", methods=["POST"])
@@ -122,7 +127,7 @@ async def hold_deployment(req: func.HttpRequest) -> func.HttpResponse:
     from shared import api
 
     deployment, body = req.route_params["deployment"], req.get_body()
-    return await _answer(lambda lamplighter: api.hold(lamplighter, deployment, body))
+    return await _answer(req, lambda lamplighter: api.hold(lamplighter, deployment, body))
 
 
 @app.route(route="deployments/{deployment}/hold", methods=["DELETE"])
@@ -130,7 +135,7 @@ async def release_deployment(req: func.HttpRequest) -> func.HttpResponse:
     """End a deployment's hold before its time."""
     from shared import api
 
-    return await _answer(lambda lamplighter: api.release(lamplighter, req.route_params["deployment"]))
+    return await _answer(req, lambda lamplighter: api.release(lamplighter, req.route_params["deployment"]))
 
 
 @app.route(route="preview", methods=["GET"])
@@ -138,7 +143,9 @@ async def preview_hosting(req: func.HttpRequest) -> func.HttpResponse:
     """What the coming days host by schedule and hold, and what that costs beside always-on."""
     from shared import api
 
-    return await _answer(lambda lamplighter: api.preview(lamplighter, req.params.get("days")))
+    return await _answer(
+        req, lambda lamplighter: api.preview(lamplighter, req.params.get("days")), known=("days",)
+    )
 
 
 async def _lamplighter() -> Lamplighter:
@@ -156,12 +163,15 @@ async def _lamplighter() -> Lamplighter:
         raise
 
 
-async def _answer(call: Callable[[Lamplighter], Awaitable[Reply]]) -> func.HttpResponse:
-    from shared.api import problem
+async def _answer(
+    req: func.HttpRequest, call: Callable[[Lamplighter], Awaitable[Reply]], *, known: tuple[str, ...] = ()
+) -> func.HttpResponse:
+    """Call the app. `known`: the route's query parameters; any other would be ignored, and is refused."""
+    from shared.api import problem, refuse_unknown
     from shared.errors import SettingsError, StorageError
 
     try:
-        reply = await call(await _lamplighter())
+        reply = refuse_unknown(req.params, known) or await call(await _lamplighter())
     except SettingsError as error:
         reply = problem(503, f"the configuration cannot be used: {error}")
     except StorageError as error:

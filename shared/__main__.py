@@ -11,12 +11,15 @@ import io
 import logging
 import os
 import sys
+import textwrap
 from collections.abc import Mapping, MutableMapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from shared.commands.arguments import Exit, WrongUse, count, duration, instant, note, read_values
+from shared.commands.about import ABOUT
+from shared.commands.arguments import Exit, WrongUse, count, duration, instant, month, note, read_values
 from shared.commands.doctor import doctor
+from shared.commands.documents import documents
 from shared.commands.holds import down, release, up
 from shared.commands.passes import reconcile, wait
 from shared.commands.preview import preview
@@ -24,12 +27,15 @@ from shared.commands.requeue import requeue
 from shared.commands.sessions import sessions
 from shared.commands.state import explain, status
 from shared.commands.submit import submit
-from shared.commands.terminal import AlertLines, Terminal
+from shared.commands.terminal import AlertLines, OutputClosed, Terminal, is_closed
 from shared.commands.validate import validate
+from shared.domain import DocumentState
 from shared.errors import LamplighterError, SettingsError
 from shared.preview import MOST_DAYS, USUAL_DAYS
+from shared.version import VERSION
 
-_INTERRUPTED = 130
+_INTERRUPTED, _PIPE_CLOSED = 130, 141  # as shells count signals: 128 and SIGINT, SIGPIPE
+_WIDTH = 79  # characters of a line of --help
 _EXIT_CODES = """\
 exit codes: 0 it holds, or is done
             1 what was asked for did not come to hold, or part of it failed;
@@ -59,20 +65,22 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("deployment", metavar="DEPLOYMENT", help="a name from deployments.yaml")
 
     top = argparse.ArgumentParser(
-        prog="python -m shared",
+        prog="lamplighter" if Path(sys.argv[0]).stem == "lamplighter" else "python -m shared",
         description=__doc__,
         epilog=_EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    top.add_argument("--version", action="version", version=f"lamplighter {VERSION}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def add(name: str, what: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
+        does, example = ABOUT[name]
         return commands.add_parser(
             name,
             help=what,
-            description=what,
+            description=textwrap.fill(f"{what[0].upper()}{what[1:]}. {does}", _WIDTH),
             parents=[*parents, common],
-            epilog=_EXIT_CODES,
+            epilog=f"example:\n  {top.prog} {name} {example}".rstrip() + f"\n\n{_EXIT_CODES}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
 
@@ -94,7 +102,7 @@ def parser() -> argparse.ArgumentParser:
     for name, hold in (("up", up), ("down", down)):
         each = add(name, f"hold a deployment {name} until a time", one, patient)
         end = each.add_mutually_exclusive_group(required=True)
-        end.add_argument("--until", type=instant, metavar="TIME", help="ISO time with zone")
+        end.add_argument("--until", type=instant, metavar="TIME", help="date or ISO time with zone")
         end.add_argument("--for", dest="length", type=duration, metavar="DURATION", help="such as 90m")
         each.add_argument("--owner", type=note, required=True, metavar="NAME", help="who answers for it")
         each.add_argument("--reason", type=note, required=True, metavar="TEXT", help="what for")
@@ -119,6 +127,18 @@ def parser() -> argparse.ArgumentParser:
     each.add_argument("--out", type=Path, metavar="FOLDER", help="wait, and write FOLDER/FILE.json")
     each.set_defaults(run=submit)
 
+    each = add("documents", "documents by arrival, and why they wait or failed")
+    each.add_argument("--state", choices=[state.value for state in DocumentState], help="only these")
+    each.add_argument("--deployment", metavar="NAME", help="only this one's, or this folder's")
+    each.add_argument(
+        "--since",
+        type=instant,
+        metavar="TIME",
+        help="of arrival: date or ISO time (a day ago; all with --state failed, waiting or claimed)",
+    )
+    each.add_argument("--after", metavar="PLACE", help="go on where the last page ended")
+    each.set_defaults(run=documents)
+
     each = add("requeue", "give documents that failed their next run")
     each.add_argument("ids", nargs="*", metavar="ID", help="as GET /api/documents tells them")
     each.add_argument("--deployment", metavar="NAME", help="with --failed: whose documents")
@@ -129,6 +149,9 @@ def parser() -> argparse.ArgumentParser:
     each.add_argument("--deployment", metavar="NAME", help="only this one")
     each.add_argument("--since", type=instant, metavar="TIME", help="date or ISO time (30 days ago)")
     each.add_argument("--until", type=instant, metavar="TIME", help="date or ISO time, not included (now)")
+    each.add_argument(
+        "--month", type=month, metavar="YYYY-MM", help="instead of both: that calendar month, in UTC"
+    )
     each.add_argument("--csv", action="store_true", help="the sessions as CSV")
     each.set_defaults(run=sessions)
 
@@ -159,6 +182,8 @@ def main(arguments: Sequence[str] | None = None, environment: MutableMapping[str
         return _give_up(terminal, Exit.UNUSABLE, {"error": str(error)}, [str(error)])
     except LamplighterError as error:
         return _give_up(terminal, Exit.FAILED, {"error": str(error)}, [f"failed: {error}"])
+    except OutputClosed:
+        return _PIPE_CLOSED
     except KeyboardInterrupt:
         return _INTERRUPTED
     finally:
@@ -191,5 +216,20 @@ def _give_up(terminal: Terminal, code: Exit, document: object, lines: Sequence[s
     return int(code)
 
 
+def run() -> int:
+    """The program: `main`, quiet when nobody reads its output any more, such as in `status | head`."""
+    try:
+        try:
+            return main()
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        if not is_closed(error):
+            raise
+        # What is left in the buffer must go somewhere, or Python complains about it as it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _PIPE_CLOSED
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run())

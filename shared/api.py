@@ -6,37 +6,30 @@ import asyncio
 import json
 import re
 import uuid
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Any
-from urllib.parse import unquote
 
 from shared.documents.backlog import INBOX, is_final
 from shared.documents.intake import refuse_by_size
 from shared.documents.litter import is_litter
-from shared.documents.results import RESULTS, file_name
+from shared.documents.results import RESULTS
 from shared.documents.source import refuse_by_least
-from shared.domain import (
-    Action,
-    Document,
-    DocumentState,
-    Hosting,
-    RecordState,
-)
+from shared.domain import DocumentState, Hosting
 from shared.errors import AlreadyExists, ArmError, DocumentRefused, Missing
-from shared.explain import explained, listed, unreadable
+from shared.explain import explained, listed
+from shared.explain_documents import is_known, listed_documents, read_query
+from shared.explain_documents import told as _told
 from shared.flow import Lamplighter
 from shared.holds import HoldRefused, read_request
 from shared.holds import hold as held
 from shared.inputs import count
-from shared.planning.desired import outlooks, wanted
 from shared.preview import MOST_DAYS, USUAL_DAYS, period, previewed, read_records
 
 LONGEST_WAIT = 200.0
 """Seconds; an HTTP response must come within 230 s."""
 _LOOK = 0.5
-_MANY = 1000
 _LONGEST_BLOB_NAME = 1000
 
 
@@ -54,6 +47,20 @@ def problem(status: int, message: str) -> Reply:
     return Reply(status, {"error": message})
 
 
+_ANY_ROUTE = ("code", "clientid")  # how the host takes a function key; in any case
+_SHOWN = 64  # characters of what somebody else wrote
+
+
+def refuse_unknown(given: Iterable[str], known: Collection[str]) -> Reply | None:
+    """A refusal that names the query parameters that the route does not know, and those that it does."""
+    unknown = sorted(each[:_SHOWN] for each in given if each not in known and each.lower() not in _ANY_ROUTE)
+    if not unknown:
+        return None
+    names = ", ".join(map(repr, unknown[:10]))
+    takes = f"it takes {', '.join(known)}" if known else "it takes none"
+    return problem(400, f"this route has no query parameter {names}: {takes}")
+
+
 async def submit(
     app: Lamplighter, deployment: str, name: str | None, body: bytes, prefer: str | None
 ) -> Reply:
@@ -64,7 +71,7 @@ async def submit(
     hosting = app.intake.hosting(deployment)
     if hosting is None:
         return problem(404, app.intake.no_such_deployment(deployment))
-    name = unquote(name or "").strip()
+    name = (name or "").strip()
     if (objection := _objection(name, hosting)) is not None:
         return problem(400, objection)
     try:
@@ -142,22 +149,26 @@ async def requeue(app: Lamplighter, document_id: str) -> Reply:
     return Reply(202, await _told(app, requeued), {"Location": f"/api/documents/{requeued.id}"})
 
 
-async def documents(app: Lamplighter, deployment: str, since: str | None) -> Reply:
-    """A deployment's documents by arrival, from `since` (ISO time; a day ago by default)."""
-    hosting = app.intake.hosting(deployment)
-    if hosting is None:
-        return problem(404, f"no deployment is called {deployment[:64]!r}: say ?deployment=NAME")
+async def documents(
+    app: Lamplighter,
+    deployment: str | None = None,
+    since: str | None = None,
+    state: str | None = None,
+    after: str | None = None,
+) -> Reply:
+    """Documents by arrival: of a deployment or of all, in one state or in any, a page at a time.
+
+    From `since` on (ISO time; a day ago by default, and always for what failed or is unfinished), or behind
+    `after`, the `next` of the page before.
+    """
     try:
-        start = datetime.fromisoformat(since) if since else app.control.clock.now() - timedelta(days=1)
-        start = start.astimezone(UTC) if start.tzinfo else start.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        return problem(400, "since must be an ISO time such as 2026-11-22T14:00:00Z")
-    history = await app.documents.history(hosting.name, start, _MANY)
-    # Once for all of them: each question takes four reads of the records.
-    any_waits = any(each.state is DocumentState.WAITING for each in history.documents)
-    cause = await _why_they_wait(app, hosting) if any_waits else None
-    told = [await _told(app, each, cause) for each in history.documents]
-    return Reply(200, {"documents": told, "more": history.more})
+        query = read_query(app, deployment, since, state, after)
+    except ValueError as error:
+        return problem(400, str(error))
+    page = await listed_documents(app, query)
+    if query.deployment and not page["documents"] and not await is_known(app, query.deployment):
+        return problem(404, app.intake.no_such_deployment(query.deployment))
+    return Reply(200, page)
 
 
 async def result(app: Lamplighter, document_id: str) -> Reply:
@@ -173,69 +184,6 @@ async def result(app: Lamplighter, document_id: str) -> Reply:
         return problem(410, f"the result {found.result} was deleted from the container {RESULTS}")
     except ValueError:
         return problem(502, f"the result {found.result} in {RESULTS} is not what was stored: it is no JSON")
-
-
-@dataclass(frozen=True)
-class _Cause:
-    """Why a deployment's documents wait."""
-
-    reason: str
-    is_open: bool  # documents are answered now, so each one's own last try says more
-
-    def of(self, document: Document) -> str:
-        """Why this one does."""
-        if self.is_open or not document.reason:
-            return document.reason or self.reason
-        return f"{self.reason}; its last try: {document.reason}"
-
-
-async def _told(app: Lamplighter, found: Document, cause: _Cause | None = None) -> dict[str, Any]:
-    """The document for people. `cause`: why its deployment's documents wait, if that is known already."""
-    reason, hosting = found.reason, app.settings.deployments.get(found.deployment)
-    if found.state is DocumentState.WAITING and hosting is None:
-        reason = app.intake.no_such_deployment(found.deployment)
-    elif found.state is DocumentState.WAITING and hosting is not None:
-        reason = (cause or await _why_they_wait(app, hosting)).of(found)
-    return {
-        "id": found.id,
-        "deployment": found.deployment,
-        "name": file_name(found),
-        "state": found.state,
-        "reason": reason,
-        "run": found.run,
-        "attempts": found.attempts,
-        "prompt_tokens": found.prompt_tokens,
-        "completion_tokens": found.completion_tokens,
-        "cost": round(found.cost, 6),
-        "currency": app.settings.prices.currency,
-        "result": f"{RESULTS}/{found.result}" if found.result else None,
-        "moved_to": found.moved_to or None,
-        "size": found.size,
-        "arrived_at": _iso(found.arrived_at),
-        "finished_at": _iso(found.finished_at),
-    }
-
-
-async def _why_they_wait(app: Lamplighter, hosting: Hosting) -> _Cause:
-    """That the deployment is not wanted now, or else what keeps it from answering."""
-    ledger, now = app.control.ledger, app.control.clock.now()
-    record, account, holds, demand = await asyncio.gather(
-        ledger.record(hosting.account, hosting.name),
-        ledger.account(hosting.account),
-        ledger.holds(hosting.account, now),
-        app.documents.demand(hosting.name),
-    )
-    ahead = outlooks({hosting.name: hosting}, {hosting.name: record}, app.settings.prices, now)
-    want = wanted(hosting, demand, now, holds.get(hosting.name), ahead[hosting.name])
-    is_absent = record.state is RecordState.ABSENT
-    if is_absent and not want.up:
-        return _Cause(want.reason, is_open=False)
-    if problem := unreadable(account):
-        return _Cause(problem, is_open=False)
-    if is_absent and record.action is not Action.WAIT:
-        return _Cause(want.reason, is_open=False)
-    is_open = record.state is RecordState.OPEN
-    return _Cause((is_open and (record.trouble or record.problem)) or record.reason, is_open)
 
 
 async def deployments(app: Lamplighter) -> Reply:
@@ -292,7 +240,3 @@ async def _step(app: Lamplighter, hosting: Hosting) -> str:
         return await app.step(hosting)
     except ArmError as error:
         return str(error)
-
-
-def _iso(at: datetime | None) -> str | None:
-    return at.isoformat() if at else None

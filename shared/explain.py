@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from shared.documents.backlog import UNKNOWN_DEPLOYMENT
 from shared.domain import (
     AccountRecord,
     Action,
@@ -35,6 +36,8 @@ from shared.planning.observed import DELETE_AFTER_TAG, OUR_TAGS
 from shared.planning.uploads import LATE_SHARE
 
 _DECISIONS = 20
+_FAILED_LATELY = timedelta(days=7)
+_FOLDERS = 50  # folders of no deployment whose failures are counted
 _UNREADABLE = "no step is taken while the account cannot be read"
 
 
@@ -55,12 +58,14 @@ async def listed(app: Lamplighter) -> dict[str, Any]:
     found = await asyncio.gather(*(app.control.ledger.account(key) for key in names))
     accounts = dict(zip(names, found, strict=True))
     holds = {key: await app.control.ledger.holds(key, now) for key in app.settings.accounts}
+    failed = await _failed(app, list(app.settings.deployments), now)
     told = []
     for name, hosting in app.settings.deployments.items():
         record = await app.control.ledger.record(hosting.account, name)
         session = await app.control.ledger.session(record)
         hold = holds[hosting.account].get(name)
-        told.append(_entry(app, hosting, record, accounts[hosting.account], demand[name], hold, session, now))
+        entry = _entry(app, hosting, record, accounts[hosting.account], demand[name], hold, session, now)
+        told.append(entry | {"failed": failed[name]})
     sweep = await app.intake.last_sweep()
     swept = sweep and {
         "began_at": _iso(sweep.began_at),
@@ -73,7 +78,33 @@ async def listed(app: Lamplighter) -> dict[str, Any]:
         {"account": names[key], "read_at": _iso(each.listed_at), "account_problem": _account_problem(each)}
         for key, each in accounts.items()
     ]
-    return {"deployments": told, "accounts": read, "sweep": swept}
+    elsewhere = await _failed_elsewhere(app, now)
+    return {"deployments": told, "accounts": read, "sweep": swept, "failed_elsewhere": elsewhere}
+
+
+async def _failed(app: Lamplighter, names: Sequence[str], now: datetime) -> dict[str, dict[str, Any]]:
+    """How many documents failed, by deployment, of those that arrived lately; two hundred are counted."""
+    since = _lately(now)
+    counts = await asyncio.gather(*(app.documents.failed_since(name, since) for name in names))
+    return {
+        name: {"since": _iso(since), "count": count, "more": more}
+        for name, (count, more) in zip(names, counts, strict=True)
+    }
+
+
+async def _failed_elsewhere(app: Lamplighter, now: datetime) -> dict[str, Any]:
+    """The same of uploads to folders that are no deployment's, in sum."""
+    folders, more = await app.documents.folders(_FOLDERS)
+    names = [each for each in folders if each not in app.settings.deployments]
+    counts = (await _failed(app, [UNKNOWN_DEPLOYMENT, *names], now)).values()
+    total = sum(each["count"] for each in counts)
+    more |= any(each["more"] for each in counts)
+    return {"since": _iso(_lately(now)), "count": total, "more": more}
+
+
+def _lately(now: datetime) -> datetime:
+    """Midnight in UTC, so that a date names the same documents to the command that lists them."""
+    return (now.astimezone(UTC) - _FAILED_LATELY).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 async def explained(app: Lamplighter, hosting: Hosting, *, ask_azure: bool = False) -> dict[str, Any]:
@@ -83,12 +114,13 @@ async def explained(app: Lamplighter, hosting: Hosting, *, ask_azure: bool = Fal
     not answer, what it has is unknown, and `azure_problem` says why. Raises StorageError.
     """
     ledger, now = app.control.ledger, app.control.clock.now()
-    record, account, holds, demand, decisions = await asyncio.gather(
+    record, account, holds, demand, decisions, failed = await asyncio.gather(
         ledger.record(hosting.account, hosting.name),
         ledger.account(hosting.account),
         ledger.holds(hosting.account, now),
         app.documents.demand(hosting.name),
         ledger.decisions(hosting.account, hosting.name, _DECISIONS),
+        _failed(app, [hosting.name], now),
     )
     month = now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     session, sessions = await asyncio.gather(ledger.session(record), ledger.sessions_since(record, month))
@@ -96,6 +128,7 @@ async def explained(app: Lamplighter, hosting: Hosting, *, ask_azure: bool = Fal
     told |= _step(record.action, record.reason, record.again_at, record, account, now)
     told |= {
         "unfinished_more": demand.more,
+        "failed": failed[hosting.name],
         "oldest_unfinished": demand.oldest
         and {
             "arrived_at": _iso(demand.oldest),

@@ -1,4 +1,4 @@
-"""Counts, durations, instants and notes as people write them, for commands and over HTTP.
+"""Counts, durations, instants, months and notes as people write them, for commands and over HTTP.
 
 Each raises ValueError with what to write instead.
 """
@@ -52,6 +52,15 @@ def instant(text: str) -> datetime:
         return at.astimezone(UTC)
     except OverflowError:
         raise ValueError("write a year from 2 to 9998") from None
+
+
+def month(text: str) -> tuple[datetime, datetime]:
+    """A month such as 2026-11: its beginning in UTC, and that of the next one."""
+    try:
+        start = datetime.strptime(text, "%Y-%m").replace(tzinfo=UTC)
+        return start, (start + timedelta(days=31)).replace(day=1)
+    except (ValueError, OverflowError):
+        raise ValueError("write a month such as 2026-11") from None
 
 
 def note(text: str) -> str:

@@ -116,7 +116,9 @@ def _token_provider(credential: Any) -> Callable[[], Awaitable[str]]:
 
 def _answer(raw: Any) -> ModelAnswer:
     import openai
-    from openai.types.chat import ChatCompletion
+    from openai.types import CompletionUsage
+    from openai.types.chat import ChatCompletion, ChatCompletionMessage
+    from openai.types.chat.chat_completion import Choice
 
     try:
         completion = raw.parse()
@@ -124,16 +126,19 @@ def _answer(raw: Any) -> ModelAnswer:
         raise ModelUnavailable(
             "the model's answer is not what the API promises", code="invalid", status=raw.status_code
         ) from error
+    # The SDK checks no types: each may be anything that JSON can say.
     choices = completion.choices if isinstance(completion, ChatCompletion) else None
-    message = choices[0].message if choices else None
-    if not choices or message is None:
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    message = choice.message if isinstance(choice, Choice) else None
+    if choice is None or not isinstance(message, ChatCompletionMessage):
         raise ModelUnavailable(
             "the model answered without a choice", code="no_choice", status=raw.status_code
         )
-    usage = completion.usage
+    usage = completion.usage if isinstance(completion.usage, CompletionUsage) else None
+    refuses = message.refusal or _parts(message.content, "refusal")
     return ModelAnswer(
         text=_text(message.content),
-        finish_reason="refusal" if message.refusal else str(choices[0].finish_reason),
+        finish_reason="refusal" if refuses else str(choice.finish_reason),
         model=str(completion.model),
         prompt_tokens=_count(usage.prompt_tokens) if usage else 0,
         completion_tokens=_count(usage.completion_tokens) if usage else 0,
@@ -143,10 +148,13 @@ def _answer(raw: Any) -> ModelAnswer:
 
 def _text(content: object) -> str:
     """The text of an answer: a string, or a list of parts, of which those with text count."""
-    if isinstance(content, list):
-        texts = (part.get("text") for part in content if isinstance(part, dict))
-        return "".join(text for text in texts if isinstance(text, str))
-    return content if isinstance(content, str) else ""
+    return content if isinstance(content, str) else "".join(_parts(content, "text"))
+
+
+def _parts(content: object, kind: str) -> list[str]:
+    """What the parts of an answer say under that key, where they are parts and it is text."""
+    parts = [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+    return [said for part in parts if isinstance(said := part.get(kind), str) and said]
 
 
 def _count(value: object) -> int:

@@ -43,6 +43,7 @@ def _argument(read: Callable[[str], T]) -> Callable[[str], T]:
 
 duration = _argument(inputs.duration)
 instant = _argument(inputs.instant)
+month = _argument(inputs.month)
 note = _argument(inputs.note)
 
 

@@ -13,6 +13,7 @@ from shared.bindings import STORAGE
 from shared.commands.arguments import Exit, WrongUse
 from shared.commands.terminal import Terminal, bounds, clean, clock_time, table
 from shared.domain import Settings
+from shared.errors import StorageError
 from shared.settings import load
 from shared.settings_blob import PREFIX
 
@@ -23,12 +24,16 @@ _SHOWN = 14
 async def preview(
     options: argparse.Namespace, terminal: Terminal, environment: Mapping[str, str], now: datetime
 ) -> Exit:
-    """Tell the forecast. Raises SettingsError for either file, WrongUse; StorageError if there is storage."""
+    """Tell the forecast; from the file alone, with a note, where the storage cannot be read.
+
+    Raises SettingsError for either file, WrongUse; StorageError where the configuration itself lies in it.
+    """
     since, until = told.period(now, days=options.days, months=options.months)
-    settings, records = await _in_force(environment, now)
+    settings, records, problem = await _in_force(environment, now)
     files = [settings] if options.diff is None else [settings, load(options.diff, environment)]
     _check(files, options.deployment)
     document = told.previewed(settings, records, since, until, options.deployment)
+    document["records_problem"] = problem
     if options.diff is None:
         terminal.show(document, _lines(document))
         return Exit.OK
@@ -40,15 +45,20 @@ async def preview(
     return Exit.OK
 
 
-async def _in_force(environment: Mapping[str, str], now: datetime) -> tuple[Settings, told.Records]:
-    """The configuration, and the app's records if the settings name its storage."""
+async def _in_force(
+    environment: Mapping[str, str], now: datetime
+) -> tuple[Settings, told.Records, str | None]:
+    """The configuration, the app's records if the settings name its storage, and why these were not read."""
     if all(environment.get(f"{STORAGE}__{each}ServiceUri") for each in ("blob", "table")):
         from shared.wiring import App  # it brings the SDKs, which the file alone does without
 
         app = App(environment)
         try:
             current = await app.current()
-            return current.settings, await told.read_records(current, now)
+            try:
+                return current.settings, await told.read_records(current, now), None
+            except StorageError as error:
+                return current.settings, {}, str(error)
         finally:
             await app.close()
     place = environment.get("DEPLOYMENTS_FILE") or "deployments.yaml"
@@ -57,7 +67,7 @@ async def _in_force(environment: Mapping[str, str], now: datetime) -> tuple[Sett
             f"DEPLOYMENTS_FILE is {place}: name its storage, too, in {STORAGE}__blobServiceUri and "
             f"{STORAGE}__tableServiceUri"
         )
-    return load(Path(place), environment), {}
+    return load(Path(place), environment), {}, None
 
 
 def _check(files: Sequence[Settings], only: str | None) -> None:
@@ -102,6 +112,8 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
 def _heading(document: dict[str, Any]) -> Iterator[str]:
     source = "" if document["records_known"] else ", from the file alone: holds and the past are not known"
     yield f"{clock_time(document['since'])} to {clock_time(document['until'])} UTC{source}"
+    if problem := document["records_problem"]:
+        yield clean(f"The storage could not be read: {problem}")
     yield ""
 
 

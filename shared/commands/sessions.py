@@ -1,4 +1,8 @@
-"""`sessions`: what was hosted, for how long and for how much, for finance."""
+"""`sessions`: what was hosted, for how long and for how much, for finance.
+
+Hours and costs of a row are rounded once, to four decimals, and so are sums of them: text, JSON and CSV show
+the same figures, and rows add up to the total.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +21,15 @@ from shared.planning.cost import always_on_cost, hosting_cost, within
 
 _LATELY = timedelta(days=30)
 _HOUR = timedelta(hours=1)
+_DIGITS = 4  # a started minute costs less than a cent or a few
 
 
 async def sessions(app: Lamplighter, options: argparse.Namespace, terminal: Terminal) -> Exit:
     """The sessions in [since, until), each counted with its part in it; and what always-on had cost."""
+    if options.csv and terminal.as_json:
+        raise WrongUse("--csv and --json are two forms of one answer: choose one")
     now = app.control.clock.now()
-    since, until = options.since or now - _LATELY, options.until or now
+    since, until = _period(options, now)
     if since >= until:
         raise WrongUse("--since must come before --until")
     counted_to = min(until, now)
@@ -36,6 +43,15 @@ async def sessions(app: Lamplighter, options: argparse.Namespace, terminal: Term
     document = {"since": since.isoformat(), "until": until.isoformat(), "sessions": rows, "totals": totals}
     terminal.show(document, _lines(document))
     return Exit.OK
+
+
+def _period(options: argparse.Namespace, now: datetime) -> tuple[datetime, datetime]:
+    if options.month is None:
+        return options.since or now - _LATELY, options.until or now
+    if options.since or options.until:
+        raise WrongUse("--month names the whole period: leave --since and --until out")
+    since, until = options.month
+    return since, until
 
 
 async def _found(app: Lamplighter, only: str | None) -> Any:
@@ -72,8 +88,8 @@ def _told(app: Lamplighter, account: str, part: HostingSession, counted_to: date
         "hours_at_least": _hours(part, part.ended_after or counted_to),
         "hours_at_most": _hours(part, part.ended_by or counted_to),
         "price_per_hour": part.price_per_hour,
-        "cost_at_least": round(least, 4),
-        "cost_at_most": round(most, 4),
+        "cost_at_least": _rounded(least),
+        "cost_at_most": _rounded(most),
         "currency": app.settings.prices.currency,
     }
 
@@ -90,16 +106,16 @@ def _totals(
     for account, each in found:
         first.setdefault((account, each.deployment), each)
     prices = app.settings.prices
-    always_on = sum(always_on_cost(each, since, until, prices) for each in first.values())
-    least, most = (sum(row[f"cost_at_{bound}"] for row in rows) for bound in ("least", "most"))
+    always_on = _rounded(sum(always_on_cost(each, since, until, prices) for each in first.values()))
+    least, most = (_rounded(sum(row[f"cost_at_{bound}"] for row in rows)) for bound in ("least", "most"))
     return {
-        "hours_at_least": round(sum(row["hours_at_least"] for row in rows), 4),
-        "hours_at_most": round(sum(row["hours_at_most"] for row in rows), 4),
-        "cost_at_least": round(least, 4),
-        "cost_at_most": round(most, 4),
-        "always_on_cost": round(always_on, 4),
-        "saving_at_least": round(always_on - most, 4),
-        "saving_at_most": round(always_on - least, 4),
+        "hours_at_least": _rounded(sum(row["hours_at_least"] for row in rows)),
+        "hours_at_most": _rounded(sum(row["hours_at_most"] for row in rows)),
+        "cost_at_least": least,
+        "cost_at_most": most,
+        "always_on_cost": always_on,
+        "saving_at_least": _rounded(always_on - most),
+        "saving_at_most": _rounded(always_on - least),
         "currency": prices.currency,
     }
 
@@ -134,23 +150,29 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
                     f"{row['sku']} {row['capacity']}K",
                     clock_time(row["started_at"]),
                     _end(row),
-                    bounds(row["hours_at_least"], row["hours_at_most"]),
-                    money(row["cost_at_least"], row["cost_at_most"], row["currency"]),
+                    _hours_told(row),
+                    _cost_told(row, "cost_at_least", "cost_at_most"),
                 )
                 for row in document["sessions"]
             ),
         ),
     )
-    hours = bounds(totals["hours_at_least"], totals["hours_at_most"])
-    cost = money(totals["cost_at_least"], totals["cost_at_most"], totals["currency"])
     yield from (
         "",
-        f"hosted     {hours} h for {cost}",
-        f"always on  {money(totals['always_on_cost'], totals['always_on_cost'], totals['currency'])}, "
+        f"hosted     {_hours_told(totals)} h for {_cost_told(totals, 'cost_at_least', 'cost_at_most')}",
+        f"always on  {_cost_told(totals, 'always_on_cost', 'always_on_cost')}, "
         "from each deployment's first session on",
-        f"saved      {money(totals['saving_at_least'], totals['saving_at_most'], totals['currency'])} "
+        f"saved      {_cost_told(totals, 'saving_at_least', 'saving_at_most')} "
         "of hosting; estimates from your prices, tokens not counted",
     )
+
+
+def _hours_told(figures: dict[str, Any]) -> str:
+    return bounds(figures["hours_at_least"], figures["hours_at_most"], _DIGITS)
+
+
+def _cost_told(figures: dict[str, Any], least: str, most: str) -> str:
+    return money(figures[least], figures[most], figures["currency"], _DIGITS)
 
 
 def _end(row: dict[str, Any]) -> str:
@@ -162,7 +184,11 @@ def _end(row: dict[str, Any]) -> str:
 
 
 def _hours(part: HostingSession, end: datetime) -> float:
-    return round(max(end - part.started_at, timedelta(0)) / _HOUR, 4)
+    return _rounded(max(end - part.started_at, timedelta(0)) / _HOUR)
+
+
+def _rounded(figure: float) -> float:
+    return round(figure, _DIGITS) + 0.0  # never minus nothing
 
 
 def _iso(at: datetime | None) -> str | None:

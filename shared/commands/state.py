@@ -13,6 +13,8 @@ from shared.domain import Observed
 from shared.explain import explained, listed
 from shared.flow import Lamplighter
 
+_LIST_FAILED = "python -m shared documents --state failed"
+
 
 async def status(app: Lamplighter, options: argparse.Namespace, terminal: Terminal) -> Exit:
     """Every deployment on a line, from the records: Azure is not asked.
@@ -41,9 +43,23 @@ async def status(app: Lamplighter, options: argparse.Namespace, terminal: Termin
         if sweep
         else "The inbox was never swept."
     )
-    closing = [swept, "Times are UTC; costs are estimates from your prices."]
+    closing = [*_failed_lines(document), swept, "Times are UTC; costs are estimates from your prices."]
     terminal.show(document, [*table(headings, rows), "", *problems, *closing])
     return Exit.FAILED if problems else Exit.OK
+
+
+def _failed_lines(document: dict[str, Any]) -> Iterator[str]:
+    """What failed lately, if anything did, and the command that lists it."""
+    counts = {each["deployment"]: each["failed"] for each in document["deployments"]}
+    counts["folders of no deployment"] = elsewhere = document["failed_elsewhere"]
+    named = [f"{name}: {_counted(each)}" for name, each in counts.items() if each["count"] or each["more"]]
+    if named:
+        since = clock_time(elsewhere["since"])[:10]
+        yield f"Documents failed since {since} ({', '.join(named)}): {_LIST_FAILED} --since {since}"
+
+
+def _counted(failed: dict[str, Any]) -> str:
+    return f"{failed['count']}{'+' if failed['more'] else ''}"
 
 
 def _why(told: dict[str, Any]) -> str:
@@ -109,6 +125,7 @@ def _explained(told: dict[str, Any]) -> Iterator[str]:
                 f"{told['unfinished']}{'+' if told['unfinished_more'] else ''} document(s)"
                 + (f", the oldest for {_age(oldest)}" if oldest else ""),
             ),
+            ("failed", _failed_told(told)),
             ("start within", told["start_within"] and _promise_told(told["start_within"])),
             ("mode", told["mode"]),
             (
@@ -143,6 +160,14 @@ def _explained(told: dict[str, Any]) -> Iterator[str]:
         ]
         yield from ("", *table(("DECIDED", "STEP", "OBSERVED", "WANTED", "REASON"), rows))
     yield from ("", "Times are UTC; costs are estimates from your prices.")
+
+
+def _failed_told(told: dict[str, Any]) -> str | None:
+    failed = told["failed"]
+    if not failed["count"]:
+        return None
+    since = clock_time(failed["since"])[:10]
+    return f"{_counted(failed)} document(s) since {since}: {_LIST_FAILED} --deployment {told['deployment']}"
 
 
 def _not_read(problem: dict[str, Any] | None) -> str:

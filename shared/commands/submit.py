@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from shared import api
 from shared.commands.arguments import Exit, WrongUse, hosting
@@ -72,7 +71,8 @@ async def _hand_in(app: Lamplighter, chosen: Hosting, path: Path) -> dict[str, A
         return _refused(f"the file cannot be read ({error.strerror})")
     except DocumentRefused as refusal:
         return _refused(str(refusal))
-    reply = await api.submit(app, chosen.name, quote(path.name, errors="surrogatepass"), data, None)
+    name = path.name.encode(errors="surrogatepass").decode(errors="replace")  # a name that is no UTF-8
+    reply = await api.submit(app, chosen.name, name, data, None)
     return _refused(reply.body["error"]) if reply.status >= 400 else dict(reply.body)
 
 

@@ -6,6 +6,7 @@ File names and what models answer are untrusted: nothing that could steer a term
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import logging
 import unicodedata
@@ -15,6 +16,11 @@ from typing import Any, TextIO
 
 # Control and format characters (which turn text around), lone surrogates, line and paragraph separators.
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+def is_closed(error: OSError) -> bool:
+    """Whether a stream's reader has gone; Windows says so with EINVAL."""
+    return error.errno in (errno.EPIPE, errno.EINVAL)
 
 
 def clean(text: object, *, lines: bool = False) -> str:
@@ -33,14 +39,20 @@ def clock_time(at: str | datetime | None) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S}".removesuffix(":00") if at else "-"
 
 
-def bounds(least: float, most: float) -> str:
+def fixed(figure: float, digits: int = 2) -> str:
+    """A figure with so many decimals; what rounds to nothing has no sign."""
+    return f"{round(figure, digits) + 0.0:.{digits}f}"
+
+
+def bounds(least: float, most: float, digits: int = 2) -> str:
     """A figure that is known within bounds, or exactly."""
-    return f"{least:.2f}" if f"{least:.2f}" == f"{most:.2f}" else f"{least:.2f} to {most:.2f}"
+    low, high = fixed(least, digits), fixed(most, digits)
+    return low if low == high else f"{low} to {high}"
 
 
-def money(least: float, most: float, currency: str) -> str:
+def money(least: float, most: float, currency: str, digits: int = 2) -> str:
     """An amount, or its bounds."""
-    return f"{bounds(least, most)} {currency}"
+    return f"{bounds(least, most, digits)} {currency}"
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
@@ -60,8 +72,12 @@ def facts(pairs: Iterable[tuple[str, object]]) -> list[str]:
     return [f"{name.ljust(width)}  {value}" for name, value in told]
 
 
+class OutputClosed(Exception):
+    """Whoever read standard output has gone, as `head` does: nothing more is to be said."""
+
+
 class Terminal:
-    """Where a command prints."""
+    """Where a command prints. Raises OutputClosed where nobody reads the answer any more."""
 
     def __init__(self, out: TextIO, err: TextIO, *, as_json: bool) -> None:
         self._out = out
@@ -70,21 +86,28 @@ class Terminal:
 
     def show(self, document: Any, text: Iterable[str]) -> None:
         """The command's answer: the JSON document if that was asked for, else the text."""
-        if self.as_json:
-            self._out.write(json.dumps(document, indent=2) + "\n")
-        else:
-            self._out.writelines(f"{line}\n" for line in text)
-        self._out.flush()
+        self.write(
+            json.dumps(document, indent=2) + "\n" if self.as_json else "".join(f"{line}\n" for line in text)
+        )
 
     def write(self, text: str) -> None:
         """A document of another kind, such as CSV, as it is."""
-        self._out.write(text)
-        self._out.flush()
+        try:
+            self._out.write(text)
+            self._out.flush()
+        except OSError as error:
+            if not is_closed(error):
+                raise
+            raise OutputClosed from error
 
     def tell(self, text: str) -> None:
-        """A line beside the answer."""
-        self._err.write(f"{clean(text)}\n")
-        self._err.flush()
+        """A line beside the answer. Work goes on where nobody reads it."""
+        try:
+            self._err.write(f"{clean(text)}\n")
+            self._err.flush()
+        except OSError as error:
+            if not is_closed(error):
+                raise
 
     @contextlib.contextmanager
     def progress(self) -> Iterator[Callable[[str], None]]:

@@ -3,8 +3,9 @@
 A partition a deployment. `d <id>` is the document's row, written when it arrives and when it is finished;
 `w <id>` is there while it is unfinished and carries its claim and attempts. Ids begin with the time of
 arrival, so what waits is read oldest first, a page at a time, however long the history is; and finishing is
-one transaction in one partition, as is the requeue. `c <id>` is there while a copy of a finished document's
-source is still to be deleted.
+one transaction in one partition, as is the requeue. `f <id>` is there while the document is failed, so that
+what failed is found without a look at the history. `c <id>` is there while a copy of a finished document's
+source is still to be deleted. `n <folder>`, in the partition of no deployment, names another such partition.
 """
 
 from __future__ import annotations
@@ -26,11 +27,14 @@ INBOX = "inbox"  # container
 DOCUMENTS = "documents"  # table
 UNKNOWN_DEPLOYMENT = "_unknown"
 """The partition of uploads to folders that cannot be a deployment's name."""
+FOLDERS = 1000
+"""Folders of no deployment that are looked into at most: anybody may upload to any number of them."""
 
 _PAGE = 200
 _MOST = 1000  # rows that Azure answers with at once
 _SPARSE = 10  # a row in so many: below that it is cheaper to ask for each row by its key
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,64}~\d{8}T\d{6}-[0-9a-f]{16}")
+_KINDS = {DocumentState.FAILED: "f ", DocumentState.WAITING: "w ", DocumentState.CLAIMED: "w "}
 _FINAL = frozenset(
     {DocumentState.DONE, DocumentState.FAILED, DocumentState.SUPERSEDED, DocumentState.WITHDRAWN}
 )
@@ -56,7 +60,7 @@ def identify(item: BlobItem, deployment: str) -> Document:
 def id_of(item: BlobItem, deployment: str) -> str:
     """The id of the document that an upload is."""
     digest = hashlib.sha256(f"{INBOX}\n{item.name}\n{item.etag}".encode()).hexdigest()[:16]
-    return f"{deployment}~{item.modified_at.astimezone(UTC):%Y%m%dT%H%M%S}-{digest}"
+    return f"{deployment}~{short_id_at(item.modified_at)}-{digest}"
 
 
 def gone(error: Missing | Changed, container: str = INBOX) -> tuple[DocumentState, str]:
@@ -70,6 +74,12 @@ def gone(error: Missing | Changed, container: str = INBOX) -> tuple[DocumentStat
 def short_id(document: Document) -> str:
     """The id without the deployment, for names inside a deployment's folder."""
     return document.id.partition("~")[2]
+
+
+def short_id_at(at: datetime) -> str:
+    """What the short ids of documents begin with that arrived at that time: ids sort by it."""
+    at = at.astimezone(UTC)
+    return f"{at.year:04}{at:%m%dT%H%M%S}"  # %Y pads no year
 
 
 @dataclass(frozen=True)
@@ -92,10 +102,11 @@ class Stretch:
 
 @dataclass(frozen=True)
 class History:
-    """Documents by arrival, and whether there are more."""
+    """Documents by arrival, whether there are more, and behind which short id they are then read."""
 
     documents: tuple[Document, ...]
     more: bool
+    read_to: str = ""
 
 
 class DocumentLedger:
@@ -103,6 +114,7 @@ class DocumentLedger:
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
+        self._noted: set[str] = set()
 
     async def add(self, document: Document) -> bool:
         """Record an arrival, or, with a final state, an upload that was refused at once. False: known."""
@@ -110,11 +122,34 @@ class DocumentLedger:
         changes: list[Insert | Replace | Remove] = [Insert(f"d {key}", values)]
         if not is_final(document):
             changes.append(Insert(f"w {key}", values))
+        if document.state is DocumentState.FAILED:
+            changes.append(Replace(f"f {key}", values, etag=None))
         try:
             await self._tables.write(DOCUMENTS, document.deployment, changes)
         except AlreadyExists:
             return False
         return True
+
+    async def note_folder(self, folder: str) -> None:
+        """Remember that this folder of no deployment has documents. Safe to repeat."""
+        if folder == UNKNOWN_DEPLOYMENT or folder in self._noted:
+            return
+        with contextlib.suppress(AlreadyExists):
+            await self._tables.write(
+                DOCUMENTS, UNKNOWN_DEPLOYMENT, [Insert(f"n {folder}", {"folder": folder})]
+            )
+        if len(self._noted) >= FOLDERS:
+            self._noted.clear()
+        self._noted.add(folder)
+
+    async def folders(self, limit: int = FOLDERS) -> tuple[list[str], bool]:
+        """Folders of no deployment that have documents, by name, and whether there are more."""
+        page = await self._tables.page(DOCUMENTS, UNKNOWN_DEPLOYMENT, "n ", "n ~", limit)
+        return [row.key.removeprefix("n ") for row in page.rows], page.more
+
+    async def knows(self, deployment: str) -> bool:
+        """Whether any document was ever recorded for a deployment or folder of that name."""
+        return bool((await self._tables.page(DOCUMENTS, deployment, "d ", "d ~", 1)).rows)
 
     async def get(self, document_id: str) -> Document | None:
         """A document as it stands; None for an id that no document has, whatever it looks like."""
@@ -170,20 +205,44 @@ class DocumentLedger:
 
     async def history(self, deployment: str, since: datetime, limit: int) -> History:
         """Documents that arrived since then, oldest first, finished or not."""
-        start = f"d {since.astimezone(UTC):%Y%m%dT%H%M%S}"
-        page = await self._tables.page(DOCUMENTS, deployment, start, "d ~", limit)
-        found = []
-        for row in page.rows:
-            document = from_row(Document, row)
-            if not is_final(document):
-                document = await self.get(document.id) or document
-            found.append(document)
-        return History(tuple(found), page.more)
+        return await self.listed(deployment, None, short_id_at(since), limit)
+
+    async def listed(self, deployment: str, state: DocumentState | None, start: str, limit: int) -> History:
+        """Documents of that state, or of any, whose short id is not below `start`, oldest first.
+
+        Reads `limit` of them at most: where states other than failed, waiting and claimed are asked for, of
+        all documents, so that fewer than that may be found although there are more.
+        """
+        kind = _KINDS.get(state, "d ") if state else "d "
+        page = await self._tables.page(DOCUMENTS, deployment, f"{kind}{start}", f"{kind}~", limit)
+        found = [from_row(Document, row) for row in page.rows]
+        if state is None:
+            found = await self._as_they_stand(deployment, found)
+        kept = tuple(each for each in found if state in (None, each.state))
+        return History(kept, page.more, short_id(found[-1]) if found else "")
+
+    async def _as_they_stand(self, deployment: str, documents: list[Document]) -> list[Document]:
+        """The same documents; of an unfinished one the row of arrival does not say how it stands."""
+        keys = [short_id(each) for each in documents if not is_final(each)]
+        if not keys:
+            return documents
+        start, stop = f"w {keys[0]}", f"w {keys[-1]} "
+        page = await self._tables.page(DOCUMENTS, deployment, start, stop, len(documents))
+        found = {row.key.removeprefix("w "): from_row(Document, row) for row in page.rows}
+        missing = [each for each in documents if not is_final(each) and short_id(each) not in found]
+        for each in missing:  # finished since
+            found[short_id(each)] = await self.get(each.id) or each
+        return [found.get(short_id(each), each) for each in documents]
+
+    async def failed_since(self, deployment: str, since: datetime) -> tuple[int, bool]:
+        """How many of the documents that arrived since then have failed, a page counted; and whether more."""
+        start = f"f {short_id_at(since)}"
+        page = await self._tables.page(DOCUMENTS, deployment, start, "f ~", _PAGE)
+        return len(page.rows), page.more
 
     async def asked(self, deployment: str, since: datetime, limit: int) -> tuple[datetime, ...] | None:
         """When the documents that arrived since then came and were finished; None: there are more of them."""
-        start = f"d {since.astimezone(UTC):%Y%m%dT%H%M%S}"
-        page = await self._tables.page(DOCUMENTS, deployment, start, "d ~", limit)
+        page = await self._tables.page(DOCUMENTS, deployment, f"d {short_id_at(since)}", "d ~", limit)
         found = (from_row(Document, row) for row in page.rows)
         times = tuple(at for each in found for at in (each.arrived_at, each.finished_at) if at is not None)
         return None if page.more else times
@@ -204,6 +263,8 @@ class DocumentLedger:
             Replace(f"d {key}", to_values(document), etag=None),
             Remove(f"w {key}", document.etag),
         ]
+        if document.state is DocumentState.FAILED:
+            changes.append(Replace(f"f {key}", to_values(document), etag=None))
         if leftover is not None:
             changes.append(Replace(f"c {key}", to_values(leftover), etag=None))
         await self._tables.write(DOCUMENTS, document.deployment, changes)
@@ -217,13 +278,16 @@ class DocumentLedger:
         return True
 
     async def try_reopen(self, document: Document) -> bool:
-        """Write the next run of a final document unless somebody else has: both of its rows, or none."""
+        """Write the next run of a final document unless somebody else has: all of its rows, or none."""
         assert document.etag is not None and not is_final(document)
         key, values = short_id(document), to_values(document)
         changes: list[Insert | Replace | Remove] = [
             Replace(f"d {key}", values, document.etag),
             Insert(f"w {key}", values),
         ]
+        failed = await self._tables.get(DOCUMENTS, document.deployment, f"f {key}")
+        if failed is not None:
+            changes.append(Remove(failed.key, failed.etag))
         try:
             await self._tables.write(DOCUMENTS, document.deployment, changes)
         except (AlreadyExists, Changed):

@@ -83,6 +83,8 @@ class Intake:
     async def take_in(self, item: BlobItem) -> Document:
         """Record an upload, or end what was begun for it. Raises StorageError if that cannot be done."""
         document = identify(item, self._partition(item.name))
+        if document.deployment not in self._settings.deployments:
+            await self._ledger.note_folder(document.deployment)
         known = await self._ledger.get(document.id)
         try:
             if known is None or _is_rehydrated(known, item):

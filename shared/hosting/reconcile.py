@@ -135,12 +135,17 @@ def _warn_of_twin(decision: Decision, azure: AzureDeployment, view: View) -> Non
 
 
 def _raise_alerts(decision: Decision, view: View) -> None:
-    """What a person should look at, as long as it lasts."""
+    """What a person should look at, as long as it lasts.
+
+    In observe mode nothing is to be hosted, so nothing is late for a window or for documents. What was
+    hosted before, and is stuck or past its cap, costs money in either mode.
+    """
     fields = {"account": view.account.name, "deployment": decision.deployment}
     opens_at = decision.wanted.opens_at
     if decision.observed is Observed.UNKNOWN:
         alert(Alert.UNKNOWN_STATE, f"look at it in the Azure portal: {decision.reason}", **fields)
-    if opens_at is not None and view.now >= opens_at and decision.action is not Action.SERVE:
+    began = opens_at is not None and view.now >= opens_at
+    if began and decision.action is not Action.SERVE and not _only_observed(decision, view):
         alert(Alert.WINDOW_NOT_READY, f"its window began, and it is not ready: {decision.reason}", **fields)
     begun = view.record(decision.deployment).intent_at
     if decision.observed is Observed.CREATING and begun is not None and view.now - begun > LONGEST_CREATE:
@@ -175,10 +180,15 @@ def _raise_alerts(decision: Decision, view: View) -> None:
         alert(Alert.SESSION_PAST_CAP, f"it should be gone by now: {decision.reason}", **fields)
 
 
+def _only_observed(decision: Decision, view: View) -> bool:
+    hosting = view.hosted.get(decision.deployment)
+    return hosting is not None and hosting.mode is Mode.OBSERVE
+
+
 def _documents_wait(decision: Decision, view: View) -> str | None:
     """Why documents have waited for longer than anybody can expect, and what to do."""
     hosting, oldest = view.hosted.get(decision.deployment), view.demand(decision.deployment).oldest
-    if hosting is None or oldest is None or hosting.mode is Mode.OBSERVE:
+    if hosting is None or oldest is None or _only_observed(decision, view):
         return None
     if hosting.uploads is UploadStart.SCHEDULED:
         if decision.wanted.up or decision.wanted.changes_at is not None:

@@ -524,7 +524,17 @@ async def test_a_model_whose_parameters_change_is_learned_anew(emulated: Azure) 
             "in parts",
         ),
         ({"choices": [{"message": {"content": {"odd": 1}}, "finish_reason": None}]}, ""),
+        (
+            {"choices": [{"message": {"content": [None, "odd", {"text": 1}, {"text": "one part"}]}}]},
+            "one part",
+        ),
+        ({"choices": [{"message": {"content": "free"}}], "usage": ["odd"]}, "free"),
+        ({"choices": [{"message": {"content": "free"}}], "usage": "odd"}, "free"),
         ({"choices": [{"message": None}]}, ModelUnavailable),
+        ({"choices": [{"message": ["content"]}]}, ModelUnavailable),
+        ({"choices": [{"message": "content"}]}, ModelUnavailable),
+        ({"choices": [1]}, ModelUnavailable),
+        ({"choices": {"0": {"message": {"content": "x"}}}}, ModelUnavailable),
         ({"choices": []}, ModelUnavailable),
         ([], ModelUnavailable),
         ("no object", ModelUnavailable),
@@ -549,6 +559,28 @@ async def test_an_answer_of_any_shape_is_an_answer_or_our_error(
             with pytest.raises(ModelUnavailable) as raised:
                 await asked
             assert raised.value.status == 200
+        await model.close()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"content": None, "refusal": "I cannot help with that."},
+        {"content": [{"type": "refusal", "refusal": "I cannot help with that."}]},
+        {"content": [{"type": "text", "text": "Well, "}, {"type": "refusal", "refusal": "no."}]},
+    ],
+)
+async def test_a_refusal_is_one_also_as_a_part(message: dict[str, object]) -> None:
+    """It is the document's, and no answer to be stored."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response({"choices": [{"message": message, "finish_reason": "stop"}]})
+
+    app = web.Application()
+    app.router.add_post("/contoso/openai/v1/chat/completions", answer)
+    async with TestServer(app) as server:
+        model, endpoint = AzureModel(), f"http://127.0.0.1:{server.port}/contoso/"
+        assert (await model.ask(endpoint, "clauses", HELLO, timeout=SECONDS)).finish_reason == "refusal"
         await model.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -45,6 +46,33 @@ async def test_observe_mode_writes_nothing_and_tells_everything() -> None:
     (latest, *_) = await world.app.control.ledger.decisions(ACCOUNT.resource_id, "clauses", 5)
     assert "it would create" in latest.reason
     assert len(world.blobs.names("inbox")) == 15, "the documents wait"
+
+
+@pytest.mark.parametrize(("mode", "alerts"), [(Mode.OBSERVE, set()), (Mode.ENFORCE, {"window_not_ready"})])
+async def test_only_a_deployment_that_is_to_be_hosted_is_late_for_its_window(
+    mode: Mode, alerts: set[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """In observe mode nothing is hosted, so no window and no waiting document is worth waking anybody."""
+    world = World.of(hosting("clauses", OneOffWindow(START, START + timedelta(hours=3)), mode=mode))
+    world.upload("clauses/a.txt")
+    for _ in range(120):
+        await world.tick()
+        world.clock.advance(60)
+    events = [json.loads(line) for line in caplog.messages]
+    assert {each["event"] for each in events if each.get("alert")} == alerts
+
+
+async def test_observe_mode_still_alerts_what_was_hosted_before_and_costs_money(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Nobody deletes it now: it was created in enforce mode, and is past its cap."""
+    world = World.of(hosting(max_session=timedelta(hours=1)))
+    world.upload("clauses/a.txt")
+    await world.until(lambda: bool(world.azure.names()), timedelta(minutes=5))
+    observing = world.reconfigured(hosting(max_session=timedelta(hours=1), mode=Mode.OBSERVE))
+    observing.clock.advance(2 * 3600)
+    await observing.tick()
+    assert "session_past_cap" in caplog.text and world.azure.names() == ["clauses"]
 
 
 async def test_observe_mode_uses_what_exists_anyway() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import shlex
 from pathlib import Path
@@ -37,9 +38,25 @@ def test_a_command_line_in_the_docs_is_taken(file: str, line: str) -> None:
 def test_the_docs_show_every_command() -> None:
     """And no test passes because none was found."""
     shown = {shlex.split(line)[0] for file, line in lines() if file == "commands.md"}
+    assert shown == set(commands())
+
+
+def commands() -> dict[str, argparse.ArgumentParser]:
     actions = parser()._subparsers
     assert actions is not None
-    assert shown == set(actions._group_actions[0].choices or ())
+    return dict(actions._group_actions[0].choices or {})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", commands())
+def test_the_help_of_a_command_has_an_example_that_is_taken(name: str) -> None:
+    """It says what the command does, on lines that fit a terminal."""
+    text = commands()[name].format_help()
+    assert max(map(len, text.splitlines())) <= 100
+    description = commands()[name].description
+    assert description and len(description.split(". ")) > 1
+    example = text.partition("\nexample:\n")[2].splitlines()[0].partition("shared ")[2]
+    parser().parse_args(shlex.split(example))
+    assert shlex.split(example)[0] == name
 
 
 def test_the_workflow_has_no_secrets_and_no_more_rights_than_it_needs() -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import importlib
+import io
 import json
 import os
 import subprocess
 import sys
+import tomllib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +17,9 @@ from typing import Any
 import pytest
 
 from shared.__main__ import main, parser
+from shared.commands.terminal import OutputClosed, Terminal
 from shared.inputs import instant
+from shared.version import VERSION
 
 ROOT = Path(__file__).parents[2]
 ACCOUNT_ID = "/subscriptions/s/resourceGroups/g/providers/Microsoft.CognitiveServices/accounts/contoso"
@@ -230,6 +236,49 @@ def test_a_name_that_the_console_cannot_show_is_no_error(file: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
     assert "\\xdcbersicht.yaml can be used" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments", [["validate", "FILE"], ["validate", "FILE", "--json"], ["up", "--help"]]
+)
+def test_a_reader_that_has_gone_ends_a_command_quietly(file: Path, arguments: list[str]) -> None:
+    """As in `status | head`: no traceback, and the code that a shell gives to a closed pipe."""
+    command = [sys.executable, "-m", "shared", *(str(file) if each == "FILE" else each for each in arguments)]
+    environment = {**os.environ, "AZURE_OPENAI_ACCOUNT_ID": ACCOUNT_ID}
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as running:
+        assert running.stdout is not None and running.stderr is not None
+        running.stdout.close()
+        told = running.stderr.read()
+        assert told == b"" and running.wait(60) in (0, 141)
+
+
+def test_work_goes_on_where_nobody_reads_its_progress(capsys: pytest.CaptureFixture[str]) -> None:
+    """Standard error may be closed while passes are made; the answer still comes."""
+
+    class Closed(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError(errno.EPIPE, "closed")
+
+    terminal = Terminal(sys.stdout, Closed(), as_json=False)
+    terminal.tell("still at it")
+    terminal.show({}, ["done"])
+    assert capsys.readouterr().out == "done\n"
+    with pytest.raises(OutputClosed):
+        Terminal(Closed(), sys.stderr, as_json=False).show({}, ["done"])
+
+
+def test_the_program_s_metadata_is_what_the_app_is_made_of(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its dependencies are those that Azure installs, its version is the code's, its entry point is there."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    assert project["dependencies"] == [line for line in lines if line[:1].isalpha()]
+    module, _, function = project["scripts"]["lamplighter"].partition(":")
+    assert callable(getattr(importlib.import_module(module), function))
+    with pytest.raises(SystemExit):
+        main(["--version"], {})
+    assert capsys.readouterr().out == f"lamplighter {VERSION}\n"
 
 
 def test_validate_asks_for_the_file_behind_a_blob(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,9 @@ from datetime import timedelta
 
 import pytest
 
+from shared.__main__ import parser
 from shared.commands.arguments import WrongUse
+from shared.commands.terminal import bounds
 from shared.domain import BillingStart, DeploymentSpec, HostingSession, Mode, OneOffWindow, RecordState
 from shared.errors import ArmRefused
 from shared.planning.cost import hosting_cost, within
@@ -70,6 +72,32 @@ async def test_status_tells_holds_documents_and_cost() -> None:
     line = (await command(world, "status")).out.splitlines()[1]
     assert " ready " in line
     assert "held up by dana until 2026-11-23 13:00 UTC: a demo" in line
+
+
+async def test_status_and_explain_name_what_failed_and_the_command_that_lists_it() -> None:
+    """Of the last week, also in folders that are no deployment's; nothing is said where nothing failed."""
+    world = World.of(hosting(), hosting("other"))
+    for command_line in (["status"], ["explain", "clauses"]):
+        assert "documents --state failed" not in (await command(world, *command_line)).out
+    for name in ("clauses/a.txt", "clauses/b.txt", "elsewhere/c.txt"):
+        world.upload(name, b"%PDF-1.4")
+    await world.app.intake.sweep()
+    counts = "(clauses: 2, folders of no deployment: 1)"
+    line = f"{counts}: python -m shared documents --state failed --since 2026-11-16"
+    assert line in (await command(world, "status")).out
+    explained = (await command(world, "explain", "clauses")).out
+    assert (
+        "2 document(s) since 2026-11-16: python -m shared documents --state failed --deployment clauses"
+        in explained
+    )
+    listed = await command(world, "documents", "--state", "failed", "--since", "2026-11-16")
+    reasons = {line.split()[4]: line for line in listed.out.splitlines()[1:]}
+    assert set(reasons) == {"a.txt", "b.txt", "c.txt"}
+    assert "PDF" in reasons["a.txt"] and "no deployment is called 'elsewhere'" in reasons["c.txt"]
+    world.clock.advance(8 * 86400)
+    assert "documents --state failed" not in (await command(world, "status")).out
+    with pytest.raises(WrongUse, match="no deployment is called 'nobody'"):
+        await command(world, "documents", "--deployment", "nobody")
 
 
 # --- explain -----------------------------------------------------------------------------------------
@@ -187,6 +215,58 @@ async def test_sessions_as_csv_are_for_a_spreadsheet() -> None:
     assert (row["deployment"], row["cost_center"], row["generation"]) == ("clauses", "legal", "1")
     assert row["started_at"] == "2026-11-23T08:45:00+00:00"
     assert float(row["cost_at_least"]) > 0
+
+
+async def test_rows_of_sessions_add_up_to_the_total_that_is_shown() -> None:
+    """A minute costs 2.83 cents: three of them are 8.5 cents, and neither 8 nor 9 beside rows of 3."""
+    world = World.of(hosting())
+    ledger = world.app.control.ledger
+    record = await world.record()
+    for generation in (1, 2, 3):
+        began = START + timedelta(hours=generation)
+        ended = began + timedelta(seconds=50 if generation < 3 else 0)
+        one = HostingSession(
+            ACCOUNT.resource_id, "clauses", generation, began, began, ended, ended, "GlobalStandard", 120, 1.7
+        )
+        await ledger.save_session(one)
+    await ledger.save(record)
+    world.clock.advance(5 * 3600)
+    text = (await command(world, "sessions", "--since", "2026-11-23", "--until", "2026-11-24")).out
+    rows = [float(line.split()[-2]) for line in text.splitlines() if line.startswith("clauses")]
+    (hosted,) = [line for line in text.splitlines() if line.startswith("hosted")]
+    assert len(rows) == 3 and round(sum(rows), 4) == float(hosted.split()[-2]) == 0.0566
+    hours = [float(line.split()[-3]) for line in text.splitlines() if line.startswith("clauses")]
+    assert round(sum(hours), 4) == float(hosted.split()[1])
+    document = (await command(world, "sessions", "--json")).json
+    assert [each["cost_at_most"] for each in document["sessions"]] == rows
+
+
+@pytest.mark.parametrize(("least", "most", "told"), [(-0.0, -0.0, "0.00"), (-0.004, 0.001, "0.00")])
+def test_nothing_has_no_sign(least: float, most: float, told: str) -> None:
+    """Minus nothing was saved means nothing was saved."""
+    assert bounds(least, most) == told
+
+
+async def test_sessions_of_a_calendar_month_in_utc() -> None:
+    """From midnight to midnight; what is no month, and a second period beside it, is refused."""
+    world = await hosted_once()
+    told = (await command(world, "sessions", "--month", "2026-11", "--json")).json
+    assert (told["since"], told["until"]) == ("2026-11-01T00:00:00+00:00", "2026-12-01T00:00:00+00:00")
+    assert len(told["sessions"]) == 1
+    december = (await command(world, "sessions", "--month", "2026-12")).out
+    assert december.startswith("2026-12-01 00:00 to 2027-01-01 00:00 UTC")
+    assert "saved      0.0000 USD" in december
+    with pytest.raises(WrongUse, match="--month names the whole period"):
+        await command(world, "sessions", "--month", "2026-11", "--since", "2026-11-02")
+    for nonsense in ("2026-13", "November", "2026-11-01", "9999-12"):
+        with pytest.raises(SystemExit):
+            parser().parse_args(["sessions", "--month", nonsense])
+
+
+async def test_sessions_are_either_csv_or_json() -> None:
+    """Both at once would silently be one of them."""
+    with pytest.raises(WrongUse, match="choose one"):
+        await command(World.of(hosting()), "sessions", "--csv", "--json")
 
 
 async def test_sessions_count_the_part_within_the_period() -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
+import azure.functions as func
 import pytest
 from azurefunctions.extensions.base import Datum
 
+from shared import wiring
 from shared.named_blob import NamedBlob, NamedBlobConverter
+from tests.fakes.world import World, hosting
 
 ROOT = Path(__file__).parents[2]
 
@@ -175,3 +180,64 @@ def test_an_unknown_value_means_the_default_and_a_problem(
     assert triggers(told)[function][key] == default
     problems = told["problems"]
     assert isinstance(problems, list) and setting in problems[0] and value in problems[0]
+
+
+@functools.cache
+def routes() -> dict[str, Any]:
+    """The functions that HTTP calls, by name. An app tells them once."""
+    import function_app
+
+    told = function_app.app.get_functions()
+    http = [each for each in told if each.get_trigger().type == "httpTrigger"]
+    return {each.get_function_name(): each.get_user_function() for each in http}
+
+
+async def test_every_route_refuses_a_query_parameter_that_it_does_not_know() -> None:
+    """Ignored, `?stat=failed` would list everything; what the host itself takes goes through."""
+    assert len(routes()) == 10
+    for name, route in routes().items():
+        request = func.HttpRequest(
+            method="GET",
+            url="/api/x",
+            params={"stat": "failed", "code": "key"},
+            route_params={"deployment": "clauses", "id": "x"},
+            body=b"",
+        )
+        answer = await route(request)
+        assert answer.status_code == 400, name
+        assert "'stat'" in json.loads(answer.get_body())["error"]
+
+
+@pytest.mark.parametrize(
+    ("header", "query", "stored"),
+    [
+        (None, "50%25.txt", "50%25.txt"),  # the host has decoded a query already
+        ("50%2525.txt", None, "50%25.txt"),
+        ("50%25.txt", None, "50%.txt"),
+        ("%F0%9F%93%84 Brief.txt", "not this.txt", "\U0001f4c4 Brief.txt"),
+        ("%ED%A0%80.txt", None, "\ufffd\ufffd\ufffd.txt"),
+        ("a%2F..%2Fb.txt", None, None),
+        ("a%00b.txt", None, None),
+    ],
+)
+async def test_a_file_name_is_decoded_once(
+    header: str | None, query: str | None, stored: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A header carries it percent-encoded, a query as it is."""
+    world = World.of(hosting())
+
+    async def current() -> object:
+        return world.app
+
+    monkeypatch.setattr(wiring, "current", current)
+    request = func.HttpRequest(
+        method="POST",
+        url="/api/deployments/clauses/documents",
+        headers={"X-File-Name": header} if header else {},
+        params={"name": query} if query else {},
+        route_params={"deployment": "clauses"},
+        body=b"text",
+    )
+    answer = await routes()["submit_document"](request)
+    assert answer.status_code == (202 if stored else 400)
+    assert world.blobs.names("inbox") == ([f"clauses/{stored}"] if stored else [])

@@ -46,13 +46,20 @@ MAY_IMPORT: dict[str, set[str]] = {
     "shared.configuration": {*VOCABULARY, "shared.planning", "shared.scalars"},
     "shared.settings": {*VOCABULARY, "shared.planning", "shared.configuration"},
     "shared.flow": {*DOCUMENTS, "shared.hosting", "shared.documents"},
-    "shared.explain": {*VOCABULARY, "shared.planning", "shared.hosting.ledger", "shared.flow"},
+    "shared.explain": {
+        *VOCABULARY,
+        *("shared.planning", "shared.hosting.ledger", "shared.documents.backlog", "shared.flow"),
+    },
+    "shared.explain_documents": {
+        *VOCABULARY,
+        *("shared.planning", "shared.documents", "shared.explain", "shared.flow"),
+    },
     "shared.inputs": {"shared.scalars"},
     "shared.holds": {*VOCABULARY, "shared.planning", "shared.flow", "shared.inputs"},
     "shared.preview": {*VOCABULARY, "shared.planning", "shared.explain", "shared.flow"},
     "shared.api": {
         *VOCABULARY,
-        *(f"shared.{name}" for name in ("planning", "documents", "explain", "flow", "holds")),
+        *(f"shared.{name}" for name in ("documents", "explain", "explain_documents", "flow", "holds")),
         *("shared.preview", "shared.inputs"),
     },
     "shared.settings_blob": {*PORTS, "shared.settings"},
@@ -66,7 +73,11 @@ MAY_IMPORT: dict[str, set[str]] = {
         *(f"shared.{name}" for name in ("hosting", "inputs", "settings", "settings_blob", "wiring")),
         *("shared.bindings", "shared.preview"),
     },
-    "shared.__main__": {*VOCABULARY, "shared.commands", "shared.preview", "shared.wiring"},
+    "shared.version": set(),
+    "shared.__main__": {
+        *VOCABULARY,
+        *("shared.commands", "shared.preview", "shared.version", "shared.wiring"),
+    },
     "shared.wiring": {"shared"},
     "function_app": {
         *VOCABULARY,

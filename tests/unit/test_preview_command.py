@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -174,6 +175,38 @@ def test_the_command_line_needs_no_storage_unless_the_file_lies_there(
     assert main(["preview"], {"DEPLOYMENTS_FILE": given}) == code
     printed = capsys.readouterr()
     assert says in (printed.err if code else printed.out)
+
+
+@pytest.mark.parametrize("place", ["deployments.yaml", "blob:settings/deployments.yaml"])
+def test_storage_that_cannot_be_read_costs_the_past_and_not_the_preview(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str, free_port: int
+) -> None:
+    """Nobody listens there: the schedule is told with a note, unless it lies in that storage itself."""
+    folder = file(tmp_path, office={"schedule": [OFFICE]}).parent
+    url = f"http://127.0.0.1:{free_port}/account"
+    environment = {
+        "DEPLOYMENTS_FILE": place if place.startswith("blob:") else str(folder / place),
+        "DOCUMENTS_STORAGE__blobServiceUri": url,
+        "DOCUMENTS_STORAGE__tableServiceUri": url,
+    }
+    code = main(["preview"], environment)
+    printed = capsys.readouterr()
+    if place.startswith("blob:"):
+        assert (code, printed.out) == (1, "") and "failed:" in printed.err
+        return
+    heading, note, *_ = printed.out.splitlines()
+    assert code == 0 and "from the file alone" in heading
+    assert note.startswith("The storage could not be read: table storage")
+    assert "office: GlobalStandard at 1.70 an hour" in printed.out
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port at which nobody listens."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        port: int = held.getsockname()[1]
+    return port
 
 
 # --- the difference of two files ---------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
 from dataclasses import replace
 from datetime import timedelta
@@ -57,6 +58,41 @@ def test_few_samples_move_the_estimate_and_many_make_it() -> None:
     assert 15 * MINUTE < learned([600.0]).quantile(0.95) < 22 * MINUTE
     assert 24 * MINUTE < learned(samples[:20]).quantile(0.95) < 42 * MINUTE
     assert 26 * MINUTE < learned(samples).quantile(0.95) < 34 * MINUTE
+
+
+def lists_of_samples(draws: random.Random) -> list[float]:
+    """Seconds that creating took: few or many, alike or far apart, around quick and slow middles."""
+    middle, spread = 10 ** draws.uniform(0.5, 4), draws.choice([0.01, 0.3, 1.0, 2.5])
+    return [draws.lognormvariate(math.log(middle), spread) for _ in range(draws.choice([1, 2, 5, 20, 119]))]
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_quick_creates_never_lengthen_the_lead_and_a_slow_one_never_shortens_it(seed: int) -> None:
+    """Whatever was measured, against the first prior and against what the account's others have shown."""
+    draws = random.Random(seed)
+    for prior in (PRIOR, learned(lists_of_samples(draws))):
+        samples, lead = lists_of_samples(draws), prior.quantile(0.95)
+        median = prior.quantile(0.5).total_seconds()
+        quick = [min(each, draws.uniform(0.0, median)) for each in samples]
+        assert learned(quick, prior).quantile(0.95) <= lead + timedelta(milliseconds=1)
+        before = learned(samples, prior).quantile(0.95)
+        slower = before.total_seconds() * draws.choice([1.0, 1.01, 2.0, 50.0])
+        after = learned([*samples, slower], prior).quantile(0.95)
+        assert after >= before - timedelta(milliseconds=1)
+
+
+def test_the_lead_follows_what_creating_took() -> None:
+    """One quick create says little, twenty say much; a slow one counts at once, also among quick ones."""
+
+    def lead(*samples: float) -> float:
+        return learned(samples).quantile(0.95) / MINUTE
+
+    assert 13 < lead(9.0) < 15
+    assert 4 < lead(*[60.0] * 20) < 5
+    assert 1 < lead(*[60.0] * 100) < 2.5
+    assert lead(3600.0) > 45
+    assert lead(*[60.0] * 10, 1500.0) > 1.5 * lead(*[60.0] * 10)
+    assert lead(*[60.0] * 100, *[1500.0] * 8) > 2 * lead(*[60.0] * 100)
 
 
 def test_creates_of_one_account_queue_before_their_windows() -> None:
