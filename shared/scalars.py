@@ -27,6 +27,9 @@ _ACCOUNT_ID = re.compile(
     r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.CognitiveServices/accounts/[^/]+",
     re.IGNORECASE,
 )
+_LONGEST_TAG, _LONGEST_TAG_VALUE = 512, 256
+_NOT_IN_TAGS = "<>%&\\?/"
+_RESERVED_FOR_AZURE = ("microsoft", "azure", "windows")
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 
 
@@ -150,8 +153,29 @@ def _known(country: str, subdivisions: Sequence[str]) -> str:
 
 
 def _tags(value: Mapping[str, str]) -> Mapping[str, str]:
-    if ours := [name for name in value if name.lower() in OUR_TAGS]:
-        raise ValueError(f"the tag {ours[0]} is set by Lamplighter itself: remove it")
+    """Azure's rules: https://learn.microsoft.com/azure/azure-resource-manager/management/tag-resources."""
+    first: dict[str, str] = {}
+    for name, text in value.items():
+        lower = name.lower()
+        if lower in OUR_TAGS:
+            raise ValueError(f"the tag {name} is set by Lamplighter itself: remove it")
+        if len(name) > _LONGEST_TAG:
+            raise ValueError(f"the name {name[:40]!r}… is longer than {_LONGEST_TAG} characters: shorten it")
+        if bad := next((each for each in name if each in _NOT_IN_TAGS), None):
+            refused = " ".join(_NOT_IN_TAGS)
+            raise ValueError(
+                f"the name {name!r} holds {bad!r}, and Azure refuses {refused} in names of tags: leave it out"
+            )
+        if prefix := next((each for each in _RESERVED_FOR_AZURE if lower.startswith(each)), None):
+            raise ValueError(
+                f"{name!r} begins with {prefix!r}, which Azure keeps for itself: name it otherwise"
+            )
+        if len(text) > _LONGEST_TAG_VALUE:
+            raise ValueError(
+                f"the value of {name!r} is longer than {_LONGEST_TAG_VALUE} characters: shorten it"
+            )
+        if (other := first.setdefault(lower, name)) != name:
+            raise ValueError(f"{other!r} and {name!r} are one tag to Azure, which ignores case: remove one")
     return value
 
 
