@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
-from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field, PlainValidator, ValidationInfo
 
@@ -16,6 +15,7 @@ from shared.planning.observed import OUR_TAGS
 from shared.planning.public_holidays import regions
 from shared.planning.windows import DAY
 from shared.task_files import read_prompt, read_schema
+from shared.zone_names import time_zone
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*([smhd])\s*", re.ASCII)
@@ -57,15 +57,6 @@ def _day_at_most(value: timedelta) -> timedelta:
     if value > DAY:
         raise ValueError("is too long: a day at most")
     return value
-
-
-def _zone(value: str) -> str:
-    zones = available_timezones()
-    if value in zones:
-        return value
-    close = difflib.get_close_matches(value, zones, n=1)
-    hint = f": did you mean {close[0]!r}?" if close else "; write an IANA name such as 'Europe/Berlin'"
-    raise ValueError(f"unknown time zone {value[:80]!r}{hint}")
 
 
 def _account_id(value: str) -> str:
@@ -194,7 +185,7 @@ def _beside(info: ValidationInfo, name: str) -> Path:
 
 Text = Annotated[str, AfterValidator(_text)]
 Name = Annotated[str, Field(pattern=_NAME)]
-Zone = Annotated[str, AfterValidator(_zone)]
+Zone = Annotated[str, AfterValidator(time_zone)]
 AccountId = Annotated[str, AfterValidator(_account_id)]
 Duration = Annotated[timedelta, PlainValidator(_duration)]
 Span = Annotated[Duration, AfterValidator(_day_at_most)]

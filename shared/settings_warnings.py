@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from shared.answer_schema import schema_warnings
-from shared.domain import Hosting, Prices, Settings
+from shared.domain import Hosting, Prices, Settings, WeeklyWindow
 from shared.errors import SettingProblem
 from shared.planning.plan import DEVELOPER_TIER
 from shared.planning.schedule_checks import AHEAD, schedule_warnings
 from shared.planning.slot_checks import slot_warnings
 from shared.planning.slots import is_fine_tuned
+from shared.zone_names import zone_doubt
 
 _NEAR_THE_DOLLAR = ("USD", "EUR", "GBP", "CHF")  # in other currencies the usual prices are other numbers
 _USUAL_HOSTING = "1.70 an hour"
@@ -97,6 +98,8 @@ def _of_deployment(hosting: Hosting, settings: Settings) -> Iterator[SettingProb
             )
             yield SettingProblem(f"{_key(hosting)}.sku.{name}", str(capacity), remedy)
     for number, window in enumerate(hosting.windows):
+        if isinstance(window, WeeklyWindow) and (doubt := zone_doubt(window.time_zone)):
+            yield SettingProblem(f"{_key(hosting)}.schedule.{number}", "", doubt)
         if (same := hosting.windows.index(window)) != number:
             remedy = f"is the same window as schedule.{same}: remove it, or change what should differ"
             yield SettingProblem(f"{_key(hosting)}.schedule.{number}", "", remedy)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shared.settings_warnings import settings_warnings
-from tests.unit.settings_file import CLAUSES, FILE, OTHER_ID, changed, loaded, the_one
+from tests.unit.settings_file import CLAUSES, FILE, OTHER_ID, WINDOW, changed, loaded, the_one
 
 NOW = datetime(2026, 11, 25, 10, tzinfo=UTC)
 MODEL = "gpt-4.1-mini-2025-04-14.ft-0e2c"
@@ -153,6 +153,12 @@ def test_a_window_that_stands_there_twice_is_told(tmp_path: Path) -> None:
     assert told == {
         f"{CLAUSES}.schedule.2": "is the same window as schedule.0: remove it, or change what should differ"
     }
+
+
+def test_a_zone_that_is_likely_not_meant_is_told_at_its_window(tmp_path: Path) -> None:
+    """Its own, or that of the file."""
+    assert "'Etc/GMT+5' is 5 h behind UTC" in warned(tmp_path, {f"{WINDOW}.time_zone": "Etc/GMT+5"})[WINDOW]
+    assert "'CET' is no place's" in warned(tmp_path, {"defaults": {"time_zone": "CET"}})[WINDOW]
 
 
 def test_a_spillover_deployment_must_be_on_the_same_account(tmp_path: Path) -> None:
