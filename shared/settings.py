@@ -32,10 +32,18 @@ from shared.errors import SettingProblem, SettingsError
 from shared.planning.clocks import to_utc
 from shared.planning.schedule_checks import schedule_mistakes
 from shared.planning.windows import DAY
+from shared.settings_indentation import indentation_mistakes
 from shared.settings_mistakes import mistakes_across_sections, problem_of
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _FILES = {"system_prompt", "response_schema"}  # keys whose values name files
+_HINTS = {
+    "mapping values are not allowed": (
+        ": a key of this line is indented too far, or a text with ': ' in it needs quotes"
+    ),
+    "expected <block end>": ": this line is not indented as the others of its section",
+    "cannot start any token": ": indent with spaces, not tabs, and put quotes around such a text",
+}
 
 
 def load(path: Path, environment: Mapping[str, str]) -> Settings:
@@ -83,18 +91,25 @@ class _StringLoader(yaml.BaseLoader):
     """Every scalar a string; a key that occurs twice is an error, as one of the two would be lost."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[str] = set()
+        lines: dict[str, int] = {}
         for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value in seen:
-                raise yaml.MarkedYAMLError(problem=f"{key.value!r} occurs twice", problem_mark=key.start_mark)
-            seen.add(str(key.value))
+            if not isinstance(key, yaml.ScalarNode):
+                continue  # refused below
+            if key.value in lines:
+                problem = f"{key.value!r} occurs twice, first in line {lines[key.value]}: remove one"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+            lines[key.value] = key.start_mark.line + 1
         return super().construct_mapping(node, deep)
 
 
 def _parsed(path: Path) -> Any:
     """The file's mappings, lists and strings."""
     try:
-        return yaml.load(path.read_text(encoding="utf-8-sig"), _StringLoader)  # noqa: S506
+        loader = _StringLoader(path.read_text(encoding="utf-8-sig"))
+        node = loader.get_single_node()
+        if mistakes := indentation_mistakes(node):
+            raise SettingsError(path.name, mistakes)  # all else would be told of keys that are elsewhere
+        return loader.construct_document(node) if node is not None else None
     except OSError as error:
         remedy = f"cannot be read ({error.strerror}): DEPLOYMENTS_FILE names the file"
         problem = SettingProblem(str(path), "", remedy)
@@ -106,7 +121,8 @@ def _parsed(path: Path) -> Any:
         mark = error.problem_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else path.name
         what = ": ".join(part for part in (error.context, error.problem) if part)
-        problem = SettingProblem(where, "", f"not valid YAML: {what}")
+        hint = next((each for words, each in _HINTS.items() if words in what), "")
+        problem = SettingProblem(where, "", f"not valid YAML: {what}{hint}")
     except yaml.YAMLError:
         problem = SettingProblem(path.name, "", "not valid YAML: it holds characters that no text holds")
     raise SettingsError(path.name, [problem])

@@ -47,10 +47,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "shared.zone_names": {"shared.windows_zones"},
     "shared.scalars": {"shared.planning", "shared.task_files", "shared.zone_names"},
     "shared.configuration": {*VOCABULARY, "shared.planning", "shared.scalars"},
-    "shared.settings_mistakes": {*VOCABULARY, "shared.configuration"},
+    "shared.settings_indentation": {*VOCABULARY, "shared.configuration"},
+    "shared.settings_mistakes": {*VOCABULARY, "shared.configuration", "shared.settings_indentation"},
     "shared.settings": {
         *VOCABULARY,
-        *("shared.planning", "shared.configuration", "shared.settings_mistakes"),
+        *("shared.planning", "shared.configuration"),
+        *("shared.settings_indentation", "shared.settings_mistakes"),
     },
     "shared.settings_warnings": {
         *VOCABULARY,
@@ -103,6 +105,7 @@ AT_ONCE: dict[str, set[str]] = {
     "shared.inference.retry": {"shared", "tenacity"},
     "shared.scalars": {"shared", "pydantic"},
     "shared.settings": {"shared", "pydantic", "yaml"},
+    "shared.settings_indentation": {"shared", "pydantic", "yaml"},
     "shared.settings_mistakes": {"shared", "pydantic_core"},
     "shared.task_files": {"shared", "jsonschema"},
     "shared.named_blob": {"shared", "azurefunctions"},
