@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
-from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field, PlainValidator, ValidationInfo
 
@@ -16,6 +15,7 @@ from shared.planning.observed import OUR_TAGS
 from shared.planning.public_holidays import is_region, regions
 from shared.planning.windows import DAY
 from shared.task_files import read_prompt, read_schema
+from shared.zone_names import time_zone
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*([smhd])\s*", re.ASCII)
@@ -27,6 +27,9 @@ _ACCOUNT_ID = re.compile(
     r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.CognitiveServices/accounts/[^/]+",
     re.IGNORECASE,
 )
+_LONGEST_TAG, _LONGEST_TAG_VALUE = 512, 256
+_NOT_IN_TAGS = "<>%&\\?/"
+_RESERVED_FOR_AZURE = ("microsoft", "azure", "windows")
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 
 
@@ -54,15 +57,6 @@ def _day_at_most(value: timedelta) -> timedelta:
     if value > DAY:
         raise ValueError("is too long: a day at most")
     return value
-
-
-def _zone(value: str) -> str:
-    zones = available_timezones()
-    if value in zones:
-        return value
-    close = difflib.get_close_matches(value, zones, n=1)
-    hint = f": did you mean {close[0]!r}?" if close else "; write an IANA name such as 'Europe/Berlin'"
-    raise ValueError(f"unknown time zone {value[:80]!r}{hint}")
 
 
 def _account_id(value: str) -> str:
@@ -152,8 +146,29 @@ def _known(country: str, subdivisions: Sequence[str]) -> str:
 
 
 def _tags(value: Mapping[str, str]) -> Mapping[str, str]:
-    if ours := [name for name in value if name.lower() in OUR_TAGS]:
-        raise ValueError(f"the tag {ours[0]} is set by Lamplighter itself: remove it")
+    """Azure's rules: https://learn.microsoft.com/azure/azure-resource-manager/management/tag-resources."""
+    first: dict[str, str] = {}
+    for name, text in value.items():
+        lower = name.lower()
+        if lower in OUR_TAGS:
+            raise ValueError(f"the tag {name} is set by Lamplighter itself: remove it")
+        if len(name) > _LONGEST_TAG:
+            raise ValueError(f"the name {name[:40]!r}… is longer than {_LONGEST_TAG} characters: shorten it")
+        if bad := next((each for each in name if each in _NOT_IN_TAGS), None):
+            refused = " ".join(_NOT_IN_TAGS)
+            raise ValueError(
+                f"the name {name!r} holds {bad!r}, and Azure refuses {refused} in names of tags: leave it out"
+            )
+        if prefix := next((each for each in _RESERVED_FOR_AZURE if lower.startswith(each)), None):
+            raise ValueError(
+                f"{name!r} begins with {prefix!r}, which Azure keeps for itself: name it otherwise"
+            )
+        if len(text) > _LONGEST_TAG_VALUE:
+            raise ValueError(
+                f"the value of {name!r} is longer than {_LONGEST_TAG_VALUE} characters: shorten it"
+            )
+        if (other := first.setdefault(lower, name)) != name:
+            raise ValueError(f"{other!r} and {name!r} are one tag to Azure, which ignores case: remove one")
     return value
 
 
@@ -172,7 +187,7 @@ def _beside(info: ValidationInfo, name: str) -> Path:
 
 Text = Annotated[str, AfterValidator(_text)]
 Name = Annotated[str, Field(pattern=_NAME)]
-Zone = Annotated[str, AfterValidator(_zone)]
+Zone = Annotated[str, AfterValidator(time_zone)]
 AccountId = Annotated[str, AfterValidator(_account_id)]
 Duration = Annotated[timedelta, PlainValidator(_duration)]
 Span = Annotated[Duration, AfterValidator(_day_at_most)]

@@ -6,10 +6,8 @@ never ignored. YAML scalars are read as strings: plain YAML turns 22:00 into 132
 
 from __future__ import annotations
 
-import difflib
 import re
-import typing
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping
 from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,9 +15,8 @@ from zoneinfo import ZoneInfo
 
 import yaml
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
-from shared.configuration import SKUS, ClosureSection, DeploymentSection, DeploymentsFile, WindowSection
+from shared.configuration import ClosureSection, DeploymentSection, DeploymentsFile, WindowSection
 from shared.domain import (
     Account,
     Closure,
@@ -29,27 +26,23 @@ from shared.domain import (
     Prices,
     Settings,
     Task,
-    UploadStart,
     WeeklyWindow,
 )
 from shared.errors import SettingProblem, SettingsError
 from shared.planning.clocks import to_utc
 from shared.planning.schedule_checks import schedule_mistakes
 from shared.planning.windows import DAY
+from shared.settings_indentation import indentation_mistakes
+from shared.settings_mistakes import mistakes_across_sections, problem_of
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_LATER = {"after"}
 _FILES = {"system_prompt", "response_schema"}  # keys whose values name files
-_LONGEST_VALUE = 80
-_REMEDIES = {
-    "missing": "is missing",
-    "too_short": "write at least one",
-    "model_type": "write keys and values here",
-    "dict_type": "write keys and values here",
-    "list_type": "write a list here",
-    "string_pattern_mismatch": (
-        "use letters, digits, '-', '_' and '.', at most 64, beginning with a letter or digit"
+_HINTS = {
+    "mapping values are not allowed": (
+        ": a key of this line is indented too far, or a text with ': ' in it needs quotes"
     ),
+    "expected <block end>": ": this line is not indented as the others of its section",
+    "cannot start any token": ": indent with spaces, not tabs, and put quotes around such a text",
 }
 
 
@@ -57,12 +50,12 @@ def load(path: Path, environment: Mapping[str, str]) -> Settings:
     """Read and validate the file. Raises SettingsError with every problem that was found."""
     unset: list[SettingProblem] = []
     raw = _substituted(_parsed(path), environment, "", unset)
-    problems = [*unset, *_across_sections(raw)]
+    problems = [*unset, *mistakes_across_sections(raw)]
     try:
         file = DeploymentsFile.model_validate(raw, context=path.parent)
     except ValidationError as error:
         told = {problem.key for problem in unset}
-        found = (_problem(each, raw) for each in error.errors(include_url=False))
+        found = (problem_of(each, raw) for each in error.errors(include_url=False))
         problems += [problem for problem in found if problem.key not in told]
         raise SettingsError(path.name, problems) from None
     if problems:
@@ -98,18 +91,25 @@ class _StringLoader(yaml.BaseLoader):
     """Every scalar a string; a key that occurs twice is an error, as one of the two would be lost."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[str] = set()
+        lines: dict[str, int] = {}
         for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value in seen:
-                raise yaml.MarkedYAMLError(problem=f"{key.value!r} occurs twice", problem_mark=key.start_mark)
-            seen.add(str(key.value))
+            if not isinstance(key, yaml.ScalarNode):
+                continue  # refused below
+            if key.value in lines:
+                problem = f"{key.value!r} occurs twice, first in line {lines[key.value]}: remove one"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+            lines[key.value] = key.start_mark.line + 1
         return super().construct_mapping(node, deep)
 
 
 def _parsed(path: Path) -> Any:
     """The file's mappings, lists and strings."""
     try:
-        return yaml.load(path.read_text(encoding="utf-8-sig"), _StringLoader)  # noqa: S506
+        loader = _StringLoader(path.read_text(encoding="utf-8-sig"))
+        node = loader.get_single_node()
+        if mistakes := indentation_mistakes(node):
+            raise SettingsError(path.name, mistakes)  # all else would be told of keys that are elsewhere
+        return loader.construct_document(node) if node is not None else None
     except OSError as error:
         remedy = f"cannot be read ({error.strerror}): DEPLOYMENTS_FILE names the file"
         problem = SettingProblem(str(path), "", remedy)
@@ -121,7 +121,8 @@ def _parsed(path: Path) -> Any:
         mark = error.problem_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else path.name
         what = ": ".join(part for part in (error.context, error.problem) if part)
-        problem = SettingProblem(where, "", f"not valid YAML: {what}")
+        hint = next((each for words, each in _HINTS.items() if words in what), "")
+        problem = SettingProblem(where, "", f"not valid YAML: {what}{hint}")
     except yaml.YAMLError:
         problem = SettingProblem(path.name, "", "not valid YAML: it holds characters that no text holds")
     raise SettingsError(path.name, [problem])
@@ -142,95 +143,6 @@ def _substituted(raw: Any, environment: Mapping[str, str], where: str, problems:
         if not environment.get(name):
             problems.append(SettingProblem(where, raw, f"set {name} in the app settings"))
     return _VARIABLE.sub(lambda match: environment.get(match[1], ""), raw)
-
-
-# --- mistakes --------------------------------------------------------------------------------------
-
-
-def _problem(error: ErrorDetails, raw: Any) -> SettingProblem:
-    """One of pydantic's errors in the words of the file."""
-    location = [part for part in error["loc"] if part != "[key]"]
-    key, value = ".".join(map(str, location)) or "the file", _at(raw, *location)
-    match error["type"]:
-        case "extra_forbidden" if location[-1] in _LATER:
-            remedy = "is not supported yet: remove it"
-        case "extra_forbidden":
-            remedy = f"unknown key: {_instead(str(location[-1]), _keys_at(location[:-1]))}"
-        case "value_error":
-            remedy = str(error["ctx"]["error"])
-        case kind:
-            remedy = _REMEDIES.get(kind, error["msg"])
-    return SettingProblem(key, value[:_LONGEST_VALUE] if isinstance(value, str) else "", remedy)
-
-
-def _across_sections(raw: Any) -> Iterator[SettingProblem]:
-    """What takes more than one section to tell, from the words of the file: other mistakes do not hide it."""
-    accounts, deployments = _mapping_at(raw, "accounts"), _mapping_at(raw, "deployments")
-    yield from _twice("deployments", {name: name for name in deployments})
-    yield from _twice("accounts", {name: _at(accounts, name, "resource_id") for name in accounts})
-    priced = _mapping_at(raw, "prices", "hosting_per_hour")
-    for name in deployments:
-        account, sku = _at(deployments, name, "account"), _at(deployments, name, "sku", "name")
-        if accounts and isinstance(account, str) and account not in accounts:
-            remedy = f"is not under accounts: {_instead(account, accounts)}"
-            yield SettingProblem(f"deployments.{name}.account", account, remedy)
-        if priced and sku in SKUS and sku not in priced:
-            yield SettingProblem(
-                "prices.hosting_per_hour", "", f"has no price for {sku}, which {name} uses: add it"
-            )
-        starts = _at(deployments, name, "uploads", "start")
-        if starts == UploadStart.SCHEDULED and not _at(deployments, name, "schedule"):
-            remedy = (
-                "documents would wait for ever, as there is no window: add a schedule, or set uploads.start: "
-                f"{UploadStart.ON_DEMAND}"
-            )
-            yield SettingProblem(f"deployments.{name}.uploads.start", starts, remedy)
-
-
-def _twice(section: str, identities: Mapping[str, Any]) -> Iterator[SettingProblem]:
-    """Names that mean the same to Azure, which ignores case."""
-    first: dict[str, str] = {}
-    for name, identity in identities.items():
-        if not isinstance(identity, str) or not identity:
-            continue
-        other = first.setdefault(identity.rstrip("/").lower(), name)
-        if other != name:
-            yield SettingProblem(
-                f"{section}.{name}", identity, f"is the same as {section}.{other} to Azure: remove one"
-            )
-
-
-def _at(raw: Any, *location: str | int) -> Any:
-    """What stands at a place of the file; None if nothing does."""
-    for part in location:
-        try:
-            raw = raw[part]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return raw
-
-
-def _mapping_at(raw: Any, *location: str) -> dict[str, Any]:
-    found = _at(raw, *location)
-    return found if isinstance(found, dict) else {}
-
-
-def _keys_at(location: Sequence[str | int]) -> list[str]:
-    """The keys that are known at a place of the file."""
-    kind: Any = DeploymentsFile
-    for part in location:
-        inner = typing.get_args(kind)  # of a mapping or list of sections
-        kind = inner[-1] if inner else _hints(kind)[str(part)]
-    return list(_hints(kind))
-
-
-def _hints(section: Any) -> dict[str, Any]:
-    return {field.alias or name: field.annotation for name, field in section.model_fields.items()}
-
-
-def _instead(name: str, known: typing.Collection[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
 
 
 # --- the file's words → the domain's ---------------------------------------------------------------

@@ -9,6 +9,7 @@ from typing import Any
 
 import jsonschema
 
+from local.emulator.schema_rules import refusal_of
 from local.emulator.structured import Unanswerable, conforming_value
 
 _BYTES_PER_TOKEN = 4
@@ -116,11 +117,17 @@ def _content(request: ChatRequest) -> str:
 
 def _structured(request: ChatRequest) -> object:
     described = request.response_format.get("json_schema")
-    schema = described.get("schema") if isinstance(described, dict) else None
+    described = described if isinstance(described, dict) else {}
+    schema = described.get("schema")
     where = "response_format.json_schema"
     if not isinstance(schema, dict):
         raise InvalidRequest(f"'{where}.schema' must be an object.", param=where)
     try:
+        jsonschema.Draft202012Validator.check_schema(schema)
+        refused = refusal_of(schema) if described.get("strict") is True else None
+        if refused is not None:
+            name = str(described.get("name"))
+            raise InvalidRequest(f"Invalid schema for response_format '{name}': {refused}", param=where)
         return conforming_value(schema, request.prompt)
     except jsonschema.SchemaError as error:
         raise InvalidRequest(f"Invalid schema for response_format: {error.message}", param=where) from error

@@ -11,10 +11,10 @@ from typing import Any
 from shared.commands.arguments import Exit, WrongUse
 from shared.commands.terminal import Terminal, clean, table
 from shared.domain import Closure, Hosting, OneOffWindow, Settings, WeeklyWindow
-from shared.planning.schedule_checks import schedule_warnings
 from shared.planning.windows import every_week, intervals
 from shared.settings import load
 from shared.settings_blob import PREFIX
+from shared.settings_warnings import settings_warnings
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _A_WEEK = timedelta(days=7)
@@ -31,8 +31,7 @@ def validate(options: argparse.Namespace, terminal: Terminal, environment: Mappi
         raise WrongUse(f"DEPLOYMENTS_FILE is {place}: name the FILE that you mean to upload")
     settings = load(Path(place), environment)
     deployments = [_told(each, settings) for each in settings.deployments.values()]
-    now = datetime.now(UTC)
-    warnings = [each for hosting in settings.deployments.values() for each in schedule_warnings(hosting, now)]
+    warnings = settings_warnings(settings, datetime.now(UTC))
     document = {
         "file": place,
         "installation": settings.installation,

@@ -20,7 +20,7 @@ from shared.planning.windows import DAY, every_week, hosted_spans, intervals, lo
 
 _A_MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
 _NO_END = timedelta(days=31)  # longer than any session may be
-_AHEAD = timedelta(days=366)
+AHEAD = timedelta(days=366)
 """Warnings are about the next 12 months."""
 
 
@@ -97,7 +97,7 @@ def schedule_warnings(hosting: Hosting, now: datetime) -> list[SettingProblem]:
 def _of_uploads(hosting: Hosting, now: datetime) -> Iterator[str]:
     """Documents that wait for a window, and no window for them. Without any the file is refused."""
     if hosting.uploads is UploadStart.SCHEDULED and not intervals(
-        hosting.windows, now, now + _AHEAD, hosting.closures
+        hosting.windows, now, now + AHEAD, hosting.closures
     ):
         yield (
             "is scheduled, and no window of the schedule opens in the next 12 months: documents wait without "
@@ -132,13 +132,13 @@ def _of_window(window: WeeklyWindow | OneOffWindow, hosting: Hosting, now: datet
         yield f"is over since {ended:%Y-%m-%d %H:%M} UTC: remove it"
         return
     ahead = max(now, starts)
-    if not intervals([window], ahead, ahead + _AHEAD, hosting.closures):
+    if not intervals([window], ahead, ahead + AHEAD, hosting.closures):
         yield "never opens in 12 months: closures and dates leave nothing of it"
     if isinstance(window, WeeklyWindow) and window.skip_holidays:
         region, years = window.skip_holidays, (ahead.year, ahead.year + 1)
         if unknown := [str(year) for year in years if not public_holidays(region, year)]:
             yield f"skips nothing: no public holiday of {region} is known in {', '.join(unknown)}"
-    for mark in marks([window], now, now + _AHEAD):
+    for mark in marks([window], now, now + AHEAD):
         if mark.moved:
             yield f"on {mark.day} {mark.what}"
 
@@ -146,7 +146,7 @@ def _of_window(window: WeeklyWindow | OneOffWindow, hosting: Hosting, now: datet
 def _of_session(hosting: Hosting, now: datetime) -> Iterator[str]:
     """The first session that would be too long, with documents all the time."""
     for start, end in hosted_spans(
-        hosting.windows, planned_lead(hosting), now, now + _AHEAD, hosting.closures
+        hosting.windows, planned_lead(hosting), now, now + AHEAD, hosting.closures
     ):
         if end - start + SESSION_MARGIN > hosting.max_session:
             yield (

@@ -197,6 +197,22 @@ def test_validate_warns_of_what_may_be_meant(file: Path, capsys: pytest.CaptureF
     assert "02:30 is skipped and it opens at 03:30" in moved[0]["remedy"]
 
 
+def test_validate_warns_of_what_some_models_refuse(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A keyword of the answer schema, with its key in the file and its place in the schema."""
+    schema = {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["title"],
+        "properties": {"title": {"type": "string", "maxLength": 80}},
+    }
+    file.with_name("answer.json").write_text(json.dumps(schema))
+    file.write_text(FILE.replace("prompt.md,", "prompt.md, response_schema: answer.json,"))
+    code, out, _ = run(capsys, "validate", str(file), "--json", AZURE_OPENAI_ACCOUNT_ID=ACCOUNT_ID)
+    told = {each["key"]: each["remedy"] for each in json.loads(out)["warnings"]}
+    assert code == 0
+    assert "(at #/properties/title/maxLength)" in told["deployments.clauses.task.response_schema"]
+
+
 def test_validate_tells_dates_and_closures(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """In the words of the file; hours a week are those of days and times alone."""
     dates = "skip_holidays: DE-BE, skip_dates: [2026-12-24], also_on: [2026-12-27], until: 2099-12-31"

@@ -140,12 +140,13 @@ def test_documents_that_would_wait_for_ever_are_told(tmp_path: Path, schedule: A
 def test_missing_keys_are_named(tmp_path: Path) -> None:
     """Every section that must be there is asked for, and every key of a section that is."""
     assert set(told(tmp_path, "installation: x")) == {
-        "prices: is missing",
-        "accounts: is missing",
-        "deployments: is missing",
+        "prices: is missing: write hosting_per_hour and tokens_per_million",
+        "accounts: is missing: write a name, and under it resource_id",
+        "deployments: is missing: write a name, and under it account, model, sku and task",
     }
-    assert the_one(tmp_path, f"{CLAUSES}.model.version", GONE) == f"{CLAUSES}.model.version: is missing"
-    assert the_one(tmp_path, "prices", GONE) == "prices: is missing"
+    version = the_one(tmp_path, f"{CLAUSES}.model.version", GONE)
+    assert version.startswith(f"{CLAUSES}.model.version: is missing: write the version")
+    assert the_one(tmp_path, "prices", GONE).startswith("prices: is missing: write ")
 
 
 @pytest.mark.parametrize("place", ["accounts", "deployments"])

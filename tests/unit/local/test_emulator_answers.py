@@ -1,5 +1,6 @@
 """Answers: deterministic, of the length allowed, and conforming to a schema where one is given."""
 
+import functools
 import json
 
 import jsonschema
@@ -98,6 +99,54 @@ def test_a_schema_without_an_answer_is_refused_with_the_reason(schema, reason):
         conforming_value(schema, "a document")
     with pytest.raises(InvalidRequest, match="has no answer for the schema"):
         answer(request("a document", response_format=json_schema(schema)))
+
+
+OBJECT = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["a"],
+    "properties": {"a": {"type": "string"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("part", "refused"),
+    [
+        ({"allOf": [{"type": "string"}]}, "In context=('properties', 'a'), 'allOf' is not permitted."),
+        ({"oneOf": [{"type": "string"}]}, "In context=('properties', 'a'), 'oneOf' is not permitted."),
+        ({"type": "string", "format": "date"}, "In context=('properties', 'a'), 'format' is not permitted."),
+        ({"type": "number", "minimum": 0}, "In context=('properties', 'a'), 'minimum' is not permitted."),
+        (
+            {"anyOf": [{"type": "null"}, {"type": "array", "items": {"not": {}}}]},
+            "In context=('properties', 'a', 'anyOf', '1', 'items'), 'not' is not permitted.",
+        ),
+        ({"type": "array"}, "array schema missing items."),
+        ({"description": "anything"}, "schema must have a 'type' key."),
+        ({"type": "object", "properties": {}}, "'additionalProperties' is required to be supplied"),
+        ({**OBJECT, "required": []}, "'required' is required to be supplied"),
+        ({"type": "array", "items": True}, "schema must be an object."),
+        (
+            functools.reduce(lambda inner, _: {**OBJECT, "properties": {"a": inner}}, range(5), OBJECT),
+            "Expected at most 5 nesting levels",
+        ),
+    ],
+)
+def test_a_strict_schema_is_refused_as_azure_does_and_a_loose_one_is_not(part, refused):
+    """Azure checks what it is to guarantee; without strict, it guarantees nothing."""
+    asked = json_schema({**OBJECT, "properties": {"a": part}})
+    assert json.loads(answer(request("a document", response_format=asked)).content)
+    asked["json_schema"]["strict"] = True
+    with pytest.raises(InvalidRequest, match="Invalid schema for response_format 'answer'") as raised:
+        answer(request("a document", response_format=asked))
+    assert refused in raised.value.message
+
+
+@pytest.mark.parametrize("at_the_top", [{"type": "array"}, {**OBJECT, "anyOf": [OBJECT]}])
+def test_the_top_of_a_strict_schema_is_an_object_without_a_choice(at_the_top):
+    """Azure's rule for the root."""
+    asked = {"name": "answer", "strict": True, "schema": at_the_top}
+    with pytest.raises(InvalidRequest, match="Invalid schema"):
+        answer(request("x", response_format={"type": "json_schema", "json_schema": asked}))
 
 
 def test_an_invalid_schema_is_an_invalid_request():

@@ -1,0 +1,191 @@
+"""Which answer schemas are refused and which are warned of: each keyword with its place and the remedy."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from shared.answer_schema import schema_mistakes, schema_warnings
+
+STRING = {"type": "string"}
+
+
+def strict(**properties: Any) -> dict[str, Any]:
+    """An object as structured outputs want it."""
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": list(properties),
+        "properties": properties,
+    }
+
+
+def nested(levels: int) -> dict[str, Any]:
+    """Objects in objects."""
+    schema = strict(value=STRING)
+    for _ in range(levels - 1):
+        schema = strict(inside=schema)
+    return schema
+
+
+@pytest.mark.parametrize(
+    ("part", "place", "remedy"),
+    [
+        ({"oneOf": [STRING, {"type": "number"}]}, "/oneOf", 'write "anyOf" instead'),
+        ({"allOf": [STRING]}, "/allOf", "write its parts into one schema"),
+        ({**STRING, "not": {"const": ""}}, "/not", "describe it in the prompt instead"),
+        ({**STRING, "if": {"const": "a"}}, "/if", "describe it in the prompt instead"),
+        ({**STRING, "then": {"const": "a"}}, "/then", "describe it in the prompt instead"),
+        ({**STRING, "else": {"const": "a"}}, "/else", "describe it in the prompt instead"),
+        ({**strict(a=STRING), "dependentRequired": {"a": ["a"]}}, "/dependentRequired", "in the prompt"),
+        ({**strict(a=STRING), "dependentSchemas": {"a": {}}}, "/dependentSchemas", "in the prompt"),
+        ({**strict(), "patternProperties": {"^x": STRING}}, "/patternProperties", "name every property"),
+        ({**strict(a=STRING), "propertyNames": STRING}, "/propertyNames", "name every property"),
+        ({**strict(a=STRING), "minProperties": 1}, "/minProperties", "name every property"),
+        (
+            {**strict(a=STRING), "unevaluatedProperties": False},
+            "/unevaluatedProperties",
+            "name every property",
+        ),
+        (
+            {"type": "array", "items": STRING, "prefixItems": [STRING]},
+            "/prefixItems",
+            'one schema in "items"',
+        ),
+        ({"type": "array", "items": STRING, "uniqueItems": True}, "/uniqueItems", "in the prompt"),
+        ({"type": "array", "items": STRING, "contains": STRING}, "/contains", "in the prompt"),
+        ({"type": "array"}, "", 'such as "items": {"type": "string"}'),
+        ({"type": ["array", "null"]}, "", 'such as "items": {"type": "string"}'),
+        ({"type": "array", "items": True}, "/items", "true and false are refused as schemas"),
+        ({"description": "anything"}, "", 'has no "type": write one, such as "type": "string"'),
+        ({}, "", 'has no "type": write one'),
+        (True, "", "true and false are refused as schemas"),
+        ({"$dynamicRef": "#a"}, "/$dynamicRef", 'write "$ref" instead'),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("where", ["properties", "anyOf", "items", "$defs"])
+def test_what_no_model_takes_is_told_with_its_place_and_the_remedy(
+    part: Any, place: str, remedy: str, where: str
+) -> None:
+    """Wherever it stands: every request would be refused after the deployment was paid for."""
+    around, path = {
+        "properties": (strict(part=part), "#/properties/part"),
+        "anyOf": (strict(a={"anyOf": [{"type": "null"}, part]}), "#/properties/a/anyOf/1"),
+        "items": (strict(a={"type": "array", "items": part}), "#/properties/a/items"),
+        "$defs": ({**strict(a={"$ref": "#/$defs/b"}), "$defs": {"b": part}}, "#/$defs/b"),
+    }[where]
+    told = "; ".join(schema_mistakes(around))
+    assert remedy in told
+    assert f"{path}{place}" in told.partition(remedy)[2].partition(";")[0]
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"$ref": "#/properties/part"},
+        {"anyOf": [{"type": "null"}, {"$ref": "#/properties/part"}]},
+        {"$ref": "#/$defs/a"},
+    ],
+    ids=str,
+)
+def test_a_schema_that_is_its_own_definition_is_refused(part: dict[str, Any]) -> None:
+    """Nothing conforms to it, and holding an answer against it would never end."""
+    definitions = {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}
+    (told,) = schema_mistakes({**strict(part=part), "$defs": definitions})
+    assert told.startswith("a $ref leads to itself without a property or an item in between")
+    assert "(at #/" in told
+
+
+def test_a_choice_at_the_top_is_refused() -> None:
+    """An answer is one object."""
+    schema = {**strict(a=STRING), "anyOf": [strict(a=STRING)]}
+    assert schema_mistakes(schema) == ['"anyOf" is refused at the top: put it into a property (at #/anyOf)']
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        strict(title=STRING),
+        strict(a={"type": ["string", "null"]}, b={"enum": ["x", 1]}, c={"const": "y"}),
+        strict(a={"anyOf": [STRING, {"type": "null"}]}, default=STRING, format={"type": "integer"}),
+        strict(a={"type": "array", "items": {"type": "array", "items": {"type": "number"}}}),
+        {**strict(a={"$ref": "#/$defs/b"}), "$defs": {"b": strict(again={"anyOf": [{"$ref": "#"}]})}},
+        strict(a={"anyOf": [STRING, {"type": "null"}]}, b={"$ref": "#/properties/a/anyOf/0"}),
+        nested(5),
+    ],
+    ids=str,
+)
+def test_what_every_model_takes_is_neither_refused_nor_warned_of(schema: dict[str, Any]) -> None:
+    """Unions, null, recursion, and properties that are called like keywords."""
+    assert schema_mistakes(schema) == []
+    assert schema_warnings(schema) == []
+
+
+@pytest.mark.parametrize(
+    ("part", "keyword"),
+    [
+        *(({**STRING, key: 1}, key) for key in ("minLength", "maxLength")),
+        *(({**STRING, key: "date"}, key) for key in ("format", "pattern")),
+        *(({"type": "number", key: 1}, key) for key in ("minimum", "maximum", "multipleOf")),
+        *(({"type": "number", key: 1}, key) for key in ("exclusiveMinimum", "exclusiveMaximum")),
+        *(({"type": "array", "items": STRING, key: 1}, key) for key in ("minItems", "maxItems")),
+        ({**STRING, "default": "x"}, "default"),
+        ({"$ref": "#/$defs/b", "description": "the date"}, "description"),
+    ],
+)
+def test_what_some_models_refuse_is_warned_of(part: dict[str, Any], keyword: str) -> None:
+    """Azure's page refuses it, and newer models take it."""
+    schema = {**strict(a={"type": "array", "items": part}), "$defs": {"b": STRING}}
+    assert schema_mistakes(schema) == []
+    (warning,) = schema_warnings(schema)
+    assert f'"{keyword}"' in warning
+    assert f"(at #/properties/a/items/{keyword})" in warning
+
+
+def test_an_object_that_can_hold_nothing_is_warned_of() -> None:
+    """The answer there is always {}."""
+    assert schema_mistakes(strict(a=strict())) == []
+    assert schema_warnings(strict(a=strict())) == [
+        'an object without "properties" is always {} in the answer: name some, or remove it '
+        "(at #/properties/a)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("schema", "refused", "what"),
+    [
+        (nested(6), False, "the schema has 6 levels, and 5 are the most"),
+        (nested(13), True, "the schema has 13 levels, and 10 are the most"),
+        (strict(**{f"p{n}": STRING for n in range(101)}), False, "has 101 properties, and 100 are"),
+        (strict(**{f"p{n}": STRING for n in range(5001)}), True, "has 5,001 properties, and 5,000 are"),
+        (strict(a={**STRING, "enum": [f"v{n}" for n in range(501)]}), False, "has 501 enum values"),
+        (strict(a={**STRING, "const": "x" * 15_000}), False, "has 15,001 characters of names"),
+        ({**strict(a={"$ref": "#/$defs/b"}), "$defs": {"b": nested(5)}}, False, "has 6 levels"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_a_schema_that_is_too_large_is_told(schema: dict[str, Any], refused: bool, what: str) -> None:
+    """Beyond what Azure documents it is a warning, beyond what any model takes a mistake."""
+    (told,) = schema_mistakes(schema) if refused else schema_warnings(schema)
+    assert what in told
+    assert refused or schema_mistakes(schema) == []
+
+
+def test_many_places_are_cut_short() -> None:
+    """A generated schema repeats its mistake in every part."""
+    (told,) = schema_mistakes(strict(**{f"p{n}": {"allOf": [STRING]} for n in range(200)}))
+    assert told.endswith("#/properties/p4/allOf and 195 more)")
+
+
+def test_references_that_branch_are_looked_at_once() -> None:
+    """Thirty definitions that name the next one twice have 2^30 paths through them."""
+    definitions: dict[str, Any] = {
+        f"d{n}": strict(a={"$ref": f"#/$defs/d{n + 1}"}, b={"$ref": f"#/$defs/d{n + 1}"}) for n in range(30)
+    }
+    schema = {**strict(a={"$ref": "#/$defs/d0"}), "$defs": {**definitions, "d30": STRING}}
+    began = time.monotonic()
+    assert "levels" in " ".join(schema_mistakes(schema))
+    assert time.monotonic() - began < 5

@@ -1,0 +1,224 @@
+"""How mistakes in deployments.yaml are worded: what to write, and no words of the libraries."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from shared.errors import SettingsError
+from tests.unit.settings_file import CLAUSES, FILE, GONE, OTHER_ID, WINDOW, changed, loaded, the_one, told
+
+_LIBRARY = re.compile(
+    r"Input should|Field required|value_error|Value error|valid (string|integer|number|boolean|dict|list)|"
+    r"Extra inputs|String should|List should|Dictionary|type=|pydantic|Section|unable to"
+)
+
+
+def whole() -> dict[str, Any]:
+    """The file with every key that there is."""
+    document = copy.deepcopy(FILE)
+    document["defaults"] = {"time_zone": "UTC", "lead": "5m", "mode": "enforce"}
+    document["limits"] = {"max_document_bytes": "100"}
+    document["prices"] |= {"currency": "USD", "billing_unit": "hour", "billing_starts": "ready"}
+    document["accounts"]["main"]["fine_tuned_slots"] = "10"
+    clauses = document["deployments"]["clauses"]
+    clauses["model"]["source"] = OTHER_ID
+    clauses["sku"]["minimum_capacity"] = "10"
+    clauses |= {"adopt": "true", "mode": "observe", "rai_policy_name": "x", "cost_center": "x"}
+    clauses |= {"version_upgrade_option": "NoAutoUpgrade", "spillover_deployment_name": "x"}
+    clauses |= {"tags": {"a": "b"}, "max_session": "12h"}
+    clauses["uploads"] = {"start": "on_demand", "start_within": "1m"}
+    clauses["task"]["max_cost_per_document"] = "1"
+    clauses["schedule"][0] |= {"time_zone": "UTC", "stop_when_empty": "true", "close_grace": "1m"}
+    clauses["schedule"][0] |= {"skip_holidays": "DE", "skip_dates": ["2026-01-01"], "also_on": ["2026-01-03"]}
+    clauses["schedule"][0] |= {"starting": "2026-01-01", "until": "2027-01-01"}
+    day = {"date": "2026-01-01", "time_zone": "UTC", "reason": "x"}
+    clauses["closures"] = [day, {"from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z"}]
+    return document
+
+
+def places(document: Any, above: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Every place of the file, sections and list items as well."""
+    if above:
+        yield above
+    parts = document.items() if isinstance(document, dict) else ()
+    for part, inside in enumerate(document) if isinstance(document, list) else parts:
+        yield from places(inside, (*above, part))
+
+
+WRONG: list[Any] = [
+    *(GONE, None, "", "??", "-1", "0", "nan", "-inf", "1e999", "9" * 30, "1.5", "0x10"),
+    *([], ["a"], [["a"]], {}, {"a": "b"}, {"a": {"b": "c"}}, {"a": ["b"]}),
+]
+
+
+@pytest.mark.parametrize("place", list(places(whole())), ids=lambda place: ".".join(map(str, place)))
+def test_every_wrong_value_at_every_place_is_told_in_the_words_of_the_file(
+    place: tuple[str | int, ...], tmp_path: Path
+) -> None:
+    """Scalars, nothing, lists and sections where something else belongs: each mistake has its remedy."""
+    assert loaded(tmp_path, yaml.safe_dump(whole()))
+    found = 0
+    for value in WRONG:
+        document: Any = whole()
+        section = document
+        for part in place[:-1]:
+            section = section[part]
+        if value is GONE:
+            del section[place[-1]]
+        else:
+            section[place[-1]] = value
+        text = yaml.safe_dump(document).replace(" null", "")
+        try:
+            loaded(tmp_path, text)
+        except SettingsError as error:
+            found += 1
+            for problem in error.problems:
+                assert not _LIBRARY.search(str(problem)), f"{value}: {problem}"
+                assert len(problem.remedy) > len("is missing: "), problem
+    assert found > 0
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "remedy"),
+    [
+        (f"{CLAUSES}.sku.capacity", "lots", "write a whole number, such as 100 (found: lots)"),
+        (f"{CLAUSES}.sku.capacity", "-1", "write a number above 0 (found: -1)"),
+        (f"{CLAUSES}.sku.capacity", "1e9", "write a whole number, such as 100 (found: 1e9)"),
+        (f"{CLAUSES}.sku.capacity", "1000000000", "write a number below 1,000,000,000 (found: 1000000000)"),
+        ("prices.tokens_per_million.input", "cheap", "write a number, such as 1.70 (found: cheap)"),
+        ("prices.tokens_per_million.input", "nan", "write a number, such as 1.70 (found: nan)"),
+        ("prices.tokens_per_million.input", "-1", "write a number of 0 or more (found: -1)"),
+        ("prices.billing_unit", "hours", "did you mean 'hour'? Write one of minute, hour (found: hours)"),
+        ("prices.billing_unit", "second", "write one of minute, hour (found: second)"),
+        ("prices.hosting_per_hour.Standart", "1", "did you mean 'Standard'? Write one of Standard, "),
+        (f"{WINDOW}.stop_when_empty", "maybe", "write true or false (found: maybe)"),
+        (f"{CLAUSES}.account", ["main"], "write one value here, not a list or a section"),
+        ("accounts.main.fine_tuned_slots", "1001", "write a number of 1,000 or less (found: 1001)"),
+        (f"{CLAUSES}.task.max_output_tokens", GONE, "is missing: write how many tokens an answer may have, "),
+        (
+            f"{CLAUSES}.model.name",
+            GONE,
+            "is missing: write the name of the fine-tuned model, such as gpt-4.1",
+        ),
+        (f"{WINDOW}.to", GONE, 'is missing: write when the window closes, such as "18:00"'),
+    ],
+)
+def test_the_remedy_is_what_to_write(tmp_path: Path, place: str, value: Any, remedy: str) -> None:
+    """With an example where there is one."""
+    assert the_one(tmp_path, place, value).startswith(f"{place}: {remedy}")
+
+
+# --- indentation --------------------------------------------------------------------------------------
+
+LINES = """\
+installation: contoso-test
+prices:
+  hosting_per_hour: {GlobalStandard: 1.70}
+  tokens_per_million: {input: 0.40, output: 1.60}
+accounts:
+  main:
+    resource_id: ${AZURE_OPENAI_ACCOUNT_ID}
+deployments:
+  clauses:
+    account: main
+    model:
+      name: gpt-4.1-mini-2025-04-14.ft-0e2c
+      version: "1"
+    sku: {name: GlobalStandard, capacity: 120}
+    task:
+      system_prompt: prompt.md
+      max_output_tokens: 2000
+  desk:
+    account: main
+    model: {name: gpt-4.1-mini-2025-04-14.ft-5b1f, version: "1"}
+    sku: {name: GlobalStandard, capacity: 120}
+    task: {system_prompt: prompt.md, max_output_tokens: 2000}
+"""
+
+
+@pytest.mark.parametrize(
+    ("lines", "by", "told_of"),
+    [
+        ((12, 13), -2, [(12, "name", "model"), (13, "version", "model")]),
+        ((16, 17), -2, [(16, "system_prompt", "task"), (17, "max_output_tokens", "task")]),
+        (
+            (19, 22),
+            -2,
+            [(n, k, "desk") for n, k in zip(range(19, 23), ("account", "model", "sku", "task"), strict=True)],
+        ),
+        ((10, 22), -4, None),
+        ((7, 7), -2, [(7, "resource_id", "main")]),
+        ((6, 7), -2, [(6, "main", "accounts")]),
+        ((3, 4), -2, [(3, "hosting_per_hour", "prices"), (4, "tokens_per_million", "prices")]),
+    ],
+    ids=["model", "task", "a deployment", "all of a deployment", "id", "account", "prices"],
+)
+def test_a_slip_of_the_indentation_is_told_as_one(
+    tmp_path: Path, lines: tuple[int, int], by: int, told_of: list[tuple[int, str, str]] | None
+) -> None:
+    """By line, key and section, and nothing else: not as keys that are unknown, missing or there twice."""
+    written = LINES.splitlines()
+    for at in range(lines[0] - 1, lines[1]):
+        written[at] = " " * by + written[at] if by > 0 else written[at][-by:]
+    assert loaded(tmp_path, LINES)
+    if told_of is None:
+        assert told(tmp_path, "\n".join(written))
+        return
+    assert told(tmp_path, "\n".join(written)) == [
+        f"line {line}: indent {key!r} by two more spaces, under {section!r}: it is not in that section now "
+        f"(found: {key})"
+        for line, key, section in told_of
+    ]
+
+
+def test_a_name_that_is_indented_too_far_is_told_instead_of_its_keys(tmp_path: Path) -> None:
+    """The next deployment became a key of the one before, and its keys would occur twice there."""
+    assert told(tmp_path, LINES.replace("  desk:", "    desk:")) == [
+        "line 18: indent 'desk' by two fewer spaces, as 'clauses' is: it is not in that section (found: desk)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "remedy"),
+    [
+        ({"prices": "MARK", "acounts": {}}, "acounts: unknown key: did you mean 'accounts'?"),
+        ({f"{CLAUSES}.tags": "MARK"}, f"{CLAUSES}.tags: write keys and values here"),
+        (
+            {f"{CLAUSES}.task": "MARK", f"{CLAUSES}.uploads": {}},
+            f"{CLAUSES}.task: write keys and values here",
+        ),
+    ],
+)
+def test_an_empty_section_before_other_keys_is_no_slip(
+    tmp_path: Path, changes: dict[str, Any], remedy: str
+) -> None:
+    """What follows belongs where it stands."""
+    text = yaml.safe_dump(yaml.safe_load(changed(changes)), sort_keys=False).replace("MARK", "")
+    assert remedy in " ".join(told(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("text", "told_of"),
+    [
+        (
+            "a: 1\nb: 2\na: 3\n",
+            "line 3, column 1: not valid YAML: 'a' occurs twice, first in line 1: remove one",
+        ),
+        ("{a: 1, a: 2}", "line 1, column 8: not valid YAML: 'a' occurs twice, first in line 1: remove one"),
+        ("a: {b: 1}\n  c: 2\n", "line 2, column 3: not valid YAML"),
+        ("a: b\n  c: 2\n", "mapping values are not allowed here: a key of this line is indented too far"),
+        ("a:\n    b: 1\n  c: 2\n", ": this line is not indented as the others of its section"),
+        ("a:\n\tb: 1\n", ": indent with spaces, not tabs"),
+    ],
+)
+def test_broken_yaml_is_told_with_what_it_likely_is(tmp_path: Path, text: str, told_of: str) -> None:
+    """The library's words, the place, and the usual cause."""
+    (problem,) = told(tmp_path, text)
+    assert told_of in problem
