@@ -171,13 +171,15 @@ def _entry(
 ) -> dict[str, Any]:
     ahead = outlooks({hosting.name: hosting}, {hosting.name: record}, app.settings.prices, now)[hosting.name]
     want = wanted(hosting, demand, now, hold, ahead)
+    # Whether capacity is scarce is not in the records: the last pass asked, and gave this reason.
+    kept = hosting.keep_if_scarce and not want.up and record.action in (Action.SERVE, Action.PROBE)
     return {
         "deployment": hosting.name,
         "account": app.settings.accounts[hosting.account].name,
         "model": hosting.spec.model_name,
         **_seen(record, account),
         "wanted": "up" if want.up else "down",
-        "reason": want.reason,
+        "reason": record.reason if kept else want.reason,
         "next_change": _iso(want.changes_at),
         "step": record.action,
         "step_reason": record.reason,

@@ -116,8 +116,9 @@ class Recreation:
         if left[spec.sku] >= spec.capacity:
             return ok(check, what)
         price = f"{self.prices.hosting_per_hour.get(spec.sku, 0.0):.2f} {self.prices.currency} an hour"
+        keep = "keep_if_scarce keeps it" if hosting.keep_if_scarce else "say keep_if_scarce: true to keep it"
         remedy = (
-            f"a delete could lose it: say keep_if_scarce: true to keep it meanwhile, at {price}, or take "
+            f"a delete could lose it: {keep} meanwhile, at {price}; or take "
             "sku.minimum_capacity, another SKU or another region"
         )
         return warning(check, what, remedy)

@@ -35,6 +35,9 @@ from shared.planning.plan import DEVELOPER_TIER, DEVELOPER_TIER_LIFE
 from shared.planning.scarcity import base_model, why_kept
 from shared.ports import Arm, Backlog, Blobs, Clock, Model, Tables
 
+CAPACITY_SECONDS = 5.0
+"""How long the list of capacities may take: the rest of the pass is for the account's writes."""
+
 
 @dataclass(frozen=True)
 class Control:
@@ -102,7 +105,7 @@ class View:
             for name, each in self.hosted.items()
             if wanted(each, self.demand(name), self.now, self._holds.get(name), ahead[name]).scarce
         ]
-        await asyncio.gather(*(self._ask_what_is_left(name, timeout) for name in asked))
+        await asyncio.gather(*(self._ask_what_is_left(name) for name in asked))
 
     async def look(self, timeout: float) -> None:
         """Read, and keep what was seen. Raises ArmError, StorageError."""
@@ -141,7 +144,7 @@ class View:
     async def _save_account(self, known: AccountRecord) -> None:
         self._known = await self.control.ledger.save_account(known)
 
-    async def _ask_what_is_left(self, name: str, timeout: float) -> None:
+    async def _ask_what_is_left(self, name: str) -> None:
         """What the region has left for a deployment's model and SKU; what cannot be learned stops nothing."""
         azure = self.azure[name]
         base = base_model(azure.model_name)
@@ -150,7 +153,7 @@ class View:
             return
         try:
             account = self.account.resource_id
-            left = await self.control.arm.capacities(account, *base, timeout=timeout)
+            left = await self.control.arm.capacities(account, *base, timeout=CAPACITY_SECONDS)
         except ArmError as error:
             self._left[name] = str(error)
             return

@@ -18,6 +18,7 @@ from shared.domain import (
     RecordState,
 )
 from shared.errors import ArmRefused, ArmUncertain
+from shared.explain import listed
 from shared.planning.decide import SILENT_PROBES
 from shared.planning.decision import Observation
 from shared.planning.desired import Outlook
@@ -77,6 +78,8 @@ async def test_it_is_kept_while_the_region_has_less_than_it_would_give_back(
             "nothing needs it, and the region has less left than the 120K that it would give back: "
             "kept at 1.70 USD an hour (keep_if_scarce)"
         )
+        (shown,) = (await listed(world.app))["deployments"]
+        assert (shown["wanted"], shown["reason"]) == ("down", record.reason)
         world.azure.left = 120.0
         await world.until(lambda: not world.azure.names(), timedelta(minutes=3))
 
