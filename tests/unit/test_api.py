@@ -78,7 +78,7 @@ async def test_who_waits_gets_the_result() -> None:
     world = World.of(hosting())
 
     async def timers() -> None:
-        while not world.blobs.names("results"):
+        while not world.results():
             await world.tick()
             await world.clock.sleep(5)
 
@@ -159,7 +159,7 @@ async def test_a_document_tells_how_it_stands() -> None:
     assert (waiting["state"], waiting["reason"]) == ("waiting", "Azure is creating it")
     none_yet = await api.result(world.app, submitted.body["id"])
     assert none_yet.status == 404 and "waiting" in none_yet.body["error"]
-    await world.until(lambda: bool(world.blobs.names("results")), timedelta(minutes=5))
+    await world.until(lambda: bool(world.results()), timedelta(minutes=5))
     done = (await api.document(world.app, submitted.body["id"])).body
     assert done["state"] == "done" and done["cost"] > 0 and done["currency"] == "USD"
     assert done["result"].startswith("results/clauses/letter.txt.")
