@@ -14,7 +14,7 @@ from shared.documents.results import RESULTS, file_name
 from shared.domain import Action, Document, DocumentState, Hosting, RecordState
 from shared.explain import unreadable
 from shared.flow import Lamplighter
-from shared.planning.desired import outlooks, wanted
+from shared.planning.desired import clock_time, outlooks, wanted, wanted_from
 
 MANY = 1000
 """Documents of a page."""
@@ -131,6 +131,7 @@ class _Cause:
 
     reason: str
     is_open: bool  # documents are answered now, so each one's own last try says more
+    until: datetime | None = None  # when the deployment is next started, where that is known
 
     def of(self, document: Document) -> str:
         """Why this one does."""
@@ -141,17 +142,20 @@ class _Cause:
 
 async def told(app: Lamplighter, found: Document, cause: _Cause | None = None) -> dict[str, Any]:
     """The document for people. `cause`: why its deployment's documents wait, if that is known already."""
-    reason, hosting = found.reason, app.settings.deployments.get(found.deployment)
+    reason, until = found.reason, None
+    hosting = app.settings.deployments.get(found.deployment)
     if found.state is DocumentState.WAITING and hosting is None:
         reason = app.intake.no_such_deployment(found.deployment)
     elif found.state is DocumentState.WAITING and hosting is not None:
-        reason = (cause or await _why_they_wait(app, hosting)).of(found)
+        cause = cause or await _why_they_wait(app, hosting)
+        reason, until = cause.of(found), cause.until
     return {
         "id": found.id,
         "deployment": found.deployment,
         "name": file_name(found),
         "state": found.state,
         "reason": reason,
+        "waits_until": _iso(until),
         "run": found.run,
         "attempts": found.attempts,
         "prompt_tokens": found.prompt_tokens,
@@ -176,10 +180,13 @@ async def _why_they_wait(app: Lamplighter, hosting: Hosting) -> _Cause:
         app.documents.demand(hosting.name),
     )
     ahead = outlooks({hosting.name: hosting}, {hosting.name: record}, app.settings.prices, now)
-    want = wanted(hosting, demand, now, holds.get(hosting.name), ahead[hosting.name])
+    hold, outlook = holds.get(hosting.name), ahead[hosting.name]
+    want = wanted(hosting, demand, now, hold, outlook)
     is_absent = record.state is RecordState.ABSENT
     if is_absent and not want.up:
-        return _Cause(want.reason, is_open=False)
+        until = wanted_from(hosting, demand, now, hold, outlook)
+        starts = f"; it is started at {clock_time(until)}" if until else ""
+        return _Cause(f"{want.reason}{starts}", is_open=False, until=until)
     if problem := unreadable(account):
         return _Cause(problem, is_open=False)
     if is_absent and record.action is not Action.WAIT:

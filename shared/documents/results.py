@@ -8,18 +8,23 @@ record says what is still to be deleted there.
 Note [Done has a result]: "already there" says that a blob is there, not whose. A document becomes done only
 after its result was written, or read and found to be this document's and this run's. Anything else that
 stands there is an alert, and the document waits: nothing is asked again, and nothing is overwritten.
+
+Note [Text for people]: an answer that is text is also written as a text file beside its result, by whoever
+has just written or read that result, and before the document is done. It proves nothing and nothing reads
+it: where it cannot be written, that is a log line, and the document is done all the same.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 
 from shared.alerts import Alert, alert, event
 from shared.documents.backlog import INBOX, DocumentLedger, Leftover, short_id
+from shared.documents.stored_result import Spent, read_result
 from shared.domain import Document, DocumentState, ModelAnswer
 from shared.errors import (
     AlreadyExists,
@@ -34,17 +39,7 @@ from shared.ports import BlobItem, Blobs
 
 RESULTS, PROCESSED, FAILED = "results", "processed", "failed"
 _NOTE_TYPE = "text/plain; charset=utf-8"
-_MANY = 1e12  # neither tokens nor dollars of one document
 _LONGEST_NAME = 1000  # Azure allows 1,024 characters, counted in UTF-16
-
-
-@dataclass(frozen=True)
-class Spent:
-    """What a document had cost when its result was stored: all attempts and runs, that answer included."""
-
-    prompt_tokens: int
-    completion_tokens: int
-    cost: float
 
 
 def file_name(document: Document) -> str:
@@ -56,6 +51,11 @@ def result_name(document: Document) -> str:
     """Where the result of this run is: `<deployment>/<name>.<id>.<run>.json` in the container `results`."""
     end = f".{short_id(document)}.{document.run}.json"
     return _bounded(document.deployment, file_name(document), end)
+
+
+def text_name(document: Document) -> str:
+    """Where an answer that is text lies for people to read, beside the result of this run."""
+    return f"{result_name(document).removesuffix('.json')}.txt"
 
 
 def finished_name(document: Document) -> str:
@@ -86,22 +86,6 @@ def _bounded(folder: str, name: str, end: str) -> str:
     return f"{folder}/{kept}{end}"
 
 
-def _spent(document: Document, data: bytes) -> Spent | None:
-    """What a stored result cost; None if it is not one of this document and run. Contents are untrusted."""
-    try:
-        body = json.loads(data)
-        whose, spent = body["document"], body["spent"]
-        if (whose["id"], whose["run"]) != (document.id, document.run) or "answer" not in body:
-            return None
-        prompt_tokens, completion_tokens = int(spent["prompt_tokens"]), int(spent["completion_tokens"])
-        cost = float(spent["cost"])
-    except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
-        return None
-    if not (0 <= prompt_tokens < _MANY and 0 <= completion_tokens < _MANY and 0 <= cost < _MANY):
-        return None
-    return Spent(prompt_tokens, completion_tokens, cost)
-
-
 class Results:
     """Stores results and settles documents."""
 
@@ -117,7 +101,7 @@ class Results:
         """
         name = result_name(document)
         try:
-            found = _spent(document, await self._blobs.read(RESULTS, name))
+            found = read_result(document, await self._blobs.read(RESULTS, name))
         except (Missing, ContainerMissing):
             # Where the container is gone with the answer in it, the answer is asked for again.
             return None
@@ -126,7 +110,9 @@ class Results:
         if found is None:
             raise self._unusable(document, "it is not the result of this document and run")
         self._seen.add(name)
-        return found
+        spent, answer = found
+        await self._write_text(document, answer)
+        return spent
 
     async def store(
         self, document: Document, answer: ModelAnswer, value: Any, asked_at: datetime, answered_at: datetime
@@ -174,8 +160,22 @@ class Results:
                 raise
             else:
                 self._seen.add(name)
+                await self._write_text(document, value)
                 return
         raise self._unusable(document, "it comes and goes")
+
+    async def _write_text(self, document: Document, answer: Any) -> None:
+        """Once, as far as it can be done; see Note [Text for people]."""
+        if not isinstance(answer, str):
+            return
+        data = (answer if answer.endswith("\n") else f"{answer}\n").encode(errors="replace")
+        try:
+            await self._blobs.create(RESULTS, text_name(document), data, _NOTE_TYPE)
+        except AlreadyExists:
+            return
+        except StorageError as error:
+            fields = {"deployment": document.deployment, "document": document.id, "code": error.code}
+            event("answer_not_written_as_text", **fields)
 
     def _unusable(self, document: Document, what: str) -> ResultUnusable:
         where = f"the container {RESULTS} (its name ends in .{short_id(document)}.{document.run}.json)"

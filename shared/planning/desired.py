@@ -26,6 +26,7 @@ from shared.planning.windows import Interval, intervals
 UNITS = {BillingUnit.MINUTE: timedelta(minutes=1), BillingUnit.HOUR: timedelta(hours=1)}
 _HALF_TICK = timedelta(seconds=30)
 """Passes come every minute: what falls between two of them is done by the nearer one."""
+_CHANGES = 20  # of what is wanted, that are looked at in the time ahead
 _UP = (RecordState.CREATING, RecordState.OPEN, RecordState.CLOSING)
 
 
@@ -155,6 +156,21 @@ def wanted(
     if demand.unfinished:
         return Wanted(False, f"{waiting} to wait for the next window", changes_at=changes_at)
     return Wanted(False, "no window and no unfinished document", changes_at=changes_at)
+
+
+def wanted_from(
+    hosting: Hosting, demand: Demand, now: datetime, hold: Hold | None, outlook: Outlook
+) -> datetime | None:
+    """From when on it is wanted up, as things stand now; None: nothing that is known says so."""
+    at = now
+    for _ in range(_CHANGES):
+        want = wanted(hosting, demand, at, hold, outlook)
+        if want.up:
+            return at
+        if want.changes_at is None:
+            return None
+        at = want.changes_at
+    return None
 
 
 def _is_on(window: Interval, demand: Demand, now: datetime, outlook: Outlook) -> bool:

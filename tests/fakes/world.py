@@ -120,6 +120,10 @@ class World:
         history = await self.app.documents.history(deployment, self.clock.start - timedelta(days=1), 1000)
         return [each for each in history.documents if each.name == name][-1]
 
+    def results(self) -> list[str]:
+        """The results by name, without the text files beside them."""
+        return [name for name in self.blobs.names("results") if name.endswith(".json")]
+
     async def record(self, name: str = "clauses") -> DeploymentRecord:
         """A deployment's record."""
         return await self.app.control.ledger.record(ACCOUNT.resource_id, name)

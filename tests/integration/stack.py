@@ -198,7 +198,8 @@ class Stack:
 
     def results(self, deployment: str) -> list[dict[str, Any]]:
         """The stored results of a deployment."""
-        return [json.loads(content) for content in self.stored("results", deployment).values()]
+        stored = self.stored("results", deployment)
+        return [json.loads(content) for name, content in stored.items() if name.endswith(".json")]
 
     def overwrite(self, place: str, content: str) -> None:
         """Change a blob, named `container/name`, as a person would."""

@@ -61,6 +61,17 @@ def test_bad_input_is_refused_and_nothing_is_deployed(tmp_path: Path, azurite: A
         in_mail = [name.partition("/")[2] for name in UPLOADS if name.startswith("mail/")]
         assert stack.states("mail") == {(name, "failed"): 1 for name in in_mail}
 
+        listed = stack.api("documents?state=failed").json
+        assert {(each["deployment"], each["name"]) for each in listed["documents"]} == {
+            *(("mail", name) for name in in_mail),
+            ("mial", "letter.txt"),
+            ("_unknown", "letter.txt"),
+        }
+        assert stack.api("documents?stat=failed").status == 400
+        counted = stack.api("deployments").json
+        assert counted["deployments"][0]["failed"]["count"] == len(in_mail)
+        assert counted["failed_elsewhere"]["count"] == 2
+
         told = stack.deployment("mail")
         assert (told["wanted"], told["unfinished"]) == ("down", 0)
         assert stack.azure.bill()["arm_calls"]["mail"]["put"] == 0

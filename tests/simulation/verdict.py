@@ -29,7 +29,8 @@ async def _objection(world: World, version: Version) -> str | None:
     if not is_final(found):
         excused = found.deployment in world.scenario.refused or version.hopeless or LARGE in version.text
         return None if excused else f"it is still {found.state}: {found.reason}"
-    stored = [name for name in world.judge.results if found.id.partition("~")[2] in name]
+    written = [name for name in world.judge.results if found.id.partition("~")[2] in name]
+    stored = [name for name in written if not name.endswith(".txt")]  # the same answer beside it, for people
     marked = "[[" in version.text and LARGE not in version.text
     match found.state:
         case DocumentState.DONE:

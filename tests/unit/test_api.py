@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -42,6 +43,26 @@ async def test_a_waiting_document_says_what_it_waits_for() -> None:
     assert "wait for the next window" in reply.body["reason"]
 
 
+async def test_a_waiting_document_says_until_when_its_deployment_sleeps() -> None:
+    """Until the create for its window, or after a hold that ends later; where nothing says, it does not."""
+    world = waiting_world()
+    submitted = await api.submit(world.app, "clauses", "letter.txt", b"Dear all", None)
+    starts_at = NIGHT.start - timedelta(minutes=15)
+    assert submitted.body["waits_until"] == starts_at.isoformat()
+    assert submitted.body["reason"].endswith(f"; it is started at {starts_at:%Y-%m-%d %H:%M} UTC")
+    late = NIGHT.start + timedelta(hours=1)
+    hold = {"way": "down", "until": late.isoformat(), "owner": "dana", "reason": "closed"}
+    await api.hold(world.app, "clauses", json.dumps(hold).encode())
+    told = (await api.document(world.app, submitted.body["id"])).body
+    assert told["waits_until"] == late.isoformat()
+    world.clock.advance(17 * 3600)  # the only window is over
+    told = (await api.document(world.app, submitted.body["id"])).body
+    assert (told["state"], told["waits_until"]) == ("waiting", None)
+    awake = World.of(hosting())
+    submitted = await api.submit(awake.app, "clauses", "letter.txt", b"Dear all", None)
+    assert submitted.body["waits_until"] is None
+
+
 async def test_two_submits_of_one_name_are_two_documents() -> None:
     """Nobody overwrites what somebody else handed in."""
     world = waiting_world()
@@ -57,7 +78,7 @@ async def test_who_waits_gets_the_result() -> None:
     world = World.of(hosting())
 
     async def timers() -> None:
-        while not world.blobs.names("results"):
+        while not world.results():
             await world.tick()
             await world.clock.sleep(5)
 
@@ -138,7 +159,7 @@ async def test_a_document_tells_how_it_stands() -> None:
     assert (waiting["state"], waiting["reason"]) == ("waiting", "Azure is creating it")
     none_yet = await api.result(world.app, submitted.body["id"])
     assert none_yet.status == 404 and "waiting" in none_yet.body["error"]
-    await world.until(lambda: bool(world.blobs.names("results")), timedelta(minutes=5))
+    await world.until(lambda: bool(world.results()), timedelta(minutes=5))
     done = (await api.document(world.app, submitted.body["id"])).body
     assert done["state"] == "done" and done["cost"] > 0 and done["currency"] == "USD"
     assert done["result"].startswith("results/clauses/letter.txt.")

@@ -182,7 +182,7 @@ async def test_submit_gives_up_after_its_timeout_and_the_document_waits_on(lette
     assert answer.json["documents"][0]["state"] == "waiting"
     assert world.clock.now() - START < timedelta(minutes=2)
     world.clock.advance(10 * 3600)
-    await world.until(lambda: world.blobs.names("results") != [], timedelta(hours=1))
+    await world.until(lambda: world.results() != [], timedelta(hours=1))
 
 
 async def test_submit_waits_for_what_somebody_else_drives(letter: Path) -> None:

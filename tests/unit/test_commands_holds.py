@@ -105,7 +105,7 @@ async def test_down_deletes_and_documents_wait_until_it_ends() -> None:
         world.clock.advance(60)
     assert world.azure.names() == []
     assert (await world.document("clauses/a.txt")).state == "waiting"
-    await world.until(lambda: world.blobs.names("results") != [], timedelta(hours=1))
+    await world.until(lambda: world.results() != [], timedelta(hours=1))
 
 
 async def test_down_forecasts_what_the_windows_would_have_cost() -> None:

@@ -37,7 +37,7 @@ async def test_an_event_that_comes_twice_makes_one_document() -> None:
     await world.app.document_uploaded("clauses/a.txt")
     history = await world.app.documents.history("clauses", START - timedelta(days=1), 100)
     assert len(history.documents) == 1
-    assert len(world.blobs.names("results")) == 1
+    assert len(world.results()) == 1
 
 
 @pytest.mark.parametrize(
@@ -312,7 +312,7 @@ async def test_a_crash_between_record_and_delete_is_tidied_up_by_the_sweep() -> 
 
     world.blobs.delete = crash  # type: ignore[assignment]
     with pytest.raises(PartFailed):
-        await world.until(lambda: bool(world.blobs.names("results")), timedelta(minutes=3))
+        await world.until(lambda: bool(world.results()), timedelta(minutes=3))
     assert (await world.document("clauses/a.txt")).state is DocumentState.DONE
     assert world.blobs.names("inbox") == ["clauses/a.txt"]
     world.blobs.delete = delete  # type: ignore[method-assign]
@@ -332,7 +332,7 @@ async def test_a_crash_between_result_and_record_pays_the_answer_once() -> None:
 
     world.blobs.copy = crash  # type: ignore[method-assign]
     with pytest.raises(PartFailed):
-        await world.until(lambda: bool(world.blobs.names("results")), timedelta(minutes=3))
+        await world.until(lambda: bool(world.results()), timedelta(minutes=3))
     world.blobs.copy = copy  # type: ignore[method-assign]
     await world.until(lambda: world.blobs.names("inbox") == [], timedelta(minutes=8))
     document = await world.document("clauses/a.txt")

@@ -32,7 +32,7 @@ async def test_an_upload_is_answered_and_its_deployment_deleted() -> None:
     assert document.state is DocumentState.DONE
     assert world.azure.asked == ["ready?", "Dear all"]
     assert world.blobs.names("inbox") == []
-    assert world.blobs.names("results") == [result_name(document)]
+    assert world.results() == [result_name(document)]
     assert document.moved_to.startswith("processed/clauses/letter.")
     assert (world.azure.count("put"), world.azure.count("delete")) == (1, 1)
     stored = json.loads(await world.blobs.read("results", document.result))
@@ -49,7 +49,7 @@ async def test_twenty_uploads_at_once_share_one_deployment() -> None:
         world.upload(name)
     await asyncio.gather(*(world.app.document_uploaded(name) for name in names))
     assert {(await world.document(name)).state for name in names} == {DocumentState.DONE}
-    assert len(world.blobs.names("results")) == 20
+    assert len(world.results()) == 20
     assert world.azure.count("put") == 1
     assert [deleted.cut for deleted in world.azure.deleted] == [0]
 
@@ -60,7 +60,7 @@ async def test_an_upload_at_the_last_moment_is_not_left_behind() -> None:
     world.upload("clauses/first.txt")
 
     async def late() -> None:
-        while not world.blobs.names("results"):
+        while not world.results():
             await world.clock.sleep(0.1)
         world.upload("clauses/late.txt")
         await world.app.document_uploaded("clauses/late.txt")
@@ -74,7 +74,7 @@ async def test_an_event_that_never_came_is_made_good_by_the_sweep() -> None:
     """Nothing depends on an edge: the timers alone answer the document."""
     world = World.of(hosting())
     world.upload("clauses/quiet.txt")
-    await world.until(lambda: bool(world.blobs.names("results")), timedelta(minutes=4))
+    await world.until(lambda: bool(world.results()), timedelta(minutes=4))
     await world.until(lambda: world.azure.names() == [], timedelta(minutes=2))
 
 
@@ -87,7 +87,7 @@ async def test_a_batch_is_answered_in_its_window_and_the_deployment_goes() -> No
     for n in range(30):
         await world.app.document_uploaded(f"clauses/{n}.txt")
     assert world.azure.count("put") == 0
-    done = await world.until(lambda: len(world.blobs.names("results")) == 30, timedelta(hours=2))
+    done = await world.until(lambda: len(world.results()) == 30, timedelta(hours=2))
     assert done < window.start + timedelta(minutes=5)
     await world.until(lambda: world.azure.names() == [], timedelta(minutes=3))
     assert world.azure.deleted[0].cut == 0
@@ -106,7 +106,7 @@ async def test_a_closing_window_cuts_nothing_off() -> None:
         world.clock.advance(10)
     assert world.azure.names() == []
     assert [deleted.cut for deleted in world.azure.deleted] == [0]
-    answered = len(world.blobs.names("results"))
+    answered = len(world.results())
     assert 0 < answered < 40
     assert len(world.blobs.names("inbox")) == 40 - answered
 
@@ -121,7 +121,7 @@ async def test_a_rate_limit_pauses_and_blames_nobody() -> None:
     await world.app.reconcile()
     world.azure.fail_next("ask", *(RateLimited("429", retry_after=20.0) for _ in range(3)))
     before = world.clock.now()
-    done = await world.until(lambda: len(world.blobs.names("results")) == 5, timedelta(minutes=4))
+    done = await world.until(lambda: len(world.results()) == 5, timedelta(minutes=4))
     assert done - before >= timedelta(seconds=20)
     assert {(await world.document(f"clauses/{n}.txt")).attempts for n in range(5)} == {0}
 

@@ -79,7 +79,7 @@ async def test_an_upload_during_a_hold_down_waits_and_is_answered_after_it() -> 
         world.clock.advance(60)
     assert world.azure.count("put") == 0
     assert (await world.document("clauses/letter.txt")).state is DocumentState.WAITING
-    answered = await world.until(lambda: world.blobs.names("results") != [], timedelta(minutes=10))
+    answered = await world.until(lambda: world.results() != [], timedelta(minutes=10))
     assert answered >= START + 2 * HOUR
     assert (await world.document("clauses/letter.txt")).state is DocumentState.DONE
 

@@ -83,13 +83,13 @@ async def test_advice_goes_by_the_records() -> None:
     assert (idle["name"], idle["currency"]) == ("idle_window", "USD")
     assert idle["saves"] == pytest.approx(7 * 3.25 * 1.70)
     world.blobs.upload("inbox", "clauses/a.txt", b"Dear all")
-    await world.until(lambda: world.blobs.names("results") != [], timedelta(minutes=10))
+    await world.until(lambda: world.results() != [], timedelta(minutes=10))
     world.clock.advance(DAY.total_seconds())
     names = [each["name"] for each in one(await by_http(world))["advice"]]
     assert names == ["developer_tier", "idle_window"], "08:00 is before the window and its lead"
     world.blobs.upload("inbox", "clauses/b.txt", b"Dear all")
     world.clock.advance(2 * 3600)
-    await world.until(lambda: len(world.blobs.names("results")) == 2, timedelta(minutes=10))
+    await world.until(lambda: len(world.results()) == 2, timedelta(minutes=10))
     assert [each["name"] for each in one(await by_http(world))["advice"]] == ["developer_tier"]
 
 
@@ -144,7 +144,7 @@ async def test_documents_are_read_as_far_as_their_number_allows() -> None:
     """When they came and were finished; of too many nothing is concluded."""
     world = World.of(hosting())
     world.upload("clauses/a.txt")
-    await world.until(lambda: world.blobs.names("results") != [], timedelta(minutes=10))
+    await world.until(lambda: world.results() != [], timedelta(minutes=10))
     known = await read_records(world.app, world.clock.now())
     asked = known[ACCOUNT.resource_id, "clauses"].asked
     assert asked is not None and len(asked) == 2 and asked[0] < asked[1]

@@ -223,7 +223,7 @@ async def test_an_upload_to_a_misspelt_folder_once_the_deployment_exists() -> No
     assert before.state is DocumentState.FAILED
     world = world.reconfigured(hosting("claims"))
     await requeue(world, before)
-    await world.until(lambda: len(world.blobs.names("results")) == 1, timedelta(minutes=10))
+    await world.until(lambda: len(world.results()) == 1, timedelta(minutes=10))
     assert (await world.document("claims/a.txt", "claims")).state is DocumentState.DONE
 
 
@@ -301,7 +301,7 @@ async def test_a_newer_upload_of_the_same_name_is_a_document_of_its_own() -> Non
         (DocumentState.DONE, 2),
         (DocumentState.DONE, 1),
     ]
-    assert len(world.blobs.names("processed")) == len(world.blobs.names("results")) == 2
+    assert len(world.blobs.names("processed")) == len(world.results()) == 2
 
 
 async def test_who_deletes_the_source_meanwhile_withdraws_it() -> None:
@@ -414,7 +414,7 @@ async def test_a_crash_between_any_two_steps_loses_nothing(outcome: DocumentStat
         assert world.blobs.names("inbox") == []
         if outcome is DocumentState.DONE:
             assert world.blobs.names("failed") == [], dies_at
-            assert [name.rpartition(".")[0][-2:] for name in world.blobs.names("results")] == [".2"]
+            assert [name.rpartition(".")[0][-2:] for name in world.results()] == [".2"]
             assert world.blobs.names("processed") == [after.moved_to.removeprefix("processed/")]
             assert await world.blobs.read("processed", world.blobs.names("processed")[0]) == b"Dear all"
         else:

@@ -7,8 +7,9 @@ import json
 
 import pytest
 
-from shared.documents.results import finished_name, result_name
-from shared.domain import Document, DocumentState
+from shared.documents.results import finished_name, result_name, text_name
+from shared.domain import Document, DocumentState, Task
+from shared.errors import StorageError
 from shared.flow import PartFailed
 from tests.fakes.clock import START
 from tests.fakes.world import World, hosting
@@ -167,3 +168,63 @@ async def test_a_missing_inbox_withdraws_no_document() -> None:
     world.blobs.delete_container("inbox")
     await tick(world, 8)
     assert (await world.document(NAME)).state is DocumentState.WAITING
+
+
+@pytest.mark.parametrize("dies", ["never", "after the result"])
+async def test_an_answer_that_is_text_lies_there_as_a_text_file_before_the_document_is_done(
+    dies: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if the app dies between the two: whoever finds the result writes it."""
+    world = World.of(hosting())
+    document = await waiting(world)
+    create, lost = world.blobs.create, []
+
+    async def dying(container: str, name: str, data: bytes, content_type: str) -> str:
+        if container == "results":
+            assert (await world.document(NAME)).state is not DocumentState.DONE
+        if name.endswith(".txt") and container == "results" and dies != "never" and not lost:
+            lost.append(name)
+            raise RuntimeError("the process ends here")
+        return await create(container, name, data, content_type)
+
+    monkeypatch.setattr(world.blobs, "create", dying)
+    await tick(world, 20)
+    done = await world.document(NAME)
+    assert done.state is DocumentState.DONE and bool(lost) == (dies != "never")
+    assert world.blobs.names("results") == sorted([result_name(document), text_name(document)])
+    assert await world.blobs.read("results", text_name(document)) == b"an answer\n"
+    assert world.azure.asked.count("some text") == 1, "nothing is asked again"
+
+
+@pytest.mark.parametrize("there", [True, False])
+async def test_a_text_file_that_cannot_be_written_keeps_no_document(
+    there: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stands there is not overwritten, and what storage refuses is left out."""
+    world = World.of(hosting())
+    document = await waiting(world)
+    if there:
+        world.blobs.upload("results", text_name(document), b"somebody's")
+    create = world.blobs.create
+
+    async def refusing(container: str, name: str, data: bytes, content_type: str) -> str:
+        if name.endswith(".txt") and container == "results" and not there:
+            raise StorageError("no", code="AccountIsDisabled")
+        return await create(container, name, data, content_type)
+
+    monkeypatch.setattr(world.blobs, "create", refusing)
+    await tick(world, 10)
+    assert (await world.document(NAME)).state is DocumentState.DONE
+    assert world.results() == [result_name(document)]
+    if there:
+        assert await world.blobs.read("results", text_name(document)) == b"somebody's"
+
+
+async def test_a_structured_answer_has_no_text_file() -> None:
+    """It is for programs."""
+    schema = {"type": "object", "properties": {"title": {"type": "string"}}, "required": ["title"]}
+    world = World.of(hosting(task=Task("Summarise.", 100, schema)))
+    world.azure.answer = '{"title": "a letter"}'
+    await waiting(world)
+    await tick(world, 10)
+    assert world.blobs.names("results") == world.results() != []
