@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from shared.configuration import ClosureSection, DeploymentSection, DeploymentsFile, WindowSection
 from shared.domain import (
+    ALWAYS,
     Account,
     Closure,
     DeploymentSpec,
@@ -185,7 +186,9 @@ def _hosting(name: str, given: DeploymentSection, file: DeploymentsFile) -> Host
             tags=given.tags,
             minimum_capacity=given.sku.minimum_capacity,
         ),
-        windows=tuple(_window(each, file.defaults.time_zone) for each in given.schedule),
+        windows=(ALWAYS,)
+        if given.always
+        else tuple(_window(each, file.defaults.time_zone) for each in given.schedule),
         uploads=given.uploads.start,
         lead=file.defaults.lead,
         start_within=given.uploads.start_within,

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from shared.alerts import Alert, alert, event
 from shared.domain import (
+    ALWAYS,
     Account,
     Action,
     AzureDeployment,
@@ -137,10 +138,9 @@ def _warn_of_twin(decision: Decision, azure: AzureDeployment, view: View) -> Non
 def _raise_alerts(decision: Decision, view: View) -> None:
     """What a person should look at, as long as it lasts."""
     fields = {"account": view.account.name, "deployment": decision.deployment}
-    opens_at = decision.wanted.opens_at
     if decision.observed is Observed.UNKNOWN:
         alert(Alert.UNKNOWN_STATE, f"look at it in the Azure portal: {decision.reason}", **fields)
-    if opens_at is not None and view.now >= opens_at and decision.action is not Action.SERVE:
+    if _is_late(decision, view):
         alert(Alert.WINDOW_NOT_READY, f"its window began, and it is not ready: {decision.reason}", **fields)
     begun = view.record(decision.deployment).intent_at
     if decision.observed is Observed.CREATING and begun is not None and view.now - begun > LONGEST_CREATE:
@@ -168,6 +168,20 @@ def _raise_alerts(decision: Decision, view: View) -> None:
     present = decision.observed not in (Observed.ABSENT, Observed.DELETING)
     if present and deadline is not None and view.now >= deadline:
         alert(Alert.SESSION_PAST_CAP, f"it should be gone by now: {decision.reason}", **fields)
+
+
+def _is_late(decision: Decision, view: View) -> bool:
+    """Whether a window has begun and its deployment is not ready.
+
+    Round the clock there is no such time: late is what something stands in the way of, not what is being
+    created.
+    """
+    opens_at = decision.wanted.opens_at
+    if opens_at is None or view.now < opens_at or decision.action is Action.SERVE:
+        return False
+    is_gone = view.record(decision.deployment).state is RecordState.ABSENT
+    waits = decision.observed is Observed.ABSENT and decision.action is Action.WAIT
+    return opens_at > ALWAYS.start or (is_gone and waits)
 
 
 def _documents_wait(decision: Decision, view: View) -> str | None:
