@@ -43,6 +43,9 @@ _HINTS = {
         ": a key of this line is indented too far, or a text with ': ' in it needs quotes"
     ),
     "expected <block end>": ": this line is not indented as the others of its section",
+    "found unexpected end of stream": ": a quote or bracket is opened and not closed",
+    "found undefined alias": ": put quotes around a text that begins with *",
+    "expected a single document": ": remove the line ---",
     "cannot start any token": ": indent with spaces, not tabs, and put quotes around such a text",
 }
 
