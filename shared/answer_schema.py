@@ -8,6 +8,7 @@ what Azure's page refuses and newer models take is a warning.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -90,6 +91,13 @@ def _mistakes_of(part: Any, place: str, root: Mapping[str, Any]) -> Iterator[tup
     for keyword in part:
         if keyword in REFUSED:
             yield f'"{keyword}" is refused by structured outputs: {REFUSED[keyword]}', f"{place}/{keyword}"
+    if "pattern" in part and not _is_expression(part["pattern"]):
+        yield (
+            "is no regular expression by which Python can check answers: correct it, or remove it",
+            f"{place}/pattern",
+        )
+    if "$id" in part and place != "#":
+        yield '"$id" inside of a schema changes where each $ref leads: remove it', f"{place}/$id"
     if not _is_strict(part):
         yield _STRICT, place
     if not _SAYS_WHAT_IT_IS.intersection(part):
@@ -98,6 +106,15 @@ def _mistakes_of(part: Any, place: str, root: Mapping[str, Any]) -> Iterator[tup
         yield 'an array without "items": write what it holds, such as "items": {"type": "string"}', place
     if "$ref" in part and _target(root, part["$ref"]) is None:
         yield "a $ref must name a place in the same file", place
+
+
+def _is_expression(pattern: str) -> bool:
+    """By Python's rules, which are not quite those of JSON schemas: answers are checked with them."""
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError, RecursionError):
+        return False
+    return True
 
 
 def _name_a_type() -> str:

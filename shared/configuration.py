@@ -195,11 +195,21 @@ class DeploymentSection(_Section):
     spillover_deployment_name: Text | None = None
     tags: Tags = Field(default_factory=dict)
     cost_center: Text | None = None
+    always: bool = False
     schedule: list[WindowSection] = Field(default_factory=list)
     closures: list[ClosureSection] = Field(default_factory=list)
     uploads: _Uploads = _Uploads()
     max_session: Annotated[Duration, AfterValidator(_session)] = timedelta(hours=12)
     task: TaskSection
+
+    @model_validator(mode="after")
+    def _round_the_clock_or_by_windows(self) -> Self:
+        if self.always and (self.schedule or self.closures):
+            which = "schedule" if self.schedule else "closures"
+            raise ValueError(
+                f"always: true hosts it round the clock, and {which} names times: remove {which}, or always"
+            )
+        return self
 
     @model_validator(mode="after")
     def _can_answer(self) -> Self:

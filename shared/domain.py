@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -124,6 +124,10 @@ class OneOffWindow:
     close_grace: timedelta = timedelta(0)
 
 
+ALWAYS = OneOffWindow(datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
+"""The window of what is hosted round the clock."""
+
+
 @dataclass(frozen=True)
 class Closure:
     """A time in which no window of a deployment is open."""
@@ -204,6 +208,15 @@ class Hosting:
     def name(self) -> str:
         """The deployment's name in Azure, which is the inbox folder's name too."""
         return self.spec.name
+
+    @property
+    def always(self) -> bool:
+        """Whether it is hosted round the clock: then no session of it is too long."""
+        return ALWAYS in self.windows
+
+    def session_end(self, start: datetime) -> datetime | None:
+        """The hard deadline of a generation that starts then; None: it has none."""
+        return None if self.always else start + self.max_session
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from shared.configuration import ClosureSection, DeploymentSection, DeploymentsFile, WindowSection
 from shared.domain import (
+    ALWAYS,
     Account,
     Closure,
     DeploymentSpec,
@@ -42,6 +43,9 @@ _HINTS = {
         ": a key of this line is indented too far, or a text with ': ' in it needs quotes"
     ),
     "expected <block end>": ": this line is not indented as the others of its section",
+    "found unexpected end of stream": ": a quote or bracket is opened and not closed",
+    "found undefined alias": ": put quotes around a text that begins with *",
+    "expected a single document": ": remove the line ---",
     "cannot start any token": ": indent with spaces, not tabs, and put quotes around such a text",
 }
 
@@ -185,7 +189,9 @@ def _hosting(name: str, given: DeploymentSection, file: DeploymentsFile) -> Host
             tags=given.tags,
             minimum_capacity=given.sku.minimum_capacity,
         ),
-        windows=tuple(_window(each, file.defaults.time_zone) for each in given.schedule),
+        windows=(ALWAYS,)
+        if given.always
+        else tuple(_window(each, file.defaults.time_zone) for each in given.schedule),
         uploads=given.uploads.start,
         lead=file.defaults.lead,
         start_within=given.uploads.start_within,

@@ -124,7 +124,8 @@ def mistakes_across_sections(raw: Any) -> Iterator[SettingProblem]:
             remedy = "is the deployment itself: name another one, or remove the key"
             yield SettingProblem(key, spillover, remedy)
         starts = _at(deployments, name, "uploads", "start")
-        if starts == UploadStart.SCHEDULED and not _at(deployments, name, "schedule"):
+        windows = _at(deployments, name, "schedule") or _at(deployments, name, "always")
+        if starts == UploadStart.SCHEDULED and not windows:
             remedy = (
                 "documents would wait for ever, as there is no window: add a schedule, or set uploads.start: "
                 f"{UploadStart.ON_DEMAND}"

@@ -16,7 +16,8 @@ from shared.zone_names import zone_doubt
 
 _NEAR_THE_DOLLAR = ("USD", "EUR", "GBP", "CHF")  # in other currencies the usual prices are other numbers
 _USUAL_HOSTING = "1.70 an hour"
-_DEAREST_HOSTING = 1_000.0  # a large provisioned deployment costs hundreds an hour
+_DEAREST_HOSTING = 100.0
+_DEAREST_PROVISIONED = 10_000.0  # a large one costs hundreds an hour
 _CHEAPEST_TOKENS, _DEAREST_TOKENS = 0.01, 1_000.0  # per million; the models' own prices are 0.05 to 600
 _PROVISIONED = "ProvisionedManaged"
 _MOST_CAPACITY = 10_000  # thousands of tokens a minute, which is 10 million
@@ -54,7 +55,7 @@ def _of_prices(prices: Prices) -> Iterator[SettingProblem]:
     if prices.currency.upper() not in _NEAR_THE_DOLLAR:
         return
     for sku, price in prices.hosting_per_hour.items():
-        if price >= _DEAREST_HOSTING:
+        if price >= (_DEAREST_PROVISIONED if sku == _PROVISIONED else _DEAREST_HOSTING):
             remedy = f"is far above the usual {_USUAL_HOSTING}: write the price of one hour, not of a month"
             yield SettingProblem(f"{hosting}.{sku}", f"{price:g}", remedy)
     for way, price in (("input", prices.input_per_million), ("output", prices.output_per_million)):

@@ -32,13 +32,22 @@ def read_schema(path: Path) -> Mapping[str, Any]:
     except json.JSONDecodeError as error:
         raise ValueError(f"the file is not JSON: {error}") from None
     except SchemaError as error:
-        raise ValueError(f"the file is not a JSON schema: {error.message[:200]}") from None
+        raise ValueError(_not_a_schema(error)) from None
     except RecursionError:
         raise ValueError("the file is nested too deeply") from None
     if mistakes:
         raise ValueError("; ".join(mistakes))
     checked: Mapping[str, Any] = schema
     return checked
+
+
+def _not_a_schema(error: SchemaError) -> str:
+    place = "/".join(["#", *map(str, error.absolute_path)])
+    what = error.message[:200]
+    if place.endswith("/type") and isinstance(error.instance, str):
+        types = "string, number, integer, boolean, object, array, null"
+        what = f"{error.instance[:40]!r} is no type, write one of {types}"
+    return f"the file is not a JSON schema (at {place}): {what}"
 
 
 def _read(path: Path) -> str:

@@ -10,14 +10,15 @@ from typing import Any
 
 from shared.commands.arguments import Exit, WrongUse
 from shared.commands.terminal import Terminal, clean, table
-from shared.domain import Closure, Hosting, OneOffWindow, Settings, WeeklyWindow
-from shared.planning.windows import every_week, intervals
+from shared.domain import ALWAYS, Closure, Hosting, OneOffWindow, Settings, WeeklyWindow
+from shared.planning.windows import HOUR, every_week, intervals
 from shared.settings import load
 from shared.settings_blob import PREFIX
 from shared.settings_warnings import settings_warnings
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _A_WEEK = timedelta(days=7)
+_HOURS_A_MONTH = 730  # as Azure counts a month in its prices
 _A_MONDAY = datetime(2026, 1, 5, tzinfo=UTC)  # any will do, so that the same file tells the same
 
 
@@ -55,12 +56,13 @@ def validate(options: argparse.Namespace, terminal: Terminal, environment: Mappi
                         f"{each['sku']} {each['capacity']}K",
                         each["uploads"],
                         f"{each['scheduled_hours_a_week']:g}"
-                        + ("+" if each["uploads"] == "on_demand" else ""),
+                        + ("+" if each["uploads"] == "on_demand" and not each["always"] else ""),
                         "; ".join([*each["schedule"], *each["closures"]]) or "-",
                     )
                     for each in deployments
                 ),
             ),
+            *_always_told(settings),
             *(["", "Warnings:"] if warnings else []),
             *(f"  {clean(each)}" for each in warnings),
         ],
@@ -79,6 +81,7 @@ def _told(hosting: Hosting, settings: Settings) -> dict[str, Any]:
         "sku": hosting.spec.sku,
         "capacity": hosting.spec.capacity,
         "uploads": hosting.uploads,
+        "always": hosting.always,
         "schedule": [_window_told(each) for each in hosting.windows],
         "closures": [_closure_told(each) for each in hosting.closures],
         "scheduled_hours_a_week": round(_hours_a_week(hosting), 2),
@@ -87,7 +90,21 @@ def _told(hosting: Hosting, settings: Settings) -> dict[str, Any]:
     }
 
 
+def _always_told(settings: Settings) -> list[str]:
+    """What hosting round the clock costs, as nothing ends it."""
+    prices = settings.prices
+    told = [
+        f"{each.name} is hosted round the clock: {_HOURS_A_MONTH} h a month, "
+        f"{_HOURS_A_MONTH * prices.hosting_per_hour[each.spec.sku]:,.2f} {prices.currency}"
+        for each in settings.deployments.values()
+        if each.always
+    ]
+    return ["", *told] if told else []
+
+
 def _window_told(window: WeeklyWindow | OneOffWindow) -> str:
+    if window == ALWAYS:
+        return "round the clock"
     end = " until empty" if window.stop_when_empty else ""
     if isinstance(window, OneOffWindow):
         return f"once {window.start.isoformat()} to {window.end.isoformat()}{end}"
@@ -119,10 +136,12 @@ def _days_told(days: frozenset[int]) -> str:
 
 def _hours_a_week(hosting: Hosting) -> float:
     """The time that weekly windows cover, overlaps counted once, dates and holidays not considered."""
+    if hosting.always:
+        return _A_WEEK / HOUR
     weekly = [every_week(each) for each in hosting.windows if isinstance(each, WeeklyWindow)]
     covered, reached = timedelta(0), _A_MONDAY
     for each in intervals(weekly, _A_MONDAY, _A_MONDAY + _A_WEEK):
         start, end = max(each.start, reached), min(each.end, _A_MONDAY + _A_WEEK)
         covered += max(end - start, timedelta(0))
         reached = max(reached, end)
-    return covered / timedelta(hours=1)
+    return covered / HOUR

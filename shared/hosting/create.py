@@ -29,7 +29,7 @@ async def create(step: Decision, view: View, deadline: float) -> None:
     name, now = step.deployment, view.control.clock.now()
     hosting, record = view.hosted[name], view.record(name)
     properties = to_create(hosting.spec, adopt=hosting.adopt, adopted=record.adopted)
-    delete_after = now + hosting.max_session
+    delete_after = hosting.session_end(now)
     intent = DeploymentRecord(
         account=view.account.resource_id,
         deployment=name,
@@ -57,7 +57,7 @@ async def create(step: Decision, view: View, deadline: float) -> None:
     tags = {
         **properties.tags,
         **our_tags(view.control.owner),
-        DELETE_AFTER_TAG: delete_after.strftime(TAG_TIME),
+        **({DELETE_AFTER_TAG: delete_after.strftime(TAG_TIME)} if delete_after else {}),
     }
     try:
         view.azure[name] = await _put(replace(properties, tags=tags), view, deadline)

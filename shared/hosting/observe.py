@@ -29,7 +29,7 @@ from shared.errors import ArmError, StorageError
 from shared.hosting.leases import live_work
 from shared.hosting.ledger import Ledger
 from shared.planning.decision import Observation
-from shared.planning.desired import outlooks, wanted
+from shared.planning.desired import Outlook, outlooks, wanted
 from shared.planning.observed import is_expected_gone, is_ours, is_past, observe
 from shared.planning.plan import DEVELOPER_TIER, DEVELOPER_TIER_LIFE
 from shared.planning.scarcity import base_model, why_kept
@@ -98,14 +98,8 @@ class View:
         self._demand = await control.demand(self.hosted)
         self._holds = await control.ledger.holds(resource_id, self.now)
         await asyncio.gather(*(self.count_workers(name) for name in self._records))
-        # Only where the answer decides whether a deployment goes.
-        ahead = self.observation().outlooks
-        asked = [
-            name
-            for name, each in self.hosted.items()
-            if wanted(each, self.demand(name), self.now, self._holds.get(name), ahead[name]).scarce
-        ]
-        await asyncio.gather(*(self._ask_what_is_left(name) for name in asked))
+        if any(each.keep_if_scarce for each in self.hosted.values()):
+            await self._ask_where_it_decides()
 
     async def look(self, timeout: float) -> None:
         """Read, and keep what was seen. Raises ArmError, StorageError."""
@@ -144,6 +138,16 @@ class View:
     async def _save_account(self, known: AccountRecord) -> None:
         self._known = await self.control.ledger.save_account(known)
 
+    async def _ask_where_it_decides(self) -> None:
+        """Only of deployments that would go if there is enough left."""
+        ahead = self.observation().outlooks
+        asked = [
+            name
+            for name, each in self.hosted.items()
+            if wanted(each, self.demand(name), self.now, self._holds.get(name), ahead[name]).scarce
+        ]
+        await asyncio.gather(*(self._ask_what_is_left(name) for name in asked))
+
     async def _ask_what_is_left(self, name: str) -> None:
         """What the region has left for a deployment's model and SKU; what cannot be learned stops nothing."""
         azure = self.azure[name]
@@ -159,10 +163,12 @@ class View:
             return
         self._left[name] = left.get(azure.sku, f"Azure says nothing of {azure.sku}")
 
-    def _why_kept(self, name: str) -> str:
-        left = self._left.get(name, "it was not asked for yet")
+    def _with_scarcity(self, name: str, outlook: Outlook) -> Outlook:
         hosting, prices = self.hosted[name], self.control.prices
-        return why_kept(hosting, self.record(name), self.azure.get(name), left, prices)
+        if not hosting.keep_if_scarce:
+            return outlook
+        left = self._left.get(name, "it was not asked for yet")
+        return replace(outlook, kept=why_kept(hosting, self.record(name), self.azure.get(name), left, prices))
 
     def observation(self) -> Observation:
         """What the plan is made from."""
@@ -174,7 +180,7 @@ class View:
             self._demand,
             self._working,
             self._holds,
-            {name: replace(each, kept=self._why_kept(name)) for name, each in ahead.items()},
+            {name: self._with_scarcity(name, each) for name, each in ahead.items()},
         )
 
     def record(self, name: str) -> DeploymentRecord:

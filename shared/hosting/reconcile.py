@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from shared.alerts import Alert, alert, event
 from shared.domain import (
+    ALWAYS,
     Account,
     Action,
     AzureDeployment,
@@ -141,11 +142,9 @@ def _raise_alerts(decision: Decision, view: View) -> None:
     hosted before, and is stuck or past its cap, costs money in either mode.
     """
     fields = {"account": view.account.name, "deployment": decision.deployment}
-    opens_at = decision.wanted.opens_at
     if decision.observed is Observed.UNKNOWN:
         alert(Alert.UNKNOWN_STATE, f"look at it in the Azure portal: {decision.reason}", **fields)
-    began = opens_at is not None and view.now >= opens_at
-    if began and decision.action is not Action.SERVE and not _only_observed(decision, view):
+    if _is_late(decision, view) and not _only_observed(decision, view):
         alert(Alert.WINDOW_NOT_READY, f"its window began, and it is not ready: {decision.reason}", **fields)
     begun = view.record(decision.deployment).intent_at
     if decision.observed is Observed.CREATING and begun is not None and view.now - begun > LONGEST_CREATE:
@@ -183,6 +182,20 @@ def _raise_alerts(decision: Decision, view: View) -> None:
 def _only_observed(decision: Decision, view: View) -> bool:
     hosting = view.hosted.get(decision.deployment)
     return hosting is not None and hosting.mode is Mode.OBSERVE
+
+
+def _is_late(decision: Decision, view: View) -> bool:
+    """Whether a window has begun and its deployment is not ready.
+
+    Round the clock there is no such time: late is what something stands in the way of, not what is being
+    created.
+    """
+    opens_at = decision.wanted.opens_at
+    if opens_at is None or view.now < opens_at or decision.action is Action.SERVE:
+        return False
+    is_gone = view.record(decision.deployment).state is RecordState.ABSENT
+    waits = decision.observed is Observed.ABSENT and decision.action is Action.WAIT
+    return opens_at > ALWAYS.start or (is_gone and waits)
 
 
 def _documents_wait(decision: Decision, view: View) -> str | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.domain import (
+    ALWAYS,
     NO_RECORD,
     BillingStart,
     BillingUnit,
@@ -127,15 +128,18 @@ def wanted(
     waiting = (
         f"{demand.unfinished}{'+' if demand.more else ''} unfinished document{plural(demand.unfinished)}"
     )
-    edges = [edge for each in ahead for edge in (each.start - outlook.lead, each.end) if edge > now]
+    edges = [
+        edge for each in ahead for edge in (each.start - outlook.lead, each.end) if now < edge < ALWAYS.end
+    ]
     changes_at = min(edges, default=None)
     for each in ahead:
         if not _is_on(each, demand, now, outlook):
             continue
         what = f"batch window with {waiting}" if each.stop_when_empty else "window"
+        times = f"{what}, {clock_time(each.start)} to {clock_time(each.end)}"
         return Wanted(
             True,
-            f"{what}, {clock_time(each.start)} to {clock_time(each.end)}",
+            "round the clock (always: true)" if hosting.always else times,
             changes_at=changes_at,
             opens_at=each.start,
             for_documents=each.stop_when_empty,

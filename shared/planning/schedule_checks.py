@@ -14,9 +14,10 @@ from shared.planning.decide import SESSION_MARGIN
 from shared.planning.desired import planned_lead
 from shared.planning.estimates import PRIOR
 from shared.planning.marks import marks
+from shared.planning.plan import DEVELOPER_TIER, DEVELOPER_TIER_LIFE
 from shared.planning.public_holidays import public_holidays
 from shared.planning.uploads import LATE_SHARE
-from shared.planning.windows import DAY, every_week, hosted_spans, intervals, local_times, on_day
+from shared.planning.windows import DAY, HOUR, every_week, hosted_spans, intervals, local_times, on_day
 
 _A_MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
 _NO_END = timedelta(days=31)  # longer than any session may be
@@ -26,6 +27,8 @@ AHEAD = timedelta(days=366)
 
 def schedule_mistakes(hosting: Hosting) -> list[SettingProblem]:
     """Windows that open on no day, and windows that the longest session would cut short every time."""
+    if hosting.always:
+        return []
     key = f"deployments.{hosting.name}.schedule"
     found = [
         SettingProblem(f"{key}.{number}", "", remedy)
@@ -82,6 +85,10 @@ def _too_long_together(hosting: Hosting) -> Iterator[str]:
 
 def schedule_warnings(hosting: Hosting, now: datetime) -> list[SettingProblem]:
     """Windows that are over or never open, that the clocks move, or that form too long a session once."""
+    if hosting.always:
+        return [
+            SettingProblem(f"deployments.{hosting.name}.always", "", each) for each in _of_always(hosting)
+        ]
     key = f"deployments.{hosting.name}.schedule"
     found = [
         SettingProblem(f"{key}.{number}", "", remedy)
@@ -92,6 +99,17 @@ def schedule_warnings(hosting: Hosting, now: datetime) -> list[SettingProblem]:
     uploads = f"deployments.{hosting.name}.uploads"
     found += [SettingProblem(f"{uploads}.start", "", remedy) for remedy in _of_uploads(hosting, now)]
     return found + [SettingProblem(f"{uploads}.start_within", "", remedy) for remedy in _of_waiting(hosting)]
+
+
+def _of_always(hosting: Hosting) -> Iterator[str]:
+    """What round the clock does not mean, and what has no effect beside it."""
+    if hosting.spec.sku == DEVELOPER_TIER:
+        yield (
+            f"Azure deletes a {DEVELOPER_TIER} deployment after {DEVELOPER_TIER_LIFE // HOUR} h: it is "
+            "deleted and created again every day, and gone for some minutes. Another SKU stays"
+        )
+    if hosting.start_within:
+        yield "with it uploads.start_within has no effect, as the deployment is up: remove one of them"
 
 
 def _of_uploads(hosting: Hosting, now: datetime) -> Iterator[str]:

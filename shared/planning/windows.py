@@ -20,6 +20,7 @@ from shared.planning.clocks import to_utc
 from shared.planning.public_holidays import public_holidays
 
 DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
 _LONGEST = timedelta(days=31)
 """Joined windows are followed so far beyond what is asked for: `max_session` is 30 days at most."""
 

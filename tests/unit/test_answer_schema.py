@@ -62,6 +62,13 @@ def nested(levels: int) -> dict[str, Any]:
         ({"description": "anything"}, "", 'has no "type": write one, such as "type": "string"'),
         ({}, "", 'has no "type": write one'),
         (True, "", "true and false are refused as schemas"),
+        (
+            {**STRING, "pattern": "["},
+            "/pattern",
+            "is no regular expression by which Python can check answers: correct it, or remove it",
+        ),
+        ({**STRING, "pattern": "\\p{L}+"}, "/pattern", "is no regular expression"),
+        ({**STRING, "$id": "https://example.com/a"}, "/$id", "remove it"),
         ({"$dynamicRef": "#a"}, "/$dynamicRef", 'write "$ref" instead'),
     ],
     ids=str,

@@ -213,6 +213,21 @@ def test_validate_warns_of_what_some_models_refuse(file: Path, capsys: pytest.Ca
     assert "(at #/properties/title/maxLength)" in told["deployments.clauses.task.response_schema"]
 
 
+def test_validate_tells_what_round_the_clock_costs(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A month of it, as nothing ends it."""
+    start, end = FILE.index("    schedule:"), FILE.index("    uploads:")
+    file.write_text(FILE[:start] + "    always: true\n" + FILE[end:])
+    code, out, err = run(capsys, "validate", str(file), AZURE_OPENAI_ACCOUNT_ID=ACCOUNT_ID)
+    assert (code, err) == (0, "")
+    assert "clauses is hosted round the clock: 730 h a month, 1,241.00 USD" in out
+    assert " 168 " in out
+    code, out, _ = run(
+        capsys, "preview", "--json", AZURE_OPENAI_ACCOUNT_ID=ACCOUNT_ID, DEPLOYMENTS_FILE=str(file)
+    )
+    (told,) = json.loads(out)["deployments"]
+    assert told["certain"] == told["always_on"]
+
+
 def test_validate_tells_dates_and_closures(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """In the words of the file; hours a week are those of days and times alone."""
     dates = "skip_holidays: DE-BE, skip_dates: [2026-12-24], also_on: [2026-12-27], until: 2099-12-31"

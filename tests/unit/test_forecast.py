@@ -7,7 +7,7 @@ from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
-from shared.domain import BillingUnit, Hold, Hosting, HostingSession, UploadStart, WeeklyWindow
+from shared.domain import ALWAYS, BillingUnit, Hold, Hosting, HostingSession, UploadStart, WeeklyWindow
 from shared.planning.forecast import RECENT, Figure, Forecast, Subject, Uploads, compare, forecast, summed
 from tests.fakes.clock import START
 from tests.fakes.world import ACCOUNT, PRICES, hosting
@@ -52,6 +52,12 @@ def session(began: datetime, length: timedelta, generation: int = 1) -> HostingS
 def figure(hours: float) -> Figure:
     """So many hours at 1.70."""
     return Figure(pytest.approx(hours), pytest.approx(hours * 1.70))
+
+
+def test_round_the_clock_costs_what_always_on_costs() -> None:
+    """From the first minute to the last, without a lead."""
+    told = a_week(subject(ALWAYS)).figures
+    assert told.certain == told.always_on == figure(7 * 24)
 
 
 def test_office_hours_against_always_on() -> None:

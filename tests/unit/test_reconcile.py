@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain import Action, Observed, OneOffWindow, RecordState, UploadStart
+from shared.domain import ALWAYS, Action, Observed, OneOffWindow, RecordState, UploadStart
 from shared.errors import ArmConflict, ArmRefused, ArmUncertain, ModelUnavailable
 from shared.flow import PartFailed
 from shared.hosting.leases import WORK_LEASE, WorkLease, account_lease
@@ -45,6 +45,40 @@ async def test_a_window_is_ready_at_its_start_and_gone_after_its_end() -> None:
     assert seen[90] is RecordState.DELETING
     assert seen[92] is RecordState.ABSENT
     assert (world.azure.count("put"), world.azure.count("delete")) == (1, 1)
+
+
+async def test_round_the_clock_it_is_hosted_in_one_session() -> None:
+    """Three days with a max_session of an hour: one create, no deadline; gone once unconfigured."""
+    always = hosting("clauses", ALWAYS, max_session=timedelta(hours=1), uploads=UploadStart.SCHEDULED)
+    world = World.of(always)
+    await world.until(lambda: bool(world.azure.asked), timedelta(minutes=10))
+    record = await world.record()
+    assert (record.delete_after, record.reason) == (None, "round the clock (always: true)")
+    (stands,) = (await world.azure.deployments(ACCOUNT.resource_id, timeout=10)).values()
+    assert "lamplighter" in stands.tags
+    assert "delete-after" not in stands.tags
+    for _ in range(3 * 24):
+        world.clock.advance(3600)
+        await world.tick()
+        assert (await world.record()).state is RecordState.OPEN
+    assert (world.azure.count("put"), world.azure.count("delete")) == (1, 0)
+    world = world.reconfigured(hosting("another"))
+    await world.until(lambda: world.azure.count("delete") == 1, timedelta(minutes=5))
+
+
+async def test_round_the_clock_a_deployment_is_late_only_if_something_stands_in_its_way(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Creating it takes minutes and is no alert; a create that Azure refuses is."""
+    for refused, late in ((False, 0), (True, 1)):
+        caplog.clear()
+        world = World.of(hosting("clauses", ALWAYS))
+        if refused:
+            world.azure.fail_next("put", ArmRefused("no quota", code="InsufficientQuota"))
+        for _ in range(4):
+            await world.app.reconcile()
+            world.clock.advance(60)
+        assert sum("window_not_ready" in each.getMessage() for each in caplog.records) == late
 
 
 async def test_an_account_with_nothing_to_do_is_listed_every_fifteen_minutes() -> None:

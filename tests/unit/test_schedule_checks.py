@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from shared.domain import Closure, OneOffWindow, UploadStart, WeeklyWindow
+from shared.domain import ALWAYS, Closure, OneOffWindow, UploadStart, WeeklyWindow
 from shared.planning.schedule_checks import schedule_mistakes, schedule_warnings
 from tests.fakes.world import hosting
 from tests.unit.schedules import WORKDAYS, at, weekly
@@ -107,6 +107,17 @@ def test_dates_do_not_make_a_chain_valid() -> None:
     """A file that is valid today must be valid whenever it is read again."""
     summer = weekly("15:00", "22:00", starting=date(2020, 6, 1), until=date(2020, 8, 31))
     assert len(mistakes(weekly("09:00", "15:00"), summer)) == 1
+
+
+def test_round_the_clock_is_neither_too_long_nor_warned_of() -> None:
+    """Its session has no end; what has no effect beside it, and what Azure deletes all the same, is told."""
+    assert mistakes(ALWAYS) == []
+    assert warnings(ALWAYS) == []
+    desk = replace(hosting("desk", ALWAYS), start_within=HOUR)
+    desk = replace(desk, spec=replace(desk.spec, sku="DeveloperTier"))
+    tier, within = (str(each) for each in schedule_warnings(desk, NOW))
+    assert tier.startswith("deployments.desk.always: Azure deletes a DeveloperTier deployment after 24 h")
+    assert within.startswith("deployments.desk.always: with it uploads.start_within has no effect")
 
 
 # --- warnings -----------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.domain import Account, BillingStart, BillingUnit, OneOffWindow, UploadStart, WeeklyWindow
+from shared.domain import ALWAYS, Account, BillingStart, BillingUnit, OneOffWindow, UploadStart, WeeklyWindow
 from shared.settings import load
 from tests.unit.settings_file import (
     ACCOUNT_ID,
@@ -152,6 +152,14 @@ def test_a_one_off_window_is_written_to_the_second(tmp_path: Path) -> None:
             stop_when_empty=True,
         ),
     )
+
+
+def test_round_the_clock_is_a_window_without_end(tmp_path: Path) -> None:
+    """No window is named beside it, and no session is too long; documents may wait for it."""
+    clauses = hosting(tmp_path, always="true", schedule=[], uploads={"start": "scheduled"})
+    assert clauses.windows == (ALWAYS,)
+    assert clauses.session_end(datetime(2026, 11, 25, tzinfo=UTC)) is None
+    assert not hosting(tmp_path, always="false").always
 
 
 def test_the_environment_s_values_are_put_in(tmp_path: Path) -> None:

@@ -137,6 +137,23 @@ def test_documents_that_would_wait_for_ever_are_told(tmp_path: Path, schedule: A
     assert loaded(tmp_path, changed(waiting | {f"{CLAUSES}.uploads": {"start": "on_demand"}}))
 
 
+@pytest.mark.parametrize(
+    ("which", "value"),
+    [
+        ("schedule", [{"days": "daily", "from": "09:00", "to": "18:00"}]),
+        ("closures", [{"date": "2026-12-24"}]),
+    ],
+)
+def test_round_the_clock_and_times_contradict_each_other(tmp_path: Path, which: str, value: Any) -> None:
+    """It says which of the two to remove."""
+    text = changed({f"{CLAUSES}.schedule": [], f"{CLAUSES}.always": "true", f"{CLAUSES}.{which}": value})
+    (problem,) = told(tmp_path, text)
+    assert problem == (
+        f"{CLAUSES}: always: true hosts it round the clock, and {which} names times: remove {which}, or "
+        "always"
+    )
+
+
 def test_missing_keys_are_named(tmp_path: Path) -> None:
     """Every section that must be there is asked for, and every key of a section that is."""
     assert set(told(tmp_path, "installation: x")) == {

@@ -103,6 +103,7 @@ def test_two_deployments_of_one_model_on_one_account_are_told(tmp_path: Path) ->
     [
         (f"{CLAUSES}.sku.capacity", "120000", "means 120,000,000 tokens a minute, and 1 to 1,000 is usual"),
         ("prices.hosting_per_hour.GlobalStandard", "0", "write the price of your price sheet, usually 1.70"),
+        ("prices.hosting_per_hour.GlobalStandard", "170", "is far above the usual 1.70 an hour"),
         ("prices.hosting_per_hour.GlobalStandard", "1241", "is far above the usual 1.70 an hour"),
         ("prices.tokens_per_million.input", "0.0004", "write the price of a million tokens"),
         ("prices.tokens_per_million.output", "1600", "write the price of a million tokens"),
@@ -123,6 +124,7 @@ def test_a_value_far_from_the_usual_is_told_with_the_usual(
     [
         {f"{CLAUSES}.sku.capacity": "1000"},
         {"prices.hosting_per_hour.DeveloperTier": "0"},
+        {"prices.hosting_per_hour.ProvisionedManaged": "300"},
         {"prices.currency": "IDR", "prices.hosting_per_hour.GlobalStandard": "28000"},
         {"prices.tokens_per_million.input": "0"},
     ],

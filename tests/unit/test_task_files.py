@@ -72,7 +72,11 @@ def test_a_strict_schema_is_taken(tmp_path: Path) -> None:
         (b"{", "the file is not JSON"),
         (b"[" * 100_000, "the file is nested too deeply"),
         (b"\xff\xfe", "the file is not UTF-8 text"),
-        ({"type": "objekt"}, "the file is not a JSON schema"),
+        ({"type": "objekt"}, "the file is not a JSON schema (at #/type): 'objekt' is no type, write one of "),
+        (
+            {"type": "object", "properties": {"a": {"required": "a"}}},
+            "the file is not a JSON schema (at #/properties/a/required): 'a' is not of type 'array'",
+        ),
         ([], "the file is not a JSON schema"),
         (True, 'structured output needs an object: "type": "object" at the top'),
         ({"type": "array", "items": {"type": "string"}}, "structured output needs an object"),
