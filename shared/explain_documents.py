@@ -74,7 +74,8 @@ async def is_known(app: Lamplighter, deployment: str) -> bool:
 async def listed_documents(app: Lamplighter, query: Query) -> dict[str, Any]:
     """A page of documents by arrival; whether there are more, and behind which place (`next`).
 
-    Each deployment's are read a page at most, and folders of no deployment up to a limit, which is told.
+    Each deployment's are read a page at most. `more_folders`: there are more folders of no deployment than
+    are looked into.
     """
     names, more_folders = ([query.deployment], False) if query.deployment else await _everywhere(app)
     found, place = await _page(app, names, query)

@@ -112,7 +112,7 @@ def _parsed(path: Path) -> Any:
         loader = _StringLoader(path.read_text(encoding="utf-8-sig"))
         node = loader.get_single_node()
         if mistakes := indentation_mistakes(node):
-            raise SettingsError(path.name, mistakes)  # all else would be told of keys that are elsewhere
+            raise SettingsError(path.name, mistakes)  # other messages would be about keys that are elsewhere
         return loader.construct_document(node) if node is not None else None
     except OSError as error:
         remedy = f"cannot be read ({error.strerror}): DEPLOYMENTS_FILE names the file"

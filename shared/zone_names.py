@@ -73,11 +73,11 @@ def time_zone(value: str) -> str:
 
 def _instead_of_offset(shown: str, sign: str, hours: str, minutes: str | None) -> str:
     """POSIX counts west of Greenwich, so in the names of fixed zones the sign is the other one."""
-    told = f"{shown!r} is an offset: write the IANA name of a place, which knows its summer time"
+    advice = f"{shown!r} is an offset: write the IANA name of a place, which knows its summer time"
     name = f"Etc/GMT{'-' if sign == '+' else '+'}{int(hours)}" if int(hours) else "Etc/UTC"
     if int(minutes or 0) or name not in available_timezones():
-        return told
-    return f"{told}, or {name!r} for {sign}{int(hours):02}:00 all year" + (
+        return advice
+    return f"{advice}, or {name!r} for {sign}{int(hours):02}:00 all year" + (
         " (its sign is reversed)" if int(hours) else ""
     )
 

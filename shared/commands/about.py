@@ -9,7 +9,7 @@ _HOLD = (
 
 ABOUT = {
     "validate": (
-        "Every mistake is told with its key, the value found and the remedy. Warnings are about what is "
+        "Every mistake is shown with its key, the value found and the remedy. Warnings are about what is "
         "likely not meant, such as a window that is over, or that a change of the clocks moves.",
         "deployments.yaml",
     ),

@@ -73,7 +73,7 @@ def facts(pairs: Iterable[tuple[str, object]]) -> list[str]:
 
 
 class OutputClosed(Exception):
-    """Whoever read standard output has gone, as `head` does: nothing more is to be said."""
+    """The reader of standard output has gone, as `head` does: nothing more is to be printed."""
 
 
 class Terminal:

@@ -62,7 +62,7 @@ def validate(options: argparse.Namespace, terminal: Terminal, environment: Mappi
                     for each in deployments
                 ),
             ),
-            *_always_told(settings),
+            *_cost_round_the_clock(settings),
             *(["", "Warnings:"] if warnings else []),
             *(f"  {clean(each)}" for each in warnings),
         ],
@@ -90,16 +90,16 @@ def _told(hosting: Hosting, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _always_told(settings: Settings) -> list[str]:
+def _cost_round_the_clock(settings: Settings) -> list[str]:
     """What hosting round the clock costs, as nothing ends it."""
     prices = settings.prices
-    told = [
+    lines = [
         f"{each.name} is hosted round the clock: {_HOURS_A_MONTH} h a month, "
         f"{_HOURS_A_MONTH * prices.hosting_per_hour[each.spec.sku]:,.2f} {prices.currency}"
         for each in settings.deployments.values()
         if each.always
     ]
-    return ["", *told] if told else []
+    return ["", *lines] if lines else []
 
 
 def _window_told(window: WeeklyWindow | OneOffWindow) -> str:

@@ -9,9 +9,9 @@ Note [Done has a result]: "already there" says that a blob is there, not whose. 
 after its result was written, or read and found to be this document's and this run's. Anything else that
 stands there is an alert, and the document waits: nothing is asked again, and nothing is overwritten.
 
-Note [Text for people]: an answer that is text is also written as a text file beside its result, by whoever
-has just written or read that result, and before the document is done. It proves nothing and nothing reads
-it: where it cannot be written, that is a log line, and the document is done all the same.
+Note [Text for people]: an answer that is text is also written as a text file beside its result, by the
+process that has just written or read that result, before the document is done. It proves nothing, and
+nothing reads it: where it cannot be written, that is a log line, and the document is done all the same.
 """
 
 from __future__ import annotations

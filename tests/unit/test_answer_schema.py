@@ -74,7 +74,7 @@ def nested(levels: int) -> dict[str, Any]:
     ids=str,
 )
 @pytest.mark.parametrize("where", ["properties", "anyOf", "items", "$defs"])
-def test_what_no_model_takes_is_told_with_its_place_and_the_remedy(
+def test_what_no_model_takes_is_reported_with_its_place_and_the_remedy(
     part: Any, place: str, remedy: str, where: str
 ) -> None:
     """Wherever it stands: every request would be refused after the deployment was paid for."""
@@ -84,9 +84,9 @@ def test_what_no_model_takes_is_told_with_its_place_and_the_remedy(
         "items": (strict(a={"type": "array", "items": part}), "#/properties/a/items"),
         "$defs": ({**strict(a={"$ref": "#/$defs/b"}), "$defs": {"b": part}}, "#/$defs/b"),
     }[where]
-    told = "; ".join(schema_mistakes(around))
-    assert remedy in told
-    assert f"{path}{place}" in told.partition(remedy)[2].partition(";")[0]
+    message = "; ".join(schema_mistakes(around))
+    assert remedy in message
+    assert f"{path}{place}" in message.partition(remedy)[2].partition(";")[0]
 
 
 @pytest.mark.parametrize(
@@ -101,9 +101,9 @@ def test_what_no_model_takes_is_told_with_its_place_and_the_remedy(
 def test_a_schema_that_is_its_own_definition_is_refused(part: dict[str, Any]) -> None:
     """Nothing conforms to it, and holding an answer against it would never end."""
     definitions = {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}
-    (told,) = schema_mistakes({**strict(part=part), "$defs": definitions})
-    assert told.startswith("a $ref leads to itself without a property or an item in between")
-    assert "(at #/" in told
+    (message,) = schema_mistakes({**strict(part=part), "$defs": definitions})
+    assert message.startswith("a $ref leads to itself without a property or an item in between")
+    assert "(at #/" in message
 
 
 def test_a_choice_at_the_top_is_refused() -> None:
@@ -174,17 +174,17 @@ def test_an_object_that_can_hold_nothing_is_warned_of() -> None:
     ],
     ids=lambda value: str(value)[:30],
 )
-def test_a_schema_that_is_too_large_is_told(schema: dict[str, Any], refused: bool, what: str) -> None:
+def test_a_schema_that_is_too_large_is_reported(schema: dict[str, Any], refused: bool, what: str) -> None:
     """Beyond what Azure documents it is a warning, beyond what any model takes a mistake."""
-    (told,) = schema_mistakes(schema) if refused else schema_warnings(schema)
-    assert what in told
+    (message,) = schema_mistakes(schema) if refused else schema_warnings(schema)
+    assert what in message
     assert refused or schema_mistakes(schema) == []
 
 
 def test_many_places_are_cut_short() -> None:
     """A generated schema repeats its mistake in every part."""
-    (told,) = schema_mistakes(strict(**{f"p{n}": {"allOf": [STRING]} for n in range(200)}))
-    assert told.endswith("#/properties/p4/allOf and 195 more)")
+    (message,) = schema_mistakes(strict(**{f"p{n}": {"allOf": [STRING]} for n in range(200)}))
+    assert message.endswith("#/properties/p4/allOf and 195 more)")
 
 
 def test_references_that_branch_are_looked_at_once() -> None:

@@ -174,7 +174,7 @@ async def test_a_missing_inbox_withdraws_no_document() -> None:
 async def test_an_answer_that_is_text_lies_there_as_a_text_file_before_the_document_is_done(
     dies: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also if the app dies between the two: whoever finds the result writes it."""
+    """Also if the app dies between the two: the next worker finds the result and writes it."""
     world = World.of(hosting())
     document = await waiting(world)
     create, lost = world.blobs.create, []

@@ -110,7 +110,7 @@ def test_dates_do_not_make_a_chain_valid() -> None:
 
 
 def test_round_the_clock_is_neither_too_long_nor_warned_of() -> None:
-    """Its session has no end; what has no effect beside it, and what Azure deletes all the same, is told."""
+    """Its session has no end; what has no effect beside it, or is deleted by Azure, is a warning."""
     assert mistakes(ALWAYS) == []
     assert warnings(ALWAYS) == []
     desk = replace(hosting("desk", ALWAYS), start_within=HOUR)

@@ -1,4 +1,4 @@
-"""What in a valid deployments.yaml is likely a mistake: told, and not refused."""
+"""What in a valid deployments.yaml is likely a mistake: reported, and not refused."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ def test_an_ordinary_file_is_not_warned_of(tmp_path: Path) -> None:
 SLOTS = "accounts.main.fine_tuned_slots"
 
 
-def test_windows_that_need_more_slots_than_there_are_are_told_with_the_first_such_time(
+def test_windows_that_need_more_slots_than_there_are_are_reported_with_the_first_such_time(
     tmp_path: Path,
 ) -> None:
     """Who needs them, and from when on: 09:00 to 18:00 is open now, 17:00 comes."""
     late = [{"days": "mon-fri", "from": "17:00", "to": "19:00"}]
     changes = {SLOTS: "1", "deployments.desk": another(schedule=late)}
-    told = warned(tmp_path, changes)
-    assert list(told) == [SLOTS]
-    assert told[SLOTS].startswith(
+    message = warned(tmp_path, changes)
+    assert list(message) == [SLOTS]
+    assert message[SLOTS].startswith(
         "windows need 2 fine-tuned deployments at the same time (clauses, desk), first at "
         "2026-11-25 17:00 UTC: those without a slot are not hosted then"
     )
@@ -64,7 +64,9 @@ def test_windows_that_need_more_slots_than_there_are_are_told_with_the_first_suc
     ],
     ids=["one after the other", "only observed", "no fine-tuned model", "closed", "no window"],
 )
-def test_windows_that_take_turns_or_take_no_slot_are_not_told(tmp_path: Path, desk: dict[str, Any]) -> None:
+def test_windows_that_take_turns_or_take_no_slot_are_not_reported(
+    tmp_path: Path, desk: dict[str, Any]
+) -> None:
     """One slot is enough for them."""
     assert SLOTS not in warned(tmp_path, {SLOTS: "1", "deployments.desk": desk})
 
@@ -72,25 +74,25 @@ def test_windows_that_take_turns_or_take_no_slot_are_not_told(tmp_path: Path, de
 def test_batch_windows_need_their_slot_only_if_documents_wait(tmp_path: Path) -> None:
     """That is said."""
     batch = [{"days": "mon-fri", "from": "12:00", "to": "19:00", "stop_when_empty": "true"}]
-    told = warned(tmp_path, {SLOTS: "1", "deployments.desk": another(schedule=batch)})
-    assert "first at 2026-11-25 12:00 UTC, if documents wait for all of them: " in told[SLOTS]
+    message = warned(tmp_path, {SLOTS: "1", "deployments.desk": another(schedule=batch)})
+    assert "first at 2026-11-25 12:00 UTC, if documents wait for all of them: " in message[SLOTS]
 
 
 # --- models, capacity, prices ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("name", "fine_tuned"), [("gpt-4o-mini", False), (MODEL, True), ("ftchkpt-1", True)])
-def test_a_base_model_is_told(tmp_path: Path, name: str, fine_tuned: bool) -> None:
+def test_a_base_model_is_reported(tmp_path: Path, name: str, fine_tuned: bool) -> None:
     """It costs nothing while nobody calls it."""
-    told = warned(tmp_path, {f"{CLAUSES}.model.name": name})
-    assert bool(told) is not fine_tuned
-    assert fine_tuned or "is not the name of a fine-tuned model" in told[f"{CLAUSES}.model.name"]
+    message = warned(tmp_path, {f"{CLAUSES}.model.name": name})
+    assert bool(message) is not fine_tuned
+    assert fine_tuned or "is not the name of a fine-tuned model" in message[f"{CLAUSES}.model.name"]
 
 
-def test_two_deployments_of_one_model_on_one_account_are_told(tmp_path: Path) -> None:
+def test_two_deployments_of_one_model_on_one_account_are_reported(tmp_path: Path) -> None:
     """Both pay for hosting; on another account it is another region's, and fine."""
-    told = warned(tmp_path, {"deployments.desk": another(MODEL)})
-    assert "is hosted by clauses on the same account, too" in told["deployments.desk.model.name"]
+    message = warned(tmp_path, {"deployments.desk": another(MODEL)})
+    assert "is hosted by clauses on the same account, too" in message["deployments.desk.model.name"]
     elsewhere = {
         "accounts.other": {"resource_id": OTHER_ID},
         "deployments.desk": another(MODEL, account="other"),
@@ -110,13 +112,13 @@ def test_two_deployments_of_one_model_on_one_account_are_told(tmp_path: Path) ->
         (f"{CLAUSES}.spillover_deployment_name", "standby", "is not in this file: Azure needs a deployment"),
     ],
 )
-def test_a_value_far_from_the_usual_is_told_with_the_usual(
+def test_a_value_far_from_the_usual_is_reported_with_the_usual(
     tmp_path: Path, place: str, value: str, remedy: str
 ) -> None:
     """Another unit than the one that is meant, most likely."""
-    told = warned(tmp_path, {place: value})
-    assert list(told) == [place]
-    assert remedy in told[place]
+    message = warned(tmp_path, {place: value})
+    assert list(message) == [place]
+    assert remedy in message[place]
 
 
 @pytest.mark.parametrize(
@@ -130,7 +132,7 @@ def test_a_value_far_from_the_usual_is_told_with_the_usual(
     ],
     ids=str,
 )
-def test_a_value_that_is_only_unusual_is_not_told(tmp_path: Path, changes: dict[str, Any]) -> None:
+def test_a_value_that_is_only_unusual_is_not_reported(tmp_path: Path, changes: dict[str, Any]) -> None:
     """A large quota, a free tier, a currency of large numbers, no token fee."""
     assert warned(tmp_path, changes) == {}
 
@@ -148,30 +150,30 @@ def test_a_value_that_no_capacity_or_price_can_be_is_refused(tmp_path: Path, pla
 # --- windows, spillover, tags ---------------------------------------------------------------------------
 
 
-def test_a_window_that_stands_there_twice_is_told(tmp_path: Path) -> None:
+def test_a_window_that_stands_there_twice_is_reported(tmp_path: Path) -> None:
     """One of them was to be another."""
     window = FILE["deployments"]["clauses"]["schedule"][0]
-    told = warned(tmp_path, {f"{CLAUSES}.schedule": [window, {**window, "from": "08:00"}, window]})
-    assert told == {
+    message = warned(tmp_path, {f"{CLAUSES}.schedule": [window, {**window, "from": "08:00"}, window]})
+    assert message == {
         f"{CLAUSES}.schedule.2": "is the same window as schedule.0: remove it, or change what should differ"
     }
 
 
-def test_a_zone_that_is_likely_not_meant_is_told_at_its_window(tmp_path: Path) -> None:
+def test_a_zone_that_is_likely_not_meant_is_reported_at_its_window(tmp_path: Path) -> None:
     """Its own, or that of the file."""
     assert "'Etc/GMT+5' is 5 h behind UTC" in warned(tmp_path, {f"{WINDOW}.time_zone": "Etc/GMT+5"})[WINDOW]
     assert "'CET' is no place's" in warned(tmp_path, {"defaults": {"time_zone": "CET"}})[WINDOW]
 
 
 def test_a_spillover_deployment_must_be_on_the_same_account(tmp_path: Path) -> None:
-    """Azure ignores case; one of the file that is elsewhere is told with where it is."""
+    """Azure ignores case; one of the file that is elsewhere is reported with where it is."""
     spill = {f"{CLAUSES}.spillover_deployment_name": "Desk", "deployments.desk": another()}
     assert warned(tmp_path, spill) == {}
     elsewhere = {"accounts.other": {"resource_id": OTHER_ID}, "deployments.desk": another(account="other")}
-    told = warned(tmp_path, {**spill, **elsewhere})
+    message = warned(tmp_path, {**spill, **elsewhere})
     assert (
         "is configured on the account other, and Azure looks for it on main"
-        in (told[f"{CLAUSES}.spillover_deployment_name"])
+        in (message[f"{CLAUSES}.spillover_deployment_name"])
     )
 
 

@@ -59,7 +59,7 @@ WRONG: list[Any] = [
 
 
 @pytest.mark.parametrize("place", list(places(whole())), ids=lambda place: ".".join(map(str, place)))
-def test_every_wrong_value_at_every_place_is_told_in_the_words_of_the_file(
+def test_every_wrong_value_at_every_place_is_reported_in_the_words_of_the_file(
     place: tuple[str | int, ...], tmp_path: Path
 ) -> None:
     """Scalars, nothing, lists and sections where something else belongs: each mistake has its remedy."""
@@ -144,7 +144,7 @@ deployments:
 
 
 @pytest.mark.parametrize(
-    ("lines", "by", "told_of"),
+    ("lines", "by", "expected"),
     [
         ((12, 13), -2, [(12, "name", "model"), (13, "version", "model")]),
         ((16, 17), -2, [(16, "system_prompt", "task"), (17, "max_output_tokens", "task")]),
@@ -160,25 +160,25 @@ deployments:
     ],
     ids=["model", "task", "a deployment", "all of a deployment", "id", "account", "prices"],
 )
-def test_a_slip_of_the_indentation_is_told_as_one(
-    tmp_path: Path, lines: tuple[int, int], by: int, told_of: list[tuple[int, str, str]] | None
+def test_a_slip_of_the_indentation_is_reported_as_one(
+    tmp_path: Path, lines: tuple[int, int], by: int, expected: list[tuple[int, str, str]] | None
 ) -> None:
     """By line, key and section, and nothing else: not as keys that are unknown, missing or there twice."""
     written = LINES.splitlines()
     for at in range(lines[0] - 1, lines[1]):
         written[at] = " " * by + written[at] if by > 0 else written[at][-by:]
     assert loaded(tmp_path, LINES)
-    if told_of is None:
+    if expected is None:
         assert told(tmp_path, "\n".join(written))
         return
     assert told(tmp_path, "\n".join(written)) == [
         f"line {line}: indent {key!r} by two more spaces, under {section!r}: it is not in that section now "
         f"(found: {key})"
-        for line, key, section in told_of
+        for line, key, section in expected
     ]
 
 
-def test_a_name_that_is_indented_too_far_is_told_instead_of_its_keys(tmp_path: Path) -> None:
+def test_a_name_that_is_indented_too_far_is_reported_instead_of_its_keys(tmp_path: Path) -> None:
     """The next deployment became a key of the one before, and its keys would occur twice there."""
     assert told(tmp_path, LINES.replace("  desk:", "    desk:")) == [
         "line 18: indent 'desk' by two fewer spaces, as 'clauses' is: it is not in that section (found: desk)"
@@ -205,7 +205,7 @@ def test_an_empty_section_before_other_keys_is_no_slip(
 
 
 @pytest.mark.parametrize(
-    ("text", "told_of"),
+    ("text", "expected"),
     [
         (
             "a: 1\nb: 2\na: 3\n",
@@ -221,7 +221,7 @@ def test_an_empty_section_before_other_keys_is_no_slip(
         ("a:\n\tb: 1\n", ": indent with spaces, not tabs"),
     ],
 )
-def test_broken_yaml_is_told_with_what_it_likely_is(tmp_path: Path, text: str, told_of: str) -> None:
+def test_broken_yaml_is_reported_with_what_it_likely_is(tmp_path: Path, text: str, expected: str) -> None:
     """The library's words, the place, and the usual cause."""
     (problem,) = told(tmp_path, text)
-    assert told_of in problem
+    assert expected in problem

@@ -21,7 +21,7 @@ def test_a_place_and_universal_time_are_taken(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         (
             "EST",
@@ -52,14 +52,14 @@ def test_a_place_and_universal_time_are_taken(name: str) -> None:
         ("x" * 1000, f"unknown time zone '{'x' * 80}'"),
     ],
 )
-def test_what_is_no_place_is_refused_with_the_name_to_write(name: str, told: str) -> None:
+def test_what_is_no_place_is_refused_with_the_name_to_write(name: str, message: str) -> None:
     """Also what the system's files know: EST has no summer time, and localtime is UTC in Azure."""
-    with pytest.raises(ValueError, match=re.escape(told)):
+    with pytest.raises(ValueError, match=re.escape(message)):
         time_zone(name)
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("CET", "the time zone 'CET' is no place's: write one, such as 'Europe/Berlin'"),
         ("PST8PDT", "such as 'America/Los_Angeles'"),
@@ -67,10 +67,10 @@ def test_what_is_no_place_is_refused_with_the_name_to_write(name: str, told: str
         ("Etc/GMT-14", "is 14 h ahead of UTC all year"),
     ],
 )
-def test_what_is_likely_not_meant_is_warned_of(name: str, told: str) -> None:
+def test_what_is_likely_not_meant_is_warned_of(name: str, message: str) -> None:
     """It can be used: somebody may mean it."""
     assert time_zone(name) == name
-    assert told in (zone_doubt(name) or "")
+    assert message in (zone_doubt(name) or "")
 
 
 def test_every_name_that_is_advised_is_taken() -> None:
@@ -81,10 +81,10 @@ def test_every_name_that_is_advised_is_taken() -> None:
     assert all(ZoneInfo(name) for name in advised)
 
 
-def test_the_file_s_key_is_told(tmp_path: Path) -> None:
+def test_the_file_s_key_is_reported(tmp_path: Path) -> None:
     """As with every other mistake."""
-    told = the_one(tmp_path, f"{WINDOW}.time_zone", "Tokyo Standard Time")
-    assert told == (
+    message = the_one(tmp_path, f"{WINDOW}.time_zone", "Tokyo Standard Time")
+    assert message == (
         f"{WINDOW}.time_zone: 'Tokyo Standard Time' is a name of Windows: write the IANA name 'Asia/Tokyo' "
         "(found: Tokyo Standard Time)"
     )
