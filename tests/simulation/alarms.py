@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 HOUR = 3600.0
 PATIENCE = 1500.0
 """Seconds of a trouble, with work to do, after which an alert must have been raised."""
+_KEPT_ASKING = 600.0
 _OFTEN = 3  # the process that met a trouble once may have died before it could tell
 _SAY_MORE = ("remedy", "document", "times", "alert")
 
@@ -75,6 +76,8 @@ class Alarms:
         world, now = self._world, self._world.seconds()
         if len(trouble.met) < _OFTEN or now - trouble.met[0] < PATIENCE:
             return
+        if trouble.met[-1] - trouble.met[0] < _KEPT_ASKING:
+            return  # it was not hosted for long enough to tell
         waited = [at for at in world.judge.deployments[trouble.name].recorded.values() if at < trouble.met[0]]
         others = any(
             each.deployment == trouble.name

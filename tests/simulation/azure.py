@@ -128,12 +128,16 @@ class Azure:
         ]
 
     def settled_at(self, found: Generation, now: float) -> float:
-        """Since when it is in a terminal state and nothing else is under way on its account."""
+        """Since when it is in a terminal state and nothing else is under way on its account: now, if it is."""
         since_start = self._world.since_start
         azure = next(each for each in self.accounts.values() if found in each.generations)
-        ends = [since_start(run.settled) for each in azure.generations for run in each.runs]
-        ends += [since_start(each.gone) for each in azure.generations if each.gone and each is not found]
-        return max((end for end in ends if end <= now), default=0.0)
+        others = [each for each in azure.generations if each is not found]
+        spans = [(run.accepted, run.settled) for each in others for run in each.runs]
+        spans += [(each.deleted, each.gone) for each in others if each.deleted and each.gone]
+        if any(since_start(begun) <= now < since_start(ended) for begun, ended in spans):
+            return now
+        ends = [ended for _, ended in spans] + [run.settled for run in found.runs]
+        return max((end for each in ends if (end := since_start(each)) <= now), default=0.0)
 
     # --- what LIST shows ------------------------------------------------------------------------
 

@@ -276,8 +276,7 @@ class Judge:
             azure = self._world.azure
             if azure.was_omitted(put.name, sent_at - PASS_LIMIT) or sent_at <= created + self._late_list():
                 # A LIST lacked it, and nobody could know: from now on its tag says both.
-                if owner in ("ours", "twin"):
-                    azure.created_by("both", put)
+                azure.created_by("both", put)
             else:
                 self.fault("foreign", f"{put.name} of {owner} was overwritten by {by}")
         if owner == by == "ours":
