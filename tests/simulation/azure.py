@@ -128,7 +128,7 @@ class Azure:
         ]
 
     def settled_at(self, found: Generation, now: float) -> float:
-        """Since when it is in a terminal state and nothing else is under way on its account: now, if it is."""
+        """Since when it is in a terminal state, and nothing else under way on its account; now, if it is."""
         since_start = self._world.since_start
         azure = next(each for each in self.accounts.values() if found in each.generations)
         others = [each for each in azure.generations if each is not found]
