@@ -8,6 +8,7 @@ import types
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 HOUR = 3600.0
 PATIENCE = 1500.0
 """Seconds of a trouble, with work to do, after which an alert must have been raised."""
-_KEPT_ASKING = 600.0
+_KEPT_ASKING, _PAUSE = 600.0, 180.0
 _OFTEN = 3  # the process that met a trouble once may have died before it could tell
 _SAY_MORE = ("remedy", "document", "times", "alert")
 
@@ -76,8 +77,8 @@ class Alarms:
         world, now = self._world, self._world.seconds()
         if len(trouble.met) < _OFTEN or now - trouble.met[0] < PATIENCE:
             return
-        if trouble.met[-1] - trouble.met[0] < _KEPT_ASKING:
-            return  # it was not hosted for long enough to tell
+        if _longest(trouble.met) < _KEPT_ASKING:
+            return  # it was never hosted for long enough to tell
         waited = [at for at in world.judge.deployments[trouble.name].recorded.values() if at < trouble.met[0]]
         others = any(
             each.deployment == trouble.name
@@ -101,6 +102,15 @@ class Alarms:
             if not any(each.since - HOUR <= at <= each.until + 1.0 for at in times):
                 names = " or ".join(each.names)
                 self._world.judge.fault("silent", f"no {names} for {each.deployment}: {each.why}")
+
+
+def _longest(times: list[float]) -> float:
+    """For how long something happened without a pause."""
+    longest, since = 0.0, times[0]
+    for before, now in pairwise(times):
+        since = now if now - before > _PAUSE else since
+        longest = max(longest, now - since)
+    return longest
 
 
 _HARMLESS = ("outage", "account_outage", "refusing", "requeue", "second")
