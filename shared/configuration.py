@@ -203,15 +203,6 @@ class DeploymentSection(_Section):
     task: TaskSection
 
     @model_validator(mode="after")
-    def _round_the_clock_or_by_windows(self) -> Self:
-        if self.always and (self.schedule or self.closures):
-            which = "schedule" if self.schedule else "closures"
-            raise ValueError(
-                f"always: true hosts it round the clock, and {which} names times: remove {which}, or always"
-            )
-        return self
-
-    @model_validator(mode="after")
     def _can_answer(self) -> Self:
         limit = (self.sku.minimum_capacity or self.sku.capacity) * 1000
         if self.task.max_output_tokens >= limit:

@@ -15,6 +15,7 @@ from shared.errors import SettingProblem
 from shared.settings_indentation import fields_of, inner, kind_of
 
 _LATER = {"after"}
+_ON = ("true", "t", "yes", "y", "on", "1")  # what pydantic takes for true
 _LONGEST_VALUE = 80
 _QUOTED = re.compile(r"'([^']*)'")
 _NO_NUMBERS = ("nan", "inf", "infinity")
@@ -123,9 +124,14 @@ def mistakes_across_sections(raw: Any) -> Iterator[SettingProblem]:
             key = f"deployments.{name}.spillover_deployment_name"
             remedy = "is the deployment itself: name another one, or remove the key"
             yield SettingProblem(key, spillover, remedy)
+        times = next((key for key in ("schedule", "closures") if _at(deployments, name, key)), None)
+        always = _at(deployments, name, "always")
+        is_always = isinstance(always, str) and always.lower() in _ON
+        if times and is_always:
+            remedy = f"hosts it round the clock, and {times} names times: remove {times}, or always"
+            yield SettingProblem(f"deployments.{name}.always", always, remedy)
         starts = _at(deployments, name, "uploads", "start")
-        windows = _at(deployments, name, "schedule") or _at(deployments, name, "always")
-        if starts == UploadStart.SCHEDULED and not windows:
+        if starts == UploadStart.SCHEDULED and not (_at(deployments, name, "schedule") or is_always):
             remedy = (
                 "documents would wait for ever, as there is no window: add a schedule, or set uploads.start: "
                 f"{UploadStart.ON_DEMAND}"

@@ -134,6 +134,8 @@ def test_documents_that_would_wait_for_ever_are_told(tmp_path: Path, schedule: A
     )
     assert told(tmp_path, changed(waiting)) == [problem]
     assert problem in told(tmp_path, changed(waiting | {"defaults": {"time_zone": "??"}}))
+    assert told(tmp_path, changed(waiting | {f"{CLAUSES}.always": "false"})) == [problem]
+    assert loaded(tmp_path, changed(waiting | {f"{CLAUSES}.always": "true"}))
     assert loaded(tmp_path, changed(waiting | {f"{CLAUSES}.uploads": {"start": "on_demand"}}))
 
 
@@ -147,11 +149,13 @@ def test_documents_that_would_wait_for_ever_are_told(tmp_path: Path, schedule: A
 def test_round_the_clock_and_times_contradict_each_other(tmp_path: Path, which: str, value: Any) -> None:
     """It says which of the two to remove."""
     text = changed({f"{CLAUSES}.schedule": [], f"{CLAUSES}.always": "true", f"{CLAUSES}.{which}": value})
-    (problem,) = told(tmp_path, text)
-    assert problem == (
-        f"{CLAUSES}: always: true hosts it round the clock, and {which} names times: remove {which}, or "
-        "always"
+    problem = (
+        f"{CLAUSES}.always: hosts it round the clock, and {which} names times: remove {which}, or always "
+        "(found: true)"
     )
+    assert told(tmp_path, text) == [problem]
+    assert problem in told(tmp_path, text.replace("max_output_tokens: '2000'", "max_output_tokens: many"))
+    assert loaded(tmp_path, text.replace("always: 'true'", "always: 'false'"))
 
 
 def test_missing_keys_are_named(tmp_path: Path) -> None:
