@@ -156,12 +156,14 @@ def test_the_stack_stops_when_the_process_that_started_it_was_killed(tmp_path: P
     """The parent ends without a word; the child notices and leaves as on Ctrl-C."""
     child = (
         "import sys, time\nfrom local.stack import stop_with_parent\nstop_with_parent()\n"
+        "open(sys.argv[1] + '.ready', 'w').close()\n"
         "try:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    open(sys.argv[1], 'w').close()\n"
     )
     parent = (
         "import os, subprocess, sys, time\n"
         "child = subprocess.Popen([sys.executable, '-c', *sys.argv[1:]])\n"
-        "time.sleep(1)\nos._exit(0)\n"
+        "while not os.path.exists(sys.argv[2] + '.ready'):\n    time.sleep(0.1)\n"
+        "os._exit(0)\n"
     )
     noticed = tmp_path / "noticed"
     subprocess.run([sys.executable, "-c", parent, child, str(noticed)], cwd=stack.ROOT, check=True)
