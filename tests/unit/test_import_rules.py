@@ -267,7 +267,7 @@ def test_what_a_module_may_not_know_is_found(module: str, source: str) -> None:
         ("shared.hosting.act", "import openai"),
         ("shared.hosting.act", "if True:\n    from azure.core import MatchConditions"),
         ("shared.hosting.act", "class A:\n    import yaml"),
-        ("shared.documents.read", "from charset_normalizer import from_bytes"),
+        ("shared.documents.ask", "from jsonschema import validate"),
         ("shared.inference.pacer", "import tenacity"),
         ("shared.configuration", "import yaml"),
         ("shared.adapters.arm", "import aiohttp"),
