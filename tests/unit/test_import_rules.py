@@ -48,12 +48,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "shared.flow": {*DOCUMENTS, "shared.hosting", "shared.documents"},
     "shared.explain": {*VOCABULARY, "shared.planning", "shared.hosting.ledger", "shared.flow"},
     "shared.inputs": {"shared.scalars"},
+    "shared.http_body": set(),
     "shared.holds": {*VOCABULARY, "shared.planning", "shared.flow", "shared.inputs"},
     "shared.preview": {*VOCABULARY, "shared.planning", "shared.explain", "shared.flow"},
     "shared.api": {
         *VOCABULARY,
         *(f"shared.{name}" for name in ("planning", "documents", "explain", "flow", "holds")),
-        *("shared.preview", "shared.inputs"),
+        *("shared.preview", "shared.inputs", "shared.http_body"),
     },
     "shared.settings_blob": {*PORTS, "shared.settings"},
     "shared.doctor": {
