@@ -134,9 +134,9 @@ def _inside(before: str, sign: str, after: str) -> float:
 
 
 def _hard_space(before: str, after: str, is_inside: bool) -> float:
-    """A space that no line breaks at: after a short word, before a French sign, beside a figure."""
+    """A space that no line breaks at: before a French sign or beside a figure, hardly between letters."""
     if is_inside:
-        return -5 if len(re.split(r"\W", before)[-1]) <= 2 else -12
+        return -12
     if not before or not after:
         return -5
     return -5 if after[0] in ":;!?%»€-–+" or after[0].isdigit() or not before[-1].isalpha() else -12

@@ -165,7 +165,7 @@ def _as_vietnamese_is_typed(letter: str) -> str:
 @pytest.mark.parametrize("language", ENCODINGS)
 def test_every_text_is_read_right_or_refused(language: str) -> None:
     """A garbled text would be paid for. A page is read, and so is most of what is shorter."""
-    dice, outcomes, garbled = random.Random(3), Counter[tuple[str, bool]](), []
+    dice, outcomes, garbled = random.Random(11), Counter[tuple[str, bool]](), []
     for encoding in ENCODINGS[language]:
         for kind, text in written(language, dice):
             if (data := encoded(text, encoding)) is None:
