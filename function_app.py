@@ -57,16 +57,16 @@ async def document_uploaded(blob: NamedBlob) -> None:
 
 @app.route(route="deployments/{deployment}/documents", methods=["POST"])
 async def submit_document(req: func.HttpRequest) -> func.HttpResponse:
-    """The submit button: the body is the file, its name in X-File-Name or ?name=."""
+    """The submit button: the body is the file, or a form with it; its name in X-File-Name or ?name=."""
     from shared import api
 
     # A header is decoded here; the host has decoded the query.
     name = unquote(req.headers.get("X-File-Name") or "") or req.params.get("name")
+    prefer, content_type = req.headers.get("Prefer"), req.headers.get("Content-Type")
+    deployment, body = req.route_params["deployment"], req.get_body()
     return await _answer(
         req,
-        lambda lamplighter: api.submit(
-            lamplighter, req.route_params["deployment"], name, req.get_body(), req.headers.get("Prefer")
-        ),
+        lambda lamplighter: api.submit(lamplighter, deployment, name, body, prefer, content_type),
         known=("name",),
     )
 

@@ -285,7 +285,8 @@ The storage     {services.azurite.blob_uri}: drop files into inbox/DEPLOYMENT/NA
 Logs            {stack.host.log.parent}
 
 To submit a document and wait up to a minute for its answer (DEPLOYMENT: a name from deployments.yaml):
-  curl -X POST -H 'x-functions-key: {stack.function_key}' -H 'Prefer: wait=60' --data-binary @FILE \\
+  curl -X POST -H 'x-functions-key: {stack.function_key}' -H 'Prefer: wait=60' \\
+    -H 'Content-Type: application/octet-stream' --data-binary @FILE \\
     '{stack.host_url}/api/deployments/DEPLOYMENT/documents?name=NAME'
 
 To look at it with the command line (status, explain NAME, preview, sessions, submit NAME FILE, ...):

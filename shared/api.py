@@ -24,6 +24,7 @@ from shared.explain_documents import told as _told
 from shared.flow import Lamplighter
 from shared.holds import HoldRefused, read_request
 from shared.holds import hold as held
+from shared.http_body import LARGEST_WRAPPING, UnsupportedBody, unwrap
 from shared.inputs import count
 from shared.preview import MOST_DAYS, USUAL_DAYS, period, previewed, read_records
 
@@ -62,16 +63,30 @@ def refuse_unknown(given: Iterable[str], known: Collection[str]) -> Reply | None
 
 
 async def submit(
-    app: Lamplighter, deployment: str, name: str | None, body: bytes, prefer: str | None
+    app: Lamplighter,
+    deployment: str,
+    name: str | None,
+    body: bytes,
+    prefer: str | None,
+    content_type: str | None = None,
 ) -> Reply:
     """Take a document in. 202 with Location, or with `Prefer: wait=N` 200 with the result if it came in time.
 
+    Of a form (multipart/form-data) the one file is taken, under its own name if `name` is not given.
     What cannot be answered is refused here and stored nowhere.
     """
     hosting = app.intake.hosting(deployment)
     if hosting is None:
         return problem(404, app.intake.no_such_deployment(deployment))
-    name = (name or "").strip()
+    try:
+        if len(body) > app.settings.max_document_bytes + LARGEST_WRAPPING:  # before it is taken apart
+            refuse_by_size(len(body), app.settings.max_document_bytes)
+        submission = unwrap(body, content_type)
+    except DocumentRefused as refusal:
+        return problem(413, str(refusal))
+    except UnsupportedBody as error:
+        return problem(415, str(error))
+    body, name = submission.data, (name or "").strip() or (submission.name or "").strip()
     if (objection := _objection(name, hosting)) is not None:
         return problem(400, objection)
     try:

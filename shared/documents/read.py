@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import codecs
-import contextlib
-import string
+import unicodedata
 
+from shared.documents.damage import refuse_damaged
+from shared.documents.mime import is_raw_form, is_raw_mail
 from shared.errors import DocumentRefused
 
-_SAMPLE = 64 * 1024  # bytes from which an old encoding is told
 _AFTER_DAMAGE = 256 * 1024  # bytes after the first damage that tell whether a file is UTF-8 all the same
 _STRETCH = 1024 * 1024  # bytes that are looked through at a time: a copy of all would double the memory
+_TELLING = 16 * 1024  # bytes that tell a file in UTF-16 or UTF-32 without a byte order mark
 _KINDS = {
     b"%PDF": "a PDF",
     b"PK\x03\x04": "a ZIP or Office file",
@@ -22,15 +23,17 @@ _KINDS = {
 }
 _BYTE_ORDER_MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, whose mark it begins with
+    codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-# What Windows wrote and writes, the likeliest first: a short text fits several equally well.
-_LATIN = ("cp1252", "cp1250")
-_OTHER_ALPHABETS = ("cp1251", "koi8_r", "cp1253", "cp1255", "cp1256")
-_EAST_ASIAN = ("cp932", "gb18030", "big5", "cp949")
+_WITHOUT_MARK = (("utf-32-le", 4), ("utf-32-be", 4), ("utf-16-le", 2), ("utf-16-be", 2))
+_FAMILIAR = 0.4
+"""The least share of usual characters. Of bytes that are no UTF-16 hardly any makes a usual character."""
 # The control characters that no text holds: all but tabs, line and page ends, escape and the end mark of DOS.
 _BINARY = bytes(set(range(0x20)) - set(b"\t\n\v\f\r\x1a\x1b"))
+_PRINTABLE = bytes((*range(0x20, 0x7F), *b"\t\n\r"))
 _LEADING = bytes(range(0xC0, 0x100))  # the first bytes of UTF-8's sequences
 
 _AS_TEXT = "save it as text (txt, md, json, csv)"
@@ -40,7 +43,7 @@ _AS_UTF8 = "save it again as UTF-8"
 def read_text(data: bytes) -> str:
     """The text of a plain text file (txt, md, json, csv and the like).
 
-    UTF-8, UTF-16 with a byte order mark, or an older encoding that can be told from what the file holds.
+    UTF-8, UTF-16, UTF-32, or an older encoding that can be told for sure from what the file holds.
     Raises DocumentRefused with a reason for the document's owner.
     """
     if not data:
@@ -48,32 +51,112 @@ def read_text(data: bytes) -> str:
     kind = next((name for magic, name in _KINDS.items() if data.startswith(magic)), None)
     if kind is not None:
         raise DocumentRefused(f"the file is {kind}, not plain text: {_AS_TEXT}")
+    if is_raw_mail(data):
+        raise DocumentRefused(
+            "the file is a mail with its technical header (as in .eml files): "
+            "save the mail's text as txt, or its attachment as a file"
+        )
+    if is_raw_form(data):
+        raise DocumentRefused(
+            "the file is the body of a web form, with the document wrapped in it: send the document by itself"
+        )
     text = _decode(data)
     if "\0" in text:
         raise DocumentRefused(f"the file is binary, not plain text: {_AS_TEXT}")
     if not text or text.isspace():
         raise DocumentRefused("the file holds nothing but white space")
+    refuse_damaged(text)
     return text
-
-
-def _decode(data: bytes) -> str:
-    mark = next((name for mark, name in _BYTE_ORDER_MARKS.items() if data.startswith(mark)), None)
-    try:
-        return data.decode(mark or "utf-8")
-    except UnicodeDecodeError as error:
-        damaged_at = error.start
-    if mark is None and how_many(data, _BINARY):
-        raise DocumentRefused(f"the file is binary, not plain text: {_AS_TEXT}")
-    if mark is not None or _is_mostly_utf8(data, damaged_at):
-        name = (mark or "utf-8").removesuffix("-sig").upper()
-        raise DocumentRefused(f"the file is {name}, damaged at byte {damaged_at:,}: {_AS_UTF8}")
-    return _decode_old(data, damaged_at)
 
 
 def how_many(data: bytes, kinds: bytes) -> int:
     """How many bytes are of these kinds."""
     stretches = (data[start : start + _STRETCH] for start in range(0, len(data), _STRETCH))
     return sum(len(stretch) - len(stretch.translate(None, kinds)) for stretch in stretches)
+
+
+def _decode(data: bytes) -> str:
+    mark = next((name for mark, name in _BYTE_ORDER_MARKS.items() if data.startswith(mark)), None)
+    if mark is not None:
+        return _decode_marked(data, mark)
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        return _decode_other(data, error.start)
+    if not text.isascii():
+        return text
+    if how_many(data, _BINARY) and (wide := _wide(data)):
+        return data.decode(wide)
+    return _decode_ascii(data, text)
+
+
+def _decode_marked(data: bytes, mark: str) -> str:
+    try:
+        return data.decode(mark)
+    except UnicodeDecodeError as error:
+        raise _damaged(mark.removesuffix("-sig"), error.start) from None
+
+
+def _decode_ascii(data: bytes, text: str) -> str:
+    from shared.documents.seven_bit import decode_seven_bit  # imported where it is used: it loads languages
+
+    if all(sequence not in data for sequence in (b"\x1b$", b"~{", b"+")):
+        return text
+    decoded = decode_seven_bit(data)
+    return text if decoded is None else decoded
+
+
+def _decode_other(data: bytes, damaged_at: int) -> str:
+    """Text that is no UTF-8, as its bytes at `damaged_at` show."""
+    from shared.documents.encodings import old_encoding  # imported where it is used: most files are UTF-8
+
+    if wide := _wide(data):
+        return _decode_marked(data, wide)
+    if how_many(data, _BINARY):
+        raise DocumentRefused(f"the file is binary, not plain text: {_AS_TEXT}")
+    if _is_mostly_utf8(data, damaged_at):
+        raise _damaged("utf-8", damaged_at)
+    if (name := old_encoding(data)) is not None:
+        try:
+            return data.decode(name)
+        except UnicodeDecodeError:  # what follows the sample is of another kind
+            pass
+    raise DocumentRefused(f"the file's encoding cannot be told: {_AS_UTF8}")
+
+
+def _damaged(name: str, at: int) -> DocumentRefused:
+    return DocumentRefused(f"the file is {name.upper()}, damaged at byte {at:,}: {_AS_UTF8}")
+
+
+def _wide(data: bytes) -> str | None:
+    """The name of the encoding of UTF-16 or UTF-32 without a byte order mark, or None if it is in none.
+
+    Letters of ASCII, two by two, look like Chinese ones: what is ASCII but for a few bytes is none of these.
+    """
+    from shared.documents.likelihood import familiar
+
+    start = data[:_TELLING]
+    if how_many(start, _PRINTABLE) > 0.9 * len(start):
+        return None
+    least = _FAMILIAR if how_many(start, _BINARY) else 1.5 * _FAMILIAR
+    for name, width in _WITHOUT_MARK:
+        if len(data) % width == 0:
+            text = _decoded(start, name)
+            if text and not any(map(_is_no_text, set(text))) and familiar(text) > least:
+                return name
+    return None
+
+
+def _decoded(start: bytes, name: str) -> str:
+    """The start of a file; a character that is cut off at its end is left out."""
+    try:
+        return codecs.getincrementaldecoder(name)().decode(start)
+    except UnicodeDecodeError:
+        return ""
+
+
+def _is_no_text(sign: str) -> bool:
+    return unicodedata.category(sign) in ("Cc", "Cn", "Co", "Cs") and sign not in "\t\n\v\f\r\x1a\x85"
 
 
 def _is_mostly_utf8(data: bytes, damaged_at: int) -> bool:
@@ -86,40 +169,3 @@ def _is_mostly_utf8(data: bytes, damaged_at: int) -> bool:
     damaged = text.count("\N{REPLACEMENT CHARACTER}")
     valid = len(text) - len(text.encode("ascii", "ignore")) - damaged
     return valid + how_many(data[:damaged_at], _LEADING) > 3 * damaged
-
-
-def _decode_old(data: bytes, telling: int) -> str:
-    """Text in an encoding from before Unicode, as Office on Windows still writes CSV.
-
-    `telling`: where its first byte is that is not UTF-8. Where several encodings fit, the likeliest is taken.
-    """
-    from charset_normalizer import from_bytes  # imported where it is used: most files are UTF-8
-
-    # At a line's start and end no character is cut.
-    first = data.rfind(b"\n", 0, max(0, telling - _SAMPLE // 2)) + 1
-    last = data.rfind(b"\n", max(first, telling), first + _SAMPLE) + 1
-    sample = data[first : last if last and first + _SAMPLE < len(data) else first + _SAMPLE]
-    letters = len(sample) - len(sample.translate(None, string.ascii_letters.encode()))
-    high = sum(byte > 0x7F for byte in sample)
-    is_latin = high < max(letters, len(sample) / 3)
-    likely = _LATIN + _OTHER_ALPHABETS if is_latin else _OTHER_ALPHABETS + _EAST_ASIAN + _LATIN
-    matches = list(from_bytes(sample, cp_isolation=list(likely)))
-    least_chaos = min((match.chaos for match in matches), default=0.0)
-    candidates = [
-        (_symbols_in_words(str(match)), -match.coherence, likely.index(name), name)
-        for match in matches
-        for name in match.could_be_from_charset
-        if match.chaos == least_chaos and name in likely
-    ]
-    if candidates:
-        with contextlib.suppress(UnicodeDecodeError):  # what follows the sample may be of another kind
-            return data.decode(min(candidates)[-1])
-    raise DocumentRefused(f"the file's encoding cannot be told: {_AS_UTF8}")
-
-
-def _symbols_in_words(text: str) -> int:
-    """How often a character that is no letter stands inside a word, as in `us³ug` for `usług`."""
-    return sum(
-        here > "\x7f" and before.isalpha() and not here.isalpha() and after.isalpha()
-        for before, here, after in zip(text, text[1:], text[2:], strict=False)
-    )

@@ -147,11 +147,22 @@ class Stack:
         return call(f"{self._url}/api/{path}", "DELETE", None, {"x-functions-key": KEY})
 
     def submit(
-        self, deployment: str, name: str, content: str | bytes, key: str = KEY, prefer: str = ""
+        self,
+        deployment: str,
+        name: str,
+        content: str | bytes,
+        key: str = KEY,
+        prefer: str = "",
+        content_type: str = "application/octet-stream",
     ) -> Answer:
         """Hand a document in by HTTP."""
         data = content.encode() if isinstance(content, str) else content
-        headers = {"x-functions-key": key, "X-File-Name": quote(name, safe=""), "Prefer": prefer}
+        headers = {
+            "x-functions-key": key,
+            "X-File-Name": quote(name, safe=""),
+            "Prefer": prefer,
+            "Content-Type": content_type,
+        }
         return call(f"{self._url}/api/deployments/{deployment}/documents", "POST", data, headers)
 
     def functions(self) -> set[str]:

@@ -50,6 +50,10 @@ def test_bad_input_is_refused_and_nothing_is_deployed(tmp_path: Path, azurite: A
         for deployment, name, content, status, reason in submissions:
             answer = stack.submit(deployment, name, content)
             assert (answer.status, reason in answer.json["error"]) == (status, True), answer.body
+        as_curl_does = stack.submit(
+            "mail", "a.txt", b"Dear all, yours", content_type="application/x-www-form-urlencoded"
+        )
+        assert (as_curl_does.status, "--data-binary" in as_curl_does.json["error"]) == (415, True)
         assert stack.submit("mail", "letter.txt", letter("Unknown"), key="guessed").status == 401
         assert stack.api("documents/mail~20261122T140000-0123456789abcdef").status == 404
 

@@ -150,6 +150,76 @@ async def test_what_cannot_be_answered_is_refused_at_the_door(
     assert says in reply.body["error"]
 
 
+def form(*parts: tuple[str, str], boundary: str = "b7") -> bytes:
+    """The body of a form: of each part what follows `form-data;` in its header, and its content."""
+    wrapped = [
+        f"--{boundary}\r\nContent-Disposition: form-data; {head}\r\n\r\n{text}\r\n" for head, text in parts
+    ]
+    return "".join((*wrapped, f"--{boundary}--\r\n")).encode()
+
+
+FORM = 'multipart/form-data; boundary="b7"'
+ONE_FILE = form(
+    ('name="note"', "urgent"), ('name="file"; filename="Brief ü 5%.txt"', "Dear all,\r\n--b7x\r\nyes")
+)
+URL_ENCODED = "application/x-www-form-urlencoded"
+
+
+async def test_the_one_file_of_a_form_is_taken() -> None:
+    """As browsers and `curl -F` send it: byte for byte, under its own name unless the call names it."""
+    world = waiting_world()
+    for name, taken in ((None, "Brief ü 5%.txt"), ("letter.txt", "letter.txt")):
+        reply = await api.submit(world.app, "clauses", name, ONE_FILE, None, FORM)
+        assert (reply.status, reply.body["name"]) == (202, taken)
+        stored = await world.blobs.read("inbox", f"clauses/{taken}", None)
+        assert stored == b"Dear all,\r\n--b7x\r\nyes"
+    path = form(('name="f"; filename="C:\\\\files\\\\last.txt"', "text"))
+    assert (await api.submit(world.app, "clauses", None, path, None, FORM)).body["name"] == "last.txt"
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "says"),
+    [
+        (form(), FORM, "no file"),
+        (form(('name="note"', "urgent")), FORM, "no file"),
+        (form(('name="a"; filename="a"', "1"), ('name="b"; filename="b"', "2")), FORM, "2 files"),
+        (form(*[('name="a"', "1")] * 200), FORM, "more than 100 parts"),
+        (ONE_FILE, "multipart/form-data", "no boundary"),
+        (ONE_FILE, "multipart/form-data; boundary=" + "x" * 5000, "no boundary"),
+        (ONE_FILE, "multipart/form-data; boundary=other", "cut off or damaged"),
+        (ONE_FILE[:-10], FORM, "cut off or damaged"),
+        (b"", FORM, "cut off or damaged"),
+        (b"--b7\r\n" + b"x" * 100_000 + b"\r\n--b7--", FORM, "no header that can be read"),
+        (b"--b7\r\nX: \xff\xfe\r\n\r\ntext\r\n--b7--", FORM, "not marked as form-data"),
+        (ONE_FILE, "multipart/mixed; boundary=b7", "the type multipart/mixed"),
+        (
+            b"Dear all, the lines are gone",
+            URL_ENCODED,
+            "removes the ends of the lines",
+        ),
+        (b"file=%2Ftmp&name=a.txt", f"{URL_ENCODED}; charset=utf-8", "web form"),
+        (b"file=%2Ftmp&name=a.txt\n", URL_ENCODED, "fields of a web form"),
+    ],
+)
+async def test_a_body_that_is_no_document_is_unsupported(body: bytes, content_type: str, says: str) -> None:
+    """415 with how to send it, and nothing is stored."""
+    world = waiting_world()
+    reply = await api.submit(world.app, "clauses", "a.txt", body, None, content_type)
+    assert (reply.status, world.blobs.names("inbox")) == (415, []), reply.body
+    assert says in reply.body["error"] and "--data-binary @" in reply.body["error"]
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [None, "", "text/plain", "application/json", "nonsense", URL_ENCODED],
+)
+async def test_a_document_is_taken_whatever_the_client_calls_it(content_type: str | None) -> None:
+    """curl and urllib say of every file that it is a form; its lines show that it came as it is."""
+    world = waiting_world()
+    reply = await api.submit(world.app, "clauses", "a.txt", b"Dear all,\nyours, Ann\n", None, content_type)
+    assert reply.status == 202, reply.body
+
+
 async def test_a_document_tells_how_it_stands() -> None:
     """While it waits it says why; when it is done it says what it cost and where the result is."""
     world = World.of(hosting())

@@ -68,12 +68,13 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("shared.planning", "shared.documents", "shared.explain", "shared.flow"),
     },
     "shared.inputs": {"shared.scalars"},
+    "shared.http_body": set(),
     "shared.holds": {*VOCABULARY, "shared.planning", "shared.flow", "shared.inputs"},
     "shared.preview": {*VOCABULARY, "shared.planning", "shared.explain", "shared.flow"},
     "shared.api": {
         *VOCABULARY,
         *(f"shared.{name}" for name in ("documents", "explain", "explain_documents", "flow", "holds")),
-        *("shared.preview", "shared.inputs"),
+        *("shared.preview", "shared.inputs", "shared.http_body"),
     },
     "shared.settings_blob": {*PORTS, "shared.settings"},
     "shared.doctor": {
@@ -294,7 +295,7 @@ def test_what_a_module_may_not_know_is_found(module: str, source: str) -> None:
         ("shared.hosting.act", "import openai"),
         ("shared.hosting.act", "if True:\n    from azure.core import MatchConditions"),
         ("shared.hosting.act", "class A:\n    import yaml"),
-        ("shared.documents.read", "from charset_normalizer import from_bytes"),
+        ("shared.documents.ask", "from jsonschema import validate"),
         ("shared.inference.pacer", "import tenacity"),
         ("shared.configuration", "import yaml"),
         ("shared.adapters.arm", "import aiohttp"),

@@ -142,8 +142,6 @@ def test_well_known_kinds_of_file_are_named(data: bytes, kind: str) -> None:
         b"text with a \0 in it",
         GERMAN.encode("cp1252") + b"\0",
         codecs.BOM_UTF16_LE + "a\0b".encode("utf-16-le"),
-        GERMAN.encode("utf-32"),
-        GERMAN.encode("utf-16-le"),  # without its mark
         b"\x7fELF\x02\x01\x01" + bytes(64),
         b"\x01\x02\x03\xff\xfe\xfd" * 20,
     ],
@@ -183,8 +181,8 @@ def test_damaged_unicode_is_refused_with_the_place(intact: bytes, damage: bytes,
 
 
 def test_what_may_be_several_encodings_is_refused() -> None:
-    """A line of symbols and hardly a letter is not guessed to be Japanese."""
-    data = "10 µm ± 5 °C\n".encode("cp1252") * 20
+    """A name whose one byte is `å` on Windows, and `ĺ` in Prague: nothing decides."""
+    data = "Lĺr;10\n".encode("cp1250") * 20
     assert refusal(data) == "the file's encoding cannot be told: save it again as UTF-8"
 
 
