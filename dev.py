@@ -381,8 +381,8 @@ def command_test(arguments: list[str]) -> int:
                 failed.append(name)
             outcome = "FAILED" if name in failed else "passed"
             print(f"== {name}: {outcome} in {time.monotonic() - began:.1f} s", flush=True)
-        # Many tests wait for processes and timers: more of them at once than there are processors.
-        at_once = ["-n", str(2 * (os.cpu_count() or 1)), "--dist", "worksteal"]
+        # Many tests wait for processes and timers: one more at once than there are processors.
+        at_once = ["-n", str(1 + (os.cpu_count() or 1)), "--dist", "worksteal"]
         code = run([str(VENV_PYTHON), "-m", "pytest", *(arguments or at_once)], limit=TEST_LIMIT)
     if failed:
         say(f"Failed before pytest, see above: {', '.join(failed)}.")

@@ -30,6 +30,7 @@ _BYTE_ORDER_MARKS = {
 }
 _WITHOUT_MARK = (("utf-32-le", 4), ("utf-32-be", 4), ("utf-16-le", 2), ("utf-16-be", 2))
 _FAMILIAR = 0.4
+_DIFFERENT = 10  # characters that a text has; numbers, in files that are no text, repeat a few
 """The least share of usual characters. Of bytes that are no UTF-16 hardly any makes a usual character."""
 # The control characters that no text holds: all but tabs, line and page ends, escape and the end mark of DOS.
 _BINARY = bytes(set(range(0x20)) - set(b"\t\n\v\f\r\x1a\x1b"))
@@ -142,7 +143,9 @@ def _wide(data: bytes) -> str | None:
     for name, width in _WITHOUT_MARK:
         if len(data) % width == 0:
             text = _decoded(start, name)
-            if text and not any(map(_is_no_text, set(text))) and familiar(text) > least:
+            if not text or any(map(_is_no_text, set(text))) or familiar(text) <= least:
+                continue
+            if len(set(text)) >= min(_DIFFERENT, len(text) // 4):
                 return name
     return None
 

@@ -15,7 +15,7 @@ def in_seconds(seconds: float) -> datetime:
 
 def test_a_batch_is_answered_in_its_window(tmp_path: Path, azurite: Azurite) -> None:
     """Documents wait for the window: deployed just before it, answered, deleted long before it ends."""
-    opens = in_seconds(12)
+    opens = in_seconds(15)
     closes = opens + timedelta(hours=1)
     batch = scheduled(opens, closes, stop_when_empty=True)
     with run_stack(tmp_path, azurite, {"nightly": batch}) as stack:
@@ -36,8 +36,8 @@ def test_a_batch_is_answered_in_its_window(tmp_path: Path, azurite: Azurite) -> 
 
 def test_business_hours_are_kept_without_documents(tmp_path: Path, azurite: Azurite) -> None:
     """Deployed before the window though nothing waits, up for what comes during it, deleted after it."""
-    opens = in_seconds(8)
-    closes = opens + timedelta(seconds=10)
+    opens = in_seconds(15)
+    closes = opens + timedelta(seconds=15)
     with run_stack(tmp_path, azurite, {"office": scheduled(opens, closes)}) as stack:
         stack.wait("it is up", lambda: stack.deployment("office")["observed"] == "ready")
         assert stack.deployment("office")["unfinished"] == 0
@@ -55,7 +55,7 @@ def test_business_hours_are_kept_without_documents(tmp_path: Path, azurite: Azur
 
 def test_what_waits_may_be_overwritten_or_deleted(tmp_path: Path, azurite: Azurite) -> None:
     """Before the window, one upload is overwritten and one deleted: only the new version is answered."""
-    opens = in_seconds(12)
+    opens = in_seconds(15)
     batch = scheduled(opens, opens + timedelta(hours=1), stop_when_empty=True)
     with run_stack(tmp_path, azurite, {"mailroom": batch}) as stack:
         stack.upload("mailroom/changed.txt", letter("Old version"))
