@@ -409,6 +409,8 @@ def main(arguments: list[str]) -> int:
     commands = {"run": command_run, "up": command_up, "test": command_test, "bench": command_bench}
     if not arguments or arguments[0] not in commands:
         asked = arguments[:1] in (["-h"], ["--help"])
+        if arguments and not asked:
+            say(f"dev.py: there is no command {arguments[0]!r}")
         print(USAGE, end="", file=sys.stdout if asked else sys.stderr)
         return 0 if asked else 2
     stop_on_signals()

@@ -196,11 +196,8 @@ def app_settings(services: Services, deployments_file: Path) -> dict[str, str]:
         for connection in ("AzureWebJobsStorage", "DOCUMENTS_STORAGE")
         for service, uri in uris.items()
     }
-    named = {name for text in _resource_ids(deployments_file) for name in _SETTING.findall(text)}
-    own = {name: os.environ[name] for name in sorted(named) if name in os.environ}
     return storage | {
-        "AZURE_OPENAI_ACCOUNT_ID": ACCOUNT_ID,
-        **own,
+        **_own_settings(deployments_file),
         "FUNCTIONS_WORKER_RUNTIME": "python",
         "DEPLOYMENTS_FILE": str(deployments_file),
         "AZURE_RESOURCE_MANAGER_ENDPOINT": services.emulator_url,
@@ -221,6 +218,13 @@ def accounts_in(deployments_file: Path) -> list[str]:
         with suppress(ValueError):
             accounts.setdefault(Account.parse(resource_id).name.lower(), resource_id)
     return list(accounts.values())
+
+
+def _own_settings(deployments_file: Path) -> dict[str, str]:
+    """The app settings that resource ids ask for with `${NAME}`, from the caller's environment."""
+    named = {name for text in _resource_ids(deployments_file) for name in _SETTING.findall(text)}
+    own = {name: os.environ[name] for name in sorted(named) if name in os.environ}
+    return {"AZURE_OPENAI_ACCOUNT_ID": ACCOUNT_ID, **own}
 
 
 def _resource_ids(deployments_file: Path) -> list[str]:
@@ -325,7 +329,19 @@ def stay_up(*parts: Part) -> NoReturn:
         time.sleep(1)
 
 
+def check_file(deployments_file: Path, settings: Mapping[str, str]) -> None:
+    """Raise StackError with the app's own words for a deployments file that it cannot use."""
+    command = [sys.executable, "-m", "shared", "validate", str(deployments_file)]
+    environment = machine_environment() | dict(settings)
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, encoding="utf-8", check=False
+    )
+    if done.returncode:
+        raise StackError(done.stderr.strip() or done.stdout.strip())
+
+
 def _up(deployments_file: Path, *, with_host: bool) -> NoReturn:
+    check_file(deployments_file, _own_settings(deployments_file))
     folder, accounts = new_folder("up"), accounts_in(deployments_file)
     with run_services(folder, Behaviour(), accounts=accounts, standard_ports=not with_host) as services:
         if not with_host:

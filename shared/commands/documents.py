@@ -30,7 +30,7 @@ def _lines(page: dict[str, Any]) -> Iterator[str]:
         ]
         yield from table(("ID", "STATE", "ARRIVED", "FILE", "REASON"), rows)
     else:
-        yield "no such document" + (" up to here" if page["more"] else "")
+        yield "no documents" + (" up to here" if page["more"] else "")
     if page["more"]:
         yield from ("", f"There are more: repeat the command with --after {page['next']}")
     if page["more_folders"]:

@@ -161,7 +161,7 @@ def _lines(files: list[_Submitted]) -> Iterator[str]:
         (
             each.path,
             each.state,
-            each.told.get("cost", 0.0),
+            f"{each.told.get('cost', 0.0):.6f}",
             each.saved or each.told["id"] or "-",
             each.told["reason"],
         )
@@ -170,5 +170,7 @@ def _lines(files: list[_Submitted]) -> Iterator[str]:
     yield from table(("FILE", "STATE", "COST", "ID OR RESULT", "REASON"), rows)
     for each in files:
         if each.answer is not None and each.saved is None:
-            answer = each.answer if isinstance(each.answer, str) else json.dumps(each.answer, indent=2)
+            answer = each.answer
+            if not isinstance(answer, str):
+                answer = json.dumps(answer, ensure_ascii=False, indent=2)
             yield from ("", f"{clean(each.path)}:", clean(answer, lines=True))

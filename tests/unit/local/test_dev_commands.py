@@ -143,6 +143,7 @@ def test_run_takes_the_samples_unless_files_are_named(
         (["bench"], "usage: dev.py bench NAME"),
         (["bench", "no-such-measurement"], "where NAME is one of"),
         (["frobnicate"], "usage: python3 dev.py COMMAND"),
+        (["frobnicate"], "there is no command 'frobnicate'"),
         ([], "usage: python3 dev.py COMMAND"),
     ],
 )

@@ -160,6 +160,18 @@ async def test_a_refused_file_is_a_failure_with_its_reason_and_the_rest_goes_on(
     assert "0 left" in output
 
 
+async def test_an_empty_file_is_a_failure_at_once(
+    stack: Stack, files: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The app would let an empty upload rest for ten minutes; the job does not hand it in."""
+    empty = tmp_path / "empty.txt"
+    empty.touch()
+    assert not await demo.carry_out(stack, [by_inbox(), by_button()], {**files, "empty.txt": empty}, tmp_path)
+    output = capsys.readouterr().out
+    assert output.count("NOT ANSWERED (failed): the file is empty") == 2
+    assert "0 left" in output
+
+
 async def test_answers_all_there_are_no_success_while_the_meter_runs(
     app: PlayedApp,
     stack: Stack,

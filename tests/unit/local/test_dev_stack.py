@@ -116,6 +116,16 @@ def test_accounts_of_one_s_own_file_are_there_in_the_emulator(
         assert stack.accounts_in(mine) == []
 
 
+def test_a_file_that_the_app_cannot_use_is_said_before_anything_starts(tmp_path: Path) -> None:
+    """In the app's own words, with key and remedy; the example of this repository can be used."""
+    settings = {"AZURE_OPENAI_ACCOUNT_ID": stack.ACCOUNT_ID}
+    stack.check_file(stack.ROOT / "deployments.yaml", settings)
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("installation: mine\ndefaults: {time_zone: EST}\n")
+    with pytest.raises(StackError, match="'EST' is an abbreviation"):
+        stack.check_file(broken, settings)
+
+
 def test_the_emulator_understands_every_behaviour() -> None:
     """Each setting has a flag of the same name, and what is not given is left to the emulator."""
     behaviour = Behaviour(provision_median=7.5, upstream="http://127.0.0.1:1/v1", upstream_model="m")
