@@ -61,9 +61,9 @@ def _forecast(forecast: dict[str, Any], *, up: bool) -> str:
     rate, total = f"{forecast['price_per_hour']:.2f}", f"{forecast['cost']:.2f} {forecast['currency']}"
     cost = f"{round(forecast['hours'], 2):g} h x {rate} = {total}"
     if not up:
-        return f"saves up to {cost} of its windows; documents wait"
+        return f"saves up to {cost} of its schedule; documents wait"
     anyway = round(forecast["scheduled_hours"], 2)
-    return f"costs {cost}" + (f" beyond {anyway:g} h of its windows" if anyway else "")
+    return f"costs {cost}" + (f" beyond {anyway:g} h of its schedule" if anyway else "")
 
 
 async def release(app: Lamplighter, options: argparse.Namespace, terminal: Terminal) -> Exit:

@@ -32,7 +32,7 @@ from shared.planning.decide import ANSWER_LIMIT
 from shared.planning.decision import Decision
 from shared.planning.desired import outlooks, span, wanted
 from shared.planning.observed import LIST_LAG, STORAGE_TAG, is_twin
-from shared.planning.plan import DOUBT, plan
+from shared.planning.plan import AFTER_DELETE, DOUBT, plan
 from shared.planning.windows import intervals
 
 PASS_SECONDS = 40.0
@@ -194,7 +194,8 @@ def _is_late(decision: Decision, view: View) -> bool:
     if opens_at is None or view.now < opens_at or decision.action is Action.SERVE:
         return False
     is_gone = view.record(decision.deployment).state is RecordState.ABSENT
-    waits = decision.observed is Observed.ABSENT and decision.action is Action.WAIT
+    soon = decision.again_at is not None and decision.again_at - view.now <= AFTER_DELETE
+    waits = decision.observed is Observed.ABSENT and decision.action is Action.WAIT and not soon
     return opens_at > ALWAYS.start or (is_gone and waits)
 
 
