@@ -1,6 +1,6 @@
 """What a cold start costs: `python3 dev.py bench start [--runs N] [--json]`.
 
-Import: the seconds that `function_app` takes beside `azure.functions` alone, as it may import little else.
+Import: the CPU seconds that `function_app` takes beside `azure.functions` alone; it may import little else.
 First use: the CPU seconds that the first timer tick takes in a process that has imported `function_app`, and
 those of the first HTTP request, with the real SDKs against Azurite and the emulator. Each is measured in a
 process of its own, in turns, as machines are noisy; the figures are medians.
@@ -20,7 +20,7 @@ from bench._report import machine, show
 from local.stack import Behaviour, app_settings, machine_environment, new_folder, run_services
 
 ROOT = Path(__file__).resolve().parent.parent
-_IMPORT = "import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
+_IMPORT = "import time; t = time.process_time(); import {module}; print(time.process_time() - t)"
 _FIRST_USE = """
 import asyncio, time
 import azure.functions as func
