@@ -21,16 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-import yaml
-
 from local.azurite import Azurite, AzuriteError, run_azurite
-from local.emulator.options import Account
+from local.deployments_file import ACCOUNT_ID, accounts_in, own_settings
 
 ROOT = Path(__file__).resolve().parent.parent
-ACCOUNT_ID = (
-    "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/local"
-    "/providers/Microsoft.CognitiveServices/accounts/local-openai"
-)
 # Ports that local.settings.sample.json names: Azurite's usual three, and the emulator's.
 STANDARD_PORTS = (10000, 10001, 10002, 10010)
 START_SECONDS = 60.0
@@ -40,7 +34,6 @@ GRACE_SECONDS = 3.0  # for functions in flight when the stack is stopped
 # What a process needs from the machine, and where it finds certificates; no credentials, proxies or settings.
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "USERPROFILE")
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-_SETTING = re.compile(r"\$\{(\w+)\}")
 _ADDRESS = re.compile(r"\bhttp://127\.0\.0\.1:\d+")
 
 
@@ -197,42 +190,13 @@ def app_settings(services: Services, deployments_file: Path) -> dict[str, str]:
         for service, uri in uris.items()
     }
     return storage | {
-        **_own_settings(deployments_file),
+        **own_settings(deployments_file),
         "FUNCTIONS_WORKER_RUNTIME": "python",
         "DEPLOYMENTS_FILE": str(deployments_file),
         "AZURE_RESOURCE_MANAGER_ENDPOINT": services.emulator_url,
         "BLOB_SOURCE": "LogsAndContainerScan",
         "RECONCILE_SCHEDULE": "*/5 * * * * *",
     }
-
-
-def accounts_in(deployments_file: Path) -> list[str]:
-    """The resource ids of the accounts that a deployments file names, for the emulator to have them.
-
-    What cannot be read is left out: the app says what is wrong with its file.
-    """
-    known = {"AZURE_OPENAI_ACCOUNT_ID": ACCOUNT_ID, **os.environ}
-    accounts: dict[str, str] = {}  # by name, which is part of the endpoint
-    for text in _resource_ids(deployments_file):
-        resource_id = _SETTING.sub(lambda match: known.get(match[1], ""), text)
-        with suppress(ValueError):
-            accounts.setdefault(Account.parse(resource_id).name.lower(), resource_id)
-    return list(accounts.values())
-
-
-def _own_settings(deployments_file: Path) -> dict[str, str]:
-    """The app settings that resource ids ask for with `${NAME}`, from the caller's environment."""
-    named = {name for text in _resource_ids(deployments_file) for name in _SETTING.findall(text)}
-    own = {name: os.environ[name] for name in sorted(named) if name in os.environ}
-    return {"AZURE_OPENAI_ACCOUNT_ID": ACCOUNT_ID, **own}
-
-
-def _resource_ids(deployments_file: Path) -> list[str]:
-    """Of the accounts, as the file has them: with `${NAME}` for an app setting."""
-    with suppress(OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, LookupError, TypeError):
-        content = yaml.safe_load(deployments_file.read_text(encoding="utf-8-sig"))
-        return [str(account["resource_id"]) for account in content["accounts"].values()]
-    return []
 
 
 def check_ports(ports: Sequence[int]) -> None:
@@ -341,7 +305,7 @@ def check_file(deployments_file: Path, settings: Mapping[str, str]) -> None:
 
 
 def _up(deployments_file: Path, *, with_host: bool) -> NoReturn:
-    check_file(deployments_file, _own_settings(deployments_file))
+    check_file(deployments_file, own_settings(deployments_file))
     folder, accounts = new_folder("up"), accounts_in(deployments_file)
     with run_services(folder, Behaviour(), accounts=accounts, standard_ports=not with_host) as services:
         if not with_host:

@@ -32,6 +32,8 @@ LONGEST_WAIT = 200.0
 """Seconds; an HTTP response must come within 230 s."""
 _LOOK = 0.5
 _LONGEST_BLOB_NAME = 1000
+_ANY_ROUTE = ("code", "clientid")  # how the host takes a function key; in any case
+_SHOWN = 64  # characters of what somebody else wrote
 
 
 @dataclass(frozen=True)
@@ -46,10 +48,6 @@ class Reply:
 def problem(status: int, message: str) -> Reply:
     """A refusal: what happened and what to do."""
     return Reply(status, {"error": message})
-
-
-_ANY_ROUTE = ("code", "clientid")  # how the host takes a function key; in any case
-_SHOWN = 64  # characters of what somebody else wrote
 
 
 def refuse_unknown(given: Iterable[str], known: Collection[str]) -> Reply | None:

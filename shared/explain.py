@@ -68,14 +68,14 @@ async def listed(app: Lamplighter) -> dict[str, Any]:
         told.append(entry | {"failed": failed[name]})
     sweep = await app.intake.last_sweep()
     swept = sweep and {
-        "began_at": _iso(sweep.began_at),
+        "began_at": iso(sweep.began_at),
         # It may have begun since this listing did.
         "age_seconds": max(0.0, (now - sweep.began_at).total_seconds()),
         "unaccounted": sweep.unaccounted,
-        "walked_at": _iso(sweep.walked_at),
+        "walked_at": iso(sweep.walked_at),
     }
     read = [
-        {"account": names[key], "read_at": _iso(each.listed_at), "account_problem": _account_problem(each)}
+        {"account": names[key], "read_at": iso(each.listed_at), "account_problem": _account_problem(each)}
         for key, each in accounts.items()
     ]
     elsewhere = await _failed_elsewhere(app, now)
@@ -87,7 +87,7 @@ async def _failed(app: Lamplighter, names: Sequence[str], now: datetime) -> dict
     since = _lately(now)
     counts = await asyncio.gather(*(app.documents.failed_since(name, since) for name in names))
     return {
-        name: {"since": _iso(since), "count": count, "more": more}
+        name: {"since": iso(since), "count": count, "more": more}
         for name, (count, more) in zip(names, counts, strict=True)
     }
 
@@ -99,7 +99,7 @@ async def _failed_elsewhere(app: Lamplighter, now: datetime) -> dict[str, Any]:
     counts = (await _failed(app, [UNKNOWN_DEPLOYMENT, *names], now)).values()
     total = sum(each["count"] for each in counts)
     more |= any(each["more"] for each in counts)
-    return {"since": _iso(_lately(now)), "count": total, "more": more}
+    return {"since": iso(_lately(now)), "count": total, "more": more}
 
 
 def _lately(now: datetime) -> datetime:
@@ -131,7 +131,7 @@ async def explained(app: Lamplighter, hosting: Hosting, *, ask_azure: bool = Fal
         "failed": failed[hosting.name],
         "oldest_unfinished": demand.oldest
         and {
-            "arrived_at": _iso(demand.oldest),
+            "arrived_at": iso(demand.oldest),
             "age_seconds": (now - demand.oldest).total_seconds(),
         },
         "this_month": _spent(sessions, month, now, app.settings.prices),
@@ -151,7 +151,7 @@ async def _live(
         return told | {"azure": None, "azure_problem": str(error)}
     azure, decision = seen.azure.get(hosting.name), seen.decisions[hosting.name]
     read = replace(account, problem="")
-    told = {"observed": decision.observed, "observed_reason": None, "observed_at": _iso(seen.at)}
+    told = {"observed": decision.observed, "observed_reason": None, "observed_at": iso(seen.at)}
     told |= {"last_seen": None}  # what the last pass could not read is still told as account_problem
     told |= _step(decision.action, decision.reason, decision.again_at, record, read, seen.at)
     if azure is not None:
@@ -180,7 +180,7 @@ def _entry(
         **_seen(record, account),
         "wanted": "up" if want.up else "down",
         "reason": record.reason if kept else want.reason,
-        "next_change": _iso(want.changes_at),
+        "next_change": iso(want.changes_at),
         "step": record.action,
         "step_reason": record.reason,
         "problem": record.trouble or record.problem or None,
@@ -197,11 +197,11 @@ def _entry(
 def _seen(record: DeploymentRecord, account: AccountRecord) -> dict[str, Any]:
     """What Azure has, as far as is known: what cannot be read, or was not looked at yet, is not absent."""
     reason = unreadable(account) or (None if account.listed_at else "no pass has looked at it yet")
-    last = {"observed": record.observed, "at": _iso(account.listed_at)} if account.listed_at else None
+    last = {"observed": record.observed, "at": iso(account.listed_at)} if account.listed_at else None
     return {
         "observed": Observed.UNKNOWN if reason else record.observed,
         "observed_reason": reason,
-        "observed_at": _iso(account.listed_at),
+        "observed_at": iso(account.listed_at),
         "last_seen": last if reason else None,
         "account_problem": _account_problem(account),
     }
@@ -209,7 +209,7 @@ def _seen(record: DeploymentRecord, account: AccountRecord) -> dict[str, Any]:
 
 def _account_problem(account: AccountRecord) -> dict[str, Any] | None:
     """Why the last pass could not read the account, and when that was."""
-    return {"problem": account.problem, "at": _iso(account.problem_at)} if unreadable(account) else None
+    return {"problem": account.problem, "at": iso(account.problem_at)} if unreadable(account) else None
 
 
 def _promise(hosting: Hosting, create: CreateTime) -> dict[str, Any] | None:
@@ -242,13 +242,13 @@ def _step(
         blocked = f"Azure takes no write on the account now: {account.busy}"
     elif action is Action.CREATE and record.not_before is not None and now < record.not_before:
         blocked = record.problem
-    step = {"action": action, "reason": reason or None, "again_at": _iso(again_at)}
+    step = {"action": action, "reason": reason or None, "again_at": iso(again_at)}
     return {"next_step": step, "blocked": blocked}
 
 
 def _decision(row: DecisionRow) -> dict[str, Any]:
     return {
-        "at": _iso(row.at),
+        "at": iso(row.at),
         "action": row.action,
         "observed": row.observed,
         "wanted": "up" if row.wanted else "down",
@@ -260,10 +260,10 @@ def hold_told(hold: Hold) -> dict[str, Any]:
     """Who holds it, which way, until when and what for."""
     return {
         "way": "up" if hold.up else "down",
-        "until": _iso(hold.until),
+        "until": iso(hold.until),
         "owner": hold.owner,
         "reason": hold.reason,
-        "made_at": _iso(hold.made_at),
+        "made_at": iso(hold.made_at),
     }
 
 
@@ -271,9 +271,9 @@ def _session(session: HostingSession, now: datetime, prices: Prices) -> dict[str
     """The latest session and an estimate of its cost; the two bounds differ where its end was not seen."""
     least, most = hosting_cost(session, now, prices)
     return {
-        "started_at": _iso(session.started_at),
-        "ready_at": _iso(session.ready_at),
-        "ended_at": _iso(session.ended_by),
+        "started_at": iso(session.started_at),
+        "ready_at": iso(session.ready_at),
+        "ended_at": iso(session.ended_by),
         "cost_at_least": round(least, 4),
         "cost_at_most": round(most, 4),
         "currency": prices.currency,
@@ -288,7 +288,7 @@ def _spent(
     costs = [hosting_cost(part, until, prices) for part in parts]
     always_on = always_on_cost(sessions[0], since, until, prices) if sessions else 0.0
     return {
-        "since": _iso(since),
+        "since": iso(since),
         "sessions": len(parts),
         "cost_at_least": round(sum(least for least, _ in costs), 4),
         "cost_at_most": round(sum(most for _, most in costs), 4),
@@ -303,7 +303,7 @@ def _deployment(azure: AzureDeployment) -> dict[str, Any]:
         "sku": azure.sku,
         "capacity": azure.capacity,
         "model": azure.model_name,
-        "created_at": _iso(azure.created_at),
+        "created_at": iso(azure.created_at),
         "delete_after": azure.tags.get(DELETE_AFTER_TAG),
     }
 
@@ -312,5 +312,6 @@ def _without_our_tags(azure: AzureDeployment) -> AzureDeployment:
     return replace(azure, tags={name: value for name, value in azure.tags.items() if name not in OUR_TAGS})
 
 
-def _iso(at: datetime | None) -> str | None:
+def iso(at: datetime | None) -> str | None:
+    """A time as JSON has it."""
     return at.isoformat() if at else None

@@ -12,7 +12,7 @@ from typing import Any
 from shared.documents.backlog import UNKNOWN_DEPLOYMENT, History, short_id, short_id_at
 from shared.documents.results import RESULTS, file_name
 from shared.domain import Action, Document, DocumentState, Hosting, RecordState
-from shared.explain import unreadable
+from shared.explain import iso, unreadable
 from shared.flow import Lamplighter
 from shared.planning.desired import clock_time, outlooks, wanted, wanted_from
 
@@ -156,7 +156,7 @@ async def told(app: Lamplighter, found: Document, cause: _Cause | None = None) -
         "name": file_name(found),
         "state": found.state,
         "reason": reason,
-        "waits_until": _iso(until),
+        "waits_until": iso(until),
         "run": found.run,
         "attempts": found.attempts,
         "prompt_tokens": found.prompt_tokens,
@@ -166,8 +166,8 @@ async def told(app: Lamplighter, found: Document, cause: _Cause | None = None) -
         "result": f"{RESULTS}/{found.result}" if found.result else None,
         "moved_to": found.moved_to or None,
         "size": found.size,
-        "arrived_at": _iso(found.arrived_at),
-        "finished_at": _iso(found.finished_at),
+        "arrived_at": iso(found.arrived_at),
+        "finished_at": iso(found.finished_at),
     }
 
 
@@ -194,7 +194,3 @@ async def _why_they_wait(app: Lamplighter, hosting: Hosting) -> _Cause:
         return _Cause(want.reason, is_open=False)
     is_open = record.state is RecordState.OPEN
     return _Cause((is_open and (record.trouble or record.problem)) or record.reason, is_open)
-
-
-def _iso(at: datetime | None) -> str | None:
-    return at.isoformat() if at else None

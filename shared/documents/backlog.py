@@ -203,10 +203,6 @@ class DocumentLedger:
         arrivals = tuple(at for row in page.rows if isinstance(at := row.values["arrived_at"], datetime))
         return Demand(len(page.rows), page.more, arrivals)
 
-    async def history(self, deployment: str, since: datetime, limit: int) -> History:
-        """Documents that arrived since then, oldest first, finished or not."""
-        return await self.listed(deployment, None, short_id_at(since), limit)
-
     async def listed(self, deployment: str, state: DocumentState | None, start: str, limit: int) -> History:
         """Documents of that state, or of any, whose short id is not below `start`, oldest first.
 

@@ -6,7 +6,6 @@ import functools
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 from azure.core.credentials import AzureNamedKeyCredential
@@ -69,7 +68,7 @@ async def test_no_document_is_done_while_results_is_being_deleted(setup: Setup) 
     assert "wait about 30 s" in answer.err
     setup.change()
     tables = AzureTables(setup.values[TABLES])
-    found = await DocumentLedger(tables).history("clauses", datetime(2000, 1, 1, tzinfo=UTC), 10)
+    found = await DocumentLedger(tables).listed("clauses", None, "", 10)
     assert [(each.state, each.attempts, each.result) for each in found.documents] == [("waiting", 0, "")]
     await tables.close()
     assert (await blobs.list("results", None, 10)).items == ()

@@ -214,7 +214,7 @@ class People:
 
 async def _requeue(app: Lamplighter, name: str) -> None:
     """Give whatever failed its next run."""
-    history = await app.documents.history(name, START, 1000)
+    history = await app.documents.listed(name, None, "", 1000)
     for document in history.documents:
         if document.state is DocumentState.FAILED:
             with contextlib.suppress(DocumentRefused, StorageError):

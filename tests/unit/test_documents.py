@@ -35,7 +35,7 @@ async def test_an_event_that_comes_twice_makes_one_document() -> None:
     world.upload("clauses/a.txt")
     await asyncio.gather(*(world.app.document_uploaded("clauses/a.txt") for _ in range(3)))
     await world.app.document_uploaded("clauses/a.txt")
-    history = await world.app.documents.history("clauses", START - timedelta(days=1), 100)
+    history = await world.app.documents.listed("clauses", None, "", 100)
     assert len(history.documents) == 1
     assert len(world.results()) == 1
 
@@ -77,7 +77,7 @@ async def test_an_empty_file_rests_and_is_then_refused() -> None:
     assert (report.resting, report.unaccounted, report.complete) == (1, 0, True)
     world.clock.advance(REST.total_seconds() - 1)
     await world.tick()
-    history = await world.app.documents.history("clauses", START - timedelta(days=1), 10)
+    history = await world.app.documents.listed("clauses", None, "", 10)
     assert (history.documents, world.blobs.names("inbox")) == ((), ["clauses/a.txt"])
     world.clock.advance(2)
     await world.tick()
@@ -99,7 +99,7 @@ async def test_a_file_that_is_created_empty_and_written_later_is_answered(
     await world.tick()
     world.upload("clauses/a.txt", "at last")
     await world.until(lambda: "at last" in world.azure.asked, timedelta(minutes=9))
-    history = await world.app.documents.history("clauses", START - timedelta(days=1), 10)
+    history = await world.app.documents.listed("clauses", None, "", 10)
     assert [each.state for each in history.documents] == [DocumentState.DONE]
     assert "document_failed" not in caplog.text
 
@@ -118,7 +118,7 @@ async def test_litter_and_folder_markers_stay_without_a_row(caplog: pytest.LogCa
     await world.tick()
     assert world.blobs.names("inbox") == names
     for partition in ("clauses", "unknown", "_unknown"):
-        history = await world.app.documents.history(partition, START - timedelta(days=1), 10)
+        history = await world.app.documents.listed(partition, None, "", 10)
         assert history.documents == ()
     assert not [line for line in caplog.messages if "alert" in line]
 
@@ -187,7 +187,7 @@ async def test_an_upload_overwritten_while_it_waits_is_superseded() -> None:
     world.clock.advance(60)
     world.upload("clauses/a.txt", "new")
     await world.tick()
-    history = await world.app.documents.history("clauses", START - timedelta(days=1), 10)
+    history = await world.app.documents.listed("clauses", None, "", 10)
     assert [each.state for each in history.documents] == [DocumentState.SUPERSEDED, DocumentState.WAITING]
     await world.until(lambda: "new" in world.azure.asked, timedelta(hours=2))
     assert "old" not in world.azure.asked

@@ -12,6 +12,7 @@ import pytest
 
 from local import stack
 from local.azurite import ACCOUNT, Azurite, AzuriteError
+from local.deployments_file import accounts_in
 from local.emulator.__main__ import parser
 from local.stack import Behaviour, Services, StackError, run_part
 
@@ -109,11 +110,11 @@ def test_accounts_of_one_s_own_file_are_there_in_the_emulator(
         f"accounts:\n  a: {{resource_id: {one}}}\n  b: {{resource_id: '${{SECOND_ACCOUNT}}'}}\n"
         "  c: {resource_id: '${AZURE_OPENAI_ACCOUNT_ID}'}\n  d: {resource_id: nonsense}\n"
     )
-    assert stack.accounts_in(mine) == [one, two, stack.ACCOUNT_ID]
+    assert accounts_in(mine) == [one, two, stack.ACCOUNT_ID]
     assert stack.app_settings(standard_services(tmp_path), mine)["SECOND_ACCOUNT"] == two
     for broken in ("accounts: [", "accounts: 7", "- a list", "", "accounts: {a: 7}"):
         mine.write_text(broken)
-        assert stack.accounts_in(mine) == []
+        assert accounts_in(mine) == []
 
 
 def test_a_file_that_the_app_cannot_use_is_said_before_anything_starts(tmp_path: Path) -> None:

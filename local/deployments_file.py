@@ -1,0 +1,45 @@
+"""What a deployments file asks of the local stack: accounts for the emulator, and settings for the app.
+
+The app itself reads and checks the file; here what cannot be read is left out.
+"""
+
+import os
+import re
+from contextlib import suppress
+from pathlib import Path
+
+import yaml
+
+from local.emulator.options import Account
+
+ACCOUNT_ID = (
+    "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/local"
+    "/providers/Microsoft.CognitiveServices/accounts/local-openai"
+)
+_SETTING = re.compile(r"\$\{(\w+)\}")
+
+
+def accounts_in(deployments_file: Path) -> list[str]:
+    """The resource ids of the accounts that a deployments file names, for the emulator to have them."""
+    known = {"AZURE_OPENAI_ACCOUNT_ID": ACCOUNT_ID, **os.environ}
+    accounts: dict[str, str] = {}  # by name, which is part of the endpoint
+    for text in _resource_ids(deployments_file):
+        resource_id = _SETTING.sub(lambda match: known.get(match[1], ""), text)
+        with suppress(ValueError):
+            accounts.setdefault(Account.parse(resource_id).name.lower(), resource_id)
+    return list(accounts.values())
+
+
+def own_settings(deployments_file: Path) -> dict[str, str]:
+    """The app settings that resource ids ask for with `${NAME}`, from the caller's environment."""
+    named = {name for text in _resource_ids(deployments_file) for name in _SETTING.findall(text)}
+    own = {name: os.environ[name] for name in sorted(named) if name in os.environ}
+    return {"AZURE_OPENAI_ACCOUNT_ID": ACCOUNT_ID, **own}
+
+
+def _resource_ids(deployments_file: Path) -> list[str]:
+    """Of the accounts, as the file has them: with `${NAME}` for an app setting."""
+    with suppress(OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, LookupError, TypeError):
+        content = yaml.safe_load(deployments_file.read_text(encoding="utf-8-sig"))
+        return [str(account["resource_id"]) for account in content["accounts"].values()]
+    return []
