@@ -287,7 +287,7 @@ class DeploymentRecord:
     silent_since: datetime | None = None  # it is open, and since then a probe is due before any other request
     silent_probes: int = 0  # failed probes of this generation, or since it became silent
     unanswered_since: datetime | None = None  # nobody who asked it was answered since then
-    unanswered_times: int = 0  # failed probes and slices of draining since then
+    unanswered_at: datetime | None = None  # the last time that somebody asked it and was not answered
     unanswered_runs: int = 0  # generations in a row that were closed because nobody was answered
     trouble: str = ""  # why it does not answer: Azure's code, and the remedy
     deleted_at: datetime | None = None  # when Azure first accepted a delete of this generation

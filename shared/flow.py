@@ -274,6 +274,7 @@ class Lamplighter:
                 self.control.ledger,
                 hosting.account,
                 hosting.name,
+                self.control.clock.now(),
                 answered=report.heard,
                 trouble=report.trouble,
             )

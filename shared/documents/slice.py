@@ -294,7 +294,12 @@ class Slice:
         self._noted = True
         with contextlib.suppress(StorageError):
             await note_slice(
-                self._of.ledger, self._hosting.account, self._hosting.name, answered=True, trouble=None
+                self._of.ledger,
+                self._hosting.account,
+                self._hosting.name,
+                self._clock.now(),
+                answered=True,
+                trouble=None,
             )
 
     def _rest(self, document: Document, error: ModelError) -> timedelta:

@@ -108,7 +108,7 @@ async def _take_up(step: Decision, view: View) -> None:
         seen_at=None,
         missed_since=None,
         unanswered_since=None,
-        unanswered_times=0,
+        unanswered_at=None,
         delete_after=_tagged_deadline(azure),
     )
     await move(step, view, found, state=RecordState.CREATING)

@@ -9,6 +9,7 @@ from datetime import datetime
 from shared.domain import RecordState
 from shared.errors import Changed
 from shared.hosting.ledger import Ledger
+from shared.planning.unanswered import not_answered
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Trouble:
 
 
 async def note_slice(
-    ledger: Ledger, account: str, deployment: str, *, answered: bool, trouble: Trouble | None
+    ledger: Ledger, account: str, deployment: str, now: datetime, *, answered: bool, trouble: Trouble | None
 ) -> None:
     """Keep whether anybody was `answered` in a slice, and what `trouble` it ended in.
 
@@ -33,12 +34,10 @@ async def note_slice(
         return
     noted = before
     if answered:
-        noted = replace(noted, unanswered_since=None, unanswered_times=0, unanswered_runs=0, trouble="")
+        noted = replace(noted, unanswered_since=None, unanswered_at=None, unanswered_runs=0, trouble="")
     if trouble is not None:
         noted = replace(
-            noted,
-            unanswered_since=noted.unanswered_since or trouble.since,
-            unanswered_times=noted.unanswered_times + 1,
+            not_answered(noted, since=trouble.since, now=now),
             trouble=trouble.reason[:500],
             silent_since=noted.silent_since or (trouble.since if trouble.silent else None),
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
 
 from shared.alerts import Alert, alert, event
 from shared.domain import AzureDeployment, DeploymentRecord, ModelRequest, Observed, RecordState
@@ -19,6 +18,7 @@ from shared.hosting.decisions import move
 from shared.hosting.observe import View
 from shared.planning import estimates
 from shared.planning.decision import Decision
+from shared.planning.unanswered import not_answered
 
 PROBE_SECONDS = 10.0
 
@@ -56,23 +56,18 @@ async def _not_ready(step: Decision, view: View, error: ModelError) -> None:
             # Nothing that is created anew would answer: what stands is kept as long as a window wants it.
             denied = isinstance(error, AccessDenied)
             alert(Alert.MODEL_ACCESS_DENIED if denied else Alert.MODEL_REFUSES, str(error), **fields)
-            noted = _unanswered(noted, now)
+            noted = not_answered(noted, since=now, now=now)
         case DeploymentNotFound() if record.state is RecordState.OPEN:
             since = record.silent_since or now
             noted = replace(noted, silent_since=since, silent_probes=record.silent_probes + 1)
         case DeploymentNotFound():
-            noted = replace(noted, unanswered_since=None, unanswered_times=0)
+            noted = replace(noted, unanswered_since=None, unanswered_at=None)
             noted = replace(noted, silent_probes=record.silent_probes + 1)
         case _:
-            noted = _unanswered(noted, now)
+            noted = not_answered(noted, since=now, now=now)
     if record.state is not RecordState.ABSENT:
         await view.save(noted)
     await view.refresh_endpoint(PROBE_SECONDS)
-
-
-def _unanswered(record: DeploymentRecord, now: datetime) -> DeploymentRecord:
-    since = record.unanswered_since or now
-    return replace(record, unanswered_since=since, unanswered_times=record.unanswered_times + 1)
 
 
 async def _ready(step: Decision, view: View) -> None:
@@ -87,7 +82,7 @@ async def _ready(step: Decision, view: View) -> None:
         opened_at=now,
         silent_probes=0,
         unanswered_since=None,
-        unanswered_times=0,
+        unanswered_at=None,
         failures=0,
         not_before=None,
         problem="",

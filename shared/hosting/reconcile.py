@@ -33,6 +33,7 @@ from shared.planning.decision import Decision
 from shared.planning.desired import outlooks, span, wanted
 from shared.planning.observed import LIST_LAG, STORAGE_TAG, is_twin
 from shared.planning.plan import AFTER_DELETE, DOUBT, plan
+from shared.planning.unanswered import unanswered_for
 from shared.planning.windows import intervals
 
 PASS_SECONDS = 40.0
@@ -160,9 +161,9 @@ def _raise_alerts(decision: Decision, view: View) -> None:
         remedy = "Azure has been deleting it for over half an hour: look at it in the portal"
         alert(Alert.DELETE_WITHOUT_EFFECT, remedy, **fields)
     record = view.record(decision.deployment)
-    if record.unanswered_since is not None and view.now - record.unanswered_since > ANSWER_LIMIT:
-        unanswered = span(view.now - record.unanswered_since)
-        alert(Alert.NOT_ANSWERING, f"nobody has been answered for {unanswered}: {record.trouble}", **fields)
+    if (unanswered := unanswered_for(record, view.now)) > ANSWER_LIMIT:
+        remedy = f"nobody has been answered for {span(unanswered)}: {record.trouble}"
+        alert(Alert.NOT_ANSWERING, remedy, **fields)
     first_at = record.delete_accepted_at if record.state is RecordState.DELETING else None
     stands = decision.observed in (Observed.READY, Observed.FAILED)
     if stands and first_at is not None and view.now - first_at > LIST_LAG:

@@ -27,6 +27,7 @@ from shared.planning.observed import (
     is_twin,
     observe,
 )
+from shared.planning.unanswered import unanswered_for
 
 READY_LIMIT = timedelta(minutes=12)
 """Some deployments say Succeeded and never answer until they are created anew (field reports). With the pass
@@ -219,11 +220,9 @@ def _is_session_over(case: _Case) -> bool:
 def _unanswered(case: _Case) -> str | None:
     """Why it is not worth its cost: it is hosted for documents only, and answers none."""
     record, want = case.record, case.want
-    if record.unanswered_since is None or record.unanswered_times < SILENT_PROBES:
-        return None
     if not (want.up and want.for_documents):
         return None
-    unanswered = case.now - record.unanswered_since
+    unanswered = unanswered_for(record, case.now)
     if unanswered <= ANSWER_LIMIT:
         return None
     return f"it is hosted for documents, and has answered nobody for {span(unanswered)}: {record.trouble}"

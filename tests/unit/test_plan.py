@@ -31,6 +31,7 @@ from shared.planning.decide import (
 from shared.planning.decision import Decision, Observation
 from shared.planning.observed import LIST_LAG, OWNER_TAG, QUARANTINE, SETTLE, STORAGE_TAG, is_ours, observe
 from shared.planning.plan import AFTER_DELETE, backoff, plan, wanted
+from shared.planning.unanswered import not_answered
 from tests.fakes.world import ACCOUNT, hosting
 
 ME = Owner("test", "store")
@@ -67,18 +68,19 @@ def decide(
     demand: Demand = BUSY,
     working: int = 0,
     configured: Hosting | None = None,
-    began_at: datetime = NOW,
+    began_at: datetime | None = None,
+    now: datetime = NOW,
 ) -> Decision:
     """The decision about one deployment."""
     hosted = configured or hosting()
     seen = Observation(
-        began_at,
+        began_at or now,
         {"clauses": found} if found else {},
         {"clauses": known} if known else {},
         {"clauses": demand},
         {"clauses": working},
     )
-    (decision,) = plan(NOW, ME, ACCOUNT, {"clauses": hosted}, seen)
+    (decision,) = plan(now, ME, ACCOUNT, {"clauses": hosted}, seen)
     return decision
 
 
@@ -180,16 +182,32 @@ def test_what_was_forgotten_and_comes_back_is_ours_also_without_its_tags() -> No
 def test_hosting_for_documents_that_answers_nobody_ends() -> None:
     """After some minutes, counted as a failure; what a window wants stays for those who may be answered."""
     since = NOW - ANSWER_LIMIT - timedelta(seconds=1)
-    silent = record(unanswered_since=since, unanswered_times=SILENT_PROBES, trouble="Azure answers 503")
+    silent = record(unanswered_since=since, unanswered_at=NOW, trouble="Azure answers 503")
     decision = decide(azure(), silent, demand=BUSY)
     assert decision.action is Action.CLOSE
     assert "503" in decision.reason
     closing = decide(azure(), replace(silent, state=RecordState.CLOSING), demand=BUSY)
     assert (closing.action, closing.failed) == (Action.DELETE, True)
     assert decide(azure(), replace(silent, unanswered_since=NOW - ANSWER_LIMIT)).action is Action.SERVE
-    assert decide(azure(), replace(silent, unanswered_times=SILENT_PROBES - 1)).action is Action.SERVE
     window = OneOffWindow(NOW - timedelta(hours=1), NOW + timedelta(hours=1))
     assert decide(azure(), silent, configured=hosting("clauses", window)).action is Action.SERVE
+
+
+def test_the_time_in_which_nobody_asked_does_not_count_as_unanswered() -> None:
+    """The app was down for 40 minutes between failed probes: the deployment is asked again, not deleted."""
+    asked = record()
+    for minute in (0, 1, 41):
+        at = NOW + timedelta(minutes=minute)
+        assert decide(azure(), asked, now=at, demand=BUSY).action is Action.SERVE
+        asked = not_answered(asked, since=at, now=at)
+    assert decide(azure(), asked, now=at, demand=BUSY).action is Action.SERVE
+    for minute in range(42, 60):
+        at = NOW + timedelta(minutes=minute)
+        asked = not_answered(asked, since=at, now=at)
+        if (decision := decide(azure(), asked, now=at, demand=BUSY)).action is not Action.SERVE:
+            break
+    assert (decision.action, minute) == (Action.CLOSE, 46)
+    assert "for 9 min" in decision.reason
 
 
 def test_an_open_window_is_tried_every_five_minutes() -> None:
