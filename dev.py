@@ -369,15 +369,16 @@ def command_test(arguments: list[str]) -> int:
         print(TEST_USAGE, end="")
         return 0
     checks = {
-        "ruff check": ["ruff", "check", "."],
-        "ruff format": ["ruff", "format", "--check", "."],
-        "mypy": ["mypy"],
+        "ruff check": ["-m", "ruff", "check", "."],
+        "ruff format": ["-m", "ruff", "format", "--check", "."],
+        "mypy": ["-m", "mypy"],
+        "import-linter": ["-c", "from importlinter.cli import lint_imports_command as lint; lint()"],
     }
     failed = []
     with ready_clone():
         for name, command in checks.items() if not arguments else ():
             began = time.monotonic()
-            if run([str(VENV_PYTHON), "-m", *command], limit=TEST_LIMIT) != 0:
+            if run([str(VENV_PYTHON), *command], limit=TEST_LIMIT) != 0:
                 failed.append(name)
             outcome = "FAILED" if name in failed else "passed"
             print(f"== {name}: {outcome} in {time.monotonic() - began:.1f} s", flush=True)

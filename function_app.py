@@ -11,12 +11,12 @@ from urllib.parse import unquote
 
 import azure.functions as func
 
-from shared.bindings import STORAGE, read_bindings
-from shared.named_blob import NamedBlob
+from shared.doors.named_blob import NamedBlob
+from shared.settings.bindings import STORAGE, read_bindings
 
 if TYPE_CHECKING:
-    from shared.api import Reply
-    from shared.flow import Lamplighter
+    from shared.app import Lamplighter
+    from shared.doors.api import Reply
 
 BINDINGS = read_bindings(os.environ)
 
@@ -32,7 +32,7 @@ async def reconcile_deployments(timer: func.TimerRequest) -> None:
 @app.timer_trigger(arg_name="timer", schedule=BINDINGS.schedule)
 async def drain_backlog(timer: func.TimerRequest) -> None:
     """Answer what waits on every ready deployment, for a slice."""
-    from shared.flow import slice_seconds
+    from shared.app import slice_seconds
 
     seconds = slice_seconds(datetime.now(UTC), BINDINGS.ticks)
     await (await _lamplighter()).drain_backlog(seconds)
@@ -58,7 +58,7 @@ async def document_uploaded(blob: NamedBlob) -> None:
 @app.route(route="deployments/{deployment}/documents", methods=["POST"])
 async def submit_document(req: func.HttpRequest) -> func.HttpResponse:
     """The submit button: the body is the file, or a form with it; its name in X-File-Name or ?name=."""
-    from shared import api
+    from shared.doors import api
 
     # A header is decoded here; the host has decoded the query.
     name = unquote(req.headers.get("X-File-Name") or "") or req.params.get("name")
@@ -74,7 +74,7 @@ async def submit_document(req: func.HttpRequest) -> func.HttpResponse:
 @app.route(route="documents", methods=["GET"])
 async def list_documents(req: func.HttpRequest) -> func.HttpResponse:
     """Documents by arrival: of one deployment or of all, in one state or in any."""
-    from shared import api
+    from shared.doors import api
 
     known = ("deployment", "since", "state", "after")
     given = [req.params.get(each) for each in known]
@@ -84,7 +84,7 @@ async def list_documents(req: func.HttpRequest) -> func.HttpResponse:
 @app.route(route="documents/{id}", methods=["GET"])
 async def get_document(req: func.HttpRequest) -> func.HttpResponse:
     """One document: state, reason, tokens, cost."""
-    from shared import api
+    from shared.doors import api
 
     return await _answer(req, lambda lamplighter: api.document(lamplighter, req.route_params["id"]))
 
@@ -92,7 +92,7 @@ async def get_document(req: func.HttpRequest) -> func.HttpResponse:
 @app.route(route="documents/{id}/result", methods=["GET"])
 async def get_result(req: func.HttpRequest) -> func.HttpResponse:
     """A document's stored result."""
-    from shared import api
+    from shared.doors import api
 
     return await _answer(req, lambda lamplighter: api.result(lamplighter, req.route_params["id"]))
 
@@ -100,7 +100,7 @@ async def get_result(req: func.HttpRequest) -> func.HttpResponse:
 @app.route(route="documents/{id}/requeue", methods=["POST"])
 async def requeue_document(req: func.HttpRequest) -> func.HttpResponse:
     """A document that failed gets its next run."""
-    from shared import api
+    from shared.doors import api
 
     return await _answer(req, lambda lamplighter: api.requeue(lamplighter, req.route_params["id"]))
 
@@ -108,7 +108,7 @@ async def requeue_document(req: func.HttpRequest) -> func.HttpResponse:
 @app.route(route="deployments", methods=["GET"])
 async def list_deployments(req: func.HttpRequest) -> func.HttpResponse:
     """Every deployment: observed, wanted, reason, next change; and the last sweep."""
-    from shared import api
+    from shared.doors import api
 
     return await _answer(req, api.deployments)
 
@@ -116,7 +116,7 @@ async def list_deployments(req: func.HttpRequest) -> func.HttpResponse:
 @app.route(route="deployments/{deployment}", methods=["GET"])
 async def get_deployment(req: func.HttpRequest) -> func.HttpResponse:
     """One deployment: also what blocks it, its last decisions, and what it costs."""
-    from shared import api
+    from shared.doors import api
 
     return await _answer(req, lambda lamplighter: api.deployment(lamplighter, req.route_params["deployment"]))
 
@@ -124,7 +124,7 @@ async def get_deployment(req: func.HttpRequest) -> func.HttpResponse:
 @app.route(route="deployments/{deployment}/hold", methods=["POST"])
 async def hold_deployment(req: func.HttpRequest) -> func.HttpResponse:
     """Somebody wants a deployment up or down until a time: way, until or for, owner and reason as JSON."""
-    from shared import api
+    from shared.doors import api
 
     deployment, body = req.route_params["deployment"], req.get_body()
     return await _answer(req, lambda lamplighter: api.hold(lamplighter, deployment, body))
@@ -133,7 +133,7 @@ async def hold_deployment(req: func.HttpRequest) -> func.HttpResponse:
 @app.route(route="deployments/{deployment}/hold", methods=["DELETE"])
 async def release_deployment(req: func.HttpRequest) -> func.HttpResponse:
     """End a deployment's hold before its time."""
-    from shared import api
+    from shared.doors import api
 
     return await _answer(req, lambda lamplighter: api.release(lamplighter, req.route_params["deployment"]))
 
@@ -141,7 +141,7 @@ async def release_deployment(req: func.HttpRequest) -> func.HttpResponse:
 @app.route(route="preview", methods=["GET"])
 async def preview_hosting(req: func.HttpRequest) -> func.HttpResponse:
     """What the coming days host by schedule and hold, and what that costs beside always-on."""
-    from shared import api
+    from shared.doors import api
 
     return await _answer(
         req, lambda lamplighter: api.preview(lamplighter, req.params.get("days")), known=("days",)
@@ -167,7 +167,7 @@ async def _answer(
     req: func.HttpRequest, call: Callable[[Lamplighter], Awaitable[Reply]], *, known: tuple[str, ...] = ()
 ) -> func.HttpResponse:
     """Call the app. `known`: the route's query parameters; any other would be ignored, and is refused."""
-    from shared.api import problem, refuse_unknown
+    from shared.doors.api import problem, refuse_unknown
     from shared.errors import SettingsError, StorageError
 
     try:

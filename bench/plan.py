@@ -16,7 +16,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import TypeVar
 
 from bench._report import machine, show
-from shared.domain import (
+from shared.model import (
     Account,
     AzureDeployment,
     BillingStart,

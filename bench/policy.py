@@ -20,7 +20,8 @@ from pathlib import Path
 from bench._optimum import optimum
 from bench._report import machine
 from bench._traces import Arrival, Trace, read, synthetic
-from shared.domain import (
+from shared.app import POLL_SECONDS, SOONEST, TO_DELETE
+from shared.model import (
     BillingStart,
     BillingUnit,
     Demand,
@@ -32,7 +33,6 @@ from shared.domain import (
     Task,
     UploadStart,
 )
-from shared.flow import POLL_SECONDS, SOONEST, TO_DELETE
 from shared.planning import estimates, uploads
 from shared.planning.desired import UNITS, outlooks, wanted
 from shared.planning.uploads import paid_until

@@ -32,7 +32,7 @@ from local.azurite import Azurite, run_azurite
 from shared.adapters.blobs import AzureBlobs
 from shared.documents.backlog import INBOX, DocumentLedger, identify, short_id
 from shared.documents.intake import Intake
-from shared.domain import UploadStart
+from shared.model import UploadStart
 from shared.ports import BlobItem
 from shared.wiring import SystemClock, assemble
 from tests.fakes.azure import MemoryAzure

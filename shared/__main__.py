@@ -16,22 +16,22 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from shared.commands.about import ABOUT
-from shared.commands.arguments import Exit, WrongUse, count, duration, instant, month, note, read_values
-from shared.commands.doctor import doctor
-from shared.commands.documents import documents
-from shared.commands.holds import down, release, up
-from shared.commands.passes import reconcile, wait
-from shared.commands.preview import preview
-from shared.commands.requeue import requeue
-from shared.commands.sessions import sessions
-from shared.commands.state import explain, status
-from shared.commands.submit import submit
-from shared.commands.terminal import AlertLines, OutputClosed, Terminal, is_closed
-from shared.commands.validate import validate
-from shared.domain import DocumentState
+from shared.doors.cli.about import ABOUT
+from shared.doors.cli.arguments import Exit, WrongUse, count, duration, instant, month, note, read_values
+from shared.doors.cli.doctor import doctor
+from shared.doors.cli.documents import documents
+from shared.doors.cli.holds import down, release, up
+from shared.doors.cli.passes import reconcile, wait
+from shared.doors.cli.preview import preview
+from shared.doors.cli.requeue import requeue
+from shared.doors.cli.sessions import sessions
+from shared.doors.cli.state import explain, status
+from shared.doors.cli.submit import submit
+from shared.doors.cli.terminal import AlertLines, OutputClosed, Terminal, is_closed
+from shared.doors.cli.validate import validate
 from shared.errors import LamplighterError, SettingsError
-from shared.preview import MOST_DAYS, USUAL_DAYS
+from shared.model import DocumentState
+from shared.reports.preview import MOST_DAYS, USUAL_DAYS
 from shared.version import VERSION
 
 _INTERRUPTED, _PIPE_CLOSED = 130, 141  # as shells count signals: 128 and SIGINT, SIGPIPE

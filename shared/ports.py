@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from shared.domain import AzureDeployment, Demand, DeploymentSpec, ModelAnswer, ModelRequest
+from shared.model import AzureDeployment, Demand, DeploymentSpec, ModelAnswer, ModelRequest
 
 Value = str | int | float | bool | datetime
 

@@ -14,22 +14,22 @@ from shared.adapters.arm import AzureArm
 from shared.adapters.blobs import AzureBlobs
 from shared.adapters.credentials import is_local
 from shared.adapters.openai import AzureModel
+from shared.adapters.storage_clock import StorageClock, TimedTables
 from shared.adapters.tables import AzureTables
-from shared.bindings import STORAGE
+from shared.app import Lamplighter
 from shared.documents.backlog import DocumentLedger
-from shared.documents.drain import Drainer
+from shared.documents.drain_tools import DrainTools
 from shared.documents.intake import Intake
 from shared.documents.results import Results
 from shared.documents.source import Sources
-from shared.domain import Owner, Settings
 from shared.errors import SettingProblem, SettingsError
-from shared.flow import Lamplighter
 from shared.hosting.ledger import Ledger
 from shared.hosting.observe import Control
+from shared.model import Owner, Settings
 from shared.ports import Arm, Blobs, Clock, Model, Tables
-from shared.settings import load
-from shared.settings_blob import PREFIX, SettingsBlob
-from shared.storage_clock import StorageClock, TimedTables
+from shared.settings.bindings import STORAGE
+from shared.settings.blob import PREFIX, SettingsBlob
+from shared.settings.load import load
 
 _AZURE = "https://management.azure.com"
 _app: App | None = None
@@ -130,7 +130,7 @@ def assemble(
         documents=documents,
         results=results,
         intake=Intake(clock, tables, blobs, documents, results, settings, sources),
-        drainer=Drainer(clock, tables, model, documents, results, ledger, settings.prices, sources),
+        drain_tools=DrainTools(clock, tables, model, documents, results, ledger, settings.prices, sources),
     )
 
 

@@ -26,8 +26,8 @@ from azure.mgmt.cognitiveservices.models import (
 from shared.adapters.arm_errors import no_identity, translated
 from shared.adapters.credentials import is_local, may_have_token, token_credential
 from shared.adapters.transport import sent_once
-from shared.domain import AzureDeployment, DeploymentSpec
 from shared.errors import ArmRefused, ArmUncertain
+from shared.model import AzureDeployment, DeploymentSpec
 from shared.ports import Offer, Quota
 
 _FORMAT = "OpenAI"  # of models

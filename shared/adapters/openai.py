@@ -15,8 +15,8 @@ from azure.core.exceptions import AzureError, ClientAuthenticationError
 from shared.adapters.credentials import may_have_token, token_credential
 from shared.adapters.openai_errors import translated
 from shared.adapters.openai_forms import Form, other_form
-from shared.domain import ModelAnswer, ModelRequest
 from shared.errors import AccessDenied, ModelUnavailable, ServiceRefused
+from shared.model import ModelAnswer, ModelRequest
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI

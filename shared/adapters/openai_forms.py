@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from shared.adapters.openai_errors import code_of, says
-from shared.domain import ModelRequest
+from shared.model import ModelRequest
 
 if TYPE_CHECKING:
     import openai

@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
-from shared.domain import Document, DocumentState
+from shared.model import Document, DocumentState
 
 SUSPECT_AFTER = 2
 """Crashes after which a document is worked on alone."""

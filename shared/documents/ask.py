@@ -7,9 +7,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from shared.domain import Hosting, ModelAnswer, ModelRequest, Prices, Task
 from shared.errors import DocumentRefused
-from shared.planning.cost import token_cost
+from shared.model import Hosting, ModelAnswer, ModelRequest, Prices, Task
+from shared.money.cost import token_cost
 
 _BYTES_PER_TOKEN = 4  # English prose; answers teach the pacer better
 # No encoding that is read takes more bytes than twice those of UTF-8: UTF-16 has two for an ASCII letter.

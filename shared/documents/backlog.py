@@ -18,8 +18,8 @@ from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from shared.domain import Demand, Document, DocumentState
 from shared.errors import AlreadyExists, Changed, Missing
+from shared.model import Demand, Document, DocumentState
 from shared.ports import BlobItem, Insert, Remove, Replace, Tables
 from shared.rows import from_row, to_values
 

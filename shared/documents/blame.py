@@ -16,7 +16,6 @@ from datetime import datetime
 from shared.alerts import Alert, alert
 from shared.documents.ask import Question
 from shared.documents.backlog import DocumentLedger
-from shared.domain import Document, ModelAnswer, ModelRequest
 from shared.errors import (
     AccessDenied,
     DeploymentNotFound,
@@ -28,6 +27,7 @@ from shared.errors import (
 from shared.hosting.answering import Trouble
 from shared.hosting.leases import WorkLease
 from shared.hosting.probe import PROBE, PROBE_SECONDS
+from shared.model import Document, ModelAnswer, ModelRequest
 from shared.ports import Model
 
 

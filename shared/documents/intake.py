@@ -16,8 +16,8 @@ from shared.documents.backlog import INBOX, UNKNOWN_DEPLOYMENT, DocumentLedger, 
 from shared.documents.results import Results, source_of
 from shared.documents.source import Sources
 from shared.documents.sweep import SWEEP_SECONDS, SWEEPS, LastSweep, Sweep, SweepReport, is_nobodys
-from shared.domain import Document, DocumentState, Hosting, Settings
 from shared.errors import BlobRefused, Changed, DocumentRefused, Missing
+from shared.model import Document, DocumentState, Hosting, Settings
 from shared.ports import BlobItem, Blobs, Clock, Tables
 
 __all__ = [

@@ -25,7 +25,6 @@ from typing import Any
 from shared.alerts import Alert, alert, event
 from shared.documents.backlog import INBOX, DocumentLedger, Leftover, short_id
 from shared.documents.stored_result import Spent, read_result
-from shared.domain import Document, DocumentState, ModelAnswer
 from shared.errors import (
     AlreadyExists,
     BlobRefused,
@@ -35,6 +34,7 @@ from shared.errors import (
     ResultUnusable,
     StorageError,
 )
+from shared.model import Document, DocumentState, ModelAnswer
 from shared.ports import BlobItem, Blobs
 
 RESULTS, PROCESSED, FAILED = "results", "processed", "failed"

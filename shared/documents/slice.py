@@ -10,15 +10,17 @@ import contextlib
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from shared.alerts import Alert, alert, event
 from shared.documents.alone import MAX_LONE_CRASHES, SUSPECT_PATIENCE, crashes_of, is_suspect
 from shared.documents.ask import AnswerUnusable, Question, accept, question
 from shared.documents.blame import Witness
+from shared.documents.drain_tools import DrainTools
 from shared.documents.intake import gone
+from shared.documents.pacer import Pacer
 from shared.documents.results import result_name, source_of
-from shared.domain import DeploymentRecord, Document, DocumentState, Hosting, ModelAnswer
+from shared.documents.retry import with_retry
+from shared.documents.waiting import first_done
 from shared.errors import (
     BlobRefused,
     Changed,
@@ -32,13 +34,8 @@ from shared.errors import (
 )
 from shared.hosting.answering import Trouble, note_slice
 from shared.hosting.leases import REQUEST_LIMIT, WORK_LEASE, WorkLease
-from shared.inference.pacer import Pacer
-from shared.inference.retry import with_retry
-from shared.planning.cost import token_cost
-from shared.waiting import first_done
-
-if TYPE_CHECKING:
-    from shared.documents.drain import Drainer
+from shared.model import DeploymentRecord, Document, DocumentState, Hosting, ModelAnswer
+from shared.money.cost import token_cost
 
 AT_ONCE = 32
 """Documents in work at once at most; fewer where the deployment admits fewer requests a minute, so that a
@@ -80,15 +77,15 @@ class Slice:
 
     def __init__(
         self,
-        drainer: Drainer,
+        tools: DrainTools,
         hosting: Hosting,
         endpoint: str,
         until: float,
         work: WorkLease,
         record: DeploymentRecord,
     ) -> None:
-        self._of = drainer
-        self._clock = drainer.clock
+        self._tools = tools
+        self._clock = tools.clock
         self._hosting = hosting
         self._endpoint = endpoint
         self._until = until
@@ -96,12 +93,12 @@ class Slice:
         self._opened_at = record.opened_at
         tokens = record.tokens_per_minute or hosting.spec.capacity * 1000
         requests = record.requests_per_minute or hosting.spec.capacity
-        self._pacer = Pacer(drainer.clock, tokens, requests)
+        self._pacer = Pacer(tools.clock, tokens, requests)
         self._at_once = min(AT_ONCE, requests)
         self._running: dict[str, asyncio.Task[None]] = {}
         self._alone = ""  # the suspect in work: nothing is started beside it
         self._handed_back: set[str] = set()  # not again in this slice
-        self._witness = Witness(drainer.model, drainer.documents, work, endpoint, hosting.name)
+        self._witness = Witness(tools.model, tools.documents, work, endpoint, hosting.name)
         self._timeouts: Counter[str] = Counter()  # by document, not charged yet
         self._noted = False
         self._report = DrainReport()
@@ -132,7 +129,7 @@ class Slice:
         if free == 0 or self._alone in self._running:
             return
         suspect: Document | None = None
-        async for document in self._of.claimable(self._hosting.name):
+        async for document in self._tools.claimable(self._hosting.name):
             if document.id in self._running or document.id in self._handed_back:
                 continue
             if is_suspect(document):
@@ -149,7 +146,7 @@ class Slice:
             self._running[suspect.id] = asyncio.create_task(self._work_alone(suspect))
 
     async def _work_beside_others(self, document: Document) -> None:
-        async with self._of.gate.shared():
+        async with self._tools.gate.shared():
             if self._may_go_on():
                 await self._work_on(document, alone=False)
 
@@ -158,13 +155,13 @@ class Slice:
         async with contextlib.AsyncExitStack() as stack:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, self._until - self._clock.monotonic())):
-                    await stack.enter_async_context(self._of.gate.alone())
+                    await stack.enter_async_context(self._tools.gate.alone())
                 await self._work_on(document, alone=True)
 
     async def _work_on(self, document: Document, *, alone: bool) -> None:
         """One document, whatever happens to it: no error of one ends the slice of the others."""
         try:
-            async with self._of.sources.room_for(document, self._may_ask) as entered:
+            async with self._tools.sources.room_for(document, self._may_ask) as entered:
                 claimed = await self._claim(document, alone=alone) if entered else None
                 if claimed is not None:
                     await self._answer(claimed)
@@ -181,7 +178,7 @@ class Slice:
         """Make it ours until the work lease written by now would run out; None: it is not to be asked now."""
         crashes, lone_crashes = crashes_of(document)
         counted = replace(document, crashes=crashes, lone_crashes=lone_crashes, alone=False)
-        if lone_crashes > document.lone_crashes and await self._of.results.spent(document) is None:
+        if lone_crashes > document.lone_crashes and await self._tools.results.spent(document) is None:
             if lone_crashes >= MAX_LONE_CRASHES:
                 reason = (
                     f"the app died {lone_crashes} times while it worked on this document and nothing else"
@@ -193,7 +190,7 @@ class Slice:
                     counted, "the app died while it worked on it", rest=_backoff(lone_crashes + 1)
                 )
             return None
-        return await self._of.documents.save(
+        return await self._tools.documents.save(
             replace(
                 counted,
                 state=DocumentState.CLAIMED,
@@ -209,7 +206,7 @@ class Slice:
         last_start = min(claim_allows, self._until)
         try:
             tried_before = document.crashes or document.reason
-            if tried_before and (spent := await self._of.results.spent(document)):
+            if tried_before and (spent := await self._tools.results.spent(document)):
                 # Something came between storing and recording: the answer is there, and is not paid twice.
                 # What it cost may be on the document already.
                 await self._done(
@@ -223,14 +220,14 @@ class Slice:
                 return
             container, name, version = source_of(document)
             try:
-                text = await self._of.sources.text(container, name, version)
+                text = await self._tools.sources.text(container, name, version)
             except (Missing, Changed) as error:
                 await self._settle(document, *gone(error, container))
                 return
             except BlobRefused as error:
                 await self._settle(document, DocumentState.FAILED, error.reason)
                 return
-            asked = question(text, self._hosting, self._of.prices, spent=document.cost)
+            asked = question(text, self._hosting, self._tools.prices, spent=document.cost)
             self._refuse_beyond_capacity(asked)
         except DocumentRefused as error:
             await self._settle(document, DocumentState.FAILED, str(error))
@@ -262,7 +259,7 @@ class Slice:
             document = self._charged_for_timeouts(document, asked)
             document = self._charged(document, answer.prompt_tokens, answer.completion_tokens)
             value = accept(answer, asked.request)
-            await self._of.results.store(document, answer, value, asked_at, self._clock.now())
+            await self._tools.results.store(document, answer, value, asked_at, self._clock.now())
             await self._done(document)
             await self._note_answer()
         except (DocumentRefused, RequestRefused) as error:
@@ -294,7 +291,7 @@ class Slice:
         self._noted = True
         with contextlib.suppress(StorageError):
             await note_slice(
-                self._of.ledger,
+                self._tools.ledger,
                 self._hosting.account,
                 self._hosting.name,
                 self._clock.now(),
@@ -323,7 +320,7 @@ class Slice:
                 raise HandedBack("the deployment is closing")
             self._witness.saw_question(document)
             try:
-                return await self._of.model.ask(
+                return await self._tools.model.ask(
                     self._endpoint, self._hosting.name, asked.request, timeout=REQUEST_LIMIT
                 )
             except ModelUnavailable as error:
@@ -353,16 +350,16 @@ class Slice:
             document,
             prompt_tokens=document.prompt_tokens + prompt_tokens,
             completion_tokens=document.completion_tokens + completion_tokens,
-            cost=document.cost + token_cost(prompt_tokens, completion_tokens, self._of.prices),
+            cost=document.cost + token_cost(prompt_tokens, completion_tokens, self._tools.prices),
         )
 
     async def _done(self, document: Document) -> None:
         finished = replace(document, result=result_name(document))
-        await self._of.results.settle(finished, DocumentState.DONE, "answered", self._clock.now())
+        await self._tools.results.settle(finished, DocumentState.DONE, "answered", self._clock.now())
         self._report.answered += 1
 
     async def _settle(self, document: Document, state: DocumentState, reason: str) -> None:
-        await self._of.results.settle(document, state, reason, self._clock.now())
+        await self._tools.results.settle(document, state, reason, self._clock.now())
         self._report.settled += 1
 
     async def _give_back(
@@ -375,7 +372,7 @@ class Slice:
             return
         if blame:
             rest = _backoff(attempts)
-        await self._of.documents.save(
+        await self._tools.documents.save(
             replace(
                 document,
                 state=DocumentState.WAITING,

@@ -19,8 +19,8 @@ from typing import ParamSpec, TypeVar
 from shared.documents.ask import least_tokens, question, refuse_more_than_admitted
 from shared.documents.read import how_many, read_text
 from shared.documents.results import source_of
-from shared.domain import Document, Hosting, Prices
 from shared.errors import DocumentRefused
+from shared.model import Document, Hosting, Prices
 from shared.ports import Blobs
 
 P = ParamSpec("P")

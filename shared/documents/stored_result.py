@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from shared.domain import Document
+from shared.model import Document
 
 _MANY = 1e12  # neither tokens nor dollars of one document
 

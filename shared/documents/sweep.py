@@ -29,8 +29,8 @@ from shared.documents.backlog import INBOX, DocumentLedger, gone, id_of, is_fina
 from shared.documents.litter import is_litter
 from shared.documents.results import Results
 from shared.documents.seen import Seen
-from shared.domain import Document, Settings
 from shared.errors import Changed, LamplighterError, Missing, StorageError
+from shared.model import Document, Settings
 from shared.ports import BlobItem, Blobs, Clock, Replace, Tables
 from shared.rows import from_row, to_values
 

@@ -11,12 +11,12 @@ from datetime import datetime
 from typing import assert_never
 
 from shared.alerts import Alert, alert, event
-from shared.domain import Action, AzureDeployment, RecordState
 from shared.hosting.create import create
 from shared.hosting.decisions import move
 from shared.hosting.delete import delete
 from shared.hosting.observe import View
 from shared.hosting.probe import probe
+from shared.model import Action, AzureDeployment, RecordState
 from shared.planning.adoption import properties_of, to_text
 from shared.planning.decide import is_same_generation
 from shared.planning.decision import Decision

@@ -6,9 +6,9 @@ import contextlib
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from shared.domain import RecordState
 from shared.errors import Changed
 from shared.hosting.ledger import Ledger
+from shared.model import RecordState
 from shared.planning.unanswered import not_answered
 
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 from datetime import timedelta
 
 from shared.alerts import Alert, alert
-from shared.domain import AzureDeployment, DeploymentRecord, DeploymentSpec, Owner, RecordState
 from shared.errors import ArmConflict, ArmError, ArmRefused
 from shared.hosting.arm_writes import ArmBusy, write_seconds
 from shared.hosting.decisions import move
 from shared.hosting.observe import View
+from shared.model import AzureDeployment, DeploymentRecord, DeploymentSpec, Owner, RecordState
 from shared.planning import uploads
 from shared.planning.adoption import to_create
 from shared.planning.decision import Decision

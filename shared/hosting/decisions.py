@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from shared.domain import DeploymentRecord, RecordState
 from shared.errors import StorageError
 from shared.hosting.ledger import DecisionRow
 from shared.hosting.observe import View
+from shared.model import DeploymentRecord, RecordState
 from shared.planning.decision import Decision
 
 _LONGEST_REASON = 2000  # characters

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shared.alerts import Alert, alert, event
-from shared.domain import DeploymentRecord, RecordState
 from shared.errors import ArmConflict, ArmError, ArmRefused
 from shared.hosting.arm_writes import ArmBusy, write_seconds
 from shared.hosting.create import with_failure
 from shared.hosting.decisions import move
 from shared.hosting.observe import View
+from shared.model import DeploymentRecord, RecordState
 from shared.planning.decision import Decision
 from shared.planning.observed import SETTLE
 from shared.planning.plan import delete_backoff

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.domain import Account, AzureDeployment, Hosting
 from shared.hosting.arm_writes import ARM_SECONDS
 from shared.hosting.observe import Control, View
+from shared.model import Account, AzureDeployment, Hosting
 from shared.planning.decision import Decision
 from shared.planning.plan import plan
 

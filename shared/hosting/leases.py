@@ -14,9 +14,9 @@ import uuid
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
-from shared.domain import DeploymentRecord, RecordState
 from shared.errors import StorageError
 from shared.hosting.ledger import Ledger, account_key
+from shared.model import DeploymentRecord, RecordState
 from shared.planning.decide import SESSION_MARGIN
 from shared.ports import Blobs, Clock, Remove, Replace, Tables
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from shared.domain import AccountRecord, Action, DeploymentRecord, Hold, HostingSession, Observed
+from shared.model import AccountRecord, Action, DeploymentRecord, Hold, HostingSession, Observed
 from shared.ports import Insert, Remove, Replace, Row, Tables
 from shared.rows import from_row, to_values
 

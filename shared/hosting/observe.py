@@ -11,7 +11,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.alerts import event
-from shared.domain import (
+from shared.errors import ArmError, StorageError
+from shared.hosting.leases import live_work
+from shared.hosting.ledger import Ledger
+from shared.model import (
     Account,
     AccountRecord,
     AzureDeployment,
@@ -25,9 +28,6 @@ from shared.domain import (
     Prices,
     RecordState,
 )
-from shared.errors import ArmError, StorageError
-from shared.hosting.leases import live_work
-from shared.hosting.ledger import Ledger
 from shared.planning.decision import Observation
 from shared.planning.desired import Outlook, outlooks, wanted
 from shared.planning.observed import is_expected_gone, is_ours, is_past, observe

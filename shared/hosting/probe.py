@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shared.alerts import Alert, alert, event
-from shared.domain import AzureDeployment, DeploymentRecord, ModelRequest, Observed, RecordState
 from shared.errors import (
     AccessDenied,
     DeploymentNotFound,
@@ -16,6 +15,7 @@ from shared.errors import (
 )
 from shared.hosting.decisions import move
 from shared.hosting.observe import View
+from shared.model import AzureDeployment, DeploymentRecord, ModelRequest, Observed, RecordState
 from shared.planning import estimates
 from shared.planning.decision import Decision
 from shared.planning.unanswered import not_answered

@@ -9,7 +9,14 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared.alerts import Alert, alert, event
-from shared.domain import (
+from shared.errors import ArmError, StorageError
+from shared.hosting.act import take
+from shared.hosting.arm_writes import ARM_SECONDS, ArmBusy
+from shared.hosting.decisions import keep_decision
+from shared.hosting.leases import account_lease
+from shared.hosting.observe import Control, View
+from shared.hosting.probe import PROBE_SECONDS
+from shared.model import (
     ALWAYS,
     Account,
     Action,
@@ -21,20 +28,13 @@ from shared.domain import (
     RecordState,
     UploadStart,
 )
-from shared.errors import ArmError, StorageError
-from shared.hosting.act import take
-from shared.hosting.arm_writes import ARM_SECONDS, ArmBusy
-from shared.hosting.decisions import keep_decision
-from shared.hosting.leases import account_lease
-from shared.hosting.observe import Control, View
-from shared.hosting.probe import PROBE_SECONDS
 from shared.planning.decide import ANSWER_LIMIT
 from shared.planning.decision import Decision
 from shared.planning.desired import outlooks, span, wanted
 from shared.planning.observed import LIST_LAG, STORAGE_TAG, is_twin
 from shared.planning.plan import AFTER_DELETE, DOUBT, plan
 from shared.planning.unanswered import unanswered_for
-from shared.planning.windows import intervals
+from shared.schedule.windows import intervals
 
 PASS_SECONDS = 40.0
 """A pass starts nothing after this, so that its effects end before the account lease of 60 s does."""

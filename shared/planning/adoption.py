@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, fields, replace
 
-from shared.domain import AzureDeployment, DeploymentSpec
+from shared.model import AzureDeployment, DeploymentSpec
 
 
 def properties_of(azure: AzureDeployment) -> DeploymentSpec:

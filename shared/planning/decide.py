@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from shared.domain import (
+from shared.model import (
     Account,
     Action,
     AzureDeployment,

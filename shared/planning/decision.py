@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from shared.domain import Action, AzureDeployment, Demand, DeploymentRecord, Hold, Observed
+from shared.model import Action, AzureDeployment, Demand, DeploymentRecord, Hold, Observed
 from shared.planning.desired import Outlook, Wanted
 
 

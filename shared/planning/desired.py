@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from shared.domain import (
+from shared.model import (
     ALWAYS,
     NO_RECORD,
     BillingStart,
@@ -22,7 +22,7 @@ from shared.domain import (
 from shared.planning import estimates, uploads
 from shared.planning.estimates import LEAD_SHARE, PRIOR, CreateTime
 from shared.planning.uploads import PAID_MARGIN, Batch, paid_until, start_at
-from shared.planning.windows import Interval, intervals
+from shared.schedule.windows import Interval, intervals
 
 UNITS = {BillingUnit.MINUTE: timedelta(minutes=1), BillingUnit.HOUR: timedelta(hours=1)}
 _HALF_TICK = timedelta(seconds=30)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from shared.domain import AzureDeployment, DeploymentRecord, Observed, Owner, RecordState
+from shared.model import AzureDeployment, DeploymentRecord, Observed, Owner, RecordState
 
 OWNER_TAG = "lamplighter"  # value: our installation
 STORAGE_TAG = "lamplighter-storage"  # value: the storage account that holds its record

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from shared.domain import (
+from shared.model import (
     NO_RECORD,
     Account,
     Action,

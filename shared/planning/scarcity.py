@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.domain import AzureDeployment, DeploymentRecord, Hosting, Prices, RecordState
+from shared.model import AzureDeployment, DeploymentRecord, Hosting, Prices, RecordState
 
 _STANDS = (RecordState.CREATING, RecordState.OPEN, RecordState.CLOSING)
 

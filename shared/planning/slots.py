@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from shared.domain import Account, Action, Hosting, Mode, Observed, RecordState
+from shared.model import Account, Action, Hosting, Mode, Observed, RecordState
 from shared.planning.decision import Decision, Observation
 
 GIVES_WAY = "nothing needs it, and another waits for its slot"

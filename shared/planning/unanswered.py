@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from shared.domain import DeploymentRecord
+from shared.model import DeploymentRecord
 
 LONGEST_PAUSE = timedelta(minutes=3)
 """What one failed try counts for at most. The app may have been down after it, and nobody asked."""

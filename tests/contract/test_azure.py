@@ -15,7 +15,6 @@ from aiohttp.test_utils import TestServer
 from local.emulator.server import Options, emulator
 from shared.adapters.arm import AzureArm, checked_endpoint
 from shared.adapters.openai import AzureModel
-from shared.domain import DeploymentSpec, ModelRequest
 from shared.errors import (
     AccessDenied,
     ArmConflict,
@@ -29,6 +28,7 @@ from shared.errors import (
     RequestRefused,
     ServiceRefused,
 )
+from shared.model import DeploymentSpec, ModelRequest
 from shared.planning.adoption import properties_of
 from shared.ports import Arm, Model, Offer, Quota
 from tests.fakes.azure import MemoryAzure, renamed

@@ -19,7 +19,6 @@ from local.emulator import specification
 from local.emulator.options import Account
 from local.emulator.specification import Specification
 from local.emulator.state import Deployments, Generation, ProvisioningTime, Rules
-from shared.domain import AzureDeployment, DeploymentSpec, ModelAnswer, ModelRequest
 from shared.errors import (
     ArmConflict,
     ArmRefused,
@@ -28,6 +27,7 @@ from shared.errors import (
     ModelUnavailable,
     RequestRefused,
 )
+from shared.model import AzureDeployment, DeploymentSpec, ModelAnswer, ModelRequest
 from shared.ports import Clock
 
 Operation = Literal["put", "delete", "list", "get", "capacities", "ask"]

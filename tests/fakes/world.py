@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from shared.domain import (
+from shared.app import Lamplighter
+from shared.model import (
     Account,
     BillingStart,
     BillingUnit,
@@ -22,7 +23,6 @@ from shared.domain import (
     UploadStart,
     WeeklyWindow,
 )
-from shared.flow import Lamplighter
 from shared.wiring import assemble
 from tests.fakes.azure import MemoryAzure
 from tests.fakes.blobs import MemoryBlobs

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from shared import wiring
-from shared.bindings import read_bindings
+from shared.settings.bindings import read_bindings
 from tests.infra.bicep import Deployed, Later
 from tests.infra.shared_uses import ROOT
 

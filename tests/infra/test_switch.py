@@ -15,7 +15,7 @@ import pytest
 from local.emulator.server import Options, emulator
 from shared.hosting.create import TAG_TIME
 from shared.planning.observed import DELETE_AFTER_TAG, OWNER_TAG
-from shared.settings import load
+from shared.settings.load import load
 from tests.infra.bicep import RESOURCE_MANAGER, Deployed
 from tests.infra.shared_uses import ROOT
 from tests.infra.workflow import Run, WorkflowError, definition, run

@@ -16,15 +16,15 @@ from local.emulator.server import Options, emulator
 from shared.adapters.arm import AzureArm
 from shared.adapters.blobs import AzureBlobs
 from shared.adapters.openai import AzureModel
+from shared.adapters.storage_clock import StorageClock
 from shared.adapters.tables import AzureTables
+from shared.app import Lamplighter
 from shared.documents.backlog import DOCUMENTS, INBOX, short_id
-from shared.domain import Account, Document, DocumentState, RecordState
-from shared.flow import Lamplighter
 from shared.hosting.reconcile import PassReport
+from shared.model import Account, Document, DocumentState, RecordState
 from shared.ports import Insert, Page, Row
 from shared.rows import to_values
-from shared.settings import load
-from shared.storage_clock import StorageClock
+from shared.settings.load import load
 from shared.wiring import assemble
 from tests.fakes.clock import VirtualClock
 from tests.integration.deployments_file import account_id, scheduled, write_deployments

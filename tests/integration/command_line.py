@@ -17,7 +17,7 @@ from local.azurite import Azurite
 from local.emulator.server import Options, emulator
 from shared.__main__ import main
 from shared.adapters.arm import AzureArm
-from shared.domain import DeploymentSpec
+from shared.model import DeploymentSpec
 from tests.unit.command_line import Answer
 from tests.unit.settings_file import ACCOUNT_ID, CLAUSES, GONE, changed
 

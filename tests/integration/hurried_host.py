@@ -23,7 +23,7 @@ HURRIED: dict[str, float | timedelta] = {
     "BLOB_LEASE": BLOB_LEASE,  # 60
     "PASS_SECONDS": 10.0,  # 40
     "ARM_SECONDS": 4.0,  # 15
-    "PROBE_SECONDS": 3.0,  # 10
+    "PROBE_SECONDS": 5.0,  # 10
     "POLL_SECONDS": 1.0,  # 5
     "QUARANTINE": timedelta(seconds=QUARANTINE),  # 120
     "SETTLE": timedelta(seconds=SETTLE),  # 60

@@ -16,8 +16,8 @@ from shared.adapters.arm import AzureArm
 from shared.adapters.blobs import AzureBlobs
 from shared.adapters.openai import AzureModel
 from shared.adapters.tables import AzureTables
-from shared.domain import Hosting, Mode, OneOffWindow
-from shared.flow import Lamplighter
+from shared.app import Lamplighter
+from shared.model import Hosting, Mode, OneOffWindow
 from shared.planning.adoption import properties_of
 from shared.planning.observed import DELETE_AFTER_TAG, OWNER_TAG
 from shared.wiring import assemble

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from local.azurite import Azurite
-from shared.domain import Action
 from shared.hosting.reconcile import Outcome
+from shared.model import Action
 from tests.integration.busy_account import BusyAccount, busy_account
 
 LIST_ONLY = {"put": 0, "delete": 0, "list": 1, "get": 0}

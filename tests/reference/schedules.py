@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from random import Random
 
-from shared.domain import Closure, OneOffWindow, WeeklyWindow
-from shared.planning.windows import intervals
+from shared.model import Closure, OneOffWindow, WeeklyWindow
+from shared.schedule.windows import intervals
 from tests.reference.wall_clock import A_DAY, MINUTE, WallClock, spans
 
 REGIONS = ("DE-BE", "US-NY", "GB-ENG", "JP")

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from shared.domain import Closure, OneOffWindow, WeeklyWindow
+from shared.model import Closure, OneOffWindow, WeeklyWindow
 
 MINUTE = timedelta(minutes=1)
 A_DAY = 24 * 60  # minutes

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from local.emulator import specification
 from local.emulator.options import Account
 from local.emulator.state import NEVER_READY, SUCCEEDED, Deployments, Generation, ProvisioningTime, Rules
-from shared.domain import AzureDeployment, Hosting
 from shared.errors import ArmError, ArmRefused
+from shared.model import AzureDeployment, Hosting
 from shared.planning.observed import QUARANTINE
 from tests.fakes.azure import body_of, shown
 from tests.fakes.world import ACCOUNT

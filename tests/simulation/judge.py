@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from local.emulator.state import Generation
-from shared.domain import BillingUnit, UploadStart
 from shared.hosting.ledger import account_key
+from shared.model import BillingUnit, UploadStart
 from shared.planning.uploads import PAID_MARGIN
 from shared.ports import Insert, Remove, Replace
 from tests.simulation.alarms import Alarms

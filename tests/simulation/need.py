@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from local.emulator.state import Generation
-from shared.domain import BillingUnit, Hosting, UploadStart
+from shared.model import BillingUnit, Hosting, UploadStart
 from shared.planning.uploads import PAID_MARGIN
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from shared.app import Lamplighter
 from shared.documents.backlog import INBOX, identify, short_id
-from shared.domain import Document, DocumentState, Hold, Hosting, UploadStart
 from shared.errors import DocumentRefused, StorageError
-from shared.flow import Lamplighter
 from shared.hosting.ledger import Ledger
-from shared.planning.windows import Interval, intervals
+from shared.model import Document, DocumentState, Hold, Hosting, UploadStart
+from shared.schedule.windows import Interval, intervals
 from tests.simulation.process import Process
 from tests.simulation.scenario import HOPELESS, KILLS, KILLS_READING, LARGE, START, Happening, Upload
 

@@ -12,7 +12,6 @@ from local.emulator import specification
 from local.emulator.state import Generation
 from shared.alerts import Alert
 from shared.documents.backlog import DOCUMENTS
-from shared.domain import AzureDeployment, DeploymentSpec, ModelAnswer, ModelRequest
 from shared.errors import (
     AccessDenied,
     AlreadyExists,
@@ -26,6 +25,7 @@ from shared.errors import (
     StorageError,
 )
 from shared.hosting.probe import PROBE
+from shared.model import AzureDeployment, DeploymentSpec, ModelAnswer, ModelRequest
 from shared.ports import BlobItem, BlobPage, Insert, Page, Remove, Replace, Row
 from tests.fakes.azure import body_of, prompt_tokens, refusal
 from tests.simulation.azure import Trouble

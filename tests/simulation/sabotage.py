@@ -10,12 +10,12 @@ from datetime import timedelta
 from typing import Any
 from unittest import mock
 
-from shared import storage_clock
-from shared.documents import blame, drain, intake, results
+from shared.adapters import storage_clock
+from shared.documents import blame, drain_tools, intake, results
 from shared.documents import slice as slice_module
 from shared.documents.alone import crashes_of
-from shared.domain import Action, RecordState
 from shared.hosting import act, create, decisions, delete, leases, observe, reconcile
+from shared.model import Action, RecordState
 from shared.planning import decide as decide_module
 from shared.planning import observed, plan
 from shared.planning.decide import decide
@@ -124,14 +124,14 @@ def quarantine(stack: contextlib.ExitStack) -> None:
 @_variant
 def claim_expiry(stack: contextlib.ExitStack) -> None:
     """Who has claimed a document has it for good."""
-    claimable = drain.Drainer.claimable
+    claimable = drain_tools.DrainTools.claimable
 
-    async def unclaimed(self: drain.Drainer, deployment: str) -> Any:
+    async def unclaimed(self: drain_tools.DrainTools, deployment: str) -> Any:
         async for document in claimable(self, deployment):
             if document.claimed_until is None:
                 yield document
 
-    _put(stack, drain.Drainer, "claimable", unclaimed)
+    _put(stack, drain_tools.DrainTools, "claimable", unclaimed)
 
 
 @_variant

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from random import Random
 
-from shared.domain import BillingUnit, Hosting, OneOffWindow, Task, UploadStart, WeeklyWindow
+from shared.model import BillingUnit, Hosting, OneOffWindow, Task, UploadStart, WeeklyWindow
 from tests.fakes.world import ACCOUNT, hosting
 
 START = datetime(2026, 3, 29, 0, 0, tzinfo=UTC)  # an hour later the clocks change in Berlin

@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from local.emulator.state import Generation
-from shared.domain import HostingSession
 from shared.hosting.ledger import Ledger
+from shared.model import HostingSession
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.documents.backlog import INBOX, DocumentLedger, is_final, short_id
-from shared.domain import Document, DocumentState
+from shared.model import Document, DocumentState
 from tests.simulation.people import Version
 from tests.simulation.scenario import LARGE
 from tests.simulation.world import World

@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
+from shared.app import Lamplighter, slice_seconds
 from shared.documents.backlog import INBOX
-from shared.domain import Settings
-from shared.flow import Lamplighter, slice_seconds
 from shared.hosting.leases import BLOB_LEASE
+from shared.model import Settings
 from shared.wiring import assemble
 from tests.fakes.blobs import MemoryBlobs
 from tests.fakes.tables import MemoryTables

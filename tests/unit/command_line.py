@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.__main__ import parser
-from shared.commands.terminal import Terminal
+from shared.doors.cli.terminal import Terminal
 from tests.fakes.world import World
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
-from shared.domain import Closure, OneOffWindow, WeeklyWindow
-from shared.planning.windows import Interval, intervals
+from shared.model import Closure, OneOffWindow, WeeklyWindow
+from shared.schedule.windows import Interval, intervals
 
 DAILY = frozenset(range(7))
 WORKDAYS = frozenset(range(5))

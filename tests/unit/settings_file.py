@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from shared.domain import Hosting, Settings
 from shared.errors import SettingsError
-from shared.settings import load
+from shared.model import Hosting, Settings
+from shared.settings.load import load
 
 ACCOUNT_ID = "/subscriptions/s/resourceGroups/g/providers/Microsoft.CognitiveServices/accounts/contoso"
 OTHER_ID = ACCOUNT_ID.replace("contoso", "fabrikam")

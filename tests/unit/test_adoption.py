@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain import Action, DocumentState, Mode, Observed, OneOffWindow, RecordState
+from shared.model import Action, DocumentState, Mode, Observed, OneOffWindow, RecordState
 from shared.planning.adoption import differences, from_text, properties_of, to_create, to_text
 from shared.planning.observed import DELETE_AFTER_TAG, OWNER_TAG
 from tests.fakes.clock import START

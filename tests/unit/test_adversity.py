@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from shared.app import PartFailed
 from shared.documents.ask import AnswerUnusable, accept
-from shared.domain import DocumentState, ModelAnswer, ModelRequest, OneOffWindow, RecordState
 from shared.errors import (
     ArmConflict,
     ArmRefused,
@@ -20,7 +20,7 @@ from shared.errors import (
     RateLimited,
     StorageError,
 )
-from shared.flow import PartFailed
+from shared.model import DocumentState, ModelAnswer, ModelRequest, OneOffWindow, RecordState
 from shared.planning.observed import QUARANTINE
 from tests.fakes.clock import START
 from tests.fakes.world import ACCOUNT, World, hosting

@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain import Hold, HostingSession, UploadStart
-from shared.planning.advice import Advice, Advised, advise
-from shared.planning.forecast import Subject, forecast
+from shared.model import Hold, HostingSession, UploadStart
+from shared.money.advice import Advice, Advised, advise
+from shared.money.forecast import Subject, forecast
 from tests.fakes.clock import START
 from tests.unit.test_forecast import BY_THE_HOUR, DAY, HOUR, session, subject, weekly
 

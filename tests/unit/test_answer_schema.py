@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.answer_schema import schema_mistakes, schema_warnings
+from shared.settings.answer_schema import schema_mistakes, schema_warnings
 
 STRING = {"type": "string"}
 

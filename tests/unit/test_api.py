@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from shared import api, explain_documents
 from shared.documents.backlog import identify
-from shared.domain import DocumentState, OneOffWindow, RecordState, UploadStart
+from shared.doors import api
 from shared.errors import ArmRefused
+from shared.model import DocumentState, OneOffWindow, RecordState, UploadStart
 from shared.ports import BlobItem
+from shared.reports import documents as explain_documents
 from tests.fakes.clock import START
 from tests.fakes.world import ACCOUNT, World, hosting
 

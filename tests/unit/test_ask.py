@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from shared.documents.ask import AnswerUnusable, accept, question
-from shared.domain import ModelAnswer, ModelRequest, Task
 from shared.errors import DocumentRefused
+from shared.model import ModelAnswer, ModelRequest, Task
 from tests.fakes.world import PRICES, hosting
 
 SCHEMA = {

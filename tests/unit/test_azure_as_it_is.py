@@ -11,7 +11,11 @@ from typing import Any
 
 import pytest
 
-from shared.domain import (
+from shared.app import PartFailed
+from shared.errors import ArmRefused, ArmUncertain, ModelUnavailable, RateLimited
+from shared.hosting.leases import WorkLease
+from shared.hosting.reconcile import PASS_LIMIT
+from shared.model import (
     AzureDeployment,
     DeploymentSpec,
     DocumentState,
@@ -21,10 +25,6 @@ from shared.domain import (
     RecordState,
     UploadStart,
 )
-from shared.errors import ArmRefused, ArmUncertain, ModelUnavailable, RateLimited
-from shared.flow import PartFailed
-from shared.hosting.leases import WorkLease
-from shared.hosting.reconcile import PASS_LIMIT
 from shared.planning.observed import LIST_LAG
 from shared.wiring import assemble
 from tests.fakes.blobs import MemoryBlobs

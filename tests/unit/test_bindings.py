@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from cronsim import CronSim
 
-from shared.bindings import EVERY_MINUTE, read_bindings
+from shared.settings.bindings import EVERY_MINUTE, read_bindings
 
 
 def test_without_settings_it_is_event_grid_every_minute() -> None:

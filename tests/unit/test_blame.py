@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from shared.app import PartFailed
 from shared.documents.alone import MAX_LONE_CRASHES, SUSPECT_AFTER
 from shared.documents.slice import MAX_ATTEMPTS
-from shared.domain import Document, DocumentState, ModelAnswer, ModelRequest, OneOffWindow, Task
 from shared.errors import (
     AccessDenied,
     ModelError,
@@ -22,9 +22,9 @@ from shared.errors import (
     RequestRefused,
     ServiceRefused,
 )
-from shared.flow import PartFailed
 from shared.hosting.leases import WORK_LEASE
 from shared.hosting.probe import PROBE
+from shared.model import Document, DocumentState, ModelAnswer, ModelRequest, OneOffWindow, Task
 from tests.fakes.clock import START
 from tests.fakes.world import World, hosting
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from shared.commands.arguments import WrongUse
-from shared.domain import AzureDeployment, OneOffWindow, RecordState, UploadStart
+from shared.doors.cli.arguments import WrongUse
 from shared.errors import ArmRefused, StorageError
+from shared.model import AzureDeployment, OneOffWindow, RecordState, UploadStart
 from tests.fakes.clock import START
 from tests.fakes.world import World, hosting
 from tests.unit.command_line import command
@@ -82,7 +82,7 @@ async def test_reconcile_fails_when_draining_did(monkeypatch: pytest.MonkeyPatch
     async def broken(*_: object) -> None:
         raise StorageError("table storage did not answer")
 
-    monkeypatch.setattr(world.app.drainer, "drain", broken)
+    monkeypatch.setattr("shared.app.drain", broken)
     answer = await command(world, "reconcile", "--drain", "--json")
     assert answer.code == 1
     assert answer.json["passes"][0]["outcome"] == "done"

@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import pytest
 
-from shared.commands.arguments import WrongUse
-from shared.domain import Mode, OneOffWindow
+from shared.doors.cli.arguments import WrongUse
 from shared.errors import ArmRefused, ArmUncertain, StorageError
+from shared.model import Mode, OneOffWindow
 from tests.fakes.clock import START
 from tests.fakes.world import ACCOUNT, World, hosting
 from tests.unit.command_line import command

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from shared.__main__ import main, parser
-from shared.commands.terminal import OutputClosed, Terminal
-from shared.inputs import instant
+from shared.doors.cli.terminal import OutputClosed, Terminal
+from shared.operations.inputs import instant
 from shared.version import VERSION
 
 ROOT = Path(__file__).parents[2]

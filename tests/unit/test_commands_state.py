@@ -10,11 +10,11 @@ from datetime import timedelta
 import pytest
 
 from shared.__main__ import parser
-from shared.commands.arguments import WrongUse
-from shared.commands.terminal import bounds
-from shared.domain import BillingStart, DeploymentSpec, HostingSession, Mode, OneOffWindow, RecordState
+from shared.doors.cli.arguments import WrongUse
+from shared.doors.cli.terminal import bounds
 from shared.errors import ArmRefused
-from shared.planning.cost import hosting_cost, within
+from shared.model import BillingStart, DeploymentSpec, HostingSession, Mode, OneOffWindow, RecordState
+from shared.money.cost import hosting_cost, within
 from tests.fakes.clock import START
 from tests.fakes.world import ACCOUNT, PRICES, World, hosting
 from tests.unit.command_line import command

@@ -8,7 +8,7 @@ import pytest
 
 from shared import alerts
 from shared.alerts import Alert, alert, event
-from shared.commands.terminal import AlertLines, Terminal, clean, money, table
+from shared.doors.cli.terminal import AlertLines, Terminal, clean, money, table
 from tests.unit.command_line import Screen
 
 

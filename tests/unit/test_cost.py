@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.domain import BillingStart, BillingUnit, HostingSession
-from shared.planning.cost import hosting_cost, token_cost
+from shared.model import BillingStart, BillingUnit, HostingSession
+from shared.money.cost import hosting_cost, token_cost
 from tests.fakes.world import PRICES
 
 START = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from shared.doctor import app as app_checks
-from shared.doctor import storage
-from shared.doctor.findings import Status
 from shared.ports import Page
+from shared.reports.doctor import app as app_checks
+from shared.reports.doctor import storage
+from shared.reports.doctor.findings import Status
 from tests.fakes.clock import VirtualClock
 from tests.fakes.tables import MemoryTables
 from tests.fakes.world import World, hosting

@@ -11,12 +11,12 @@ from datetime import timedelta
 
 import pytest
 
+from shared.app import PartFailed
 from shared.documents.sweep import REST
-from shared.domain import DocumentState, OneOffWindow, Task, UploadStart
 from shared.errors import (
     StorageError,
 )
-from shared.flow import PartFailed
+from shared.model import DocumentState, OneOffWindow, Task, UploadStart
 from shared.wiring import assemble
 from tests.fakes.clock import START, VirtualClock
 from tests.fakes.world import World, hosting, settings

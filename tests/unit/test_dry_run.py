@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from shared.domain import Action, AzureDeployment, Hold
 from shared.hosting.dry_run import DryRun
 from shared.hosting.leases import WorkLease
+from shared.model import Action, AzureDeployment, Hold
 from tests.fakes.azure import renamed
 from tests.fakes.clock import START
 from tests.fakes.world import ACCOUNT, World, hosting

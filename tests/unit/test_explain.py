@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from shared import api
-from shared.commands.arguments import Exit
-from shared.domain import (
+from shared.doors import api
+from shared.doors.cli.arguments import Exit
+from shared.errors import ArmConflict, ArmRefused, ArmUncertain
+from shared.hosting.leases import WorkLease
+from shared.model import (
     Account,
     AzureDeployment,
     DeploymentSpec,
@@ -19,8 +21,6 @@ from shared.domain import (
     OneOffWindow,
     RecordState,
 )
-from shared.errors import ArmConflict, ArmRefused, ArmUncertain
-from shared.hosting.leases import WorkLease
 from shared.planning.observed import QUARANTINE, SETTLE
 from shared.planning.plan import AFTER_DELETE
 from tests.fakes.azure import renamed

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
+from shared.app import SLICE_SECONDS, slice_seconds
 from shared.documents.results import result_name
-from shared.domain import DocumentState, OneOffWindow, UploadStart
 from shared.errors import (
     AccessDenied,
     ModelUnavailable,
     RateLimited,
 )
-from shared.flow import SLICE_SECONDS, slice_seconds
 from shared.hosting.leases import BLOB_LEASE, WORK_LEASE
+from shared.model import DocumentState, OneOffWindow, UploadStart
 from tests.fakes.clock import START
 from tests.fakes.world import ACCOUNT, World, hosting
 
@@ -153,11 +153,11 @@ async def test_a_document_whose_worker_died_is_answered_after_its_claim() -> Non
     while (await world.document("clauses/a.txt")).state is not DocumentState.CLAIMED:
         await asyncio.sleep(0)
     dead = World.of(hosting())  # a process that dies runs nothing more, not even its `finally`
-    world.app.drainer.model = dead.azure
+    world.app.drain_tools.model = dead.azure
     drain.cancel()
     with pytest.raises(asyncio.CancelledError):
         await drain
-    world.app.drainer.model = world.azure
+    world.app.drain_tools.model = world.azure
     record = await world.document("clauses/a.txt")
     if record.state is DocumentState.WAITING:
         return

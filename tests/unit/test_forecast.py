@@ -7,8 +7,8 @@ from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
-from shared.domain import ALWAYS, BillingUnit, Hold, Hosting, HostingSession, UploadStart, WeeklyWindow
-from shared.planning.forecast import RECENT, Figure, Forecast, Subject, Uploads, compare, forecast, summed
+from shared.model import ALWAYS, BillingUnit, Hold, Hosting, HostingSession, UploadStart, WeeklyWindow
+from shared.money.forecast import RECENT, Figure, Forecast, Subject, Uploads, compare, forecast, summed
 from tests.fakes.clock import START
 from tests.fakes.world import ACCOUNT, PRICES, hosting
 

@@ -16,7 +16,7 @@ import pytest
 from azurefunctions.extensions.base import Datum
 
 from shared import wiring
-from shared.named_blob import NamedBlob, NamedBlobConverter
+from shared.doors.named_blob import NamedBlob, NamedBlobConverter
 from tests.fakes.world import World, hosting
 
 ROOT = Path(__file__).parents[2]

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain import BillingUnit, Hold, Hosting, OneOffWindow
-from shared.planning.hold_forecast import HoldForecast, forecast_hold
+from shared.model import BillingUnit, Hold, Hosting, OneOffWindow
+from shared.money.hold_forecast import HoldForecast, forecast_hold
 from tests.fakes.clock import START
 from tests.fakes.world import PRICES, hosting
 

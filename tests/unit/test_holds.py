@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from shared.domain import Demand, DocumentState, Hold, OneOffWindow, RecordState
+from shared.model import Demand, DocumentState, Hold, OneOffWindow, RecordState
 from shared.planning.plan import wanted
 from tests.fakes.clock import START
 from tests.fakes.world import ACCOUNT, World, hosting

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from shared import api
-from shared.domain import DocumentState, Mode, OneOffWindow
+from shared.doors import api
 from shared.errors import ArmRefused
+from shared.model import DocumentState, Mode, OneOffWindow
 from tests.fakes.clock import START
 from tests.fakes.world import ACCOUNT, World, hosting
 from tests.unit.command_line import command

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta, timezone
 
-from shared.domain import Closure, OneOffWindow, WeeklyWindow
-from shared.planning.marks import Mark, Special, marks
+from shared.model import Closure, OneOffWindow, WeeklyWindow
+from shared.schedule.marks import Mark, Special, marks
 from tests.unit.schedules import WORKDAYS, at, weekly
 
 NEW_YORK, BERLIN = "America/New_York", "Europe/Berlin"

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from shared.inference.pacer import Pacer
+from shared.documents.pacer import Pacer
 from tests.fakes.clock import VirtualClock
 
 HARDLY = 1e-6  # seconds: windows are half-open, and floats are not exact

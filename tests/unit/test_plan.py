@@ -8,7 +8,7 @@ from itertools import product
 
 import pytest
 
-from shared.domain import (
+from shared.model import (
     Account,
     Action,
     AzureDeployment,

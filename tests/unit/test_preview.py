@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from shared import api
-from shared.domain import HostingSession, OneOffWindow, UploadStart, WeeklyWindow
-from shared.preview import period, read_records
+from shared.doors import api
+from shared.model import HostingSession, OneOffWindow, UploadStart, WeeklyWindow
+from shared.reports.preview import period, read_records
 from tests.fakes.clock import START
 from tests.fakes.world import ACCOUNT, World, hosting
 

@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from shared.__main__ import main, parser
-from shared.commands.arguments import WrongUse
-from shared.commands.preview import preview
-from shared.commands.terminal import Terminal
+from shared.doors.cli.arguments import WrongUse
+from shared.doors.cli.preview import preview
+from shared.doors.cli.terminal import Terminal
 from shared.errors import SettingsError
 from tests.fakes.clock import START
 from tests.unit.command_line import Answer, Screen

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from shared.domain import AzureDeployment, DocumentState, OneOffWindow, RecordState
+from shared.app import PartFailed
 from shared.errors import (
     ArmConflict,
     ArmRefused,
@@ -20,9 +20,9 @@ from shared.errors import (
     ModelUnavailable,
     StorageError,
 )
-from shared.flow import PartFailed
 from shared.hosting.leases import WORK_LEASE, WorkLease
 from shared.hosting.reconcile import PASS_SECONDS
+from shared.model import AzureDeployment, DocumentState, OneOffWindow, RecordState
 from shared.planning.decide import READY_LIMIT, SILENT_LIMIT
 from shared.planning.plan import DEVELOPER_TIER_LIFE
 from shared.ports import Insert, Remove, Replace

@@ -7,11 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain import ALWAYS, Action, Observed, OneOffWindow, RecordState, UploadStart
+from shared.app import PartFailed
 from shared.errors import ArmConflict, ArmRefused, ArmUncertain, ModelUnavailable
-from shared.flow import PartFailed
 from shared.hosting.leases import WORK_LEASE, WorkLease, account_lease
 from shared.hosting.reconcile import Outcome
+from shared.model import ALWAYS, Action, Observed, OneOffWindow, RecordState, UploadStart
 from shared.planning.decide import READY_LIMIT
 from tests.fakes.clock import START
 from tests.fakes.world import ACCOUNT, World, hosting

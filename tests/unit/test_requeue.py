@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from shared import api
+from shared.app import PartFailed
 from shared.documents.results import result_name
-from shared.domain import Document, DocumentState, OneOffWindow, RecordState, Task, UploadStart
+from shared.doors import api
 from shared.errors import StorageError
-from shared.flow import PartFailed
+from shared.model import Document, DocumentState, OneOffWindow, RecordState, Task, UploadStart
 from tests.fakes.clock import START
 from tests.fakes.world import World, hosting
 from tests.unit.command_line import command
@@ -451,7 +451,7 @@ async def test_requeue_by_id() -> None:
 
 async def test_requeue_everything_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Oldest first, so many at once at most; the rest with the next call."""
-    from shared.commands import requeue as module
+    from shared.doors.cli import requeue as module
 
     monkeypatch.setattr(module, "MOST", 2)
     world = World.of(hosting("clauses", NIGHT))
@@ -482,7 +482,7 @@ async def test_requeue_everything_that_failed(monkeypatch: pytest.MonkeyPatch) -
 )
 async def test_requeue_says_what_it_is_to_requeue(arguments: tuple[str, ...]) -> None:
     """Ids, or everything that failed of one deployment, and not both."""
-    from shared.commands.arguments import WrongUse
+    from shared.doors.cli.arguments import WrongUse
 
     world = World.of(hosting())
     with pytest.raises(WrongUse, match="name documents by their ids, or --deployment NAME --failed"):

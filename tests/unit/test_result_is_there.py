@@ -7,10 +7,10 @@ import json
 
 import pytest
 
+from shared.app import PartFailed
 from shared.documents.results import finished_name, result_name, text_name
-from shared.domain import Document, DocumentState, Task
 from shared.errors import StorageError
-from shared.flow import PartFailed
+from shared.model import Document, DocumentState, Task
 from tests.fakes.clock import START
 from tests.fakes.world import World, hosting
 

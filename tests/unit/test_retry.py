@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from shared.domain import ModelAnswer
+from shared.documents.retry import MAX_TRIES, Again, judge, with_retry
 from shared.errors import (
     AccessDenied,
     DeploymentNotFound,
@@ -19,7 +19,7 @@ from shared.errors import (
     RequestRefused,
     StorageError,
 )
-from shared.inference.retry import MAX_TRIES, Again, judge, with_retry
+from shared.model import ModelAnswer
 from tests.fakes.clock import VirtualClock
 
 ANSWER = ModelAnswer("yes", "stop", "gpt-4.1-mini", 10, 1)

@@ -15,8 +15,8 @@ import pytest
 
 from shared.documents.backlog import Leftover
 from shared.documents.sweep import Position
-from shared.domain import AccountRecord, DeploymentRecord, Document, DocumentState, Hold, HostingSession
 from shared.hosting.ledger import DecisionRow
+from shared.model import AccountRecord, DeploymentRecord, Document, DocumentState, Hold, HostingSession
 from shared.ports import Row, Value
 from shared.rows import from_row, to_values
 

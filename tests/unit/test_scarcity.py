@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain import (
+from shared.errors import ArmRefused, ArmUncertain
+from shared.model import (
     Action,
     AzureDeployment,
     DeploymentRecord,
@@ -17,13 +18,12 @@ from shared.domain import (
     Owner,
     RecordState,
 )
-from shared.errors import ArmRefused, ArmUncertain
-from shared.explain import listed
 from shared.planning.decide import SILENT_PROBES
 from shared.planning.decision import Observation
 from shared.planning.desired import Outlook
 from shared.planning.plan import plan
 from shared.planning.scarcity import base_model
+from shared.reports.status import listed
 from tests.fakes.clock import START
 from tests.fakes.world import ACCOUNT, World, hosting
 

@@ -7,8 +7,8 @@ from datetime import date, timedelta
 
 import pytest
 
-from shared.domain import ALWAYS, Closure, OneOffWindow, UploadStart, WeeklyWindow
-from shared.planning.schedule_checks import schedule_mistakes, schedule_warnings
+from shared.model import ALWAYS, Closure, OneOffWindow, UploadStart, WeeklyWindow
+from shared.settings.schedule_checks import schedule_mistakes, schedule_warnings
 from tests.fakes.world import hosting
 from tests.unit.schedules import WORKDAYS, at, weekly
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.domain import ALWAYS, Account, BillingStart, BillingUnit, OneOffWindow, UploadStart, WeeklyWindow
-from shared.settings import load
+from shared.model import ALWAYS, Account, BillingStart, BillingUnit, OneOffWindow, UploadStart, WeeklyWindow
+from shared.settings.load import load
 from tests.unit.settings_file import (
     ACCOUNT_ID,
     CLAUSES,

@@ -10,7 +10,7 @@ import pytest
 
 from shared import alerts
 from shared.errors import SettingsError, StorageError
-from shared.settings_blob import LAST_GOOD, SettingsBlob
+from shared.settings.blob import LAST_GOOD, SettingsBlob
 from tests.fakes.blobs import MemoryBlobs
 from tests.fakes.clock import VirtualClock
 
@@ -121,7 +121,7 @@ async def test_litter_is_left_alone(
 
 async def test_a_crowded_container_hides_no_file(blobs: MemoryBlobs, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the first page of the listing does not show is looked for by its name."""
-    monkeypatch.setattr("shared.settings_blob._PAGE", 50)
+    monkeypatch.setattr("shared.settings.blob._PAGE", 50)
     for number in range(300):
         blobs.upload("config", f"a{number:03}.txt", b"litter")
     source = SettingsBlob(blobs, PLACE, ENVIRONMENT)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared.domain import Closure, WeeklyWindow
+from shared.model import Closure, WeeklyWindow
 from tests.unit.schedules import at
 from tests.unit.settings_file import CLAUSES, FILE, WINDOW, changed, hosting, the_one, told
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from shared.errors import SettingsError
-from shared.settings import load
+from shared.settings.load import load
 from tests.unit.settings_file import (
     ACCOUNT_ID,
     CLAUSES,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared.settings_warnings import settings_warnings
+from shared.settings.warnings import settings_warnings
 from tests.unit.settings_file import CLAUSES, FILE, OTHER_ID, WINDOW, changed, loaded, the_one
 
 NOW = datetime(2026, 11, 25, 10, tzinfo=UTC)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.domain import (
+from shared.model import (
     Action,
     AzureDeployment,
     Demand,

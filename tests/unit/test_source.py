@@ -13,8 +13,8 @@ from shared.documents import source
 from shared.documents.ask import least_tokens, question
 from shared.documents.read import read_text
 from shared.documents.source import SMALL, TO_LOOK_AT, Memory, Sources
-from shared.domain import DocumentState, Task
 from shared.errors import DocumentRefused
+from shared.model import DocumentState, Task
 from tests.fakes.blobs import MemoryBlobs
 from tests.fakes.clock import VirtualClock
 from tests.fakes.world import PRICES, World, hosting

@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain import Demand, Hold, OneOffWindow, UploadStart
+from shared.model import Demand, Hold, OneOffWindow, UploadStart
+from shared.money.spans import Planned, Span, merged, planned, without
 from shared.planning.plan import wanted
-from shared.planning.spans import Planned, Span, merged, planned, without
 from tests.fakes.clock import START
 from tests.fakes.world import hosting
 

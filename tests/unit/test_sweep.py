@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from shared.alerts import forget
+from shared.app import PartFailed
 from shared.documents import backlog, sweep
 from shared.documents.backlog import DOCUMENTS, identify, short_id
 from shared.documents.seen import Seen
-from shared.domain import Document, DocumentState, UploadStart
 from shared.errors import StorageError
-from shared.flow import PartFailed
+from shared.model import Document, DocumentState, UploadStart
 from shared.ports import BlobItem, BlobPage, Insert, Page, Remove, Replace, Row
 from shared.rows import to_values
 from shared.wiring import assemble

@@ -12,7 +12,7 @@ import pytest
 
 from bench._optimum import optimum, session_seconds
 from bench._traces import Arrival
-from shared.domain import (
+from shared.model import (
     BillingStart,
     BillingUnit,
     Demand,

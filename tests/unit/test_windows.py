@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from shared.domain import Demand, OneOffWindow
+from shared.model import Demand, OneOffWindow
 from shared.planning.plan import wanted
-from shared.planning.windows import Interval, intervals
+from shared.schedule.windows import Interval, intervals
 from tests.fakes.world import hosting
 from tests.unit.schedules import DAY, WORKDAYS, at, opened, weekly
 

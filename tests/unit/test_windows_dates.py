@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from shared.planning.public_holidays import public_holidays
+from shared.schedule.public_holidays import public_holidays
 from tests.unit.schedules import WORKDAYS, opened, weekly
 
 BERLIN = "Europe/Berlin"

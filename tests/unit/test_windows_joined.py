@@ -6,9 +6,9 @@ from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
-from shared.domain import Closure, Demand, OneOffWindow
+from shared.model import Closure, Demand, OneOffWindow
 from shared.planning.plan import wanted
-from shared.planning.windows import Interval, hosted_spans, intervals
+from shared.schedule.windows import Interval, hosted_spans, intervals
 from tests.fakes.world import hosting
 from tests.unit.schedules import DAY, WORKDAYS, at, opened, shown, weekly
 

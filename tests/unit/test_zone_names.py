@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 
-from shared.windows_zones import WINDOWS_ZONES
-from shared.zone_names import _ABBREVIATIONS, _CONTINENTS, time_zone, zone_doubt
+from shared.settings.windows_zones import WINDOWS_ZONES
+from shared.settings.zone_names import _ABBREVIATIONS, _CONTINENTS, time_zone, zone_doubt
 from tests.unit.settings_file import WINDOW, the_one
 
 

@@ -186,7 +186,10 @@ def test_bench_runs_a_measurement_with_its_own_arguments(
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize("broken", [None, "ruff", "mypy", "pytest"])
+TOOLS = ["ruff", "mypy", "importlinter", "pytest"]
+
+
+@pytest.mark.parametrize("broken", [None, *TOOLS])
 def test_test_fails_when_any_step_fails_and_runs_all_of_them(
     ready: list[Sequence[str]],
     monkeypatch: pytest.MonkeyPatch,
@@ -196,12 +199,13 @@ def test_test_fails_when_any_step_fails_and_runs_all_of_them(
     """One failing check does not hide the others, and pytest comes last."""
 
     def run(command: Sequence[str], log: Path | None = None, limit: float | None = None) -> int:
-        ready.append(command[2:])
-        return int(command[2] == broken)
+        tool = next(each for each in TOOLS if any(each in part for part in command))
+        ready.append(tool)
+        return int(tool == broken)
 
     monkeypatch.setattr(dev, "run", run)
     assert dev.main(["test"]) == int(broken is not None)
-    assert [command[0] for command in ready] == ["ruff", "ruff", "mypy", "pytest"]
+    assert ready == ["ruff", *TOOLS]
     output = capsys.readouterr().out
     assert ("mypy: FAILED" if broken == "mypy" else "mypy: passed") in output
 

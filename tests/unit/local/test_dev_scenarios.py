@@ -16,8 +16,8 @@ from local.scenarios import (
     write_deployments,
 )
 from local.stack import ACCOUNT_ID
-from shared.domain import OneOffWindow, UploadStart
-from shared.settings import load
+from shared.model import OneOffWindow, UploadStart
+from shared.settings.load import load
 
 NOW = datetime(2026, 11, 22, 14, 0, 0, 123456, tzinfo=UTC)
 AD_HOC, BATCH, OFFICE = plan_scenarios(NOW, documents=5, seconds_each=2.0)

@@ -50,7 +50,7 @@ def test_for_an_sdk_type_the_name_comes_without_the_content(tmp_path: Path, azur
     container = inbox(azurite)
     container.upload_blob("tenant/å.txt", b"x" * 300_000_000)
     app = (
-        "from local.host.memory import peak_bytes\nfrom shared.named_blob import NamedBlob\n"
+        "from local.host.memory import peak_bytes\nfrom shared.doors.named_blob import NamedBlob\n"
         + TRIGGER
         + """
 async def uploaded(blob: NamedBlob) -> None:

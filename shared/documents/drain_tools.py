@@ -1,0 +1,38 @@
+"""What all slices of draining share."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from shared.documents.alone import SoloGate
+from shared.documents.backlog import DocumentLedger
+from shared.documents.results import Results
+from shared.documents.source import Sources
+from shared.hosting.ledger import Ledger
+from shared.model import Document, Prices
+from shared.ports import Clock, Model, Tables
+
+
+@dataclass
+class DrainTools:
+    """What every slice of the app works with. `gate`: a suspect is worked on alone in its process."""
+
+    clock: Clock
+    tables: Tables
+    model: Model
+    documents: DocumentLedger
+    results: Results
+    ledger: Ledger
+    prices: Prices
+    sources: Sources
+    gate: SoloGate = field(default_factory=SoloGate)
+
+    async def claimable(self, deployment: str) -> AsyncIterator[Document]:
+        """The documents that may be worked on now, oldest first: neither claimed nor at rest."""
+        now = self.clock.now()
+        async for document in self.documents.unfinished(deployment):
+            claimed = document.claimed_until is not None and document.claimed_until > now
+            resting = document.not_before is not None and document.not_before > now
+            if not claimed and not resting:
+                yield document

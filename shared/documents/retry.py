@@ -1,0 +1,86 @@
+"""Whether an error of the model is worth another try: a decision that is returned.
+
+Azure: worth a retry are 408, 409, 429, 500, 502, 503 and lost connections, and 404 DeploymentNotFound only
+while the deployment warms up; never a content filter, context length, 401 or 403.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
+
+from shared.errors import DeploymentNotFound, ModelError, ModelUnavailable, RateLimited
+from shared.model import ModelAnswer
+from shared.ports import Clock
+
+MAX_TRIES = 20
+"""The backstop; the deadline is what normally ends retries."""
+_FIRST_PAUSE, _LAST_PAUSE = 1.0, 30.0
+_LONGEST_NAMED_PAUSE = 600.0
+
+
+@dataclass(frozen=True)
+class Again:
+    """Try again after so many seconds; with `everybody` the whole deployment pauses."""
+
+    after: float
+    everybody: bool
+
+
+def judge(error: BaseException, tries: int, *, warming_up: bool, spread: float) -> Again | None:
+    """What to do after `tries` tries in a row ended in `error`; None: no further try will mend it.
+
+    A pause that the server names (seconds) is kept; otherwise 1 s, doubling, 30 s at most, of which
+    `spread` in [0, 1) leaves a half to the whole.
+    """
+    pause = min(_LAST_PAUSE, _FIRST_PAUSE * (1 << min(tries - 1, 10))) * (0.5 + spread / 2)
+    if isinstance(error, ModelError) and error.retry_after is not None:
+        pause = min(max(error.retry_after, 0.0), _LONGEST_NAMED_PAUSE)
+    match error:
+        case RateLimited():
+            return Again(pause, everybody=True)
+        case ModelUnavailable():
+            return Again(pause, everybody=False)
+        case DeploymentNotFound() if warming_up:
+            return Again(pause, everybody=True)
+        case _:
+            return None
+
+
+async def with_retry(
+    ask: Callable[[], Awaitable[ModelAnswer]],
+    clock: Clock,
+    *,
+    until: float,
+    warming_up: bool,
+    pause_everybody: Callable[[float], None],
+) -> ModelAnswer:
+    """Ask until it is answered, no try can mend it, or the next would come after monotonic `until`.
+
+    Raises the last error. `pause_everybody` is told for how many seconds nobody may ask.
+    """
+
+    def again(error: BaseException) -> bool:
+        return judge(error, 1, warming_up=warming_up, spread=0.0) is not None
+
+    def pause(state: RetryCallState) -> float:
+        assert state.outcome is not None
+        error = state.outcome.exception()
+        assert error is not None
+        verdict = judge(error, state.attempt_number, warming_up=warming_up, spread=random.random())  # noqa: S311
+        assert verdict is not None
+        if verdict.everybody:
+            pause_everybody(verdict.after)
+        return verdict.after
+
+    def out_of_time(state: RetryCallState) -> bool:
+        return clock.monotonic() + state.upcoming_sleep > until or last_try(state)
+
+    last_try = stop_after_attempt(MAX_TRIES)
+    retrying = AsyncRetrying(
+        retry=retry_if_exception(again), wait=pause, stop=out_of_time, sleep=clock.sleep, reraise=True
+    )
+    return await retrying(ask)

@@ -1,0 +1,1 @@
+"""The ways in: HTTP, the blob trigger and the command line."""

@@ -1,0 +1,93 @@
+"""`doctor`: every check of a live set-up, from where it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from shared.doors.cli.arguments import Exit
+from shared.doors.cli.terminal import Terminal, clean
+from shared.errors import SettingsError, StorageError
+from shared.reports.doctor import app as app_checks
+from shared.reports.doctor import storage
+from shared.reports.doctor.accounts import AccountCheck
+from shared.reports.doctor.findings import Finding, Status, failed, ok, unchecked
+
+if TYPE_CHECKING:
+    from shared.app import Lamplighter
+    from shared.wiring import App
+
+_MARKS = {Status.OK: "ok", Status.WARNING: "WARN", Status.FAILED: "FAIL", Status.UNCHECKED: "?"}
+_ABOVE = "mend the findings above, then run doctor again"
+
+
+async def doctor(terminal: Terminal, environment: Mapping[str, str]) -> Exit:
+    """Run every check and tell what was found; FAILED if any check failed."""
+    from shared.wiring import App
+
+    found = [*app_checks.trigger_settings(environment), app_checks.function_timeout()]
+    try:
+        app = App(environment)
+    except SettingsError as error:
+        found += app_checks.told(error, "app settings")
+        found += [
+            unchecked(check, "the app settings are not usable", _ABOVE) for check in ("storage", "accounts")
+        ]
+    else:
+        with terminal.progress() as tell:
+            try:
+                tell("asking the storage")
+                found += await storage.blobs(app.blobs)
+                found += await storage.tables(app.tables, app.clock)
+                tell("asking the accounts")
+                found += await _configured(app)
+            finally:
+                await app.close()
+    found.append(app_checks.event_subscription(environment))
+    counts = {status: sum(each.status is status for each in found) for status in Status}
+    document = {
+        "findings": [asdict(each) for each in found],
+        "counts": {status.value: count for status, count in counts.items()},
+    }
+    summary = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+    terminal.show(document, [*(line for each in found for line in _lines(each)), "", summary])
+    return Exit.FAILED if counts[Status.FAILED] else Exit.OK
+
+
+async def _configured(app: App) -> list[Finding]:
+    """What deployments.yaml names."""
+    check = "deployments.yaml"
+    try:
+        lamplighter: Lamplighter = await app.current()
+    except SettingsError as error:
+        return [*app_checks.told(error, check), unchecked("accounts", "none is known", _ABOVE)]
+    except StorageError as error:
+        return [failed(check, str(error), _ABOVE), unchecked("accounts", "none is known", _ABOVE)]
+    settings, control = lamplighter.settings, lamplighter.control
+    modes = ", ".join(sorted({str(each.mode) for each in settings.deployments.values()}))
+    found = [
+        ok(
+            check,
+            f"{len(settings.deployments)} deployment(s) on {len(settings.accounts)} account(s), mode {modes}",
+        ),
+        await app_checks.last_sweep(lamplighter.intake, control.clock.now()),
+    ]
+    for account in settings.accounts.values():
+        checks = AccountCheck(
+            account,
+            settings,
+            control.owner,
+            control.arm,
+            control.model,
+            app.arm,
+            control.ledger,
+            control.clock.now(),
+        )
+        found += [finding async for finding in checks.findings()]
+    return found
+
+
+def _lines(finding: Finding) -> list[str]:
+    line = f"{_MARKS[finding.status]:4}  {finding.check}: {clean(finding.what)}"
+    return [line, f"      remedy: {clean(finding.remedy)}"] if finding.remedy else [line]

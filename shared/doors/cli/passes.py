@@ -1,0 +1,104 @@
+"""`reconcile` and `wait`: passes that somebody asks for, through the same leases as the timers'."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any, Literal
+
+from shared.app import OUTCOMES, POLL_SECONDS, SLICE_SECONDS, Lamplighter, PartFailed
+from shared.doors.cli.arguments import Exit, hosting
+from shared.doors.cli.terminal import Terminal, table
+from shared.hosting.reconcile import PassReport
+from shared.model import Hosting, Observed, RecordState
+
+Target = Literal["ready", "gone", "empty"]
+
+
+async def reconcile(app: Lamplighter, options: argparse.Namespace, terminal: Terminal) -> Exit:
+    """One sweep, one pass over every account and, if asked, one slice of draining; tells what was decided."""
+    problems: list[str] = []
+    reports: Iterable[PassReport]
+    try:
+        reports = await app.reconcile()
+    except PartFailed as failure:
+        reports = failure.reports
+        problems += failure.problems
+    if options.drain:
+        with terminal.progress() as tell:
+            tell("answering what waits on ready deployments")
+            try:
+                await app.drain_backlog(SLICE_SECONDS)
+            except PartFailed as failure:
+                problems += failure.problems
+    passes = [_pass_told(report) for report in reports]
+    terminal.show({"passes": passes, "problems": problems}, _passes_told(passes))
+    for problem in problems:
+        terminal.tell(f"failed: {problem}")
+    return Exit.FAILED if problems else Exit.OK
+
+
+def _pass_told(report: PassReport) -> dict[str, Any]:
+    return {
+        "account": report.account,
+        "outcome": report.outcome,
+        "decisions": [
+            {
+                "deployment": each.deployment,
+                "action": each.action,
+                "observed": each.observed,
+                "wanted": "up" if each.wanted.up else "down",
+                "reason": each.reason,
+                "again_at": each.again_at.isoformat() if each.again_at else None,
+            }
+            for each in report.decisions.values()
+        ],
+    }
+
+
+def _passes_told(passes: list[dict[str, Any]]) -> list[str]:
+    rows = [
+        (each["account"], one["deployment"], one["action"], one["observed"], one["wanted"], one["reason"])
+        for each in passes
+        for one in each["decisions"]
+    ]
+    lines = [f"{each['account']}: {OUTCOMES[each['outcome']]}" for each in passes]
+    return lines + (
+        ["", *table(("ACCOUNT", "DEPLOYMENT", "STEP", "OBSERVED", "WANTED", "REASON"), rows)] if rows else []
+    )
+
+
+async def wait(app: Lamplighter, options: argparse.Namespace, terminal: Terminal) -> Exit:
+    """Make passes until the deployment is ready or gone, or none of its documents is unfinished."""
+    chosen = hosting(app, options.deployment)
+    came, reason = await wait_for(app, chosen, options.target, options.timeout, terminal)
+    document = {"deployment": chosen.name, "target": options.target, "reached": came, "reason": reason}
+    terminal.show(document, [f"{chosen.name} is {options.target}" if came else f"time-out: {reason}"])
+    return Exit.OK if came else Exit.FAILED
+
+
+async def wait_for(
+    app: Lamplighter, chosen: Hosting, target: Target, timeout: timedelta, terminal: Terminal
+) -> tuple[bool, str]:
+    """Whether it came to hold in time, and the last reason. Raises ArmRefused, which no wait will mend."""
+    clock = app.control.clock
+    until = clock.monotonic() + timeout.total_seconds()
+    with terminal.progress() as tell:
+        while True:
+            reason = await app.step(chosen)
+            if await _holds(app, chosen, target):
+                return True, reason
+            if clock.monotonic() + POLL_SECONDS > until:
+                return False, f"{chosen.name} is not {target} after {timeout}: {reason}"
+            tell(f"waiting for {chosen.name} to be {target}: {reason}")
+            await clock.sleep(POLL_SECONDS)
+
+
+async def _holds(app: Lamplighter, chosen: Hosting, target: Target) -> bool:
+    if target == "empty":
+        return not (await app.documents.demand(chosen.name)).unfinished
+    record = await app.control.ledger.record(chosen.account, chosen.name)
+    if target == "ready":
+        return record.state is RecordState.OPEN
+    return record.state is RecordState.ABSENT and record.observed is Observed.ABSENT

@@ -1,0 +1,147 @@
+"""`validate`: whether deployments.yaml can be used, and what was found in it, without touching Azure."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from shared.doors.cli.arguments import Exit, WrongUse
+from shared.doors.cli.terminal import Terminal, clean, table
+from shared.model import ALWAYS, Closure, Hosting, OneOffWindow, Settings, WeeklyWindow
+from shared.schedule.windows import HOUR, every_week, intervals
+from shared.settings.blob import PREFIX
+from shared.settings.load import load
+from shared.settings.warnings import settings_warnings
+
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_A_WEEK = timedelta(days=7)
+_HOURS_A_MONTH = 730  # as Azure counts a month in its prices
+_A_MONDAY = datetime(2026, 1, 5, tzinfo=UTC)  # any will do, so that the same file tells the same
+
+
+def validate(options: argparse.Namespace, terminal: Terminal, environment: Mapping[str, str]) -> Exit:
+    """Tell what the file holds, and what in it is likely a mistake. The code is 0 with warnings, too.
+
+    Raises SettingsError with every problem, WrongUse if no file is named.
+    """
+    place = options.file or environment.get("DEPLOYMENTS_FILE") or "deployments.yaml"
+    if place.startswith(PREFIX):
+        raise WrongUse(f"DEPLOYMENTS_FILE is {place}: name the FILE that you mean to upload")
+    settings = load(Path(place), environment)
+    deployments = [_told(each, settings) for each in settings.deployments.values()]
+    warnings = settings_warnings(settings, datetime.now(UTC))
+    document = {
+        "file": place,
+        "installation": settings.installation,
+        "accounts": {each.name: each.resource_id for each in settings.accounts.values()},
+        "deployments": deployments,
+        "warnings": [{"key": each.key, "remedy": each.remedy} for each in warnings],
+    }
+    terminal.show(
+        document,
+        [
+            f"{place} can be used: installation {settings.installation}, "
+            f"{len(settings.accounts)} account(s), {len(deployments)} deployment(s).",
+            "",
+            *table(
+                ("DEPLOYMENT", "ACCOUNT", "MODE", "SKU", "UPLOADS", "HOURS A WEEK", "SCHEDULE"),
+                (
+                    (
+                        each["deployment"],
+                        each["account"],
+                        each["mode"] + (", adopt" if each["adopt"] else ""),
+                        f"{each['sku']} {each['capacity']}K",
+                        each["uploads"],
+                        f"{each['scheduled_hours_a_week']:g}"
+                        + ("+" if each["uploads"] == "on_demand" and not each["always"] else ""),
+                        "; ".join([*each["schedule"], *each["closures"]]) or "-",
+                    )
+                    for each in deployments
+                ),
+            ),
+            *_cost_round_the_clock(settings),
+            *(["", "Warnings:"] if warnings else []),
+            *(f"  {clean(each)}" for each in warnings),
+        ],
+    )
+    return Exit.OK
+
+
+def _told(hosting: Hosting, settings: Settings) -> dict[str, Any]:
+    return {
+        "deployment": hosting.name,
+        "account": settings.accounts[hosting.account].name,
+        "mode": hosting.mode,
+        "adopt": hosting.adopt,
+        "model": hosting.spec.model_name,
+        "model_version": hosting.spec.model_version,
+        "sku": hosting.spec.sku,
+        "capacity": hosting.spec.capacity,
+        "uploads": hosting.uploads,
+        "always": hosting.always,
+        "schedule": [_window_told(each) for each in hosting.windows],
+        "closures": [_closure_told(each) for each in hosting.closures],
+        "scheduled_hours_a_week": round(_hours_a_week(hosting), 2),
+        "price_per_hour": settings.prices.hosting_per_hour[hosting.spec.sku],
+        "cost_center": hosting.cost_center,
+    }
+
+
+def _cost_round_the_clock(settings: Settings) -> list[str]:
+    """What hosting round the clock costs, as nothing ends it."""
+    prices = settings.prices
+    lines = [
+        f"{each.name} is hosted round the clock: {_HOURS_A_MONTH} h a month, "
+        f"{_HOURS_A_MONTH * prices.hosting_per_hour[each.spec.sku]:,.2f} {prices.currency}"
+        for each in settings.deployments.values()
+        if each.always
+    ]
+    return ["", *lines] if lines else []
+
+
+def _window_told(window: WeeklyWindow | OneOffWindow) -> str:
+    if window == ALWAYS:
+        return "round the clock"
+    end = " until empty" if window.stop_when_empty else ""
+    if isinstance(window, OneOffWindow):
+        return f"once {window.start.isoformat()} to {window.end.isoformat()}{end}"
+    days = _days_told(window.days)
+    closes = f"{window.end:%H:%M}" if window.end else "24:00"
+    told = [f"{days} {window.start:%H:%M}-{closes} {window.time_zone}{end}"]
+    told += [f"from {window.starting}"] if window.starting else []
+    told += [f"until {window.until}"] if window.until else []
+    told += [f"not on holidays of {window.skip_holidays}"] if window.skip_holidays else []
+    told += [f"not on {', '.join(map(str, sorted(window.skip_dates)))}"] if window.skip_dates else []
+    told += [f"also on {', '.join(map(str, sorted(window.also_on)))}"] if window.also_on else []
+    return ", ".join(told)
+
+
+def _closure_told(closure: Closure) -> str:
+    reason = f" ({closure.reason})" if closure.reason else ""
+    return f"closed {closure.start.isoformat()} to {closure.end.isoformat()}{reason}"
+
+
+def _days_told(days: frozenset[int]) -> str:
+    """As the file may write them: daily, mon-fri, or one by one."""
+    first, last = min(days), max(days)
+    if len(days) == len(_DAYS):
+        return "daily"
+    if len(days) > 1 and len(days) == last - first + 1:
+        return f"{_DAYS[first]}-{_DAYS[last]}"
+    return ",".join(_DAYS[day] for day in sorted(days))
+
+
+def _hours_a_week(hosting: Hosting) -> float:
+    """The time that weekly windows cover, overlaps counted once, dates and holidays not considered."""
+    if hosting.always:
+        return _A_WEEK / HOUR
+    weekly = [every_week(each) for each in hosting.windows if isinstance(each, WeeklyWindow)]
+    covered, reached = timedelta(0), _A_MONDAY
+    for each in intervals(weekly, _A_MONDAY, _A_MONDAY + _A_WEEK):
+        start, end = max(each.start, reached), min(each.end, _A_MONDAY + _A_WEEK)
+        covered += max(end - start, timedelta(0))
+        reached = max(reached, end)
+    return covered / HOUR

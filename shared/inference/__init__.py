@@ -1,1 +1,0 @@
-"""Asking one deployment within its limits, and deciding what an error means."""

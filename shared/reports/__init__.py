@@ -1,0 +1,1 @@
+"""What people and programs are shown: how things stand, what comes, what it cost."""

@@ -1,0 +1,158 @@
+"""Accounts: each right by a harmless call, what exists under configured names, what a create needs."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.errors import (
+    ArmError,
+    ArmRefused,
+    ModelError,
+    RateLimited,
+    ServiceRefused,
+    StorageError,
+)
+from shared.hosting.arm_writes import ARM_SECONDS
+from shared.hosting.ledger import Ledger
+from shared.model import Account, AzureDeployment, DeploymentRecord, Hosting, ModelRequest, Owner, Settings
+from shared.planning.adoption import differences, properties_of
+from shared.planning.observed import is_ours
+from shared.ports import Arm, Catalogue, Model
+from shared.reports.doctor.findings import Finding, failed, ok, unchecked, warning
+from shared.reports.doctor.recreation import Recreation
+
+_MODEL_SECONDS = 20.0
+_TINY = ModelRequest(system_prompt="Answer with one word.", text="ready?", max_output_tokens=16)
+_ROLE = (
+    "grant the app's identity Microsoft.CognitiveServices/accounts/read and accounts/deployments/read, "
+    "write, delete on the account; a new grant takes some minutes"
+)
+_AGAIN = "run doctor again in a minute"
+
+
+def _remedy(error: ArmError) -> str:
+    """For what Azure said: a role is the remedy only where one is missing."""
+    return _ROLE if error.code == "AuthorizationFailed" else error.remedy or _AGAIN
+
+
+@dataclass(frozen=True)
+class AccountCheck:
+    """The checks of one account."""
+
+    account: Account
+    settings: Settings
+    owner: Owner
+    arm: Arm
+    model: Model
+    catalogue: Catalogue
+    ledger: Ledger
+    now: datetime
+
+    async def findings(self) -> AsyncIterator[Finding]:
+        """Every finding; what one check did not learn, a later one tells as not checked."""
+        endpoint = None
+        try:
+            endpoint = await self.arm.endpoint(self.account.resource_id, timeout=ARM_SECONDS)
+        except ArmError as error:
+            yield failed(self._name("read"), str(error), _remedy(error))
+        else:
+            yield ok(self._name("read"), f"its endpoint is {endpoint}")
+        azure: Mapping[str, AzureDeployment] | None = None
+        try:
+            listed = await self.arm.deployments(self.account.resource_id, timeout=ARM_SECONDS)
+        except ArmError as error:
+            yield failed(self._name("list"), str(error), _remedy(error))
+        else:
+            azure = {name.lower(): each for name, each in listed.items()}
+            yield ok(self._name("list"), f"{len(azure)} deployment(s)")
+        yield await self._write_right()
+        if azure is None:
+            yield unchecked(self._name("deployments"), "they could not be listed", "mend the finding above")
+        else:
+            async for finding in self._existing(azure):
+                yield finding
+        yield await self._inference(endpoint, azure or {})
+        recreation = Recreation(
+            self.account, self._hosted(), self.settings.prices, self.arm, self.catalogue, self.now
+        )
+        async for finding in recreation.findings(azure or {}):
+            yield finding
+
+    def _name(self, what: str) -> str:
+        return f"account {self.account.name}: {what}"
+
+    def _hosted(self) -> list[Hosting]:
+        return [
+            each for each in self.settings.deployments.values() if each.account == self.account.resource_id
+        ]
+
+    async def _write_right(self) -> Finding:
+        """By the DELETE of a name that nobody has: 204 or 404 with the right, 403 without.
+
+        Never by a PUT, which would cost money; the role that grants one write grants the other.
+        """
+        check, nobody = self._name("write"), f"lamplighter-doctor-{uuid.uuid4().hex[:12]}"
+        try:
+            await self.arm.delete(self.account.resource_id, nobody, timeout=ARM_SECONDS)
+        except ArmRefused as error:
+            locked = "remove the delete lock: deployments could never be deleted"
+            return failed(check, str(error), locked if error.code == "ScopeLocked" else _remedy(error))
+        except ArmError as error:  # busy, or no answer
+            return unchecked(check, str(error), _AGAIN)
+        return ok(check, "deployments may be deleted; that they may be created shows at the first create")
+
+    async def _existing(self, azure: Mapping[str, AzureDeployment]) -> AsyncIterator[Finding]:
+        """What stands under configured names, and what somebody else's costs."""
+        check = self._name("deployments")
+        prices = self.settings.prices
+        for hosting in self._hosted():
+            found = azure.get(hosting.name.lower())
+            if found is None:
+                continue
+            try:
+                record = await self.ledger.record(hosting.account, hosting.name)
+            except StorageError:
+                record = DeploymentRecord(hosting.account, hosting.name)  # then its tag decides
+            if is_ours(found, record, self.owner):
+                yield ok(check, f"{hosting.name} is ours and {found.provisioning_state}")
+                continue
+            costs = f"{prices.hosting_per_hour.get(found.sku, 0.0):.2f} {prices.currency} an hour"
+            differs = differences(hosting.spec, properties_of(found))
+            keeps = f"; it keeps what differs from the file: {'; '.join(differs)}" if differs else ""
+            if hosting.adopt:
+                yield ok(
+                    check, f"{hosting.name} exists, costs {costs} and is adopted by the next pass{keeps}"
+                )
+                continue
+            what = f"{hosting.name} exists and is not ours: it costs {costs}, and is used but never changed"
+            remedy = f"say adopt: true in deployments.yaml to have it hosted only while it is needed{keeps}"
+            yield warning(check, what, remedy)
+
+    async def _inference(self, endpoint: str | None, azure: Mapping[str, AzureDeployment]) -> Finding:
+        """By one tiny request to a deployment that exists; nothing is created for it.
+
+        It runs outside the fence: cutting it off harms nobody.
+        """
+        check = self._name("inference")
+        there = (
+            azure[each.name.lower()].name
+            for each in self._hosted()
+            if each.name.lower() in azure
+            and azure[each.name.lower()].provisioning_state.lower() == "succeeded"
+        )
+        name = next(there, None)
+        if endpoint is None or name is None:
+            remedy = "run doctor again while a deployment is ready, such as after `up DEPLOYMENT --for 15m`"
+            return unchecked(check, "no configured deployment is there to ask", remedy)
+        try:
+            await self.model.ask(endpoint, name, _TINY, timeout=_MODEL_SECONDS)
+        except ServiceRefused as error:
+            return failed(check, str(error), error.remedy)
+        except RateLimited:
+            return ok(check, f"{name} may be asked; it is at its rate limit now")
+        except ModelError as error:
+            return unchecked(check, f"{name}: {error}", _AGAIN)
+        return ok(check, f"{name} answered")

@@ -1,0 +1,100 @@
+"""The app's own settings: its environment, host.json, and how uploads reach it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from shared.app import SLICE_SECONDS
+from shared.documents.intake import Intake
+from shared.errors import SettingsError, StorageError
+from shared.hosting.leases import REQUEST_LIMIT
+from shared.reports.doctor.findings import Finding, failed, ok, unchecked, warning
+from shared.settings.bindings import BLOB_SOURCES, read_bindings
+
+SWEPT_WITHIN = timedelta(minutes=15)
+"""The reconcile timer sweeps every minute by default; after this something is wrong."""
+
+_HOST_JSON = Path(__file__).parents[3] / "host.json"
+_TIME_SPAN = re.compile(r"(?:(\d+)\.)?(\d{1,2}):(\d{2}):(\d{2})", re.ASCII)
+
+
+def told(error: SettingsError, check: str) -> Iterator[Finding]:
+    """Every problem of a configuration as a finding."""
+    for problem in error.problems:
+        found = f" (found: {problem.value})" if problem.value else ""
+        yield failed(check, f"{error.source}, {problem.key}{found}", problem.remedy)
+
+
+def trigger_settings(environment: Mapping[str, str]) -> Iterator[Finding]:
+    """BLOB_SOURCE and RECONCILE_SCHEDULE, for which defaults are used when they cannot be."""
+    bindings = read_bindings(environment)
+    for problem in bindings.problems:
+        yield warning("app settings", f"{problem.partition(';')[0]}; the default is used", problem)
+    if not bindings.problems:
+        yield ok("app settings", f"blob source {bindings.blob_source}, timers at {bindings.ticks!r}")
+
+
+def function_timeout(host_json: Path = _HOST_JSON) -> Finding:
+    """A slice of draining, and the longest request after its end, must fit into the host's time limit.
+
+    Azure: exceeding it restarts the worker and cuts off every invocation in it.
+    """
+    check, needed = "host.json", timedelta(seconds=SLICE_SECONDS + REQUEST_LIMIT)
+    try:
+        given = json.loads(host_json.read_text(encoding="utf-8")).get("functionTimeout")
+    except (OSError, ValueError, AttributeError) as error:
+        remedy = f"check {host_json.name} beside function_app.py, in the app as it is deployed"
+        return unchecked(check, f"cannot be read here ({type(error).__name__})", remedy)
+    remedy = f'write "functionTimeout": "00:10:00"; a slice and its last request take up to {needed}'
+    if given is None:
+        return warning(check, "names no functionTimeout, and Azure's default depends on the plan", remedy)
+    if str(given) == "-1":
+        return ok(check, "functionTimeout is unlimited")
+    match = _TIME_SPAN.fullmatch(str(given))
+    if match is None:
+        return failed(check, f"functionTimeout is {given!r}, which is not hh:mm:ss", remedy)
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    limit = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+    if limit < needed:
+        return failed(check, f"functionTimeout is {given}, shorter than a slice", remedy)
+    return ok(check, f"functionTimeout is {given}")
+
+
+def event_subscription(environment: Mapping[str, str]) -> Finding:
+    """Whether uploads raise events: the app's own rights do not show it, and on purpose."""
+    check = "event subscription"
+    if read_bindings(environment).blob_source != BLOB_SOURCES[0]:
+        return ok(check, "not needed: BLOB_SOURCE has the host poll the container")
+    remedy = (
+        "az eventgrid system-topic event-subscription list --resource-group GROUP --system-topic-name TOPIC "
+        "must show a webhook for Microsoft.Storage.BlobCreated in state Succeeded; without it uploads wait "
+        "for the sweep, a minute or so"
+    )
+    return unchecked(check, "the app's own rights do not show it", remedy)
+
+
+async def last_sweep(intake: Intake, now: datetime) -> Finding:
+    """Whether the timers run: how long ago the inbox was walked, and what could not be recorded."""
+    check = "sweep"
+    alive = "is the function app deployed, started and not disabled? Its log says more"
+    try:
+        sweep = await intake.last_sweep()
+    except StorageError as error:
+        return unchecked(check, str(error), "mend the storage first")
+    if sweep is None:
+        return warning(check, "the inbox was never swept", alive)
+    age = now - sweep.began_at
+    if age > SWEPT_WITHIN:
+        return failed(check, f"the inbox was last swept {_minutes(age)} ago", alive)
+    if sweep.unaccounted:
+        remedy = "the next sweep tries again; look for unaccounted_documents in the log"
+        return failed(check, f"{sweep.unaccounted} upload(s) could not be recorded", remedy)
+    return ok(check, f"swept {_minutes(age)} ago, every upload accounted for")
+
+
+def _minutes(length: timedelta) -> str:
+    return f"{max(0, round(length.total_seconds() / 60))} min"

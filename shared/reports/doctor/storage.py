@@ -1,0 +1,97 @@
+"""Storage: its containers and tables are there or made, and each right by a call that leaves nothing."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import timedelta
+
+from shared.documents.backlog import DOCUMENTS, INBOX
+from shared.documents.intake import SWEEPS
+from shared.documents.results import FAILED, PROCESSED, RESULTS
+from shared.errors import StorageError
+from shared.hosting.leases import LEASES, WORK_LEASES
+from shared.hosting.ledger import DECISIONS, DEPLOYMENTS, HOLDS, SESSIONS
+from shared.ports import Blobs, Clock, Insert, Remove, Tables
+from shared.reports.doctor.findings import Finding, failed, ok, warning
+
+CONTAINERS = (INBOX, RESULTS, PROCESSED, FAILED, LEASES)
+TABLES = (DOCUMENTS, DEPLOYMENTS, SESSIONS, DECISIONS, HOLDS, WORK_LEASES, SWEEPS)
+LARGEST_SKEW = timedelta(seconds=5)
+
+_REMEDY = (
+    "check the address in the app settings, the account's network rules, and that the app's identity (on a "
+    "laptop yours: az login) has the role Storage {} Data Contributor on it"
+)
+_BLOBS = _REMEDY.format("Blob")
+_TABLES = _REMEDY.format("Table")
+_LEASE_SECONDS = 15  # the shortest that Azure allows
+_PARTITION = "doctor"  # no account's: those begin with "subscriptions"
+
+
+async def blobs(store: Blobs) -> Sequence[Finding]:
+    """Every container, then a blob of our own: write, lease, delete."""
+    check = "blob storage"
+    try:
+        for container in CONTAINERS:
+            await store.list(container, None, 1)  # which makes it if it is not there
+    except StorageError as error:
+        # One finding: what is unreachable is unreachable for the rest, too.
+        return [failed(check, str(error), _BLOBS)]
+    return [ok(check, f"the containers {', '.join(CONTAINERS)} are there"), await _blob_rights(store)]
+
+
+async def _blob_rights(store: Blobs) -> Finding:
+    check, name = "blob rights", f"doctor/{uuid.uuid4().hex}"
+    try:
+        etag = await store.create(LEASES, name, b"", "application/octet-stream")
+        lease = await store.acquire_lease(LEASES, name, _LEASE_SECONDS)
+        if lease is not None:
+            await store.release_lease(LEASES, name, lease)
+        deleted = await store.delete(LEASES, name, etag)
+    except StorageError as error:
+        return failed(check, str(error), _BLOBS)
+    if lease is None or not deleted:
+        what = "leased" if lease is None else "deleted"
+        return failed(check, f"a blob could be written, but not {what}", _BLOBS)
+    return ok(check, "a blob was written, leased and deleted")
+
+
+async def tables(store: Tables, clock: Clock) -> Sequence[Finding]:
+    """Every table, a row of our own, and our clock against the server's."""
+    check = "table storage"
+    try:
+        for table in TABLES:
+            await store.page(table, _PARTITION, " ", "~", 1)  # which makes it if it is not there
+    except StorageError as error:
+        return [failed(check, str(error), _TABLES)]
+    return [
+        ok(check, f"the tables {', '.join(TABLES)} are there"),
+        await _table_rights(store),
+        await _skew(store, clock),
+    ]
+
+
+async def _table_rights(store: Tables) -> Finding:
+    check, key = "table rights", uuid.uuid4().hex
+    try:
+        (etag,) = await store.write(HOLDS, _PARTITION, [Insert(key, {"by": "doctor"})])
+        await store.write(HOLDS, _PARTITION, [Remove(key, etag)])
+    except StorageError as error:
+        return failed(check, str(error), _TABLES)
+    return ok(check, "a row was written and deleted")
+
+
+async def _skew(store: Tables, clock: Clock) -> Finding:
+    """The server's Date has whole seconds, and may be of any moment between asking and the answer."""
+    check, before = "clock", clock.now()
+    try:
+        server = (await store.page(HOLDS, _PARTITION, " ", "~", 1)).server_time
+    except StorageError as error:
+        return failed(check, str(error), _TABLES)
+    after = clock.now()
+    skew = max(before - server - timedelta(seconds=1), server - after, timedelta(0))
+    if skew > LARGEST_SKEW:
+        remedy = "set this machine's clock by NTP: windows open and close by it"
+        return warning(check, f"it differs from the server's by {skew.total_seconds():.0f} s", remedy)
+    return ok(check, "it agrees with the server's")

@@ -1,0 +1,196 @@
+"""How documents stand, and why: what the API answers and what `documents` shows."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from shared.app import Lamplighter
+from shared.documents.backlog import UNKNOWN_DEPLOYMENT, History, short_id, short_id_at
+from shared.documents.results import RESULTS, file_name
+from shared.model import Action, Document, DocumentState, Hosting, RecordState
+from shared.planning.desired import clock_time, outlooks, wanted, wanted_from
+from shared.reports.status import iso, unreadable
+
+MANY = 1000
+"""Documents of a page."""
+
+_AT_ONCE = 8  # deployments read together
+_LATELY = timedelta(days=1)
+_FOLDER = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_PLACE = re.compile(r"\d{8}T\d{6}-[0-9a-f]{16}")
+_SINCE_EVER = (DocumentState.FAILED, DocumentState.WAITING, DocumentState.CLAIMED)
+
+
+@dataclass(frozen=True)
+class Query:
+    """Which documents are asked for. `start`: the short id from which on they are read."""
+
+    deployment: str | None
+    state: DocumentState | None
+    start: str
+
+
+def read_query(
+    app: Lamplighter, deployment: str | None, since: str | None, state: str | None, after: str | None
+) -> Query:
+    """The query as it was written; what is empty counts as not there. Raises ValueError with the remedy."""
+    states = [each.value for each in DocumentState]
+    if state and state not in states:
+        raise ValueError(f"no state is called {state[:64]!r}: known are {', '.join(states)}")
+    if after and not _PLACE.fullmatch(after):
+        raise ValueError("after must be what the page before says as next")
+    hosting = app.intake.hosting(deployment) if deployment else None
+    if deployment and hosting is None and not _FOLDER.fullmatch(deployment):
+        raise ValueError(
+            f"{app.intake.no_such_deployment(deployment)}; uploads outside of such folders "
+            f"are those of {UNKNOWN_DEPLOYMENT}"
+        )
+    kind = DocumentState(state) if state else None
+    return Query(hosting.name if hosting else deployment or None, kind, _start(app, since, kind, after))
+
+
+def _start(app: Lamplighter, since: str | None, state: DocumentState | None, after: str | None) -> str:
+    if after:
+        return f"{after} "
+    if not since:
+        return "" if state in _SINCE_EVER else short_id_at(app.control.clock.now() - _LATELY)
+    try:
+        at = datetime.fromisoformat(since)
+        return short_id_at(at if at.tzinfo else at.replace(tzinfo=UTC))
+    except (ValueError, OverflowError):
+        raise ValueError("since must be an ISO time such as 2026-11-22T14:00:00Z") from None
+
+
+async def is_known(app: Lamplighter, deployment: str) -> bool:
+    """Whether it is configured, or has documents: those of a folder that is or was a deployment's."""
+    return app.intake.hosting(deployment) is not None or await app.documents.knows(deployment)
+
+
+async def listed_documents(app: Lamplighter, query: Query) -> dict[str, Any]:
+    """A page of documents by arrival; whether there are more, and behind which place (`next`).
+
+    Each deployment's are read a page at most. `more_folders`: there are more folders of no deployment than
+    are looked into.
+    """
+    names, more_folders = ([query.deployment], False) if query.deployment else await _everywhere(app)
+    found, place = await _page(app, names, query)
+    waiting = {each.deployment for each in found if each.state is DocumentState.WAITING}
+    # Once for all of a deployment's: each question takes four reads of the records.
+    causes = {
+        name: await _why_they_wait(app, hosting)
+        for name in sorted(waiting)
+        if (hosting := app.settings.deployments.get(name)) is not None
+    }
+    documents = [await told(app, each, causes.get(each.deployment)) for each in found]
+    return {
+        "documents": documents,
+        "more": place is not None,
+        "next": place,
+        "more_folders": more_folders,
+    }
+
+
+async def _page(app: Lamplighter, names: Sequence[str], query: Query) -> tuple[list[Document], str | None]:
+    """The oldest documents of all of these, and the short id behind which there are more."""
+    found: list[Document] = []
+    place: str | None = None
+    for first in range(0, len(names), _AT_ONCE):
+        pages: list[History] = await asyncio.gather(
+            *(
+                app.documents.listed(name, query.state, query.start, MANY)
+                for name in names[first : first + _AT_ONCE]
+            )
+        )
+        found = sorted([*found, *(each for page in pages for each in page.documents)], key=short_id)
+        # Behind what one of them was read to, the order of all is not known.
+        ends = [page.read_to for page in pages if page.more and page.read_to]
+        ends += [place] if place is not None else []
+        ends += [short_id(found[MANY - 1])] if len(found) > MANY else []
+        if ends:
+            place = min(ends)
+            found = [each for each in found if short_id(each) <= place]
+    return found, place
+
+
+async def _everywhere(app: Lamplighter) -> tuple[list[str], bool]:
+    """Configured deployments, former ones, and folders of none; and whether there are more such folders."""
+    ledger = app.control.ledger
+    records = [await ledger.records(each.account) for each in await ledger.accounts()]
+    folders, more = await app.documents.folders()
+    names = {*app.settings.deployments, *(name for each in records for name in each), *folders}
+    return sorted({*names, UNKNOWN_DEPLOYMENT}), more
+
+
+@dataclass(frozen=True)
+class _Cause:
+    """Why a deployment's documents wait."""
+
+    reason: str
+    is_open: bool  # documents are answered now, so each one's own last try says more
+    until: datetime | None = None  # when the deployment is next started, where that is known
+
+    def of(self, document: Document) -> str:
+        """Why this one does."""
+        if self.is_open or not document.reason:
+            return document.reason or self.reason
+        return f"{self.reason}; its last try: {document.reason}"
+
+
+async def told(app: Lamplighter, found: Document, cause: _Cause | None = None) -> dict[str, Any]:
+    """The document for people. `cause`: why its deployment's documents wait, if that is known already."""
+    reason, until = found.reason, None
+    hosting = app.settings.deployments.get(found.deployment)
+    if found.state is DocumentState.WAITING and hosting is None:
+        reason = app.intake.no_such_deployment(found.deployment)
+    elif found.state is DocumentState.WAITING and hosting is not None:
+        cause = cause or await _why_they_wait(app, hosting)
+        reason, until = cause.of(found), cause.until
+    return {
+        "id": found.id,
+        "deployment": found.deployment,
+        "name": file_name(found),
+        "state": found.state,
+        "reason": reason,
+        "waits_until": iso(until),
+        "run": found.run,
+        "attempts": found.attempts,
+        "prompt_tokens": found.prompt_tokens,
+        "completion_tokens": found.completion_tokens,
+        "cost": round(found.cost, 6),
+        "currency": app.settings.prices.currency,
+        "result": f"{RESULTS}/{found.result}" if found.result else None,
+        "moved_to": found.moved_to or None,
+        "size": found.size,
+        "arrived_at": iso(found.arrived_at),
+        "finished_at": iso(found.finished_at),
+    }
+
+
+async def _why_they_wait(app: Lamplighter, hosting: Hosting) -> _Cause:
+    """That the deployment is not wanted now, or else what keeps it from answering."""
+    ledger, now = app.control.ledger, app.control.clock.now()
+    record, account, holds, demand = await asyncio.gather(
+        ledger.record(hosting.account, hosting.name),
+        ledger.account(hosting.account),
+        ledger.holds(hosting.account, now),
+        app.documents.demand(hosting.name),
+    )
+    ahead = outlooks({hosting.name: hosting}, {hosting.name: record}, app.settings.prices, now)
+    hold, outlook = holds.get(hosting.name), ahead[hosting.name]
+    want = wanted(hosting, demand, now, hold, outlook)
+    is_absent = record.state is RecordState.ABSENT
+    if is_absent and not want.up:
+        until = wanted_from(hosting, demand, now, hold, outlook)
+        starts = f"; it is started at {clock_time(until)}" if until else ""
+        return _Cause(f"{want.reason}{starts}", is_open=False, until=until)
+    if problem := unreadable(account):
+        return _Cause(problem, is_open=False)
+    if is_absent and record.action is not Action.WAIT:
+        return _Cause(want.reason, is_open=False)
+    is_open = record.state is RecordState.OPEN
+    return _Cause((is_open and (record.trouble or record.problem)) or record.reason, is_open)

@@ -1,0 +1,287 @@
+"""The coming days: what the API answers to a preview and `preview` shows, computed by `planning.forecast`.
+
+From the file alone, or with what the app's records tell: holds, adopted properties, and the recent past.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from shared.app import Lamplighter
+from shared.model import Hold, Hosting, HostingSession, Settings, UploadStart, WeeklyWindow
+from shared.money.advice import advise
+from shared.money.forecast import (
+    RECENT,
+    Change,
+    Figure,
+    Figures,
+    Forecast,
+    Subject,
+    compare,
+    forecast,
+    summed,
+)
+from shared.money.spans import Planned, Span
+from shared.planning.adoption import to_create
+from shared.planning.desired import planned_lead
+from shared.planning.estimates import from_text, learned
+from shared.reports.status import hold_told
+from shared.schedule.clocks import clock_changes
+from shared.schedule.marks import Special, marks
+
+MOST_DAYS = 366
+USUAL_DAYS = 7
+NOTES = (
+    "Figures and savings (always-on minus what is planned) are estimates from your prices, not a bill.",
+    "What tokens cost is the same either way and is not counted; nor is what the app itself costs.",
+)
+
+_MANY = 1000  # documents of one deployment that are looked at
+_LONGEST_BEFORE = timedelta(days=7)  # what came so long before the recent past may have been answered in it
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the records tell of a deployment."""
+
+    adopted: str = ""
+    create_seconds: str = ""
+    hold: Hold | None = None
+    sessions: tuple[HostingSession, ...] | None = None
+    asked: tuple[datetime, ...] | None = None
+
+
+Records = Mapping[tuple[str, str], Known]
+"""By account and deployment; empty where there is only the file."""
+
+
+async def read_records(app: Lamplighter, now: datetime) -> Records:
+    """Of every configured deployment. Reads tables only. Raises StorageError."""
+    ledger, since = app.control.ledger, now - RECENT
+    holds = {key: await ledger.holds(key, now) for key in app.settings.accounts}
+    found = {}
+    for name, hosting in app.settings.deployments.items():
+        record = await ledger.record(hosting.account, name)
+        sessions = await ledger.sessions_since(record, since)
+        found[hosting.account, name] = Known(
+            adopted=record.adopted,
+            create_seconds=record.create_seconds,
+            hold=holds[hosting.account].get(name),
+            sessions=tuple(each for each in sessions if each.likely_end is None or each.likely_end > since),
+            asked=await app.documents.asked(name, since - _LONGEST_BEFORE, _MANY),
+        )
+    return found
+
+
+def forecasts(
+    settings: Settings, records: Records, since: datetime, until: datetime, only: str | None = None
+) -> list[Forecast]:
+    """Of every deployment in the file, or of one, named in whatever case."""
+    return [
+        forecast(_subject(hosting, settings, records), since, until)
+        for name, hosting in settings.deployments.items()
+        if only is None or name.lower() == only.lower()
+    ]
+
+
+def _subject(hosting: Hosting, settings: Settings, records: Records) -> Subject:
+    known = records.get((hosting.account, hosting.name), Known())
+    return Subject(
+        hosting=hosting,
+        account=settings.accounts[hosting.account].name,
+        lead=planned_lead(hosting, learned(from_text(known.create_seconds))),
+        sku=to_create(hosting.spec, adopt=hosting.adopt, adopted=known.adopted).sku,
+        prices=settings.prices,
+        hold=known.hold,
+        sessions=known.sessions,
+        asked=known.asked,
+    )
+
+
+def previewed(
+    settings: Settings, records: Records, since: datetime, until: datetime, only: str | None = None
+) -> dict[str, Any]:
+    """Intervals, hours and dollars of each deployment and cost center in [since, until), beside always-on."""
+    found = forecasts(settings, records, since, until, only)
+    centers: dict[str | None, list[Forecast]] = {}
+    for each in found:
+        centers.setdefault(each.subject.hosting.cost_center, []).append(each)
+    return {
+        "since": since.isoformat(),
+        "until": until.isoformat(),
+        "currency": settings.prices.currency,
+        "records_known": bool(records),
+        "deployments": [_told(each) for each in found],
+        "cost_centers": [{"cost_center": name} | _sum(each) for name, each in centers.items()],
+        "total": _sum(found),
+        "notes": [*NOTES, *_without_a_price(found)],
+    }
+
+
+def _without_a_price(found: Sequence[Forecast]) -> list[str]:
+    """An adopted deployment keeps a SKU for which the file may have no price."""
+    prices = {each.subject.sku: each.subject.prices.hosting_per_hour for each in found}
+    return [
+        f"prices.hosting_per_hour has no {sku}: it is counted as free."
+        for sku, known in prices.items()
+        if sku not in known
+    ]
+
+
+def changed(before: Sequence[Forecast], after: Sequence[Forecast]) -> list[dict[str, Any]]:
+    """What the second file changes for each deployment that it changes."""
+    told = []
+    for each in compare(before, after):
+        entry = {
+            "deployment": each.deployment,
+            "before": each.before and _figures(each.before.figures),
+            "after": each.after and _figures(each.after.figures),
+            "certain": _figure(each.certain),
+            "at_most": _figure(each.most),
+            "appears": _plan(each.appears, _zone_of(each)),
+            "vanishes": _plan(each.vanishes, _zone_of(each)),
+        }
+        if entry["before"] != entry["after"] or entry["appears"] or entry["vanishes"]:
+            told.append(entry)
+    return told
+
+
+def _zone_of(change: Change) -> str:
+    side = change.after or change.before
+    return time_zone(side.subject.hosting) if side else "UTC"
+
+
+def time_zone(hosting: Hosting) -> str:
+    """In which people think of its schedule: its first weekly window's."""
+    return next((each.time_zone for each in hosting.windows if isinstance(each, WeeklyWindow)), "UTC")
+
+
+def _told(of: Forecast) -> dict[str, Any]:
+    subject = of.subject
+    hosting, zone = subject.hosting, time_zone(subject.hosting)
+    return {
+        "deployment": hosting.name,
+        "account": subject.account,
+        "cost_center": hosting.cost_center,
+        "sku": subject.sku,
+        "price_per_hour": subject.price,
+        "mode": hosting.mode,
+        "time_zone": zone,
+        "hold": subject.hold and hold_told(subject.hold),
+        **_sum([of]),
+        "uploads_told": _uploads(of),
+        "intervals": _plan(of.plan, zone),
+        "marks": _marks(of, zone),
+        "advice": [
+            {
+                "name": each.name,
+                "saves": round(each.saves, 4),
+                "currency": subject.prices.currency,
+                "text": each.text,
+            }
+            for each in advise(of)
+        ],
+    }
+
+
+def _sum(forecasts: Sequence[Forecast]) -> dict[str, Any]:
+    """Their figures, and whose uploads are missing in them."""
+    missing = [each.subject.hosting.name for each in forecasts if _unknown(each)]
+    return {**_figures(summed(forecasts)), "not_forecast": missing}
+
+
+def _figures(figures: Figures) -> dict[str, Any]:
+    """`saving_at_least` counts batch windows as full and uploads as in the recent past."""
+    always_on = figures.always_on
+    return {
+        "certain": _figure(figures.certain),
+        "batch_at_most": _figure(figures.possible),
+        "uploads": _figure(figures.uploads),
+        "always_on": _figure(always_on),
+        "saving_at_least": round(always_on.minus(figures.most).cost, 4),
+        "saving_at_most": round(always_on.minus(figures.certain).cost, 4),
+    }
+
+
+def _figure(figure: Figure) -> dict[str, float]:
+    return {"hours": round(figure.hours, 4), "cost": round(figure.cost, 4)}
+
+
+def _unknown(of: Forecast) -> bool:
+    return of.uploads is None and of.subject.hosting.uploads is UploadStart.ON_DEMAND
+
+
+def _uploads(of: Forecast) -> str:
+    if of.subject.hosting.uploads is UploadStart.SCHEDULED:
+        return "documents wait for a window"
+    if of.uploads is not None:
+        return (
+            f"{of.uploads.hours_a_day:.2f} h a day: the average of {of.uploads.sessions} session(s) outside "
+            f"of windows over the last {RECENT.days} days, holds included"
+        )
+    if of.subject.sessions is None:
+        return "not forecast: the past is not known from the file alone"
+    return f"not forecast: there was no session outside of windows in the last {RECENT.days} days"
+
+
+def _plan(plan: Planned, zone: str) -> list[dict[str, Any]]:
+    """Its intervals in order; those that are not certain are hosted only while documents wait."""
+    spans = [*((each, True) for each in plan.certain), *((each, False) for each in plan.possible)]
+    return [_interval(span, certain, ZoneInfo(zone)) for span, certain in sorted(spans)]
+
+
+def _interval(span: Span, certain: bool, zone: ZoneInfo) -> dict[str, Any]:
+    return {
+        "start": span.start.isoformat(),
+        "end": span.end.isoformat(),
+        "local_start": span.start.astimezone(zone).isoformat(),
+        "local_end": span.end.astimezone(zone).isoformat(),
+        "certain": certain,
+    }
+
+
+def _marks(of: Forecast, zone: str) -> list[dict[str, Any]]:
+    """Holidays, dates of one's own, closures, and every change of the clocks, in order."""
+    hosting = of.subject.hosting
+    found = marks(hosting.windows, of.since, of.until, hosting.closures)
+    told = [
+        {"at": each.at.isoformat(), "local": each.local.isoformat(), "kind": each.kind, "text": each.what}
+        for each in found
+    ]
+    known = {each.at for each in found if each.kind is Special.CLOCKS}
+    for change in clock_changes(zone, of.since, of.until) if hosting.windows else ():
+        if change.at not in known:
+            # No window is open then, but from then on all are at another time in UTC.
+            way, by = ("forward", change.by) if change.by > timedelta(0) else ("back", -change.by)
+            told.append(
+                {
+                    "at": change.at.isoformat(),
+                    "local": change.at.astimezone(ZoneInfo(zone)).isoformat(),
+                    "kind": Special.CLOCKS,
+                    "text": f"the clocks go {way} by {by}",
+                }
+            )
+    return sorted(told, key=lambda each: each["at"])
+
+
+def period(now: datetime, *, days: int | None = None, months: int | None = None) -> tuple[datetime, datetime]:
+    """From this minute on, so many days, or to the same day so many months later."""
+    since = now.astimezone(UTC).replace(second=0, microsecond=0)
+    if months is None:
+        return since, since + timedelta(days=days or USUAL_DAYS)
+    whole, month = divmod(since.month - 1 + months, 12)
+    for day in (since.day, 30, 29, 28):
+        try:
+            return since, since.replace(year=since.year + whole, month=month + 1, day=min(day, since.day))
+        except ValueError:
+            continue  # a month without that day ends earlier
+    raise AssertionError("every month has 28 days")
+
+
+def names(*settings: Settings) -> list[str]:
+    """The deployments of one or several files."""
+    return list(dict.fromkeys(name for each in settings for name in each.deployments))

@@ -1,0 +1,1 @@
+"""Pure: windows on local days and times → half-open UTC intervals."""

@@ -1,0 +1,1 @@
+"""deployments.yaml and the environment → `Settings`, checked as a whole."""

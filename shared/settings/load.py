@@ -1,0 +1,245 @@
+"""deployments.yaml + environment → `Settings`, validated as a whole.
+
+All mistakes are told at once, each with its key, value and remedy; a key that is not supported is refused,
+never ignored. YAML scalars are read as strings: plain YAML turns 22:00 into 1320 and NO into false.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Iterator, Mapping
+from datetime import datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import yaml
+from pydantic import ValidationError
+
+from shared.errors import SettingProblem, SettingsError
+from shared.model import (
+    ALWAYS,
+    Account,
+    Closure,
+    DeploymentSpec,
+    Hosting,
+    OneOffWindow,
+    Prices,
+    Settings,
+    Task,
+    WeeklyWindow,
+)
+from shared.schedule.clocks import to_utc
+from shared.schedule.windows import DAY
+from shared.settings.file import ClosureSection, DeploymentSection, DeploymentsFile, WindowSection
+from shared.settings.indentation import indentation_mistakes
+from shared.settings.mistakes import mistakes_across_sections, problem_of
+from shared.settings.schedule_checks import schedule_mistakes
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_FILES = {"system_prompt", "response_schema"}  # keys whose values name files
+_HINTS = {
+    "mapping values are not allowed": (
+        ": a key of this line is indented too far, or a text with ': ' in it needs quotes"
+    ),
+    "expected <block end>": ": this line is not indented as the others of its section",
+    "found unexpected end of stream": ": a quote or bracket is opened and not closed",
+    "found undefined alias": ": put quotes around a text that begins with *",
+    "expected a single document": ": remove the line ---",
+    "cannot start any token": ": indent with spaces, not tabs, and put quotes around such a text",
+}
+
+
+def load(path: Path, environment: Mapping[str, str]) -> Settings:
+    """Read and validate the file. Raises SettingsError with every problem that was found."""
+    unset: list[SettingProblem] = []
+    raw = _substituted(_parsed(path), environment, "", unset)
+    problems = [*unset, *mistakes_across_sections(raw)]
+    try:
+        file = DeploymentsFile.model_validate(raw, context=path.parent)
+    except ValidationError as error:
+        told = {problem.key for problem in unset}
+        found = (problem_of(each, raw) for each in error.errors(include_url=False))
+        problems += [problem for problem in found if problem.key not in told]
+        raise SettingsError(path.name, problems) from None
+    if problems:
+        raise SettingsError(path.name, problems)
+    settings = _settings(file)
+    # Told when all else holds.
+    problems += [each for hosting in settings.deployments.values() for each in schedule_mistakes(hosting)]
+    if problems:
+        raise SettingsError(path.name, problems)
+    return settings
+
+
+def files_named(path: Path, environment: Mapping[str, str]) -> frozenset[str]:
+    """The files that tasks name, as they are written there. Raises SettingsError for what is not YAML."""
+    return frozenset(_files(_substituted(_parsed(path), environment, "", [])))
+
+
+def _files(raw: Any) -> Iterator[str]:
+    if isinstance(raw, dict):
+        for key, value in raw.items():
+            if key in _FILES and isinstance(value, str):
+                yield value
+            yield from _files(value)
+    if isinstance(raw, list):
+        for each in raw:
+            yield from _files(each)
+
+
+# --- YAML ------------------------------------------------------------------------------------------
+
+
+class _StringLoader(yaml.BaseLoader):
+    """Every scalar a string; a key that occurs twice is an error, as one of the two would be lost."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        lines: dict[str, int] = {}
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue  # refused below
+            if key.value in lines:
+                problem = f"{key.value!r} occurs twice, first in line {lines[key.value]}: remove one"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+            lines[key.value] = key.start_mark.line + 1
+        return super().construct_mapping(node, deep)
+
+
+def _parsed(path: Path) -> Any:
+    """The file's mappings, lists and strings."""
+    try:
+        loader = _StringLoader(path.read_text(encoding="utf-8-sig"))
+        node = loader.get_single_node()
+        if mistakes := indentation_mistakes(node):
+            raise SettingsError(path.name, mistakes)  # other messages would be about keys that are elsewhere
+        return loader.construct_document(node) if node is not None else None
+    except OSError as error:
+        remedy = f"cannot be read ({error.strerror}): DEPLOYMENTS_FILE names the file"
+        problem = SettingProblem(str(path), "", remedy)
+    except UnicodeDecodeError:
+        problem = SettingProblem(path.name, "", "is not UTF-8 text: save it as UTF-8")
+    except RecursionError:
+        problem = SettingProblem(path.name, "", "is nested too deeply")
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else path.name
+        what = ": ".join(part for part in (error.context, error.problem) if part)
+        hint = next((each for words, each in _HINTS.items() if words in what), "")
+        problem = SettingProblem(where, "", f"not valid YAML: {what}{hint}")
+    except yaml.YAMLError:
+        problem = SettingProblem(path.name, "", "not valid YAML: it holds characters that no text holds")
+    raise SettingsError(path.name, [problem])
+
+
+def _substituted(raw: Any, environment: Mapping[str, str], where: str, problems: list[SettingProblem]) -> Any:
+    """Put the environment's values for ${NAME}."""
+    if isinstance(raw, dict):
+        return {
+            key: _substituted(value, environment, f"{where}.{key}".strip("."), problems)
+            for key, value in raw.items()
+        }
+    if isinstance(raw, list):
+        return [_substituted(value, environment, f"{where}.{i}", problems) for i, value in enumerate(raw)]
+    if not isinstance(raw, str):
+        return raw
+    for name in dict.fromkeys(_VARIABLE.findall(raw)):
+        if not environment.get(name):
+            problems.append(SettingProblem(where, raw, f"set {name} in the app settings"))
+    return _VARIABLE.sub(lambda match: environment.get(match[1], ""), raw)
+
+
+# --- the file's words → the domain's ---------------------------------------------------------------
+
+
+def _settings(file: DeploymentsFile) -> Settings:
+    prices = file.prices
+    return Settings(
+        installation=file.installation,
+        accounts={
+            account.resource_id: Account(name, account.resource_id, account.fine_tuned_slots)
+            for name, account in file.accounts.items()
+        },
+        deployments={name: _hosting(name, given, file) for name, given in file.deployments.items()},
+        prices=Prices(
+            currency=prices.currency,
+            hosting_per_hour=dict(prices.hosting_per_hour),
+            input_per_million=prices.tokens_per_million.input,
+            output_per_million=prices.tokens_per_million.output,
+            billing_unit=prices.billing_unit,
+            billing_starts=prices.billing_starts,
+        ),
+        max_document_bytes=file.limits.max_document_bytes,
+    )
+
+
+def _hosting(name: str, given: DeploymentSection, file: DeploymentsFile) -> Hosting:
+    return Hosting(
+        account=file.accounts[given.account].resource_id,
+        spec=DeploymentSpec(
+            name=name,
+            model_name=given.model.name,
+            model_version=given.model.version,
+            model_source=given.model.source,
+            sku=given.sku.name,
+            capacity=given.sku.capacity,
+            rai_policy_name=given.rai_policy_name,
+            version_upgrade_option=given.version_upgrade_option,
+            spillover_deployment_name=given.spillover_deployment_name,
+            tags=given.tags,
+            minimum_capacity=given.sku.minimum_capacity,
+        ),
+        windows=(ALWAYS,)
+        if given.always
+        else tuple(_window(each, file.defaults.time_zone) for each in given.schedule),
+        uploads=given.uploads.start,
+        lead=file.defaults.lead,
+        start_within=given.uploads.start_within,
+        max_session=given.max_session,
+        task=Task(
+            given.task.system_prompt,
+            given.task.max_output_tokens,
+            given.task.response_schema,
+            given.task.max_cost_per_document,
+        ),
+        cost_center=given.cost_center,
+        mode=given.mode or file.defaults.mode,
+        adopt=given.adopt,
+        keep_if_scarce=given.keep_if_scarce,
+        closures=tuple(_closure(each, file.defaults.time_zone) for each in given.closures),
+    )
+
+
+def _window(given: WindowSection, time_zone: str) -> WeeklyWindow | OneOffWindow:
+    start, end = given.start, given.end
+    if isinstance(start, datetime) and isinstance(end, datetime):
+        return OneOffWindow(start, end, given.stop_when_empty, given.close_grace)
+    assert isinstance(start, timedelta) and isinstance(end, timedelta) and given.days is not None
+    return WeeklyWindow(
+        days=given.days,
+        start=_time(start),
+        end=None if end == DAY else _time(end),
+        time_zone=given.time_zone or time_zone,
+        stop_when_empty=given.stop_when_empty,
+        close_grace=given.close_grace,
+        skip_holidays=given.skip_holidays,
+        skip_dates=frozenset(given.skip_dates),
+        also_on=frozenset(given.also_on),
+        starting=given.starting,
+        until=given.until,
+    )
+
+
+def _closure(given: ClosureSection, time_zone: str) -> Closure:
+    time_zone = given.time_zone or time_zone
+    if given.date is not None:
+        zone, midnight = ZoneInfo(time_zone), datetime.combine(given.date, time(0))
+        start, end = (to_utc(each, zone, closing=False) for each in (midnight, midnight + DAY))
+    else:
+        assert given.start is not None and given.end is not None
+        start, end = given.start, given.end
+    return Closure(start, end, time_zone, given.reason)
+
+
+def _time(since_midnight: timedelta) -> time:
+    return time(since_midnight // timedelta(hours=1), since_midnight // timedelta(minutes=1) % 60)

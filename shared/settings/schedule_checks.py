@@ -1,0 +1,175 @@
+"""What is wrong with a schedule: mistakes, which refuse the file, and what may be meant, which is warned of.
+
+Whether there are mistakes never depends on the time: a file that was good stays good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, time, timedelta
+
+from shared.errors import SettingProblem
+from shared.model import Hosting, OneOffWindow, UploadStart, WeeklyWindow
+from shared.planning.decide import SESSION_MARGIN
+from shared.planning.desired import planned_lead
+from shared.planning.estimates import PRIOR
+from shared.planning.plan import DEVELOPER_TIER, DEVELOPER_TIER_LIFE
+from shared.planning.uploads import LATE_SHARE
+from shared.schedule.marks import marks
+from shared.schedule.public_holidays import public_holidays
+from shared.schedule.windows import DAY, HOUR, every_week, hosted_spans, intervals, local_times, on_day
+
+_A_MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
+_NO_END = timedelta(days=31)  # longer than any session may be
+AHEAD = timedelta(days=366)
+"""Warnings are about the next 12 months."""
+
+
+def schedule_mistakes(hosting: Hosting) -> list[SettingProblem]:
+    """Windows that open on no day, and windows that the longest session would cut short every time."""
+    if hosting.always:
+        return []
+    key = f"deployments.{hosting.name}.schedule"
+    found = [
+        SettingProblem(f"{key}.{number}", "", remedy)
+        for number, window in enumerate(hosting.windows)
+        for remedy in (*_no_day(window), *_too_long(window, hosting))
+    ]
+    return found or [SettingProblem(key, "", remedy) for remedy in _too_long_together(hosting)]
+
+
+def _no_day(window: WeeklyWindow | OneOffWindow) -> Iterator[str]:
+    if isinstance(window, OneOffWindow) or window.starting is None or window.until is None:
+        return
+    first, last = (datetime.combine(day, time(0), UTC) for day in (window.starting, window.until))
+    if not intervals([window], first - DAY, last + 3 * DAY):
+        yield (
+            f"opens on no day from {window.starting} to {window.until}: change days, starting or until, or "
+            "what it skips"
+        )
+
+
+def _too_long(window: WeeklyWindow | OneOffWindow, hosting: Hosting) -> Iterator[str]:
+    """By its own length, on a day without a change of the clocks."""
+    match window:
+        case OneOffWindow():
+            start, end = window.start, window.end
+        case WeeklyWindow():
+            start, end = local_times(window, _A_MONDAY.date())
+    needed = planned_lead(hosting) + (end - start) + window.close_grace + SESSION_MARGIN
+    if needed > hosting.max_session:
+        yield (
+            f"needs a session of {needed} with lead, grace and {SESSION_MARGIN} to end in, and max_session "
+            f"is {hosting.max_session}: raise that, or split the window"
+        )
+
+
+def _too_long_together(hosting: Hosting) -> Iterator[str]:
+    """By what follows it every week; what ends as soon as nothing waits does not count."""
+    windows = [
+        every_week(each)
+        for each in hosting.windows
+        if isinstance(each, WeeklyWindow) and not each.stop_when_empty
+    ]
+    spans = hosted_spans(windows, planned_lead(hosting), _A_MONDAY, _A_MONDAY + 14 * DAY)
+    start, end = max(spans, key=lambda span: span[1] - span[0], default=(_A_MONDAY, _A_MONDAY))
+    needed = end - start + SESSION_MARGIN
+    if needed > hosting.max_session:
+        length = f"of {needed}" if needed < _NO_END else "without end"
+        yield (
+            f"has windows that follow each other without a break (from {start:%a %H:%M} UTC on) and need a "
+            f"session {length} with lead, grace and {SESSION_MARGIN} to end in; max_session is "
+            f"{hosting.max_session}: raise that, or leave a gap that is longer than lead and grace"
+        )
+
+
+def schedule_warnings(hosting: Hosting, now: datetime) -> list[SettingProblem]:
+    """Windows that are over or never open, that the clocks move, or that form too long a session once."""
+    if hosting.always:
+        return [
+            SettingProblem(f"deployments.{hosting.name}.always", "", each) for each in _of_always(hosting)
+        ]
+    key = f"deployments.{hosting.name}.schedule"
+    found = [
+        SettingProblem(f"{key}.{number}", "", remedy)
+        for number, window in enumerate(hosting.windows)
+        for remedy in _of_window(window, hosting, now)
+    ]
+    found += [SettingProblem(key, "", remedy) for remedy in _of_session(hosting, now)]
+    uploads = f"deployments.{hosting.name}.uploads"
+    found += [SettingProblem(f"{uploads}.start", "", remedy) for remedy in _of_uploads(hosting, now)]
+    return found + [SettingProblem(f"{uploads}.start_within", "", remedy) for remedy in _of_waiting(hosting)]
+
+
+def _of_always(hosting: Hosting) -> Iterator[str]:
+    """What round the clock does not mean, and what has no effect beside it."""
+    if hosting.spec.sku == DEVELOPER_TIER:
+        yield (
+            f"Azure deletes a {DEVELOPER_TIER} deployment after {DEVELOPER_TIER_LIFE // HOUR} h: it is "
+            "deleted and created again every day, and gone for some minutes. Another SKU stays"
+        )
+    if hosting.start_within:
+        yield "with it uploads.start_within has no effect, as the deployment is up: remove one of them"
+
+
+def _of_uploads(hosting: Hosting, now: datetime) -> Iterator[str]:
+    """Documents that wait for a window, and no window for them. Without any the file is refused."""
+    if hosting.uploads is UploadStart.SCHEDULED and not intervals(
+        hosting.windows, now, now + AHEAD, hosting.closures
+    ):
+        yield (
+            "is scheduled, and no window of the schedule opens in the next 12 months: documents wait without "
+            f"an answer. Add a window, or set uploads.start: {UploadStart.ON_DEMAND}"
+        )
+
+
+def _of_waiting(hosting: Hosting) -> Iterator[str]:
+    """A promise that cannot be kept, or has nothing to say."""
+    promised = hosting.start_within
+    if not promised:
+        return
+    if hosting.uploads is UploadStart.SCHEDULED:
+        yield "has no effect with start: scheduled, as documents wait for a window: remove one of them"
+    elif (broken := PRIOR.longer_than(promised)) > LATE_SHARE:
+        yield (
+            f"is {promised}, and creating takes longer than that in about {broken:.0%} of cases, as long as "
+            "nothing else was measured: documents start it at once, and some wait longer than promised"
+        )
+
+
+def _of_window(window: WeeklyWindow | OneOffWindow, hosting: Hosting, now: datetime) -> Iterator[str]:
+    starts, ended = now, None
+    if isinstance(window, OneOffWindow):
+        starts, ended = window.start, window.end
+    else:
+        if window.starting is not None:
+            starts = on_day(window, window.starting).start
+        if window.until is not None:
+            ended = on_day(window, window.until).end
+    if ended is not None and ended <= now:
+        yield f"is over since {ended:%Y-%m-%d %H:%M} UTC: remove it"
+        return
+    ahead = max(now, starts)
+    if not intervals([window], ahead, ahead + AHEAD, hosting.closures):
+        yield "never opens in 12 months: closures and dates leave nothing of it"
+    if isinstance(window, WeeklyWindow) and window.skip_holidays:
+        region, years = window.skip_holidays, (ahead.year, ahead.year + 1)
+        if unknown := [str(year) for year in years if not public_holidays(region, year)]:
+            yield f"skips nothing: no public holiday of {region} is known in {', '.join(unknown)}"
+    for mark in marks([window], now, now + AHEAD):
+        if mark.moved:
+            yield f"on {mark.day} {mark.what}"
+
+
+def _of_session(hosting: Hosting, now: datetime) -> Iterator[str]:
+    """The first session that would be too long, with documents all the time."""
+    for start, end in hosted_spans(
+        hosting.windows, planned_lead(hosting), now, now + AHEAD, hosting.closures
+    ):
+        if end - start + SESSION_MARGIN > hosting.max_session:
+            yield (
+                f"windows follow each other without a break from {start:%Y-%m-%d %H:%M} to "
+                f"{end:%Y-%m-%d %H:%M} UTC, lead and grace included: if all of it is needed, max_session "
+                f"({hosting.max_session}) has the deployment deleted and created again in between"
+            )
+            return

@@ -1,0 +1,60 @@
+"""Whether an account has slots for all fine-tuned deployments that its windows need at the same time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from shared.errors import SettingProblem
+from shared.model import Account, Hosting, Mode
+from shared.planning.desired import clock_time
+from shared.planning.slots import is_fine_tuned
+from shared.schedule.windows import Interval, intervals
+
+
+def slot_warnings(
+    account: Account, hosted: Sequence[Hosting], now: datetime, until: datetime
+) -> Iterator[SettingProblem]:
+    """The first time in [now, until) at which windows need more slots than there are. `hosted`: its own.
+
+    It is not refused: the app hosts as many as there are slots for, and the others wait.
+    """
+    opened = {
+        each.name: intervals(each.windows, now, until, each.closures)
+        for each in hosted
+        if each.mode is Mode.ENFORCE and is_fine_tuned(each.spec.model_name)
+    }
+    plain = {name: [each for each in found if not each.stop_when_empty] for name, found in opened.items()}
+    slots = account.fine_tuned_slots
+    for needed, condition in ((plain, ""), (opened, ", if documents wait for all of them")):
+        first = _first_above(slots, needed, now)
+        if first is None:
+            continue
+        at, names = first
+        yield SettingProblem(
+            f"accounts.{account.name}.fine_tuned_slots",
+            str(slots),
+            f"windows need {len(names)} fine-tuned deployments at the same time ({', '.join(names)}), first "
+            f"at {clock_time(at)}{condition}: those without a slot are not hosted then. Move a window, use "
+            "another account, or correct the number if Azure admits more",
+        )
+        return
+
+
+def _first_above(
+    slots: int, needed: dict[str, list[Interval]], now: datetime
+) -> tuple[datetime, list[str]] | None:
+    """When more than `slots` are open at once for the first time, and which."""
+    openings = sorted(
+        (max(each.start, now), name, each.end)
+        for name, found in needed.items()
+        for each in found
+        if each.end > now
+    )
+    closes: dict[str, datetime] = {}
+    for at, name, end in openings:
+        closes = {other: until for other, until in closes.items() if until > at}
+        closes[name] = max(end, closes.get(name, end))
+        if len(closes) > slots:
+            return at, sorted(closes)
+    return None

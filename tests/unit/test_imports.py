@@ -1,0 +1,56 @@
+"""What an import costs: cold start is import time. Who may import whom is in `.importlinter`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HEAVY = {
+    *("aiohttp", "azure.core", "azure.data", "azure.identity", "azure.mgmt", "azure.storage", "holidays"),
+    *("httpx", "jsonschema", "openai", "pydantic", "requests", "rich", "tenacity", "yaml"),
+}
+_CODE = """
+import importlib, json, sys
+importlib.import_module(sys.argv[1])
+print(json.dumps(sorted(sys.modules)))
+"""
+
+
+def loaded_with(module: str, *options: str) -> set[str]:
+    """Every module that a fresh process has loaded after importing that one."""
+    done = subprocess.run(
+        [sys.executable, *options, "-c", _CODE, module], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return set(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize(
+    ("module", "needs"),
+    [
+        ("function_app", set()),
+        ("shared.doors.api", {"tenacity"}),
+        ("shared.settings.load", {"jsonschema", "pydantic", "yaml"}),
+        ("shared.__main__", {"jsonschema", "pydantic", "tenacity", "yaml"}),
+        ("shared.wiring", HEAVY - {"holidays", "httpx", "openai", "rich"}),
+    ],
+)
+def test_an_import_loads_only_what_it_needs(module: str, needs: set[str]) -> None:
+    """All the rest is imported where it is used."""
+    assert loaded_with(module) & HEAVY == needs
+
+
+def test_the_functions_are_there_whatever_is_broken() -> None:
+    """Loading them loads no code that reads settings: a broken file must not make them vanish."""
+    ours = {name for name in loaded_with("function_app") if name.startswith("shared.")}
+    rooms = {"shared.settings", "shared.doors"}
+    assert ours == {*rooms, "shared.settings.bindings", "shared.doors.named_blob"}
+
+
+def test_set_up_needs_python_alone() -> None:
+    """`dev.py` runs before anything is installed."""
+    assert "dev" in loaded_with("dev", "-S")
