@@ -22,9 +22,9 @@ from shared.model import (
     BillingStart,
     BillingUnit,
     Demand,
+    DeploymentConfig,
     DeploymentRecord,
     DeploymentSpec,
-    Hosting,
     Owner,
     Prices,
     RecordState,
@@ -55,13 +55,13 @@ _CREATES = estimates.to_text(range(200, 320))
 _BATCHES = uploads.to_text([uploads.Batch(3, 1200.0, 1)] * uploads.MOST_BATCHES)
 
 
-def deployment(number: int) -> Hosting:
+def deployment(number: int) -> DeploymentConfig:
     """One of three kinds in turn."""
     zone = [*_ZONES][number // 3 % len(_ZONES)]
     hours = WeeklyWindow(_WORKDAYS, time(9), time(17), zone, skip_holidays=_ZONES[zone])
     night = WeeklyWindow(_DAILY, time(23), time(4), zone, stop_when_empty=True)
     windows = ((hours,), (night,), ())[number % 3]
-    return Hosting(
+    return DeploymentConfig(
         account=_ACCOUNT.resource_id,
         spec=DeploymentSpec(f"d{number:03}", "gpt-4.1.ft-1", "1", None, "GlobalStandard", 50),
         windows=windows,
@@ -73,13 +73,13 @@ def deployment(number: int) -> Hosting:
     )
 
 
-def record(name: str, hosted: bool) -> DeploymentRecord:
+def record(name: str, configured: bool) -> DeploymentRecord:
     """With as much history as a record keeps."""
-    begun = START - timedelta(hours=1) if hosted else None
+    begun = START - timedelta(hours=1) if configured else None
     return DeploymentRecord(
         _ACCOUNT.resource_id,
         name,
-        RecordState.OPEN if hosted else RecordState.ABSENT,
+        RecordState.OPEN if configured else RecordState.ABSENT,
         generation=1,
         changed_at=START - timedelta(hours=1),
         intent_at=begun,
@@ -92,9 +92,9 @@ def record(name: str, hosted: bool) -> DeploymentRecord:
 
 def measure(deployments: int, minutes: int) -> dict[str, object]:
     """Milliseconds of the plans."""
-    hosted = {each.name: each for each in map(deployment, range(deployments))}
-    up = {name for number, name in enumerate(hosted) if number % 2}
-    records = {name: record(name, name in up) for name in hosted}
+    configured = {each.name: each for each in map(deployment, range(deployments))}
+    up = {name for number, name in enumerate(configured) if number % 2}
+    records = {name: record(name, name in up) for name in configured}
     azure = {
         name: AzureDeployment(
             name,
@@ -110,10 +110,10 @@ def measure(deployments: int, minutes: int) -> dict[str, object]:
 
     def one(now: datetime) -> int:
         arrivals = tuple(now - timedelta(minutes=minute) for minute in range(20, 0, -1))
-        demand = {name: Demand(len(arrivals), arrivals=arrivals) for name in hosted}
-        ahead = outlooks(hosted, records, _PRICES, now)
+        demand = {name: Demand(len(arrivals), arrivals=arrivals) for name in configured}
+        ahead = outlooks(configured, records, _PRICES, now)
         seen = Observation(now, azure, records, demand, outlooks=ahead)
-        return len(plan(now, Owner("bench", ""), _ACCOUNT, hosted, seen))
+        return len(plan(now, Owner("bench", ""), _ACCOUNT, configured, seen))
 
     first, decided = timed(one, START)
     assert decided == deployments

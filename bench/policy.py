@@ -25,9 +25,9 @@ from shared.model import (
     BillingStart,
     BillingUnit,
     Demand,
+    DeploymentConfig,
     DeploymentRecord,
     DeploymentSpec,
-    Hosting,
     Prices,
     RecordState,
     Task,
@@ -86,7 +86,7 @@ class CreateTimes:
 
 def replay(trace: Trace, limit: float, billing: BillingUnit, creates: CreateTimes) -> Run:
     """The app's own planning at every arrival and every tick, in virtual time."""
-    hosting = Hosting(
+    config = DeploymentConfig(
         account="a",
         spec=DeploymentSpec(_NAME, "m", "1", None, "GlobalStandard", 120),
         windows=(),
@@ -114,8 +114,8 @@ def replay(trace: Trace, limit: float, billing: BillingUnit, creates: CreateTime
                 now = min(upcoming, busy_until)
                 continue
         demand = Demand(len(waiting), arrivals=tuple(START + timedelta(seconds=each.at) for each in waiting))
-        ahead = outlooks({_NAME: hosting}, {_NAME: record}, prices, at)[_NAME]
-        want = wanted(hosting, demand, at, None, ahead)
+        ahead = outlooks({_NAME: config}, {_NAME: record}, prices, at)[_NAME]
+        want = wanted(config, demand, at, None, ahead)
         if record.state is RecordState.OPEN and not want.up and not want.keep:
             assert record.intent_at is not None
             # As `Lamplighter._use_paid_minute` has it, unless a timer's pass comes first.

@@ -37,7 +37,7 @@ from shared.ports import BlobItem
 from shared.wiring import SystemClock, assemble
 from tests.fakes.azure import MemoryAzure
 from tests.fakes.clock import VirtualClock
-from tests.fakes.world import hosting, settings
+from tests.fakes.world import config, settings
 from tests.integration.busy_account import CountedTables
 
 _NO_SAVES = """
@@ -91,7 +91,7 @@ class Bench:
     def started(self) -> Intake:
         """The intake of a process that has just started."""
         azure = MemoryAzure(VirtualClock())
-        configured = settings(hosting(_NAME, uploads=UploadStart.SCHEDULED))
+        configured = settings(config(_NAME, uploads=UploadStart.SCHEDULED))
         app = assemble(configured, SystemClock(), self.tables, self.blobs, azure, azure)
         self.intake = app.intake
         return app.intake

@@ -7,7 +7,7 @@ repeated or missed call costs a minute.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -23,14 +23,15 @@ from shared.errors import ArmError, ArmRefused, LamplighterError, StorageError
 from shared.hosting.answering import note_slice
 from shared.hosting.dry_run import DryRun, dry_run
 from shared.hosting.leases import drain_lease
-from shared.hosting.observe import Control
+from shared.hosting.observe import HostingContext
 from shared.hosting.reconcile import Outcome, PassReport, reconcile
 from shared.model import (
     Account,
     BillingUnit,
+    Configs,
+    DeploymentConfig,
     DeploymentRecord,
     DocumentState,
-    Hosting,
     Mode,
     RecordState,
     Settings,
@@ -78,7 +79,7 @@ class Lamplighter:
     """The app, wired."""
 
     settings: Settings
-    control: Control
+    context: HostingContext
     documents: DocumentLedger
     results: Results
     intake: Intake
@@ -118,20 +119,20 @@ class Lamplighter:
 
     async def pass_over(self, account: Account) -> PassReport:
         """One pass over one account."""
-        return await reconcile(self.control, account, self._hosted_on(account))
+        return await reconcile(self.context, account, self._hosted_on(account))
 
-    async def step(self, hosting: Hosting) -> str:
+    async def step(self, config: DeploymentConfig) -> str:
         """One pass over the deployment's account, and what it decided about the deployment, for people.
 
         Raises ArmRefused; what may mend itself is told as the reason.
         """
         try:
-            report = await self.pass_over(self.settings.accounts[hosting.account])
+            report = await self.pass_over(self.settings.accounts[config.account])
         except ArmRefused:
             raise
         except (ArmError, StorageError) as error:
             return str(error)
-        decision = report.decisions.get(hosting.name)
+        decision = report.decisions.get(config.name)
         if decision is None:
             return OUTCOMES[report.outcome]
         again = f" (again at {decision.again_at:%Y-%m-%d %H:%M:%S})" if decision.again_at else ""
@@ -139,22 +140,22 @@ class Lamplighter:
 
     async def dry_run(self, account: Account) -> DryRun:
         """What a pass over the account would decide now. Raises ArmError, StorageError."""
-        return await dry_run(self.control, account, self._hosted_on(account))
+        return await dry_run(self.context, account, self._hosted_on(account))
 
-    def _hosted_on(self, account: Account) -> Mapping[str, Hosting]:
+    def _hosted_on(self, account: Account) -> Configs:
         return {
-            name: hosting
-            for name, hosting in self.settings.deployments.items()
-            if hosting.account.lower() == account.resource_id.lower()
+            name: config
+            for name, config in self.settings.deployments.items()
+            if config.account.lower() == account.resource_id.lower()
         }
 
     async def accounts(self) -> list[Account]:
         """Configured ∪ recorded: what was hosted on an account that is no longer configured is deleted."""
         accounts = {key.lower(): account for key, account in self.settings.accounts.items()}
-        for known in await self.control.ledger.accounts():
+        for known in await self.context.ledger.accounts():
             if known.account.lower() in accounts:
                 continue
-            records = await self.control.ledger.records(known.account)
+            records = await self.context.ledger.records(known.account)
             # With nothing left on it, it may itself be gone: it is not asked any more.
             if any(record.state is not RecordState.ABSENT for record in records.values()):
                 name = known.account.rsplit("/", 1)[-1]
@@ -172,70 +173,70 @@ class Lamplighter:
         document = await self.intake.arrived(name)
         if document is None or document.state is not DocumentState.WAITING:
             return
-        hosting = self.settings.deployments.get(document.deployment)
-        if hosting is None:
+        config = self.settings.deployments.get(document.deployment)
+        if config is None:
             return
         try:
-            await self.drive(hosting, SLICE_SECONDS)
+            await self.drive(config, SLICE_SECONDS)
         except LamplighterError as error:
-            alert(Alert.DRAIN_FAILED, f"the timers go on with it: {error}", deployment=hosting.name)
+            alert(Alert.DRAIN_FAILED, f"the timers go on with it: {error}", deployment=config.name)
 
-    async def drive(self, hosting: Hosting, seconds: float) -> None:
+    async def drive(self, config: DeploymentConfig, seconds: float) -> None:
         """The ad hoc flow: check the status, deploy, poll until ready, answer, delete; for so long at most.
 
         If somebody else drives it, its documents are theirs: they look again *after* letting the lease go,
         so a document recorded before we found the lease held is always seen by one of us.
         """
-        until = self.control.clock.monotonic() + seconds
+        until = self.context.clock.monotonic() + seconds
         finished = True
-        while finished and (await self.documents.demand(hosting.name)).unfinished:
+        while finished and (await self.documents.demand(config.name)).unfinished:
             async with drain_lease(
-                self.control.blobs, self.control.clock, hosting.account, hosting.name
+                self.context.blobs, self.context.clock, config.account, config.name
             ) as held:
                 if not held:
                     return
-                finished = await self._drive_held(hosting, until)
+                finished = await self._drive_held(config, until)
         if finished:
-            await self._pass_soon(self.settings.accounts[hosting.account], until)
+            await self._pass_soon(self.settings.accounts[config.account], until)
 
-    async def _drive_held(self, hosting: Hosting, until: float) -> bool:
+    async def _drive_held(self, config: DeploymentConfig, until: float) -> bool:
         """Whether everything was finished; otherwise the timers go on."""
-        while self.control.clock.monotonic() < until:
-            if not (await self.documents.demand(hosting.name)).unfinished:
+        while self.context.clock.monotonic() < until:
+            if not (await self.documents.demand(config.name)).unfinished:
                 return True
-            if not await self._until_open(hosting, until):
+            if not await self._until_open(config, until):
                 return False
-            drained = await self._drain_held(hosting, until)
+            drained = await self._drain_held(config, until)
             if not drained.answered and not drained.settled:
                 return False
-            await self._use_paid_minute(hosting, until)
+            await self._use_paid_minute(config, until)
         return False
 
-    async def _use_paid_minute(self, hosting: Hosting, until: float) -> None:
+    async def _use_paid_minute(self, config: DeploymentConfig, until: float) -> None:
         """Let what is billed by the minute stand until a started one ends: somebody may come."""
-        clock, prices = self.control.clock, self.settings.prices
-        record = await self.control.ledger.record(hosting.account, hosting.name)
+        clock, prices = self.context.clock, self.settings.prices
+        record = await self.context.ledger.record(config.account, config.name)
         since = billed_from(record, prices)
         if prices.billing_unit is not BillingUnit.MINUTE or since is None:
             return
         ends = paid_until(since, clock.now(), UNITS[BillingUnit.MINUTE])
         ends -= timedelta(seconds=TO_DELETE)
         while clock.now() < ends and clock.monotonic() < until:
-            if (await self.documents.demand(hosting.name)).unfinished:
+            if (await self.documents.demand(config.name)).unfinished:
                 return
             await clock.sleep(min(POLL_SECONDS, (ends - clock.now()).total_seconds()))
 
-    async def _until_open(self, hosting: Hosting, until: float) -> bool:
+    async def _until_open(self, config: DeploymentConfig, until: float) -> bool:
         """Make passes until it is open; False where that is not wanted, or not to be had soon."""
-        clock, account = self.control.clock, self.settings.accounts[hosting.account]
+        clock, account = self.context.clock, self.settings.accounts[config.account]
         next_pass = clock.monotonic()
         while clock.monotonic() < until:
             report = await self.pass_over(account) if clock.monotonic() >= next_pass else None
-            record = await self.control.ledger.record(hosting.account, hosting.name)
+            record = await self.context.ledger.record(config.account, config.name)
             if _is_open(record):
                 return True
             if report is not None:
-                if not self._goes_on(hosting, report):
+                if not self._goes_on(config, report):
                     return False
                 pause = POLL_SECONDS if self._may_be_ready(record) else SLOW_POLL_SECONDS
                 next_pass = clock.monotonic() + pause
@@ -243,46 +244,46 @@ class Lamplighter:
             await clock.sleep(POLL_SECONDS)
         return False
 
-    def _goes_on(self, hosting: Hosting, report: PassReport) -> bool:
+    def _goes_on(self, config: DeploymentConfig, report: PassReport) -> bool:
         """Whether a pass left anything to wait for."""
-        decision = report.decisions.get(hosting.name)
+        decision = report.decisions.get(config.name)
         if report.outcome is Outcome.IDLE or (decision is not None and not decision.wanted.up):
             return False
         again_at = decision.again_at if decision is not None else None
-        soon = again_at is None or again_at - self.control.clock.now() <= LONGEST_WAIT
-        return hosting.mode is not Mode.OBSERVE and soon
+        soon = again_at is None or again_at - self.context.clock.now() <= LONGEST_WAIT
+        return config.mode is not Mode.OBSERVE and soon
 
     def _may_be_ready(self, record: DeploymentRecord) -> bool:
         """Whether a create has taken as long as the quickest ones do."""
         soonest = learned(from_text(record.create_seconds)).quantile(SOONEST)
         begun = record.intent_at if record.state in (RecordState.CREATING, RecordState.OPEN) else None
-        return begun is not None and self.control.clock.now() - begun >= soonest
+        return begun is not None and self.context.clock.now() - begun >= soonest
 
     async def _pass_soon(self, account: Account, until: float) -> None:
         """A pass now, or as soon as another that is under way ends: it deletes what nobody needs."""
         while (await self.pass_over(account)).outcome is Outcome.HELD:
-            if self.control.clock.monotonic() + POLL_SECONDS > until:
+            if self.context.clock.monotonic() + POLL_SECONDS > until:
                 return
-            await self.control.clock.sleep(POLL_SECONDS)
+            await self.context.clock.sleep(POLL_SECONDS)
 
-    async def _drain_held(self, hosting: Hosting, until: float) -> DrainReport:
-        account = await self.control.ledger.account(hosting.account)
+    async def _drain_held(self, config: DeploymentConfig, until: float) -> DrainReport:
+        account = await self.context.ledger.account(config.account)
         if account.endpoint is None:
             return DrainReport(halted="the account was never looked at")
-        report = await drain(self.drain_tools, hosting, account.endpoint, until)
+        report = await drain(self.drain_tools, config, account.endpoint, until)
         if report.heard or report.trouble:
             await note_slice(
-                self.control.ledger,
-                hosting.account,
-                hosting.name,
-                self.control.clock.now(),
+                self.context.ledger,
+                config.account,
+                config.name,
+                self.context.clock.now(),
                 answered=report.heard,
                 trouble=report.trouble,
             )
         if report.answered or report.settled or report.handed_back:
             event(
                 "drained",
-                deployment=hosting.name,
+                deployment=config.name,
                 answered=report.answered,
                 settled=report.settled,
                 handed_back=report.handed_back,
@@ -294,7 +295,7 @@ class Lamplighter:
 
         Raises PartFailed after all were tried.
         """
-        clock = self.control.clock
+        clock = self.context.clock
         until = clock.monotonic() + seconds
         running: dict[str, asyncio.Task[bool]] = {}
         again_at: dict[str, float] = {}  # held by somebody else, or nothing could be done: a pause
@@ -302,17 +303,17 @@ class Lamplighter:
         try:
             while clock.monotonic() < until:
                 records: dict[str, dict[str, DeploymentRecord]] = {}  # one read serves a whole account
-                for hosting in self.settings.deployments.values():
-                    if hosting.name in running or clock.monotonic() < again_at.get(hosting.name, 0.0):
+                for config in self.settings.deployments.values():
+                    if config.name in running or clock.monotonic() < again_at.get(config.name, 0.0):
                         continue
                     try:
-                        if hosting.account not in records:
-                            records[hosting.account] = await self.control.ledger.records(hosting.account)
-                        if await self._can_drain(hosting, records[hosting.account].get(hosting.name)):
-                            running[hosting.name] = asyncio.create_task(self._drain_one(hosting, until))
+                        if config.account not in records:
+                            records[config.account] = await self.context.ledger.records(config.account)
+                        if await self._can_drain(config, records[config.account].get(config.name)):
+                            running[config.name] = asyncio.create_task(self._drain_one(config, until))
                     except StorageError as error:
-                        problems.append(f"{hosting.name}: {error}")
-                        again_at[hosting.name] = clock.monotonic() + _PAUSE
+                        problems.append(f"{config.name}: {error}")
+                        again_at[config.name] = clock.monotonic() + _PAUSE
                 if not running:
                     break
                 await first_done(clock, running.values(), POLL_SECONDS)
@@ -334,9 +335,9 @@ class Lamplighter:
             problems.append(f"{name}: {type(error).__name__}: {error}")
             alert(Alert.DRAIN_FAILED, "the next slice tries again", deployment=name)
         if error is not None or not task.result():
-            again_at[name] = self.control.clock.monotonic() + _PAUSE
+            again_at[name] = self.context.clock.monotonic() + _PAUSE
 
-    async def _can_drain(self, hosting: Hosting, record: DeploymentRecord | None) -> bool:
+    async def _can_drain(self, config: DeploymentConfig, record: DeploymentRecord | None) -> bool:
         """Whether documents wait, and it is open or on its way: it is paid for, and not to stand idle."""
         if record is None or record.state not in (RecordState.CREATING, RecordState.OPEN):
             return False
@@ -344,20 +345,20 @@ class Lamplighter:
             return False
         if record.state is RecordState.CREATING and not self._may_be_ready(record):
             return False  # a pass a minute is enough: looking more often costs compute, and finds nothing
-        return bool((await self.documents.demand(hosting.name)).unfinished)
+        return bool((await self.documents.demand(config.name)).unfinished)
 
-    async def _drain_one(self, hosting: Hosting, until: float) -> bool:
+    async def _drain_one(self, config: DeploymentConfig, until: float) -> bool:
         """Whether anything could be done. When all is answered, a pass deletes what is not needed."""
-        async with drain_lease(self.control.blobs, self.control.clock, hosting.account, hosting.name) as held:
+        async with drain_lease(self.context.blobs, self.context.clock, config.account, config.name) as held:
             if not held:
                 return False
-            record = await self.control.ledger.record(hosting.account, hosting.name)
-            if not _is_open(record) and not await self._until_open(hosting, until):
+            record = await self.context.ledger.record(config.account, config.name)
+            if not _is_open(record) and not await self._until_open(config, until):
                 return False
-            report = await self._drain_held(hosting, until)
-            await self._use_paid_minute(hosting, until)
-        if not (await self.documents.demand(hosting.name)).unfinished:
-            await self._pass_soon(self.settings.accounts[hosting.account], until)
+            report = await self._drain_held(config, until)
+            await self._use_paid_minute(config, until)
+        if not (await self.documents.demand(config.name)).unfinished:
+            await self._pass_soon(self.settings.accounts[config.account], until)
         for error in report.errors:
             raise error
         return bool(report.answered or report.settled)

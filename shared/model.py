@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeAlias
 
 
 class Observed(StrEnum):
@@ -187,7 +187,7 @@ class Account:
 
 
 @dataclass(frozen=True)
-class Hosting:
+class DeploymentConfig:
     """One entry of `deployments`: what to host, when, and what to ask of each document."""
 
     account: str  # resource id
@@ -219,6 +219,10 @@ class Hosting:
         return None if self.always else start + self.max_session
 
 
+Configs: TypeAlias = Mapping[str, DeploymentConfig]
+"""Deployments by name."""
+
+
 @dataclass(frozen=True)
 class Owner:
     """Who we are to Azure: an installation, and the storage account in which its records are.
@@ -237,7 +241,7 @@ class Settings:
 
     installation: str
     accounts: Mapping[str, Account]  # by resource id
-    deployments: Mapping[str, Hosting]  # by name
+    deployments: Mapping[str, DeploymentConfig]  # by name
     prices: Prices
     max_document_bytes: int
 

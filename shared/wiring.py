@@ -24,7 +24,7 @@ from shared.documents.results import Results
 from shared.documents.source import Sources
 from shared.errors import SettingProblem, SettingsError
 from shared.hosting.ledger import Ledger
-from shared.hosting.observe import Control
+from shared.hosting.observe import HostingContext
 from shared.model import Owner, Settings
 from shared.ports import Arm, Blobs, Clock, Model, Tables
 from shared.settings.bindings import STORAGE
@@ -126,7 +126,7 @@ def assemble(
     results, sources = Results(blobs, documents), sources or Sources(blobs)
     return Lamplighter(
         settings=settings,
-        control=Control(clock, tables, blobs, arm, model, documents, ledger, owner, settings.prices),
+        context=HostingContext(clock, tables, blobs, arm, model, documents, ledger, owner, settings.prices),
         documents=documents,
         results=results,
         intake=Intake(clock, tables, blobs, documents, results, settings, sources),

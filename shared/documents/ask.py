@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.errors import DocumentRefused
-from shared.model import Hosting, ModelAnswer, ModelRequest, Prices, Task
+from shared.model import DeploymentConfig, ModelAnswer, ModelRequest, Prices, Task
 from shared.money.cost import token_cost
 
 _BYTES_PER_TOKEN = 4  # English prose; answers teach the pacer better
@@ -26,15 +26,15 @@ class Question:
     prompt_tokens: int
 
 
-def question(text: str, hosting: Hosting, prices: Prices, *, spent: float = 0.0) -> Question:
+def question(text: str, config: DeploymentConfig, prices: Prices, *, spent: float = 0.0) -> Question:
     """What to ask of a document. `spent`: what it has cost so far.
 
     Raises DocumentRefused when the deployment as configured could never admit it, or when it would exceed its
     cap.
     """
-    task = hosting.task
+    task = config.task
     estimate = _tokens(_size(text) + _size(task.system_prompt))
-    refuse_more_than_admitted(estimate + task.max_output_tokens, hosting)
+    refuse_more_than_admitted(estimate + task.max_output_tokens, config)
     cap, cost = task.max_cost_per_document, spent + token_cost(estimate, task.max_output_tokens, prices)
     if cap is not None and cost > cap:
         raise DocumentRefused(
@@ -53,9 +53,9 @@ def least_tokens(size: int, task: Task) -> int:
     return _tokens(text + _size(task.system_prompt)) + task.max_output_tokens
 
 
-def refuse_more_than_admitted(tokens: int, hosting: Hosting) -> None:
+def refuse_more_than_admitted(tokens: int, config: DeploymentConfig) -> None:
     """Raises DocumentRefused for more than the deployment as configured admits in a minute."""
-    limit = hosting.spec.capacity * 1000
+    limit = config.spec.capacity * 1000
     if tokens > limit:
         raise DocumentRefused(
             f"it needs about {tokens:,} tokens at once, and the deployment admits {limit:,} a minute: "

@@ -14,23 +14,23 @@ from shared.documents.drain_tools import DrainTools
 from shared.documents.slice import DrainReport, Slice
 from shared.errors import StorageError
 from shared.hosting.leases import WORK_LEASE, WorkLease
-from shared.model import Hosting
+from shared.model import DeploymentConfig
 from shared.ports import Clock
 
 
-async def drain(tools: DrainTools, hosting: Hosting, endpoint: str, until: float) -> DrainReport:
+async def drain(tools: DrainTools, config: DeploymentConfig, endpoint: str, until: float) -> DrainReport:
     """Answer what waits until nothing does, the deployment closes, or monotonic `until` has come.
 
     Requests that run at `until` end first. Raises StorageError when the fence cannot be entered.
     """
-    if await anext(tools.claimable(hosting.name), None) is None:
+    if await anext(tools.claimable(config.name), None) is None:
         return DrainReport()
-    work = WorkLease(tools.clock, tools.tables, tools.ledger, hosting.account, hosting.name)
+    work = WorkLease(tools.clock, tools.tables, tools.ledger, config.account, config.name)
     try:
         if not await work.enter():
             return DrainReport()
         assert work.record is not None
-        slice_ = Slice(tools, hosting, endpoint, until, work, work.record)
+        slice_ = Slice(tools, config, endpoint, until, work, work.record)
         async with _renewed(tools.clock, work):
             return await slice_.run()
     finally:

@@ -17,7 +17,7 @@ from shared.documents.results import Results, source_of
 from shared.documents.source import Sources
 from shared.documents.sweep import SWEEP_SECONDS, SWEEPS, LastSweep, Sweep, SweepReport, is_nobodys
 from shared.errors import BlobRefused, Changed, DocumentRefused, Missing
-from shared.model import Document, DocumentState, Hosting, Settings
+from shared.model import DeploymentConfig, Document, DocumentState, Settings
 from shared.ports import BlobItem, Blobs, Clock, Tables
 
 __all__ = [
@@ -62,10 +62,10 @@ class Intake:
         self._ledger = ledger
         self._results = results
         self._settings = settings
-        self._by_folder = {name.lower(): hosting for name, hosting in settings.deployments.items()}
+        self._by_folder = {name.lower(): config for name, config in settings.deployments.items()}
         self._sweep = Sweep(clock, tables, blobs, ledger, results, settings, self._partition, self.take_in)
 
-    def hosting(self, folder: str) -> Hosting | None:
+    def config(self, folder: str) -> DeploymentConfig | None:
         """The deployment that a folder of the inbox names, in whatever case."""
         return self._by_folder.get(folder.lower())
 
@@ -105,12 +105,12 @@ class Intake:
         """Record it as waiting, or with what it cannot be answered for. `known`: its row, if it has one."""
         if item.archived:
             return await self._leave(document, known, ARCHIVED)
-        hosting = self._settings.deployments.get(document.deployment)
+        config = self._settings.deployments.get(document.deployment)
         try:
-            if hosting is None:
+            if config is None:
                 raise DocumentRefused(self._nowhere(item.name))
             refuse_by_size(item.size, self._settings.max_document_bytes)
-            await self.sources.look_at(INBOX, item.name, item.etag, item.size, hosting, self._settings.prices)
+            await self.sources.look_at(INBOX, item.name, item.etag, item.size, config, self._settings.prices)
         except DocumentRefused as refusal:
             if known is not None:
                 unfinished = await self._next_run(known, item.size) if is_final(known) else known
@@ -164,8 +164,8 @@ class Intake:
         Safe to repeat, also at the same time: what is unfinished is left as it is. Raises DocumentRefused
         with what stands in the way.
         """
-        hosting = self._settings.deployments.get(document.deployment)
-        if hosting is None:
+        config = self._settings.deployments.get(document.deployment)
+        if config is None:
             raise DocumentRefused(self.no_such_deployment(document.deployment))
         if not is_final(document):
             return document
@@ -183,7 +183,7 @@ class Intake:
                 raise Missing
             refuse_by_size(item.size, self._settings.max_document_bytes)
             prices = self._settings.prices
-            await self.sources.look_at(container, name, None, item.size, hosting, prices, spent=document.cost)
+            await self.sources.look_at(container, name, None, item.size, config, prices, spent=document.cost)
         except Missing:
             raise DocumentRefused(
                 f"its source is not there any more in {container}: submit it again"
@@ -221,9 +221,9 @@ class Intake:
     def _partition(self, name: str) -> str:
         """The partition of an upload: its folder's deployment; else the folder, if one may be called so."""
         folder, slash, _ = name.partition("/")
-        hosting = self.hosting(folder) if slash else None
-        if hosting is not None:
-            return hosting.name
+        config = self.config(folder) if slash else None
+        if config is not None:
+            return config.name
         return folder if slash and _DEPLOYMENT_NAME.fullmatch(folder) else UNKNOWN_DEPLOYMENT
 
 

@@ -34,7 +34,7 @@ from shared.errors import (
 )
 from shared.hosting.answering import Trouble, note_slice
 from shared.hosting.leases import REQUEST_LIMIT, WORK_LEASE, WorkLease
-from shared.model import DeploymentRecord, Document, DocumentState, Hosting, ModelAnswer
+from shared.model import DeploymentConfig, DeploymentRecord, Document, DocumentState, ModelAnswer
 from shared.money.cost import token_cost
 
 AT_ONCE = 32
@@ -78,7 +78,7 @@ class Slice:
     def __init__(
         self,
         tools: DrainTools,
-        hosting: Hosting,
+        config: DeploymentConfig,
         endpoint: str,
         until: float,
         work: WorkLease,
@@ -86,19 +86,19 @@ class Slice:
     ) -> None:
         self._tools = tools
         self._clock = tools.clock
-        self._hosting = hosting
+        self._config = config
         self._endpoint = endpoint
         self._until = until
         self._work = work
         self._opened_at = record.opened_at
-        tokens = record.tokens_per_minute or hosting.spec.capacity * 1000
-        requests = record.requests_per_minute or hosting.spec.capacity
+        tokens = record.tokens_per_minute or config.spec.capacity * 1000
+        requests = record.requests_per_minute or config.spec.capacity
         self._pacer = Pacer(tools.clock, tokens, requests)
         self._at_once = min(AT_ONCE, requests)
         self._running: dict[str, asyncio.Task[None]] = {}
         self._alone = ""  # the suspect in work: nothing is started beside it
         self._handed_back: set[str] = set()  # not again in this slice
-        self._witness = Witness(tools.model, tools.documents, work, endpoint, hosting.name)
+        self._witness = Witness(tools.model, tools.documents, work, endpoint, config.name)
         self._timeouts: Counter[str] = Counter()  # by document, not charged yet
         self._noted = False
         self._report = DrainReport()
@@ -129,7 +129,7 @@ class Slice:
         if free == 0 or self._alone in self._running:
             return
         suspect: Document | None = None
-        async for document in self._tools.claimable(self._hosting.name):
+        async for document in self._tools.claimable(self._config.name):
             if document.id in self._running or document.id in self._handed_back:
                 continue
             if is_suspect(document):
@@ -227,7 +227,7 @@ class Slice:
             except BlobRefused as error:
                 await self._settle(document, DocumentState.FAILED, error.reason)
                 return
-            asked = question(text, self._hosting, self._tools.prices, spent=document.cost)
+            asked = question(text, self._config, self._tools.prices, spent=document.cost)
             self._refuse_beyond_capacity(asked)
         except DocumentRefused as error:
             await self._settle(document, DocumentState.FAILED, str(error))
@@ -292,8 +292,8 @@ class Slice:
         with contextlib.suppress(StorageError):
             await note_slice(
                 self._tools.ledger,
-                self._hosting.account,
-                self._hosting.name,
+                self._config.account,
+                self._config.name,
                 self._clock.now(),
                 answered=True,
                 trouble=None,
@@ -321,7 +321,7 @@ class Slice:
             self._witness.saw_question(document)
             try:
                 return await self._tools.model.ask(
-                    self._endpoint, self._hosting.name, asked.request, timeout=REQUEST_LIMIT
+                    self._endpoint, self._config.name, asked.request, timeout=REQUEST_LIMIT
                 )
             except ModelUnavailable as error:
                 self._timeouts[document.id] += error.code == "timeout"

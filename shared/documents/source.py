@@ -20,7 +20,7 @@ from shared.documents.ask import least_tokens, question, refuse_more_than_admitt
 from shared.documents.read import how_many, read_text
 from shared.documents.results import source_of
 from shared.errors import DocumentRefused
-from shared.model import Document, Hosting, Prices
+from shared.model import DeploymentConfig, Document, Prices
 from shared.ports import Blobs
 
 P = ParamSpec("P")
@@ -115,7 +115,7 @@ class Sources:
         name: str,
         etag: str | None,
         size: int,
-        hosting: Hosting,
+        config: DeploymentConfig,
         prices: Prices,
         spent: float = 0.0,
     ) -> None:
@@ -123,16 +123,16 @@ class Sources:
 
         Raises DocumentRefused with the reason, Missing, Changed and StorageError.
         """
-        refuse_by_least(size, hosting)
+        refuse_by_least(size, config)
         async with self._to_look_at.held(size):
             text = await self.text(container, name, etag)
-            await _apart(size, question, text, hosting, prices, spent=spent)
+            await _apart(size, question, text, config, prices, spent=spent)
 
-    async def look_at_body(self, body: bytes, hosting: Hosting, prices: Prices) -> None:
+    async def look_at_body(self, body: bytes, config: DeploymentConfig, prices: Prices) -> None:
         """The same for a file that is in memory already. Raises DocumentRefused."""
-        refuse_by_least(len(body), hosting)
+        refuse_by_least(len(body), config)
         async with self._to_look_at.held(len(body)):
-            await _apart(len(body), _examine, body, hosting, prices)
+            await _apart(len(body), _examine, body, config, prices)
 
     @contextlib.asynccontextmanager
     async def room_for(self, document: Document, wanted: Callable[[], bool]) -> AsyncIterator[bool]:
@@ -153,12 +153,12 @@ class Sources:
         return await _apart(len(data), _text, data)
 
 
-def refuse_by_least(size: int, hosting: Hosting) -> None:
+def refuse_by_least(size: int, config: DeploymentConfig) -> None:
     """Raises DocumentRefused for a file of which the deployment could not admit the shortest text.
 
     By the configured capacity: what Azure gives at times may be less.
     """
-    refuse_more_than_admitted(least_tokens(size, hosting.task), hosting)
+    refuse_more_than_admitted(least_tokens(size, config.task), config)
 
 
 def _text(data: bytes) -> str:
@@ -175,8 +175,8 @@ def _refuse_wide(size: int, size_of_file: int) -> None:
         raise DocumentRefused("its text takes more memory than the app has for one document: split it")
 
 
-def _examine(data: bytes, hosting: Hosting, prices: Prices) -> None:
-    question(_text(data), hosting, prices)
+def _examine(data: bytes, config: DeploymentConfig, prices: Prices) -> None:
+    question(_text(data), config, prices)
 
 
 async def _apart(size: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

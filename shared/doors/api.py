@@ -19,7 +19,7 @@ from shared.documents.results import RESULTS
 from shared.documents.source import refuse_by_least
 from shared.doors.http_body import LARGEST_WRAPPING, UnsupportedBody, unwrap
 from shared.errors import AlreadyExists, ArmError, DocumentRefused, Missing
-from shared.model import DocumentState, Hosting
+from shared.model import DeploymentConfig, DocumentState
 from shared.operations.holds import HoldRefused, read_request
 from shared.operations.holds import hold as held
 from shared.operations.inputs import count
@@ -73,8 +73,8 @@ async def submit(
     Of a form (multipart/form-data) the one file is taken, under its own name if `name` is not given.
     What cannot be answered is refused here and stored nowhere.
     """
-    hosting = app.intake.hosting(deployment)
-    if hosting is None:
+    config = app.intake.config(deployment)
+    if config is None:
         return problem(404, app.intake.no_such_deployment(deployment))
     try:
         if len(body) > app.settings.max_document_bytes + LARGEST_WRAPPING:  # before it is taken apart
@@ -85,24 +85,24 @@ async def submit(
     except UnsupportedBody as error:
         return problem(415, str(error))
     body, name = submission.data, (name or "").strip() or (submission.name or "").strip()
-    if (objection := _objection(name, hosting)) is not None:
+    if (objection := _objection(name, config)) is not None:
         return problem(400, objection)
     try:
         refuse_by_size(len(body), app.settings.max_document_bytes)
-        refuse_by_least(len(body), hosting)
+        refuse_by_least(len(body), config)
     except DocumentRefused as refusal:
         return problem(413 if body else 400, str(refusal))
     try:
-        await app.intake.sources.look_at_body(body, hosting, app.settings.prices)
+        await app.intake.sources.look_at_body(body, config, app.settings.prices)
     except DocumentRefused as refusal:
         return problem(400, str(refusal))
-    document = await app.intake.arrived(await _store(app, hosting, name, body))
+    document = await app.intake.arrived(await _store(app, config, name, body))
     if document is None:
         return problem(409, "the document was deleted from the inbox while it was taken in: submit it again")
     location = {"Location": f"/api/documents/{document.id}"}
-    until = app.control.clock.monotonic() + _wait(prefer)
-    while app.control.clock.monotonic() < until and not is_final(document):
-        await app.control.clock.sleep(_LOOK)
+    until = app.context.clock.monotonic() + _wait(prefer)
+    while app.context.clock.monotonic() < until and not is_final(document):
+        await app.context.clock.sleep(_LOOK)
         document = await app.documents.get(document.id) or document
     if document.state is DocumentState.DONE:
         reply = await result(app, document.id)
@@ -110,19 +110,19 @@ async def submit(
     return Reply(202, await _told(app, document), location)
 
 
-async def _store(app: Lamplighter, hosting: Hosting, name: str, body: bytes) -> str:
+async def _store(app: Lamplighter, config: DeploymentConfig, name: str, body: bytes) -> str:
     """Put the body into the inbox under its name, or beside what has that name already."""
-    blob = f"{hosting.name}/{name}"
+    blob = f"{config.name}/{name}"
     try:
-        await app.control.blobs.create(INBOX, blob, body, "application/octet-stream")
+        await app.context.blobs.create(INBOX, blob, body, "application/octet-stream")
     except AlreadyExists:
         suffix = PurePosixPath(name).suffix
         blob = f"{blob.removesuffix(suffix)}-{uuid.uuid4().hex[:12]}{suffix}"
-        await app.control.blobs.create(INBOX, blob, body, "application/octet-stream")
+        await app.context.blobs.create(INBOX, blob, body, "application/octet-stream")
     return blob
 
 
-def _objection(name: str, hosting: Hosting) -> str | None:
+def _objection(name: str, config: DeploymentConfig) -> str | None:
     if not name:
         return "name the file in the header X-File-Name (percent-encoded) or in the query: ?name=letter.txt"
     if re.search(r"[\x00-\x1f\x7f/\\\ufffe\uffff]", name) or name.strip(".") == "":
@@ -130,11 +130,11 @@ def _objection(name: str, hosting: Hosting) -> str | None:
     if is_litter(name):
         return "files of such a name are left alone, as programs leave them behind: name it otherwise"
     try:
-        length = len(f"{hosting.name}/{name}".encode("utf-16-le")) // 2
+        length = len(f"{config.name}/{name}".encode("utf-16-le")) // 2
     except UnicodeEncodeError:
         return "the file's name is not valid Unicode"
     if length > _LONGEST_BLOB_NAME:
-        return f"the file's name is too long: {_LONGEST_BLOB_NAME - len(hosting.name) - 1} characters at most"
+        return f"the file's name is too long: {_LONGEST_BLOB_NAME - len(config.name) - 1} characters at most"
     return None
 
 
@@ -192,7 +192,7 @@ async def result(app: Lamplighter, document_id: str) -> Reply:
     if not found.result:
         return problem(404, f"there is no result: the document is {found.state}. {found.reason}".strip())
     try:
-        return Reply(200, json.loads(await app.control.blobs.read(RESULTS, found.result)))
+        return Reply(200, json.loads(await app.context.blobs.read(RESULTS, found.result)))
     except Missing:
         return problem(410, f"the result {found.result} was deleted from the container {RESULTS}")
     except ValueError:
@@ -206,33 +206,33 @@ async def deployments(app: Lamplighter) -> Reply:
 
 async def deployment(app: Lamplighter, name: str) -> Reply:
     """One deployment: how it stands, what blocks it, how it came to that, and what it costs."""
-    hosting = app.intake.hosting(name)
-    if hosting is None:
+    config = app.intake.config(name)
+    if config is None:
         return problem(404, app.intake.no_such_deployment(name))
-    return Reply(200, await explained(app, hosting))
+    return Reply(200, await explained(app, config))
 
 
 async def hold(app: Lamplighter, name: str, body: bytes) -> Reply:
     """Hold a deployment up or down until a time, as the JSON body says; with what that costs or saves."""
-    hosting = app.intake.hosting(name)
-    if hosting is None:
+    config = app.intake.config(name)
+    if config is None:
         return problem(404, app.intake.no_such_deployment(name))
     try:
-        request = read_request(body, app.control.clock.now())
+        request = read_request(body, app.context.clock.now())
     except HoldRefused as refusal:
         return Reply(400, {"error": str(refusal), "problems": [asdict(each) for each in refusal.problems]})
-    document = await held(app, hosting, request)
-    return Reply(200, document | {"step": await _step(app, hosting)})
+    document = await held(app, config, request)
+    return Reply(200, document | {"step": await _step(app, config)})
 
 
 async def release(app: Lamplighter, name: str) -> Reply:
     """End a deployment's hold; that there was none is no error."""
-    hosting = app.intake.hosting(name)
-    if hosting is None:
+    config = app.intake.config(name)
+    if config is None:
         return problem(404, app.intake.no_such_deployment(name))
-    released = await app.control.ledger.release_hold(hosting.account, hosting.name)
-    step = await _step(app, hosting)
-    return Reply(200, {"deployment": hosting.name, "released": released, "step": step})
+    released = await app.context.ledger.release_hold(config.account, config.name)
+    step = await _step(app, config)
+    return Reply(200, {"deployment": config.name, "released": released, "step": step})
 
 
 async def preview(app: Lamplighter, days: str | None) -> Reply:
@@ -241,15 +241,15 @@ async def preview(app: Lamplighter, days: str | None) -> Reply:
         length = count(days, MOST_DAYS) if days else USUAL_DAYS
     except ValueError as error:
         return problem(400, f"days: {error}")
-    now = app.control.clock.now()
+    now = app.context.clock.now()
     records = await read_records(app, now)
     # A year of many deployments takes a second: in a thread, as workers renew their leases meanwhile.
     return Reply(200, await asyncio.to_thread(previewed, app.settings, records, *period(now, days=length)))
 
 
-async def _step(app: Lamplighter, hosting: Hosting) -> str:
+async def _step(app: Lamplighter, config: DeploymentConfig) -> str:
     """What a pass decides now. What Azure refuses is told: what was asked for stays."""
     try:
-        return await app.step(hosting)
+        return await app.step(config)
     except ArmError as error:
         return str(error)

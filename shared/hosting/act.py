@@ -77,7 +77,7 @@ async def _adopt(step: Decision, view: View) -> None:
         opened_at=record.opened_at if in_use else None,
         seen_at=None,
         missed_since=None,
-        delete_after=view.hosted[step.deployment].session_end(view.now),
+        delete_after=view.configured[step.deployment].session_end(view.now),
         adopted=to_text(properties_of(azure)),
     )
     # Workers of ours may be using it already: then it stays open, and goes through the fence.

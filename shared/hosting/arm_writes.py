@@ -18,7 +18,7 @@ def write_seconds(view: View, deadline: float) -> float:
 
     Looked at again after the intent was written: that may have taken long, and the lease is not renewed.
     """
-    left = deadline - view.control.clock.monotonic()
+    left = deadline - view.context.clock.monotonic()
     if left < ARM_SECONDS:
         raise ArmConflict("this pass has no time left for a write to Azure; the next one goes on")
     return min(left, ARM_SECONDS)

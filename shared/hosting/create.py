@@ -26,10 +26,10 @@ async def create(step: Decision, view: View, deadline: float) -> None:
 
     Raises ArmBusy when this pass should write to Azure no more, StorageError when records cannot be kept.
     """
-    name, now = step.deployment, view.control.clock.now()
-    hosting, record = view.hosted[name], view.record(name)
-    properties = to_create(hosting.spec, adopt=hosting.adopt, adopted=record.adopted)
-    delete_after = hosting.session_end(now)
+    name, now = step.deployment, view.context.clock.now()
+    config, record = view.configured[name], view.record(name)
+    properties = to_create(config.spec, adopt=config.adopt, adopted=record.adopted)
+    delete_after = config.session_end(now)
     intent = DeploymentRecord(
         account=view.account.resource_id,
         deployment=name,
@@ -46,7 +46,7 @@ async def create(step: Decision, view: View, deadline: float) -> None:
         problem=record.problem,
         sku=properties.sku,
         capacity=properties.capacity,
-        adopted=record.adopted if hosting.adopt else "",
+        adopted=record.adopted if config.adopt else "",
         observed=record.observed,
         wanted=record.wanted,
         action=record.action,
@@ -56,13 +56,13 @@ async def create(step: Decision, view: View, deadline: float) -> None:
     await move(step, view, intent, state=RecordState.CREATING, settled=False)
     tags = {
         **properties.tags,
-        **our_tags(view.control.owner),
+        **our_tags(view.context.owner),
         **({DELETE_AFTER_TAG: delete_after.strftime(TAG_TIME)} if delete_after else {}),
     }
     try:
         view.azure[name] = await _put(replace(properties, tags=tags), view, deadline)
     except ArmConflict as error:
-        again_at = view.control.clock.now() + timedelta(seconds=error.retry_after or 0)
+        again_at = view.context.clock.now() + timedelta(seconds=error.retry_after or 0)
         record = _without_intent(view.record(name))
         busy = replace(record, not_before=again_at, again_at=again_at, problem=str(error)[:500])
         await move(step, view, busy, state=RecordState.DELETING)
@@ -119,14 +119,14 @@ async def _put(spec: DeploymentSpec, view: View, deadline: float) -> AzureDeploy
     """
     seconds = write_seconds(view, deadline)
     try:
-        return await view.control.arm.put(view.account.resource_id, spec, timeout=seconds)
+        return await view.context.arm.put(view.account.resource_id, spec, timeout=seconds)
     except ArmRefused as error:
         least = spec.minimum_capacity
         if error.code != "InsufficientQuota" or least is None or least >= spec.capacity:
             raise
     smaller = replace(spec, capacity=least)
     seconds = write_seconds(view, deadline)
-    found = await view.control.arm.put(view.account.resource_id, smaller, timeout=seconds)
+    found = await view.context.arm.put(view.account.resource_id, smaller, timeout=seconds)
     remedy = f"it was created with {least} instead of {spec.capacity}: others use the quota of this region"
     alert(Alert.CAPACITY_REDUCED, remedy, account=view.account.name, deployment=spec.name)
     return found
@@ -140,7 +140,7 @@ def with_failure(
     `unanswered`: it was hosted and nobody was answered. This is counted until somebody is answered, not only
     until the next probe is.
     """
-    record, now = view.record(name), view.control.clock.now()
+    record, now = view.record(name), view.context.clock.now()
     failures = record.failures + (not unanswered)
     runs = record.unanswered_runs + unanswered
     not_before = now + (unanswered_backoff(runs) if unanswered else backoff(failures, name))

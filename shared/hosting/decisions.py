@@ -39,7 +39,7 @@ async def move(
 ) -> None:
     """Move a record to its next state by compare-and-swap, with the decision that moved it."""
     before = view.record(step.deployment)
-    after = replace(record or before, state=state, settled=settled, changed_at=view.control.clock.now())
+    after = replace(record or before, state=state, settled=settled, changed_at=view.context.clock.now())
     if _is_bookkeeping(before) or _is_bookkeeping(after):
         await view.save(after)
         return
@@ -73,7 +73,7 @@ def _with_decision(record: DeploymentRecord, step: Decision) -> DeploymentRecord
 async def _save_decision(step: Decision, view: View) -> None:
     record = view.record(step.deployment)
     row = DecisionRow(
-        at=view.control.clock.now(),
+        at=view.context.clock.now(),
         deployment=step.deployment,
         number=record.decisions,
         generation=record.generation,
@@ -83,7 +83,7 @@ async def _save_decision(step: Decision, view: View) -> None:
         reason=step.reason,
     )
     try:
-        await view.control.ledger.save_decision(view.account.resource_id, row)
+        await view.context.ledger.save_decision(view.account.resource_id, row)
     except StorageError as error:
         # It is for people to read: the step goes on without it, and the pass fails visibly at its end.
         view.problems.append(error)

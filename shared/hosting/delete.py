@@ -37,7 +37,7 @@ async def delete(step: Decision, view: View, deadline: float) -> None:
         return
     try:
         seconds = write_seconds(view, deadline)
-        await view.control.arm.delete(view.account.resource_id, name, timeout=seconds)
+        await view.context.arm.delete(view.account.resource_id, name, timeout=seconds)
     except ArmConflict as error:
         # Nothing happened, and by the time that Azure is free somebody may need it again.
         await _still_there(step, view, view.record(name))
@@ -45,7 +45,7 @@ async def delete(step: Decision, view: View, deadline: float) -> None:
     except ArmRefused as error:
         # Likewise; but it concerns this deployment only, and the account's others are taken care of.
         refusals = view.record(name).refusals + 1
-        again_at = view.control.clock.now() + delete_backoff(refusals, name)
+        again_at = view.context.clock.now() + delete_backoff(refusals, name)
         refused = replace(view.record(name), refusals=refusals, delete_not_before=again_at)
         await _still_there(step, view, refused)
         remedy = f"Azure refuses to delete {name}, which still costs money: {error}"
@@ -60,7 +60,7 @@ async def delete(step: Decision, view: View, deadline: float) -> None:
 
 def _accepted(record: DeploymentRecord, view: View) -> DeploymentRecord:
     """After Azure accepted a delete. That may have no effect: then it is repeated, with growing pauses."""
-    now, first_at = view.control.clock.now(), record.delete_accepted_at
+    now, first_at = view.context.clock.now(), record.delete_accepted_at
     if first_at is None:
         return replace(
             record, settled=True, deleted_at=now, deleted_again_at=None, delete_not_before=now + SETTLE

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.hosting.arm_writes import ARM_SECONDS
-from shared.hosting.observe import Control, View
-from shared.model import Account, AzureDeployment, Hosting
+from shared.hosting.observe import HostingContext, View
+from shared.model import Account, AzureDeployment, Configs
 from shared.planning.decision import Decision
 from shared.planning.plan import plan
 
@@ -22,9 +22,9 @@ class DryRun:
     decisions: Mapping[str, Decision]
 
 
-async def dry_run(control: Control, account: Account, hosted: Mapping[str, Hosting]) -> DryRun:
+async def dry_run(context: HostingContext, account: Account, configured: Configs) -> DryRun:
     """The records, one LIST, and the plan that follows. Raises ArmError, StorageError."""
-    view = View(control, account, hosted)
+    view = View(context, account, configured)
     await view.read(timeout=ARM_SECONDS)
-    decisions = plan(view.now, control.owner, account, hosted, view.observation())
+    decisions = plan(view.now, context.owner, account, configured, view.observation())
     return DryRun(view.now, view.azure, {each.deployment: each for each in decisions})

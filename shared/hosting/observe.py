@@ -6,7 +6,7 @@ The view follows every write of the pass, so that the plan can be made again wit
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -18,10 +18,10 @@ from shared.model import (
     Account,
     AccountRecord,
     AzureDeployment,
+    Configs,
     Demand,
     DeploymentRecord,
     Hold,
-    Hosting,
     HostingSession,
     Observed,
     Owner,
@@ -40,7 +40,7 @@ CAPACITY_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
-class Control:
+class HostingContext:
     """What the control loop works with: the ports, and what holds for every account."""
 
     clock: Clock
@@ -63,10 +63,10 @@ class Control:
 class View:
     """One account as one pass sees it."""
 
-    def __init__(self, control: Control, account: Account, hosted: Mapping[str, Hosting]) -> None:
-        self.control = control
+    def __init__(self, context: HostingContext, account: Account, configured: Configs) -> None:
+        self.context = context
         self.account = account
-        self.hosted = hosted
+        self.configured = configured
         self.now: datetime
         self.endpoint: str
         self.problems: list[StorageError] = []  # what went wrong and stopped nothing
@@ -83,22 +83,22 @@ class View:
 
         Nothing is written. Raises ArmError, StorageError.
         """
-        control, resource_id = self.control, self.account.resource_id
-        self._known = await control.ledger.account(resource_id)
+        context, resource_id = self.context, self.account.resource_id
+        self._known = await context.ledger.account(resource_id)
         # Records before the LIST: what it shows is then never older than what they say.
-        self._records = await control.ledger.records(resource_id)
-        self.now = control.clock.now()
-        listed = await control.arm.deployments(resource_id, timeout=timeout)
-        ours = {name.lower(): name for name in (*self._records, *self.hosted)}
+        self._records = await context.ledger.records(resource_id)
+        self.now = context.clock.now()
+        listed = await context.arm.deployments(resource_id, timeout=timeout)
+        ours = {name.lower(): name for name in (*self._records, *self.configured)}
         self.azure = {}
         for listed_name, each in listed.items():
             name = ours.get(listed_name.lower(), listed_name)
             if not is_past(each, self.record(name), self.now):
                 self.azure[name] = each
-        self._demand = await control.demand(self.hosted)
-        self._holds = await control.ledger.holds(resource_id, self.now)
+        self._demand = await context.demand(self.configured)
+        self._holds = await context.ledger.holds(resource_id, self.now)
         await asyncio.gather(*(self.count_workers(name) for name in self._records))
-        if any(each.keep_if_scarce for each in self.hosted.values()):
+        if any(each.keep_if_scarce for each in self.configured.values()):
             await self._ask_where_it_decides()
 
     async def look(self, timeout: float) -> None:
@@ -106,7 +106,7 @@ class View:
         await self.read(timeout)
         for name in list(self._records):
             await self.note(name, self._known.listed_at)
-        self.endpoint = self._known.endpoint or await self.control.arm.endpoint(
+        self.endpoint = self._known.endpoint or await self.context.arm.endpoint(
             self.account.resource_id, timeout=timeout
         )
         looked = replace(
@@ -120,7 +120,7 @@ class View:
 
     async def note_problem(self, error: ArmError) -> None:
         """Keep why the account could not be read, for people: its deployments are unknown until it is."""
-        noted_at = self.control.clock.now()
+        noted_at = self.context.clock.now()
         await self._save_account(replace(self._known, problem=str(error)[:500], problem_at=noted_at))
 
     async def refresh_endpoint(self, timeout: float) -> None:
@@ -129,21 +129,21 @@ class View:
         What goes wrong here stops nothing; the next failed probe asks again.
         """
         try:
-            endpoint = await self.control.arm.endpoint(self.account.resource_id, timeout=timeout)
+            endpoint = await self.context.arm.endpoint(self.account.resource_id, timeout=timeout)
             if endpoint != self._known.endpoint:
                 await self._save_account(replace(self._known, endpoint=endpoint))
         except (ArmError, StorageError) as error:
             event("endpoint_unknown", account=self.account.name, error=type(error).__name__)
 
     async def _save_account(self, known: AccountRecord) -> None:
-        self._known = await self.control.ledger.save_account(known)
+        self._known = await self.context.ledger.save_account(known)
 
     async def _ask_where_it_decides(self) -> None:
         """Only of deployments that would go if there is enough left."""
         ahead = self.observation().outlooks
         asked = [
             name
-            for name, each in self.hosted.items()
+            for name, each in self.configured.items()
             if wanted(each, self.demand(name), self.now, self._holds.get(name), ahead[name]).scarce
         ]
         await asyncio.gather(*(self._ask_what_is_left(name) for name in asked))
@@ -157,22 +157,22 @@ class View:
             return
         try:
             account = self.account.resource_id
-            left = await self.control.arm.capacities(account, *base, timeout=CAPACITY_SECONDS)
+            left = await self.context.arm.capacities(account, *base, timeout=CAPACITY_SECONDS)
         except ArmError as error:
             self._left[name] = str(error)
             return
         self._left[name] = left.get(azure.sku, f"Azure says nothing of {azure.sku}")
 
     def _with_scarcity(self, name: str, outlook: Outlook) -> Outlook:
-        hosting, prices = self.hosted[name], self.control.prices
-        if not hosting.keep_if_scarce:
+        config, prices = self.configured[name], self.context.prices
+        if not config.keep_if_scarce:
             return outlook
         left = self._left.get(name, "it was not asked for yet")
-        return replace(outlook, kept=why_kept(hosting, self.record(name), self.azure.get(name), left, prices))
+        return replace(outlook, kept=why_kept(config, self.record(name), self.azure.get(name), left, prices))
 
     def observation(self) -> Observation:
         """What the plan is made from."""
-        ahead = outlooks(self.hosted, self._records, self.control.prices, self.now)
+        ahead = outlooks(self.configured, self._records, self.context.prices, self.now)
         return Observation(
             self.now,
             self.azure,
@@ -193,19 +193,19 @@ class View:
 
     async def save(self, record: DeploymentRecord) -> None:
         """Compare-and-swap a record. Raises Changed if another pass has overtaken this one."""
-        self._records[record.deployment] = await self.control.ledger.save(record)
+        self._records[record.deployment] = await self.context.ledger.save(record)
 
     async def count_workers(self, name: str) -> int:
         """Read the work leases of a deployment (again), whatever its record says: that may be behind."""
         if self.record(name).state is not RecordState.ABSENT:
             account = self.account.resource_id
-            self._working[name] = await live_work(self.control.tables, account, name)
+            self._working[name] = await live_work(self.context.tables, account, name)
         return self._working.get(name, 0)
 
     async def count_demand(self, name: str) -> None:
         """Read the unfinished documents of a deployment again."""
-        if name in self.hosted:
-            self._demand[name] = await self.control.backlog.demand(name)
+        if name in self.configured:
+            self._demand[name] = await self.context.backlog.demand(name)
 
     async def note(self, name: str, listed_before: datetime | None = None) -> None:
         """Keep what Azure says of a deployment of ours: createdAt, limits, when it first said Succeeded.
@@ -215,7 +215,7 @@ class View:
         record, azure = self.record(name), self.azure.get(name)
         if record.state is RecordState.ABSENT:
             return
-        if azure is None or not is_ours(azure, record, self.control.owner):
+        if azure is None or not is_ours(azure, record, self.context.owner):
             is_used = azure is not None and not record.owned and azure.created_at == record.created_at
             if not is_used:
                 await self._note_missing(record, listed_before if azure is None else None)
@@ -234,7 +234,7 @@ class View:
         if azure.sku == DEVELOPER_TIER and azure.created_at is not None:
             last = azure.created_at + DEVELOPER_TIER_LIFE
             noted = replace(noted, delete_after=min(record.delete_after or last, last))
-        if observe(azure, record, self.control.owner) is Observed.SUCCEEDED:
+        if observe(azure, record, self.context.owner) is Observed.SUCCEEDED:
             noted = replace(noted, succeeded_at=record.succeeded_at or self.now)
         if noted != record or record.seen_at is None:
             await self.save(replace(noted, seen_at=self.now))
@@ -270,9 +270,9 @@ class View:
             ended_by=(self._deleted_last(record) or self.now) if gone else None,
             sku=record.sku,
             capacity=record.capacity,
-            price_per_hour=self.control.prices.hosting_per_hour.get(record.sku, 0.0),
+            price_per_hour=self.context.prices.hosting_per_hour.get(record.sku, 0.0),
         )
-        await self.control.ledger.save_session(session)
+        await self.context.ledger.save_session(session)
 
     def _ended_after(self, record: DeploymentRecord) -> datetime | None:
         """The first delete that may have had an effect, or else when it was last seen."""

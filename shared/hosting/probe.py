@@ -29,7 +29,7 @@ async def probe(step: Decision, view: View) -> None:
     """The one request that is allowed before the record is open."""
     name = step.deployment
     try:
-        await view.control.model.ask(view.endpoint, name, PROBE, timeout=PROBE_SECONDS)
+        await view.context.model.ask(view.endpoint, name, PROBE, timeout=PROBE_SECONDS)
     except ModelError as error:
         if not proves_it_exists(error):
             await _not_ready(step, view, error)
@@ -46,7 +46,7 @@ def proves_it_exists(error: ModelError) -> bool:
 
 
 async def _not_ready(step: Decision, view: View, error: ModelError) -> None:
-    name, now = step.deployment, view.control.clock.now()
+    name, now = step.deployment, view.context.clock.now()
     fields = {"account": view.account.name, "deployment": name, "code": error.code}
     event("not_ready", **fields)
     record = view.record(name)
@@ -71,7 +71,7 @@ async def _not_ready(step: Decision, view: View, error: ModelError) -> None:
 
 
 async def _ready(step: Decision, view: View) -> None:
-    name, now = step.deployment, view.control.clock.now()
+    name, now = step.deployment, view.context.clock.now()
     record = view.record(name)
     if record.state is RecordState.OPEN:
         if record.silent_since is not None or record.silent_probes:

@@ -14,15 +14,15 @@ from shared.hosting.act import take
 from shared.hosting.arm_writes import ARM_SECONDS, ArmBusy
 from shared.hosting.decisions import keep_decision
 from shared.hosting.leases import account_lease
-from shared.hosting.observe import Control, View
+from shared.hosting.observe import HostingContext, View
 from shared.hosting.probe import PROBE_SECONDS
 from shared.model import (
     ALWAYS,
     Account,
     Action,
     AzureDeployment,
+    Configs,
     DeploymentRecord,
-    Hosting,
     Mode,
     Observed,
     RecordState,
@@ -69,15 +69,15 @@ class PassReport:
     decisions: Mapping[str, Decision]
 
 
-async def reconcile(control: Control, account: Account, hosted: Mapping[str, Hosting]) -> PassReport:
-    """One pass. `hosted`: the configured deployments of this account, by name.
+async def reconcile(context: HostingContext, account: Account, configured: Configs) -> PassReport:
+    """One pass. `configured`: the deployments of this account.
 
     Raises ArmError when the account cannot be listed, StorageError when records cannot be kept (Changed:
     another pass has overtaken this one, whose lease ran out), or when the pass took longer than PASS_LIMIT.
     """
     try:
         async with asyncio.timeout(PASS_LIMIT):
-            report = await _reconcile(control, account, hosted)
+            report = await _reconcile(context, account, configured)
     except TimeoutError as error:
         raise StorageError(
             f"the pass was given up after {PASS_LIMIT:.0f} s: storage or Azure did not answer in time"
@@ -87,14 +87,14 @@ async def reconcile(control: Control, account: Account, hosted: Mapping[str, Hos
     return report
 
 
-async def _reconcile(control: Control, account: Account, hosted: Mapping[str, Hosting]) -> PassReport:
-    deadline = control.clock.monotonic() + PASS_SECONDS
-    if await _is_idle(control, account, hosted):
+async def _reconcile(context: HostingContext, account: Account, configured: Configs) -> PassReport:
+    deadline = context.clock.monotonic() + PASS_SECONDS
+    if await _is_idle(context, account, configured):
         return PassReport(account.name, Outcome.IDLE, {})
-    async with account_lease(control.blobs, account.resource_id) as held:
+    async with account_lease(context.blobs, account.resource_id) as held:
         if not held:
             return PassReport(account.name, Outcome.HELD, {})
-        return await _pass(View(control, account, hosted), deadline)
+        return await _pass(View(context, account, configured), deadline)
 
 
 async def _pass(view: View, deadline: float) -> PassReport:
@@ -107,7 +107,7 @@ async def _pass(view: View, deadline: float) -> PassReport:
     for decision in decisions:
         changed = await keep_decision(decision, view)
         azure = view.azure.get(decision.deployment)
-        if azure is not None and is_twin(view.control.owner, azure.tags):
+        if azure is not None and is_twin(view.context.owner, azure.tags):
             _warn_of_twin(decision, azure, view)
         elif changed and decision.observed is Observed.FOREIGN:
             _warn_of_foreign(decision, view)
@@ -118,7 +118,7 @@ async def _pass(view: View, deadline: float) -> PassReport:
 
 
 def _warn_of_foreign(decision: Decision, view: View) -> None:
-    prices, azure = view.control.prices, view.azure[decision.deployment]
+    prices, azure = view.context.prices, view.azure[decision.deployment]
     remedy = (
         "it was not created by this installation: it is used as it is, never changed, and costs "
         f"{prices.hosting_per_hour.get(azure.sku, 0.0):.2f} {prices.currency} an hour; say adopt: true in "
@@ -181,8 +181,8 @@ def _raise_alerts(decision: Decision, view: View) -> None:
 
 
 def _only_observed(decision: Decision, view: View) -> bool:
-    hosting = view.hosted.get(decision.deployment)
-    return hosting is not None and hosting.mode is Mode.OBSERVE
+    config = view.configured.get(decision.deployment)
+    return config is not None and config.mode is Mode.OBSERVE
 
 
 def _is_late(decision: Decision, view: View) -> bool:
@@ -202,37 +202,37 @@ def _is_late(decision: Decision, view: View) -> bool:
 
 def _documents_wait(decision: Decision, view: View) -> str | None:
     """Why documents have waited for longer than anybody can expect, and what to do."""
-    hosting, oldest = view.hosted.get(decision.deployment), view.demand(decision.deployment).oldest
-    if hosting is None or oldest is None or _only_observed(decision, view):
+    config, oldest = view.configured.get(decision.deployment), view.demand(decision.deployment).oldest
+    if config is None or oldest is None or _only_observed(decision, view):
         return None
-    if hosting.uploads is UploadStart.SCHEDULED:
+    if config.uploads is UploadStart.SCHEDULED:
         if decision.wanted.up or decision.wanted.changes_at is not None:
             return None
-        if intervals(hosting.windows, view.now, view.now + timedelta(days=366), hosting.closures):
+        if intervals(config.windows, view.now, view.now + timedelta(days=366), config.closures):
             return None
         remedy = "add a window, or set uploads.start: on_demand"
         return f"documents wait, and no window is left to answer them in: {remedy}"
     waited = view.now - oldest
-    if waited <= hosting.start_within + LONGEST_WAIT:
+    if waited <= config.start_within + LONGEST_WAIT:
         return None
     return f"the oldest document has waited for {span(waited)}: {decision.reason}"
 
 
-async def _is_idle(control: Control, account: Account, hosted: Mapping[str, Hosting]) -> bool:
-    known, now = await control.ledger.account(account.resource_id), control.clock.now()
+async def _is_idle(context: HostingContext, account: Account, configured: Configs) -> bool:
+    known, now = await context.ledger.account(account.resource_id), context.clock.now()
     if known.listed_at is None or now - known.listed_at >= IDLE_LIST:
         return False
-    records = await control.ledger.records(account.resource_id)
+    records = await context.ledger.records(account.resource_id)
     if any(record.state is not RecordState.ABSENT or _in_doubt(record, now) for record in records.values()):
         return False
     if known.problem:
         return False
-    demand = await control.demand(hosted)
-    holds = await control.ledger.holds(account.resource_id, now)
-    ahead = outlooks(hosted, records, control.prices, now)
+    demand = await context.demand(configured)
+    holds = await context.ledger.holds(account.resource_id, now)
+    ahead = outlooks(configured, records, context.prices, now)
     return not any(
-        wanted(hosting, demand[name], now, holds.get(name), ahead[name]).up
-        for name, hosting in hosted.items()
+        wanted(config, demand[name], now, holds.get(name), ahead[name]).up
+        for name, config in configured.items()
     )
 
 
@@ -247,8 +247,8 @@ async def _act(view: View, deadline: float) -> tuple[Decision, ...]:
     taken: set[tuple[str, Action]] = set()
     arm_busy = False
     while True:
-        left = deadline - view.control.clock.monotonic()
-        decisions = plan(view.now, view.control.owner, view.account, view.hosted, view.observation())
+        left = deadline - view.context.clock.monotonic()
+        decisions = plan(view.now, view.context.owner, view.account, view.configured, view.observation())
         steps = [
             each for each in decisions if not _is_taken(each, taken) and _may_start(each, left, arm_busy)
         ]

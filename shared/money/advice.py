@@ -84,7 +84,7 @@ def _short_gaps(of: Forecast) -> Iterator[Advised]:
     By the minute the lead alone decides, and a gap shorter than it is kept open anyway.
     """
     subject = of.subject
-    plan = planned(subject.hosting, subject.lead, of.since, of.until)  # windows can be joined, holds end
+    plan = planned(subject.config, subject.lead, of.since, of.until)  # windows can be joined, holds end
     saves, gaps = 0.0, list[Span]()
     first: Span | None = None
     for other in plan.certain:
@@ -112,7 +112,7 @@ def _short_gaps(of: Forecast) -> Iterator[Advised]:
 def _kept_open(of: Forecast, one: Span, other: Span) -> float:
     """What is saved by keeping it open from one to the other; nothing if no session may last so long."""
     subject, whole = of.subject, Span(one.start, other.end)
-    if whole.length > subject.hosting.max_session:
+    if whole.length > subject.config.max_session:
         return 0.0
     apart, kept = (cost(each, subject.price, subject.prices) for each in ((one, other), (whole,)))
     return apart - kept
@@ -126,15 +126,15 @@ def _idle_windows(of: Forecast) -> Iterator[Advised]:
     subject = of.subject
     if subject.sessions is None or subject.asked is None:
         return
-    for number, window in enumerate(subject.hosting.windows):
+    for number, window in enumerate(subject.config.windows):
         if window.stop_when_empty or window.close_grace or isinstance(window, OneOffWindow):
             continue
-        past = intervals([window], of.since - RECENT, of.since, subject.hosting.closures)
+        past = intervals([window], of.since - RECENT, of.since, subject.config.closures)
         hosted = [each for each in past if _was_hosted(of, each)]
         if not hosted or any(_asked_in(of, each) for each in past):
             continue
-        others = (*subject.hosting.windows[:number], *subject.hosting.windows[number + 1 :])
-        without_it = replace(subject, hosting=replace(subject.hosting, windows=others), hold=None)
+        others = (*subject.config.windows[:number], *subject.config.windows[number + 1 :])
+        without_it = replace(subject, config=replace(subject.config, windows=others), hold=None)
         with_it = forecast(replace(subject, hold=None), of.since, of.until)
         saves = with_it.figures.certain.cost - forecast(without_it, of.since, of.until).figures.certain.cost
         if saves < _CENT:
@@ -150,12 +150,12 @@ def _idle_windows(of: Forecast) -> Iterator[Advised]:
 
 def _waiting(of: Forecast) -> Iterator[Advised]:
     """Sessions of the recent past that fewer deployments would have done for, had documents waited."""
-    subject, hosting = of.subject, of.subject.hosting
-    if hosting.uploads is UploadStart.SCHEDULED or hosting.start_within or not subject.sessions:
+    subject, config = of.subject, of.subject.config
+    if config.uploads is UploadStart.SCHEDULED or config.start_within or not subject.sessions:
         return
     windows = [
         Span(each.start - subject.lead, each.keep_until)
-        for each in intervals(hosting.windows, of.since - RECENT, of.since, hosting.closures)
+        for each in intervals(config.windows, of.since - RECENT, of.since, config.closures)
     ]
     sessions = sorted(
         (Span(each.started_at, each.likely_end) for each in subject.sessions if each.likely_end is not None),

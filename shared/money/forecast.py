@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from shared.model import Hold, Hosting, HostingSession, Prices, UploadStart
+from shared.model import DeploymentConfig, Hold, HostingSession, Prices, UploadStart
 from shared.money.spans import Planned, Span, cost, hours, merged, planned, without
 
 RECENT = timedelta(days=28)
@@ -21,7 +21,7 @@ _DAY = timedelta(days=1)
 class Subject:
     """One deployment, with what a forecast of it goes by."""
 
-    hosting: Hosting
+    config: DeploymentConfig
     account: str  # its name, for people
     lead: timedelta
     sku: str  # as it is created
@@ -99,8 +99,8 @@ class Forecast:
 
 def forecast(subject: Subject, since: datetime, until: datetime) -> Forecast:
     """What the schedule and the hold will host in [since, until), which begins now."""
-    hosting, price, prices = subject.hosting, subject.price, subject.prices
-    plan = planned(hosting, subject.lead, since, until, subject.hold)
+    config, price, prices = subject.config, subject.price, subject.prices
+    plan = planned(config, subject.lead, since, until, subject.hold)
     certain = Figure(hours(plan.certain), cost(plan.certain, price, prices))
     everything = merged((*plan.certain, *plan.possible))
     # Joined by a batch window, two sessions may be charged as one, which is less by the started hour.
@@ -126,10 +126,10 @@ def recent_uploads(subject: Subject, now: datetime) -> Uploads | None:
 
     By the windows as they are configured now. A session whose end was not seen counts to when it was missed.
     """
-    if subject.hosting.uploads is not UploadStart.ON_DEMAND or not subject.sessions:
+    if subject.config.uploads is not UploadStart.ON_DEMAND or not subject.sessions:
         return None
     since = now - RECENT
-    plan = planned(subject.hosting, subject.lead, since, now)
+    plan = planned(subject.config, subject.lead, since, now)
     scheduled = merged((*plan.certain, *plan.possible))
     found, count = list[Span](), 0
     for each in subject.sessions:
@@ -174,8 +174,8 @@ class Change:
 
 def compare(before: Sequence[Forecast], after: Sequence[Forecast]) -> list[Change]:
     """The changes of every deployment of the two, in the order of the new file; the removed ones follow."""
-    old = {each.subject.hosting.name: each for each in before}
-    new = {each.subject.hosting.name: each for each in after}
+    old = {each.subject.config.name: each for each in before}
+    new = {each.subject.config.name: each for each in after}
     changes = []
     for name in (*new, *(name for name in old if name not in new)):
         was, is_now = old.get(name), new.get(name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from shared.model import Hold, Hosting, Prices
+from shared.model import DeploymentConfig, Hold, Prices
 from shared.money.spans import cost, hours, planned, without
 
 _AFTER = timedelta(days=2)
@@ -24,7 +24,7 @@ class HoldForecast:
 
 
 def forecast_hold(
-    hosting: Hosting,
+    config: DeploymentConfig,
     lead: timedelta,
     now: datetime,
     hold: Hold,
@@ -40,9 +40,9 @@ def forecast_hold(
     """
     price = prices.hosting_per_hour.get(sku, 0.0)
     until = hold.until + _AFTER
-    scheduled = planned(hosting, lead, now, hold.until).certain
-    without_it = planned(hosting, lead, now, until, None if hold.up else replaced).certain
-    with_it = planned(hosting, lead, now, until, hold).certain
+    scheduled = planned(config, lead, now, hold.until).certain
+    without_it = planned(config, lead, now, until, None if hold.up else replaced).certain
+    with_it = planned(config, lead, now, until, hold).certain
     more, less = (with_it, without_it) if hold.up else (without_it, with_it)
     return HoldForecast(
         hours=hours(without(more, less)),

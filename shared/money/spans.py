@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from shared.model import Hold, Hosting, Prices
+from shared.model import DeploymentConfig, Hold, Prices
 from shared.money.cost import span_cost
 from shared.schedule.windows import intervals
 
@@ -41,7 +41,7 @@ class Planned:
 
 
 def planned(
-    hosting: Hosting,
+    config: DeploymentConfig,
     lead: timedelta,
     since: datetime,
     until: datetime,
@@ -54,7 +54,7 @@ def planned(
     held = hold if hold is not None and since < hold.until else None
     opens = held.until if held is not None and not held.up else since
     certain, possible, graces = list[Span](), list[Span](), list[Span]()
-    for each in intervals(hosting.windows, since, until + lead, hosting.closures):
+    for each in intervals(config.windows, since, until + lead, config.closures):
         spans, grace = possible if each.stop_when_empty else certain, Span(each.end, each.keep_until)
         graces.append(grace)
         spans.append(Span(max(each.start - lead, opens), each.end))

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from shared.app import Lamplighter
 from shared.errors import LamplighterError, SettingProblem
-from shared.model import Hold, Hosting
+from shared.model import DeploymentConfig, Hold
 from shared.money.hold_forecast import forecast_hold
 from shared.operations.inputs import duration, instant, note
 from shared.planning.adoption import to_create
@@ -110,21 +110,21 @@ def _way(text: str) -> bool:
     return text == "up"
 
 
-async def hold(app: Lamplighter, hosting: Hosting, request: HoldRequest) -> dict[str, Any]:
+async def hold(app: Lamplighter, config: DeploymentConfig, request: HoldRequest) -> dict[str, Any]:
     """Write the hold in the place of the former one, and tell it with what it is forecast to cost or save.
 
     Safe to repeat. The next pass heeds it. Raises StorageError.
     """
-    ledger, now = app.control.ledger, app.control.clock.now()
-    before = (await ledger.holds(hosting.account, now)).get(hosting.name)
-    made = Hold(hosting.name, request.up, request.until, request.owner, request.reason, made_at=now)
-    record = await ledger.record(hosting.account, hosting.name)
-    sku = to_create(hosting.spec, adopt=hosting.adopt, adopted=record.adopted).sku
-    lead = planned_lead(hosting, learned(from_text(record.create_seconds)))
-    forecast = forecast_hold(hosting, lead, now, made, before, sku=sku, prices=app.settings.prices)
-    await ledger.save_hold(hosting.account, made)
+    ledger, now = app.context.ledger, app.context.clock.now()
+    before = (await ledger.holds(config.account, now)).get(config.name)
+    made = Hold(config.name, request.up, request.until, request.owner, request.reason, made_at=now)
+    record = await ledger.record(config.account, config.name)
+    sku = to_create(config.spec, adopt=config.adopt, adopted=record.adopted).sku
+    lead = planned_lead(config, learned(from_text(record.create_seconds)))
+    forecast = forecast_hold(config, lead, now, made, before, sku=sku, prices=app.settings.prices)
+    await ledger.save_hold(config.account, made)
     return {
-        "deployment": hosting.name,
+        "deployment": config.name,
         "hold": "up" if made.up else "down",
         "until": made.until.isoformat(),
         "owner": made.owner,
@@ -134,5 +134,5 @@ async def hold(app: Lamplighter, hosting: Hosting, request: HoldRequest) -> dict
             key: round(value, 4) if isinstance(value, float) else value
             for key, value in asdict(forecast).items()
         },
-        "mode": hosting.mode,
+        "mode": config.mode,
     }

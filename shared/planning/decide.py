@@ -10,8 +10,8 @@ from shared.model import (
     Account,
     Action,
     AzureDeployment,
+    DeploymentConfig,
     DeploymentRecord,
-    Hosting,
     Observed,
     Owner,
     RecordState,
@@ -55,7 +55,7 @@ class _Case:
     now: datetime
     began_at: datetime  # when the LIST began
     name: str
-    hosting: Hosting | None
+    config: DeploymentConfig | None
     want: Wanted
     azure: AzureDeployment | None
     record: DeploymentRecord
@@ -79,7 +79,7 @@ def decide(
     owner: Owner,
     account: Account,
     name: str,
-    hosting: Hosting | None,
+    config: DeploymentConfig | None,
     want: Wanted,
     seen: Observation,
 ) -> Decision:
@@ -87,7 +87,7 @@ def decide(
     azure = seen.azure.get(name)
     record = seen.records.get(name) or DeploymentRecord(account.resource_id, name)
     observed = observe(azure, record, owner)
-    case = _Case(now, seen.began_at, name, hosting, want, azure, record, observed, seen.working.get(name, 0))
+    case = _Case(now, seen.began_at, name, config, want, azure, record, observed, seen.working.get(name, 0))
     match observed:
         case Observed.ABSENT:
             return _absent(case)
@@ -144,8 +144,8 @@ def _foreign(case: _Case, azure: AzureDeployment, *, twin: bool) -> Decision:
         # Its owner knows nothing of our work leases, and would cut our requests.
         whose = f"it belongs to the copy of this app whose storage account is {azure.tags[STORAGE_TAG][:64]}"
         return case.step(Action.WAIT if want.up else Action.NOTHING, f"{want.reason}; {whose}")
-    if case.hosting is not None and case.hosting.adopt and OWNER_TAG not in azure.tags:
-        differs = differences(case.hosting.spec, properties_of(azure))
+    if case.config is not None and case.config.adopt and OWNER_TAG not in azure.tags:
+        differs = differences(case.config.spec, properties_of(azure))
         shown = f"; it keeps what differs from the file: {'; '.join(differs)}" if differs else ""
         return case.step(Action.ADOPT, f"deployments.yaml says adopt{shown}")
     if not want.up:

@@ -11,10 +11,11 @@ from shared.model import (
     NO_RECORD,
     BillingStart,
     BillingUnit,
+    Configs,
     Demand,
+    DeploymentConfig,
     DeploymentRecord,
     Hold,
-    Hosting,
     Prices,
     RecordState,
     UploadStart,
@@ -60,26 +61,29 @@ class Outlook:
 
 
 def outlooks(
-    hosted: Mapping[str, Hosting], records: Mapping[str, DeploymentRecord], prices: Prices, now: datetime
+    configured: Configs,
+    records: Mapping[str, DeploymentRecord],
+    prices: Prices,
+    now: datetime,
 ) -> dict[str, Outlook]:
     """Of every configured deployment of one account."""
-    of = {name: records.get(name, NO_RECORD) for name in hosted}
+    of = {name: records.get(name, NO_RECORD) for name in configured}
     times = estimates.create_times(tuple((name, each.create_seconds) for name, each in of.items()))
     up = {name for name, record in of.items() if record.state in _UP}
-    learning = {name: each for name, each in hosted.items() if each.lead is None and each.windows}
+    learning = {name: each for name, each in configured.items() if each.lead is None and each.windows}
     starts = {name: start for name, each in learning.items() if (start := _next_start(each, now))}
     # One that is up keeps the lead that it was created by: others that come up must not shorten it.
     all_begin = estimates.begins(starts, times)
     begin = estimates.begins({name: start for name, start in starts.items() if name not in up}, times)
     found = {}
-    for name, hosting in hosted.items():
+    for name, config in configured.items():
         record = of[name]
-        lead = hosting.lead
+        lead = config.lead
         if lead is None and name in starts:
             lead = starts[name] - (all_begin if name in up else begin)[name]
-        free = prices.hosting_per_hour.get(hosting.spec.sku, 0.0) <= 0
+        free = prices.hosting_per_hour.get(config.spec.sku, 0.0) <= 0
         found[name] = Outlook(
-            lead=planned_lead(hosting, times[name]) if lead is None else lead,
+            lead=planned_lead(config, times[name]) if lead is None else lead,
             create=times[name],
             batches=uploads.from_text(record.gathered),
             up=name in up,
@@ -97,19 +101,19 @@ def billed_from(record: DeploymentRecord, prices: Prices) -> datetime | None:
     return record.started_at if prices.billing_starts is BillingStart.CREATE else record.opened_at
 
 
-def planned_lead(hosting: Hosting, create: CreateTime = PRIOR) -> timedelta:
+def planned_lead(config: DeploymentConfig, create: CreateTime = PRIOR) -> timedelta:
     """How long before a window a create begins, as far as this deployment alone is concerned."""
-    return create.quantile(LEAD_SHARE) if hosting.lead is None else hosting.lead
+    return create.quantile(LEAD_SHARE) if config.lead is None else config.lead
 
 
-def _next_start(hosting: Hosting, now: datetime) -> datetime | None:
+def _next_start(config: DeploymentConfig, now: datetime) -> datetime | None:
     """Of the next window whose start is still to come."""
-    ahead = intervals(hosting.windows, now, now + timedelta(days=1), hosting.closures)
+    ahead = intervals(config.windows, now, now + timedelta(days=1), config.closures)
     return next((each.start for each in ahead if each.start > now), None)
 
 
 def wanted(
-    hosting: Hosting | None,
+    config: DeploymentConfig | None,
     demand: Demand,
     now: datetime,
     hold: Hold | None = None,
@@ -117,14 +121,14 @@ def wanted(
 ) -> Wanted:
     """What should be. `hosting`: None if it is no longer configured. `outlook`: None as long as nothing is
     known of it."""
-    if hosting is None:
+    if config is None:
         return Wanted(False, "it is no longer in deployments.yaml")
     if hold is not None and now < hold.until:
         way = "up" if hold.up else "down"
         reason = f"held {way} by {hold.owner} until {clock_time(hold.until)}: {hold.reason}"
         return Wanted(hold.up, reason, changes_at=hold.until)
-    outlook = outlook or Outlook(planned_lead(hosting))
-    ahead = intervals(hosting.windows, now - timedelta(days=1), now + timedelta(days=8), hosting.closures)
+    outlook = outlook or Outlook(planned_lead(config))
+    ahead = intervals(config.windows, now - timedelta(days=1), now + timedelta(days=8), config.closures)
     waiting = (
         f"{demand.unfinished}{'+' if demand.more else ''} unfinished document{plural(demand.unfinished)}"
     )
@@ -139,13 +143,13 @@ def wanted(
         times = f"{what}, {clock_time(each.start)} to {clock_time(each.end)}"
         return Wanted(
             True,
-            "round the clock (always: true)" if hosting.always else times,
+            "round the clock (always: true)" if config.always else times,
             changes_at=changes_at,
             opens_at=each.start,
             for_documents=each.stop_when_empty,
         )
-    if demand.unfinished and hosting.uploads is UploadStart.ON_DEMAND:
-        return _for_documents(hosting, demand, waiting, now, outlook, ahead, changes_at)
+    if demand.unfinished and config.uploads is UploadStart.ON_DEMAND:
+        return _for_documents(config, demand, waiting, now, outlook, ahead, changes_at)
     if outlook.kept:
         return Wanted(False, outlook.kept, keep=True, changes_at=changes_at, scarce=True)
     for each in ahead:
@@ -163,12 +167,12 @@ def wanted(
 
 
 def wanted_from(
-    hosting: Hosting, demand: Demand, now: datetime, hold: Hold | None, outlook: Outlook
+    config: DeploymentConfig, demand: Demand, now: datetime, hold: Hold | None, outlook: Outlook
 ) -> datetime | None:
     """From when on it is wanted up, as things stand now; None: nothing that is known says so."""
     at = now
     for _ in range(_CHANGES):
-        want = wanted(hosting, demand, at, hold, outlook)
+        want = wanted(config, demand, at, hold, outlook)
         if want.up:
             return at
         if want.changes_at is None:
@@ -188,7 +192,7 @@ def _is_on(window: Interval, demand: Demand, now: datetime, outlook: Outlook) ->
 
 
 def _for_documents(
-    hosting: Hosting,
+    config: DeploymentConfig,
     demand: Demand,
     waiting: str,
     now: datetime,
@@ -198,17 +202,17 @@ def _for_documents(
 ) -> Wanted:
     """Documents start it themselves: at once, or as late as `start_within` allows."""
     arrivals = demand.arrivals or (now,)
-    if outlook.up or outlook.free or hosting.start_within <= timedelta(0):
+    if outlook.up or outlook.free or config.start_within <= timedelta(0):
         return Wanted(True, waiting, changes_at=changes_at, for_documents=True)
-    promised = arrivals[0] + hosting.start_within
+    promised = arrivals[0] + config.start_within
     joined = next((each for each in ahead if now < each.start <= promised), None)
     if joined is not None:
         reason = f"{waiting} to be answered in the window from {clock_time(joined.start)}"
         return Wanted(False, reason, changes_at=changes_at)
-    at = start_at(arrivals, hosting.start_within, outlook.create, outlook.batches, outlook.unit)
+    at = start_at(arrivals, config.start_within, outlook.create, outlook.batches, outlook.unit)
     if at <= now + _HALF_TICK:
         return Wanted(True, waiting, changes_at=changes_at, for_documents=True)
-    reason = f"{waiting} to be answered within {span(hosting.start_within)}: others may share the deployment"
+    reason = f"{waiting} to be answered within {span(config.start_within)}: others may share the deployment"
     return Wanted(False, reason, changes_at=min(at, changes_at or at))
 
 

@@ -7,7 +7,7 @@ The table of the design, one file a part: what Azure has in our words (`observed
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
@@ -16,8 +16,9 @@ from shared.model import (
     NO_RECORD,
     Account,
     Action,
+    Configs,
     Demand,
-    Hosting,
+    DeploymentConfig,
     Mode,
     Observed,
     Owner,
@@ -71,32 +72,32 @@ def plan(
     now: datetime,
     owner: Owner,
     account: Account,
-    hosted: Mapping[str, Hosting],
+    configured: Configs,
     seen: Observation,
 ) -> tuple[Decision, ...]:
     """Every deployment's decision, in the order in which the steps are to be taken."""
-    names = set(hosted)
+    names = set(configured)
     names |= {name for name, record in seen.records.items() if record.state is not RecordState.ABSENT}
     names |= {
         name for name, azure in seen.azure.items() if is_ours(azure, seen.records.get(name, NO_RECORD), owner)
     }
     demand, holds, ahead = seen.demand, seen.holds, seen.outlooks
     wants = {
-        name: wanted(hosted.get(name), demand.get(name, Demand()), now, holds.get(name), ahead.get(name))
+        name: wanted(configured.get(name), demand.get(name, Demand()), now, holds.get(name), ahead.get(name))
         for name in names
     }
 
     def decided() -> list[Decision]:
-        each = (decide(now, owner, account, name, hosted.get(name), wants[name], seen) for name in names)
-        modes = (_in_mode(_unless_refused(now, one, seen), hosted.get(one.deployment)) for one in each)
-        return sorted(modes, key=lambda decision: _turn(now, decision, hosted, seen))
+        each = (decide(now, owner, account, name, configured.get(name), wants[name], seen) for name in names)
+        modes = (_in_mode(_unless_refused(now, one, seen), configured.get(one.deployment)) for one in each)
+        return sorted(modes, key=lambda decision: _turn(now, decision, configured, seen))
 
     decisions = decided()
-    if spare := giving_way(account, decisions, hosted, seen):
+    if spare := giving_way(account, decisions, configured, seen):
         for name in spare:
             wants[name] = replace(wants[name], keep=False, reason=GIVES_WAY)
         decisions = decided()
-    return within_slots(account, _paused(now, decisions, seen), hosted, seen)
+    return within_slots(account, _paused(now, decisions, seen), configured, seen)
 
 
 def _paused(now: datetime, decisions: Sequence[Decision], seen: Observation) -> list[Decision]:
@@ -127,9 +128,9 @@ def _unless_refused(now: datetime, decision: Decision, seen: Observation) -> Dec
     return replace(decision, action=Action.WAIT, reason=reason, again_at=record.delete_not_before)
 
 
-def _in_mode(decision: Decision, hosting: Hosting | None) -> Decision:
+def _in_mode(decision: Decision, config: DeploymentConfig | None) -> Decision:
     """In observe mode the step is told and not taken; a probe of what exists anyway changes nothing."""
-    if hosting is None or hosting.mode is Mode.ENFORCE or decision.action in _HARMLESS:
+    if config is None or config.mode is Mode.ENFORCE or decision.action in _HARMLESS:
         return decision
     if decision.action is Action.PROBE and decision.observed is Observed.FOREIGN:
         return decision
@@ -138,7 +139,7 @@ def _in_mode(decision: Decision, hosting: Hosting | None) -> Decision:
 
 
 def _turn(
-    now: datetime, decision: Decision, hosted: Mapping[str, Hosting], seen: Observation
+    now: datetime, decision: Decision, configured: Configs, seen: Observation
 ) -> tuple[int, datetime, str]:
     """The place of a step in the pass: our own records, then writes to Azure, then probes, then the rest."""
     opens_at = decision.wanted.opens_at
@@ -148,7 +149,7 @@ def _turn(
             turn = 0
         case Action.CREATE:
             outlook = seen.outlooks.get(decision.deployment)
-            lead = outlook.lead if outlook else planned_lead(hosted[decision.deployment])
+            lead = outlook.lead if outlook else planned_lead(configured[decision.deployment])
             at_risk = opens_at is not None and now >= opens_at - lead + WINDOW_PATIENCE
             turn = 1 if at_risk else 3 if opens_at is not None else 4
         case Action.DELETE:

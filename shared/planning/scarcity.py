@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from shared.model import AzureDeployment, DeploymentRecord, Hosting, Prices, RecordState
+from shared.model import AzureDeployment, DeploymentConfig, DeploymentRecord, Prices, RecordState
 
 _STANDS = (RecordState.CREATING, RecordState.OPEN, RecordState.CLOSING)
 
 
 def why_kept(
-    hosting: Hosting,
+    config: DeploymentConfig,
     record: DeploymentRecord,
     azure: AzureDeployment | None,
     left: float | str,
@@ -19,7 +19,7 @@ def why_kept(
     `left`: thousands of tokens per minute that the region has left for its model and SKU, besides what it has
     itself, or why that is not known, on which nothing is deleted.
     """
-    if not hosting.keep_if_scarce or azure is None or record.state not in _STANDS:
+    if not config.keep_if_scarce or azure is None or record.state not in _STANDS:
         return ""
     if isinstance(left, str):
         what = f"what the region has left is not known ({left})"

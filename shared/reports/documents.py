@@ -12,7 +12,7 @@ from typing import Any
 from shared.app import Lamplighter
 from shared.documents.backlog import UNKNOWN_DEPLOYMENT, History, short_id, short_id_at
 from shared.documents.results import RESULTS, file_name
-from shared.model import Action, Document, DocumentState, Hosting, RecordState
+from shared.model import Action, DeploymentConfig, Document, DocumentState, RecordState
 from shared.planning.desired import clock_time, outlooks, wanted, wanted_from
 from shared.reports.status import iso, unreadable
 
@@ -44,21 +44,21 @@ def read_query(
         raise ValueError(f"no state is called {state[:64]!r}: known are {', '.join(states)}")
     if after and not _PLACE.fullmatch(after):
         raise ValueError("after must be what the page before says as next")
-    hosting = app.intake.hosting(deployment) if deployment else None
-    if deployment and hosting is None and not _FOLDER.fullmatch(deployment):
+    config = app.intake.config(deployment) if deployment else None
+    if deployment and config is None and not _FOLDER.fullmatch(deployment):
         raise ValueError(
             f"{app.intake.no_such_deployment(deployment)}; uploads outside of such folders "
             f"are those of {UNKNOWN_DEPLOYMENT}"
         )
     kind = DocumentState(state) if state else None
-    return Query(hosting.name if hosting else deployment or None, kind, _start(app, since, kind, after))
+    return Query(config.name if config else deployment or None, kind, _start(app, since, kind, after))
 
 
 def _start(app: Lamplighter, since: str | None, state: DocumentState | None, after: str | None) -> str:
     if after:
         return f"{after} "
     if not since:
-        return "" if state in _SINCE_EVER else short_id_at(app.control.clock.now() - _LATELY)
+        return "" if state in _SINCE_EVER else short_id_at(app.context.clock.now() - _LATELY)
     try:
         at = datetime.fromisoformat(since)
         return short_id_at(at if at.tzinfo else at.replace(tzinfo=UTC))
@@ -68,7 +68,7 @@ def _start(app: Lamplighter, since: str | None, state: DocumentState | None, aft
 
 async def is_known(app: Lamplighter, deployment: str) -> bool:
     """Whether it is configured, or has documents: those of a folder that is or was a deployment's."""
-    return app.intake.hosting(deployment) is not None or await app.documents.knows(deployment)
+    return app.intake.config(deployment) is not None or await app.documents.knows(deployment)
 
 
 async def listed_documents(app: Lamplighter, query: Query) -> dict[str, Any]:
@@ -82,9 +82,9 @@ async def listed_documents(app: Lamplighter, query: Query) -> dict[str, Any]:
     waiting = {each.deployment for each in found if each.state is DocumentState.WAITING}
     # Once for all of a deployment's: each question takes four reads of the records.
     causes = {
-        name: await _why_they_wait(app, hosting)
+        name: await _why_they_wait(app, config)
         for name in sorted(waiting)
-        if (hosting := app.settings.deployments.get(name)) is not None
+        if (config := app.settings.deployments.get(name)) is not None
     }
     documents = [await told(app, each, causes.get(each.deployment)) for each in found]
     return {
@@ -119,7 +119,7 @@ async def _page(app: Lamplighter, names: Sequence[str], query: Query) -> tuple[l
 
 async def _everywhere(app: Lamplighter) -> tuple[list[str], bool]:
     """Configured deployments, former ones, and folders of none; and whether there are more such folders."""
-    ledger = app.control.ledger
+    ledger = app.context.ledger
     records = [await ledger.records(each.account) for each in await ledger.accounts()]
     folders, more = await app.documents.folders()
     names = {*app.settings.deployments, *(name for each in records for name in each), *folders}
@@ -144,11 +144,11 @@ class _Cause:
 async def told(app: Lamplighter, found: Document, cause: _Cause | None = None) -> dict[str, Any]:
     """The document for people. `cause`: why its deployment's documents wait, if that is known already."""
     reason, until = found.reason, None
-    hosting = app.settings.deployments.get(found.deployment)
-    if found.state is DocumentState.WAITING and hosting is None:
+    config = app.settings.deployments.get(found.deployment)
+    if found.state is DocumentState.WAITING and config is None:
         reason = app.intake.no_such_deployment(found.deployment)
-    elif found.state is DocumentState.WAITING and hosting is not None:
-        cause = cause or await _why_they_wait(app, hosting)
+    elif found.state is DocumentState.WAITING and config is not None:
+        cause = cause or await _why_they_wait(app, config)
         reason, until = cause.of(found), cause.until
     return {
         "id": found.id,
@@ -171,21 +171,21 @@ async def told(app: Lamplighter, found: Document, cause: _Cause | None = None) -
     }
 
 
-async def _why_they_wait(app: Lamplighter, hosting: Hosting) -> _Cause:
+async def _why_they_wait(app: Lamplighter, config: DeploymentConfig) -> _Cause:
     """That the deployment is not wanted now, or else what keeps it from answering."""
-    ledger, now = app.control.ledger, app.control.clock.now()
+    ledger, now = app.context.ledger, app.context.clock.now()
     record, account, holds, demand = await asyncio.gather(
-        ledger.record(hosting.account, hosting.name),
-        ledger.account(hosting.account),
-        ledger.holds(hosting.account, now),
-        app.documents.demand(hosting.name),
+        ledger.record(config.account, config.name),
+        ledger.account(config.account),
+        ledger.holds(config.account, now),
+        app.documents.demand(config.name),
     )
-    ahead = outlooks({hosting.name: hosting}, {hosting.name: record}, app.settings.prices, now)
-    hold, outlook = holds.get(hosting.name), ahead[hosting.name]
-    want = wanted(hosting, demand, now, hold, outlook)
+    ahead = outlooks({config.name: config}, {config.name: record}, app.settings.prices, now)
+    hold, outlook = holds.get(config.name), ahead[config.name]
+    want = wanted(config, demand, now, hold, outlook)
     is_absent = record.state is RecordState.ABSENT
     if is_absent and not want.up:
-        until = wanted_from(hosting, demand, now, hold, outlook)
+        until = wanted_from(config, demand, now, hold, outlook)
         starts = f"; it is started at {clock_time(until)}" if until else ""
         return _Cause(f"{want.reason}{starts}", is_open=False, until=until)
     if problem := unreadable(account):

@@ -12,7 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from shared.app import Lamplighter
-from shared.model import Hold, Hosting, HostingSession, Settings, UploadStart, WeeklyWindow
+from shared.model import DeploymentConfig, Hold, HostingSession, Settings, UploadStart, WeeklyWindow
 from shared.money.advice import advise
 from shared.money.forecast import (
     RECENT,
@@ -61,16 +61,16 @@ Records = Mapping[tuple[str, str], Known]
 
 async def read_records(app: Lamplighter, now: datetime) -> Records:
     """Of every configured deployment. Reads tables only. Raises StorageError."""
-    ledger, since = app.control.ledger, now - RECENT
+    ledger, since = app.context.ledger, now - RECENT
     holds = {key: await ledger.holds(key, now) for key in app.settings.accounts}
     found = {}
-    for name, hosting in app.settings.deployments.items():
-        record = await ledger.record(hosting.account, name)
+    for name, config in app.settings.deployments.items():
+        record = await ledger.record(config.account, name)
         sessions = await ledger.sessions_since(record, since)
-        found[hosting.account, name] = Known(
+        found[config.account, name] = Known(
             adopted=record.adopted,
             create_seconds=record.create_seconds,
-            hold=holds[hosting.account].get(name),
+            hold=holds[config.account].get(name),
             sessions=tuple(each for each in sessions if each.likely_end is None or each.likely_end > since),
             asked=await app.documents.asked(name, since - _LONGEST_BEFORE, _MANY),
         )
@@ -82,19 +82,19 @@ def forecasts(
 ) -> list[Forecast]:
     """Of every deployment in the file, or of one, named in whatever case."""
     return [
-        forecast(_subject(hosting, settings, records), since, until)
-        for name, hosting in settings.deployments.items()
+        forecast(_subject(config, settings, records), since, until)
+        for name, config in settings.deployments.items()
         if only is None or name.lower() == only.lower()
     ]
 
 
-def _subject(hosting: Hosting, settings: Settings, records: Records) -> Subject:
-    known = records.get((hosting.account, hosting.name), Known())
+def _subject(config: DeploymentConfig, settings: Settings, records: Records) -> Subject:
+    known = records.get((config.account, config.name), Known())
     return Subject(
-        hosting=hosting,
-        account=settings.accounts[hosting.account].name,
-        lead=planned_lead(hosting, learned(from_text(known.create_seconds))),
-        sku=to_create(hosting.spec, adopt=hosting.adopt, adopted=known.adopted).sku,
+        config=config,
+        account=settings.accounts[config.account].name,
+        lead=planned_lead(config, learned(from_text(known.create_seconds))),
+        sku=to_create(config.spec, adopt=config.adopt, adopted=known.adopted).sku,
         prices=settings.prices,
         hold=known.hold,
         sessions=known.sessions,
@@ -109,7 +109,7 @@ def previewed(
     found = forecasts(settings, records, since, until, only)
     centers: dict[str | None, list[Forecast]] = {}
     for each in found:
-        centers.setdefault(each.subject.hosting.cost_center, []).append(each)
+        centers.setdefault(each.subject.config.cost_center, []).append(each)
     return {
         "since": since.isoformat(),
         "until": until.isoformat(),
@@ -152,24 +152,24 @@ def changed(before: Sequence[Forecast], after: Sequence[Forecast]) -> list[dict[
 
 def _zone_of(change: Change) -> str:
     side = change.after or change.before
-    return time_zone(side.subject.hosting) if side else "UTC"
+    return time_zone(side.subject.config) if side else "UTC"
 
 
-def time_zone(hosting: Hosting) -> str:
+def time_zone(config: DeploymentConfig) -> str:
     """In which people think of its schedule: its first weekly window's."""
-    return next((each.time_zone for each in hosting.windows if isinstance(each, WeeklyWindow)), "UTC")
+    return next((each.time_zone for each in config.windows if isinstance(each, WeeklyWindow)), "UTC")
 
 
 def _told(of: Forecast) -> dict[str, Any]:
     subject = of.subject
-    hosting, zone = subject.hosting, time_zone(subject.hosting)
+    config, zone = subject.config, time_zone(subject.config)
     return {
-        "deployment": hosting.name,
+        "deployment": config.name,
         "account": subject.account,
-        "cost_center": hosting.cost_center,
+        "cost_center": config.cost_center,
         "sku": subject.sku,
         "price_per_hour": subject.price,
-        "mode": hosting.mode,
+        "mode": config.mode,
         "time_zone": zone,
         "hold": subject.hold and hold_told(subject.hold),
         **_sum([of]),
@@ -190,7 +190,7 @@ def _told(of: Forecast) -> dict[str, Any]:
 
 def _sum(forecasts: Sequence[Forecast]) -> dict[str, Any]:
     """Their figures, and whose uploads are missing in them."""
-    missing = [each.subject.hosting.name for each in forecasts if _unknown(each)]
+    missing = [each.subject.config.name for each in forecasts if _unknown(each)]
     return {**_figures(summed(forecasts)), "not_forecast": missing}
 
 
@@ -212,11 +212,11 @@ def _figure(figure: Figure) -> dict[str, float]:
 
 
 def _unknown(of: Forecast) -> bool:
-    return of.uploads is None and of.subject.hosting.uploads is UploadStart.ON_DEMAND
+    return of.uploads is None and of.subject.config.uploads is UploadStart.ON_DEMAND
 
 
 def _uploads(of: Forecast) -> str:
-    if of.subject.hosting.uploads is UploadStart.SCHEDULED:
+    if of.subject.config.uploads is UploadStart.SCHEDULED:
         return "documents wait for a window"
     if of.uploads is not None:
         return (
@@ -246,14 +246,14 @@ def _interval(span: Span, certain: bool, zone: ZoneInfo) -> dict[str, Any]:
 
 def _marks(of: Forecast, zone: str) -> list[dict[str, Any]]:
     """Holidays, dates of one's own, closures, and every change of the clocks, in order."""
-    hosting = of.subject.hosting
-    found = marks(hosting.windows, of.since, of.until, hosting.closures)
+    config = of.subject.config
+    found = marks(config.windows, of.since, of.until, config.closures)
     told = [
         {"at": each.at.isoformat(), "local": each.local.isoformat(), "kind": each.kind, "text": each.what}
         for each in found
     ]
     known = {each.at for each in found if each.kind is Special.CLOCKS}
-    for change in clock_changes(zone, of.since, of.until) if hosting.windows else ():
+    for change in clock_changes(zone, of.since, of.until) if config.windows else ():
         if change.at not in known:
             # No window is open then, but from then on all are at another time in UTC.
             way, by = ("forward", change.by) if change.by > timedelta(0) else ("back", -change.by)

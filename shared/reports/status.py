@@ -20,9 +20,9 @@ from shared.model import (
     Action,
     AzureDeployment,
     Demand,
+    DeploymentConfig,
     DeploymentRecord,
     Hold,
-    Hosting,
     HostingSession,
     Observed,
     Prices,
@@ -52,19 +52,19 @@ async def listed(app: Lamplighter) -> dict[str, Any]:
 
     Also the accounts, those included that are no longer configured and still host something.
     """
-    now = app.control.clock.now()
-    demand = await app.control.demand(app.settings.deployments)
+    now = app.context.clock.now()
+    demand = await app.context.demand(app.settings.deployments)
     names = {each.resource_id: each.name for each in await app.accounts()}
-    found = await asyncio.gather(*(app.control.ledger.account(key) for key in names))
+    found = await asyncio.gather(*(app.context.ledger.account(key) for key in names))
     accounts = dict(zip(names, found, strict=True))
-    holds = {key: await app.control.ledger.holds(key, now) for key in app.settings.accounts}
+    holds = {key: await app.context.ledger.holds(key, now) for key in app.settings.accounts}
     failed = await _failed(app, list(app.settings.deployments), now)
     told = []
-    for name, hosting in app.settings.deployments.items():
-        record = await app.control.ledger.record(hosting.account, name)
-        session = await app.control.ledger.session(record)
-        hold = holds[hosting.account].get(name)
-        entry = _entry(app, hosting, record, accounts[hosting.account], demand[name], hold, session, now)
+    for name, config in app.settings.deployments.items():
+        record = await app.context.ledger.record(config.account, name)
+        session = await app.context.ledger.session(record)
+        hold = holds[config.account].get(name)
+        entry = _entry(app, config, record, accounts[config.account], demand[name], hold, session, now)
         told.append(entry | {"failed": failed[name]})
     sweep = await app.intake.last_sweep()
     swept = sweep and {
@@ -107,28 +107,28 @@ def _lately(now: datetime) -> datetime:
     return (now.astimezone(UTC) - _FAILED_LATELY).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-async def explained(app: Lamplighter, hosting: Hosting, *, ask_azure: bool = False) -> dict[str, Any]:
+async def explained(app: Lamplighter, config: DeploymentConfig, *, ask_azure: bool = False) -> dict[str, Any]:
     """One deployment: also what blocks its next step and until when, its last decisions, and what it costs.
 
     Step and observation are those of the last pass; if Azure is asked, those of a pass made now. If it does
     not answer, what it has is unknown, and `azure_problem` says why. Raises StorageError.
     """
-    ledger, now = app.control.ledger, app.control.clock.now()
+    ledger, now = app.context.ledger, app.context.clock.now()
     record, account, holds, demand, decisions, failed = await asyncio.gather(
-        ledger.record(hosting.account, hosting.name),
-        ledger.account(hosting.account),
-        ledger.holds(hosting.account, now),
-        app.documents.demand(hosting.name),
-        ledger.decisions(hosting.account, hosting.name, _DECISIONS),
-        _failed(app, [hosting.name], now),
+        ledger.record(config.account, config.name),
+        ledger.account(config.account),
+        ledger.holds(config.account, now),
+        app.documents.demand(config.name),
+        ledger.decisions(config.account, config.name, _DECISIONS),
+        _failed(app, [config.name], now),
     )
     month = now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     session, sessions = await asyncio.gather(ledger.session(record), ledger.sessions_since(record, month))
-    told = _entry(app, hosting, record, account, demand, holds.get(hosting.name), session, now)
+    told = _entry(app, config, record, account, demand, holds.get(config.name), session, now)
     told |= _step(record.action, record.reason, record.again_at, record, account, now)
     told |= {
         "unfinished_more": demand.more,
-        "failed": failed[hosting.name],
+        "failed": failed[config.name],
         "oldest_unfinished": demand.oldest
         and {
             "arrived_at": iso(demand.oldest),
@@ -137,31 +137,31 @@ async def explained(app: Lamplighter, hosting: Hosting, *, ask_azure: bool = Fal
         "this_month": _spent(sessions, month, now, app.settings.prices),
         "decisions": [_decision(each) for each in decisions],
     }
-    return told | await _live(app, hosting, record, account) if ask_azure else told
+    return told | await _live(app, config, record, account) if ask_azure else told
 
 
 async def _live(
-    app: Lamplighter, hosting: Hosting, record: DeploymentRecord, account: AccountRecord
+    app: Lamplighter, config: DeploymentConfig, record: DeploymentRecord, account: AccountRecord
 ) -> dict[str, Any]:
     try:
-        seen = await app.dry_run(app.settings.accounts[hosting.account])
+        seen = await app.dry_run(app.settings.accounts[config.account])
     except ArmError as error:
-        failed = replace(account, problem=str(error), problem_at=app.control.clock.now())
+        failed = replace(account, problem=str(error), problem_at=app.context.clock.now())
         told = _seen(record, failed) | {"blocked": _UNREADABLE}
         return told | {"azure": None, "azure_problem": str(error)}
-    azure, decision = seen.azure.get(hosting.name), seen.decisions[hosting.name]
+    azure, decision = seen.azure.get(config.name), seen.decisions[config.name]
     read = replace(account, problem="")
     told = {"observed": decision.observed, "observed_reason": None, "observed_at": iso(seen.at)}
     told |= {"last_seen": None}  # what the last pass could not read is still told as account_problem
     told |= _step(decision.action, decision.reason, decision.again_at, record, read, seen.at)
     if azure is not None:
-        told["differences"] = differences(hosting.spec, properties_of(_without_our_tags(azure)))
+        told["differences"] = differences(config.spec, properties_of(_without_our_tags(azure)))
     return told | {"azure": azure and _deployment(azure), "azure_problem": None}
 
 
 def _entry(
     app: Lamplighter,
-    hosting: Hosting,
+    config: DeploymentConfig,
     record: DeploymentRecord,
     account: AccountRecord,
     demand: Demand,
@@ -169,14 +169,14 @@ def _entry(
     session: HostingSession | None,
     now: datetime,
 ) -> dict[str, Any]:
-    ahead = outlooks({hosting.name: hosting}, {hosting.name: record}, app.settings.prices, now)[hosting.name]
-    want = wanted(hosting, demand, now, hold, ahead)
+    ahead = outlooks({config.name: config}, {config.name: record}, app.settings.prices, now)[config.name]
+    want = wanted(config, demand, now, hold, ahead)
     # Whether capacity is scarce is not in the records: the last pass asked, and gave this reason.
-    kept = hosting.keep_if_scarce and not want.up and record.action in (Action.SERVE, Action.PROBE)
+    kept = config.keep_if_scarce and not want.up and record.action in (Action.SERVE, Action.PROBE)
     return {
-        "deployment": hosting.name,
-        "account": app.settings.accounts[hosting.account].name,
-        "model": hosting.spec.model_name,
+        "deployment": config.name,
+        "account": app.settings.accounts[config.account].name,
+        "model": config.spec.model_name,
         **_seen(record, account),
         "wanted": "up" if want.up else "down",
         "reason": record.reason if kept else want.reason,
@@ -185,11 +185,11 @@ def _entry(
         "step_reason": record.reason,
         "problem": record.trouble or record.problem or None,
         "unfinished": demand.unfinished,
-        "start_within": _promise(hosting, ahead.create),
-        "mode": hosting.mode,
+        "start_within": _promise(config, ahead.create),
+        "mode": config.mode,
         "hold": hold and hold_told(hold),
         "adopted": bool(record.adopted),
-        "differences": differences(hosting.spec, from_text(record.adopted)) if record.adopted else [],
+        "differences": differences(config.spec, from_text(record.adopted)) if record.adopted else [],
         "session": session and _session(session, now, app.settings.prices),
     }
 
@@ -212,13 +212,13 @@ def _account_problem(account: AccountRecord) -> dict[str, Any] | None:
     return {"problem": account.problem, "at": iso(account.problem_at)} if unreadable(account) else None
 
 
-def _promise(hosting: Hosting, create: CreateTime) -> dict[str, Any] | None:
+def _promise(config: DeploymentConfig, create: CreateTime) -> dict[str, Any] | None:
     """How long documents may wait for a start, and in what share of cases creating alone takes longer."""
-    if hosting.uploads is UploadStart.SCHEDULED or not hosting.start_within:
+    if config.uploads is UploadStart.SCHEDULED or not config.start_within:
         return None
-    broken = create.longer_than(hosting.start_within)
+    broken = create.longer_than(config.start_within)
     return {
-        "seconds": hosting.start_within.total_seconds(),
+        "seconds": config.start_within.total_seconds(),
         "create_takes_longer": round(broken, 3),
         "feasible": broken <= LATE_SHARE,
     }

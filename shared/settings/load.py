@@ -21,8 +21,8 @@ from shared.model import (
     ALWAYS,
     Account,
     Closure,
+    DeploymentConfig,
     DeploymentSpec,
-    Hosting,
     OneOffWindow,
     Prices,
     Settings,
@@ -66,7 +66,7 @@ def load(path: Path, environment: Mapping[str, str]) -> Settings:
         raise SettingsError(path.name, problems)
     settings = _settings(file)
     # Told when all else holds.
-    problems += [each for hosting in settings.deployments.values() for each in schedule_mistakes(hosting)]
+    problems += [each for config in settings.deployments.values() for each in schedule_mistakes(config)]
     if problems:
         raise SettingsError(path.name, problems)
     return settings
@@ -160,7 +160,7 @@ def _settings(file: DeploymentsFile) -> Settings:
             account.resource_id: Account(name, account.resource_id, account.fine_tuned_slots)
             for name, account in file.accounts.items()
         },
-        deployments={name: _hosting(name, given, file) for name, given in file.deployments.items()},
+        deployments={name: _config(name, given, file) for name, given in file.deployments.items()},
         prices=Prices(
             currency=prices.currency,
             hosting_per_hour=dict(prices.hosting_per_hour),
@@ -173,8 +173,8 @@ def _settings(file: DeploymentsFile) -> Settings:
     )
 
 
-def _hosting(name: str, given: DeploymentSection, file: DeploymentsFile) -> Hosting:
-    return Hosting(
+def _config(name: str, given: DeploymentSection, file: DeploymentsFile) -> DeploymentConfig:
+    return DeploymentConfig(
         account=file.accounts[given.account].resource_id,
         spec=DeploymentSpec(
             name=name,

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
 
 from shared.errors import SettingProblem
-from shared.model import Hosting, OneOffWindow, UploadStart, WeeklyWindow
+from shared.model import DeploymentConfig, OneOffWindow, UploadStart, WeeklyWindow
 from shared.planning.decide import SESSION_MARGIN
 from shared.planning.desired import planned_lead
 from shared.planning.estimates import PRIOR
@@ -25,17 +25,17 @@ AHEAD = timedelta(days=366)
 """Warnings are about the next 12 months."""
 
 
-def schedule_mistakes(hosting: Hosting) -> list[SettingProblem]:
+def schedule_mistakes(config: DeploymentConfig) -> list[SettingProblem]:
     """Windows that open on no day, and windows that the longest session would cut short every time."""
-    if hosting.always:
+    if config.always:
         return []
-    key = f"deployments.{hosting.name}.schedule"
+    key = f"deployments.{config.name}.schedule"
     found = [
         SettingProblem(f"{key}.{number}", "", remedy)
-        for number, window in enumerate(hosting.windows)
-        for remedy in (*_no_day(window), *_too_long(window, hosting))
+        for number, window in enumerate(config.windows)
+        for remedy in (*_no_day(window), *_too_long(window, config))
     ]
-    return found or [SettingProblem(key, "", remedy) for remedy in _too_long_together(hosting)]
+    return found or [SettingProblem(key, "", remedy) for remedy in _too_long_together(config)]
 
 
 def _no_day(window: WeeklyWindow | OneOffWindow) -> Iterator[str]:
@@ -49,73 +49,71 @@ def _no_day(window: WeeklyWindow | OneOffWindow) -> Iterator[str]:
         )
 
 
-def _too_long(window: WeeklyWindow | OneOffWindow, hosting: Hosting) -> Iterator[str]:
+def _too_long(window: WeeklyWindow | OneOffWindow, config: DeploymentConfig) -> Iterator[str]:
     """By its own length, on a day without a change of the clocks."""
     match window:
         case OneOffWindow():
             start, end = window.start, window.end
         case WeeklyWindow():
             start, end = local_times(window, _A_MONDAY.date())
-    needed = planned_lead(hosting) + (end - start) + window.close_grace + SESSION_MARGIN
-    if needed > hosting.max_session:
+    needed = planned_lead(config) + (end - start) + window.close_grace + SESSION_MARGIN
+    if needed > config.max_session:
         yield (
             f"needs a session of {needed} with lead, grace and {SESSION_MARGIN} to end in, and max_session "
-            f"is {hosting.max_session}: raise that, or split the window"
+            f"is {config.max_session}: raise that, or split the window"
         )
 
 
-def _too_long_together(hosting: Hosting) -> Iterator[str]:
+def _too_long_together(config: DeploymentConfig) -> Iterator[str]:
     """By what follows it every week; what ends as soon as nothing waits does not count."""
     windows = [
         every_week(each)
-        for each in hosting.windows
+        for each in config.windows
         if isinstance(each, WeeklyWindow) and not each.stop_when_empty
     ]
-    spans = hosted_spans(windows, planned_lead(hosting), _A_MONDAY, _A_MONDAY + 14 * DAY)
+    spans = hosted_spans(windows, planned_lead(config), _A_MONDAY, _A_MONDAY + 14 * DAY)
     start, end = max(spans, key=lambda span: span[1] - span[0], default=(_A_MONDAY, _A_MONDAY))
     needed = end - start + SESSION_MARGIN
-    if needed > hosting.max_session:
+    if needed > config.max_session:
         length = f"of {needed}" if needed < _NO_END else "without end"
         yield (
             f"has windows that follow each other without a break (from {start:%a %H:%M} UTC on) and need a "
             f"session {length} with lead, grace and {SESSION_MARGIN} to end in; max_session is "
-            f"{hosting.max_session}: raise that, or leave a gap that is longer than lead and grace"
+            f"{config.max_session}: raise that, or leave a gap that is longer than lead and grace"
         )
 
 
-def schedule_warnings(hosting: Hosting, now: datetime) -> list[SettingProblem]:
+def schedule_warnings(config: DeploymentConfig, now: datetime) -> list[SettingProblem]:
     """Windows that are over or never open, that the clocks move, or that form too long a session once."""
-    if hosting.always:
-        return [
-            SettingProblem(f"deployments.{hosting.name}.always", "", each) for each in _of_always(hosting)
-        ]
-    key = f"deployments.{hosting.name}.schedule"
+    if config.always:
+        return [SettingProblem(f"deployments.{config.name}.always", "", each) for each in _of_always(config)]
+    key = f"deployments.{config.name}.schedule"
     found = [
         SettingProblem(f"{key}.{number}", "", remedy)
-        for number, window in enumerate(hosting.windows)
-        for remedy in _of_window(window, hosting, now)
+        for number, window in enumerate(config.windows)
+        for remedy in _of_window(window, config, now)
     ]
-    found += [SettingProblem(key, "", remedy) for remedy in _of_session(hosting, now)]
-    uploads = f"deployments.{hosting.name}.uploads"
-    found += [SettingProblem(f"{uploads}.start", "", remedy) for remedy in _of_uploads(hosting, now)]
-    return found + [SettingProblem(f"{uploads}.start_within", "", remedy) for remedy in _of_waiting(hosting)]
+    found += [SettingProblem(key, "", remedy) for remedy in _of_session(config, now)]
+    uploads = f"deployments.{config.name}.uploads"
+    found += [SettingProblem(f"{uploads}.start", "", remedy) for remedy in _of_uploads(config, now)]
+    return found + [SettingProblem(f"{uploads}.start_within", "", remedy) for remedy in _of_waiting(config)]
 
 
-def _of_always(hosting: Hosting) -> Iterator[str]:
+def _of_always(config: DeploymentConfig) -> Iterator[str]:
     """What round the clock does not mean, and what has no effect beside it."""
-    if hosting.spec.sku == DEVELOPER_TIER:
+    if config.spec.sku == DEVELOPER_TIER:
         yield (
             f"Azure deletes a {DEVELOPER_TIER} deployment after {DEVELOPER_TIER_LIFE // HOUR} h: it is "
             "deleted and created again every day, and gone for some minutes. Another SKU stays"
         )
-    if hosting.start_within:
+    if config.start_within:
         yield "with it uploads.start_within has no effect, as the deployment is up: remove one of them"
 
 
-def _of_uploads(hosting: Hosting, now: datetime) -> Iterator[str]:
+def _of_uploads(config: DeploymentConfig, now: datetime) -> Iterator[str]:
     """Documents that wait for a window, and no window for them. Without any the file is refused."""
-    if hosting.uploads is UploadStart.SCHEDULED and not intervals(
-        hosting.windows, now, now + AHEAD, hosting.closures
+    if config.uploads is UploadStart.SCHEDULED and not intervals(
+        config.windows, now, now + AHEAD, config.closures
     ):
         yield (
             "is scheduled, and no window of the schedule opens in the next 12 months: documents wait without "
@@ -123,12 +121,12 @@ def _of_uploads(hosting: Hosting, now: datetime) -> Iterator[str]:
         )
 
 
-def _of_waiting(hosting: Hosting) -> Iterator[str]:
+def _of_waiting(config: DeploymentConfig) -> Iterator[str]:
     """A promise that cannot be kept, or has nothing to say."""
-    promised = hosting.start_within
+    promised = config.start_within
     if not promised:
         return
-    if hosting.uploads is UploadStart.SCHEDULED:
+    if config.uploads is UploadStart.SCHEDULED:
         yield "has no effect with start: scheduled, as documents wait for a window: remove one of them"
     elif (broken := PRIOR.longer_than(promised)) > LATE_SHARE:
         yield (
@@ -137,7 +135,7 @@ def _of_waiting(hosting: Hosting) -> Iterator[str]:
         )
 
 
-def _of_window(window: WeeklyWindow | OneOffWindow, hosting: Hosting, now: datetime) -> Iterator[str]:
+def _of_window(window: WeeklyWindow | OneOffWindow, config: DeploymentConfig, now: datetime) -> Iterator[str]:
     starts, ended = now, None
     if isinstance(window, OneOffWindow):
         starts, ended = window.start, window.end
@@ -150,7 +148,7 @@ def _of_window(window: WeeklyWindow | OneOffWindow, hosting: Hosting, now: datet
         yield f"is over since {ended:%Y-%m-%d %H:%M} UTC: remove it"
         return
     ahead = max(now, starts)
-    if not intervals([window], ahead, ahead + AHEAD, hosting.closures):
+    if not intervals([window], ahead, ahead + AHEAD, config.closures):
         yield "never opens in 12 months: closures and dates leave nothing of it"
     if isinstance(window, WeeklyWindow) and window.skip_holidays:
         region, years = window.skip_holidays, (ahead.year, ahead.year + 1)
@@ -161,15 +159,13 @@ def _of_window(window: WeeklyWindow | OneOffWindow, hosting: Hosting, now: datet
             yield f"on {mark.day} {mark.what}"
 
 
-def _of_session(hosting: Hosting, now: datetime) -> Iterator[str]:
+def _of_session(config: DeploymentConfig, now: datetime) -> Iterator[str]:
     """The first session that would be too long, with documents all the time."""
-    for start, end in hosted_spans(
-        hosting.windows, planned_lead(hosting), now, now + AHEAD, hosting.closures
-    ):
-        if end - start + SESSION_MARGIN > hosting.max_session:
+    for start, end in hosted_spans(config.windows, planned_lead(config), now, now + AHEAD, config.closures):
+        if end - start + SESSION_MARGIN > config.max_session:
             yield (
                 f"windows follow each other without a break from {start:%Y-%m-%d %H:%M} to "
                 f"{end:%Y-%m-%d %H:%M} UTC, lead and grace included: if all of it is needed, max_session "
-                f"({hosting.max_session}) has the deployment deleted and created again in between"
+                f"({config.max_session}) has the deployment deleted and created again in between"
             )
             return

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from shared.errors import SettingProblem
-from shared.model import Account, Hosting, Mode
+from shared.model import Account, DeploymentConfig, Mode
 from shared.planning.desired import clock_time
 from shared.planning.slots import is_fine_tuned
 from shared.schedule.windows import Interval, intervals
 
 
 def slot_warnings(
-    account: Account, hosted: Sequence[Hosting], now: datetime, until: datetime
+    account: Account, configured: Sequence[DeploymentConfig], now: datetime, until: datetime
 ) -> Iterator[SettingProblem]:
     """The first time in [now, until) at which windows need more slots than there are. `hosted`: its own.
 
@@ -21,7 +21,7 @@ def slot_warnings(
     """
     opened = {
         each.name: intervals(each.windows, now, until, each.closures)
-        for each in hosted
+        for each in configured
         if each.mode is Mode.ENFORCE and is_fine_tuned(each.spec.model_name)
     }
     plain = {name: [each for each in found if not each.stop_when_empty] for name, found in opened.items()}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from shared.errors import SettingProblem
-from shared.model import Hosting, Prices, Settings, WeeklyWindow
+from shared.model import DeploymentConfig, Prices, Settings, WeeklyWindow
 from shared.planning.plan import DEVELOPER_TIER
 from shared.planning.slots import is_fine_tuned
 from shared.settings.answer_schema import schema_warnings
@@ -31,33 +31,33 @@ def settings_warnings(settings: Settings, now: datetime) -> list[SettingProblem]
         of_account = [each for each in hosted if each.account == account.resource_id]
         found += slot_warnings(account, of_account, now, now + AHEAD)
         found += _of_equal_models(of_account)
-    for hosting in hosted:
-        found += schedule_warnings(hosting, now)
-        found += _of_deployment(hosting, settings)
-        for remedy in schema_warnings(hosting.task.response_schema or {}):
-            found.append(SettingProblem(f"{_key(hosting)}.task.response_schema", "", remedy))
+    for config in hosted:
+        found += schedule_warnings(config, now)
+        found += _of_deployment(config, settings)
+        for remedy in schema_warnings(config.task.response_schema or {}):
+            found.append(SettingProblem(f"{_key(config)}.task.response_schema", "", remedy))
     return found
 
 
-def _key(hosting: Hosting) -> str:
-    return f"deployments.{hosting.name}"
+def _key(config: DeploymentConfig) -> str:
+    return f"deployments.{config.name}"
 
 
 def _of_prices(prices: Prices) -> Iterator[SettingProblem]:
-    hosting = "prices.hosting_per_hour"
+    config = "prices.hosting_per_hour"
     for sku, price in prices.hosting_per_hour.items():
         if price == 0 and sku != DEVELOPER_TIER:
             remedy = (
                 f"hosting that costs nothing is never ended early, and every saving is 0: write the price of "
                 f"your price sheet, usually {_USUAL_HOSTING} in USD"
             )
-            yield SettingProblem(f"{hosting}.{sku}", f"{price:g}", remedy)
+            yield SettingProblem(f"{config}.{sku}", f"{price:g}", remedy)
     if prices.currency.upper() not in _NEAR_THE_DOLLAR:
         return
     for sku, price in prices.hosting_per_hour.items():
         if price >= (_DEAREST_PROVISIONED if sku == _PROVISIONED else _DEAREST_HOSTING):
             remedy = f"is far above the usual {_USUAL_HOSTING}: write the price of one hour, not of a month"
-            yield SettingProblem(f"{hosting}.{sku}", f"{price:g}", remedy)
+            yield SettingProblem(f"{config}.{sku}", f"{price:g}", remedy)
     for way, price in (("input", prices.input_per_million), ("output", prices.output_per_million)):
         if 0 < price < _CHEAPEST_TOKENS or price >= _DEAREST_TOKENS:
             remedy = (
@@ -66,10 +66,10 @@ def _of_prices(prices: Prices) -> Iterator[SettingProblem]:
             yield SettingProblem(f"prices.tokens_per_million.{way}", f"{price:g}", remedy)
 
 
-def _of_equal_models(hosted: list[Hosting]) -> Iterator[SettingProblem]:
+def _of_equal_models(hosted: list[DeploymentConfig]) -> Iterator[SettingProblem]:
     """Azure's page on deploying fine-tuned models permitted one deployment of a custom model a region in
     its older versions, and does not say so any more."""
-    first: dict[tuple[str, str], Hosting] = {}
+    first: dict[tuple[str, str], DeploymentConfig] = {}
     for each in hosted:
         identity = (each.spec.model_name.lower(), (each.spec.model_source or "").lower())
         other = first.setdefault(identity, each)
@@ -83,46 +83,46 @@ def _of_equal_models(hosted: list[Hosting]) -> Iterator[SettingProblem]:
             )
 
 
-def _of_deployment(hosting: Hosting, settings: Settings) -> Iterator[SettingProblem]:
-    spec = hosting.spec
+def _of_deployment(config: DeploymentConfig, settings: Settings) -> Iterator[SettingProblem]:
+    spec = config.spec
     if not is_fine_tuned(spec.model_name):
         remedy = (
             "is not the name of a fine-tuned model, which holds .ft- or begins with ftchkpt-: name yours, "
             "as its fine-tuning job shows it. A base model costs nothing while nobody calls it"
         )
-        yield SettingProblem(f"{_key(hosting)}.model.name", spec.model_name, remedy)
+        yield SettingProblem(f"{_key(config)}.model.name", spec.model_name, remedy)
     for name, capacity in (("capacity", spec.capacity), ("minimum_capacity", spec.minimum_capacity or 0)):
         if capacity > _MOST_CAPACITY and spec.sku != _PROVISIONED:
             remedy = (
                 f"means {capacity:,},000 tokens a minute, and 1 to 1,000 is usual: write thousands of tokens "
                 "a minute, 120 for 120,000"
             )
-            yield SettingProblem(f"{_key(hosting)}.sku.{name}", str(capacity), remedy)
-    for number, window in enumerate(hosting.windows):
+            yield SettingProblem(f"{_key(config)}.sku.{name}", str(capacity), remedy)
+    for number, window in enumerate(config.windows):
         if isinstance(window, WeeklyWindow) and (doubt := zone_doubt(window.time_zone)):
-            yield SettingProblem(f"{_key(hosting)}.schedule.{number}", "", doubt)
-        if (same := hosting.windows.index(window)) != number:
+            yield SettingProblem(f"{_key(config)}.schedule.{number}", "", doubt)
+        if (same := config.windows.index(window)) != number:
             remedy = f"is the same window as schedule.{same}: remove it, or change what should differ"
-            yield SettingProblem(f"{_key(hosting)}.schedule.{number}", "", remedy)
-    yield from _of_spillover(hosting, settings)
+            yield SettingProblem(f"{_key(config)}.schedule.{number}", "", remedy)
+    yield from _of_spillover(config, settings)
 
 
-def _of_spillover(hosting: Hosting, settings: Settings) -> Iterator[SettingProblem]:
-    target = hosting.spec.spillover_deployment_name
+def _of_spillover(config: DeploymentConfig, settings: Settings) -> Iterator[SettingProblem]:
+    target = config.spec.spillover_deployment_name
     if target is None:
         return
     named = {name.lower(): each for name, each in settings.deployments.items()}.get(target.lower())
-    account = settings.accounts[hosting.account].name
+    account = settings.accounts[config.account].name
     if named is None:
         remedy = (
             f"is not in this file: Azure needs a deployment of that name on the account {account} whenever "
             "this one is created. Check the name, or that it stands there"
         )
-    elif named.account != hosting.account:
+    elif named.account != config.account:
         remedy = (
             f"is configured on the account {settings.accounts[named.account].name}, and Azure looks for it "
             f"on {account}: name one that stands there"
         )
     else:
         return
-    yield SettingProblem(f"{_key(hosting)}.spillover_deployment_name", target, remedy)
+    yield SettingProblem(f"{_key(config)}.spillover_deployment_name", target, remedy)

@@ -11,10 +11,10 @@ from shared.model import (
     Account,
     BillingStart,
     BillingUnit,
+    DeploymentConfig,
     DeploymentRecord,
     DeploymentSpec,
     Document,
-    Hosting,
     Mode,
     OneOffWindow,
     Prices,
@@ -42,7 +42,7 @@ PRICES = Prices(
 )
 
 
-def hosting(
+def config(
     name: str = "clauses",
     *windows: WeeklyWindow | OneOffWindow,
     uploads: UploadStart = UploadStart.ON_DEMAND,
@@ -53,9 +53,9 @@ def hosting(
     mode: Mode = Mode.ENFORCE,
     adopt: bool = False,
     minimum_capacity: int | None = None,
-) -> Hosting:
+) -> DeploymentConfig:
     """One configured deployment."""
-    return Hosting(
+    return DeploymentConfig(
         account=ACCOUNT.resource_id,
         spec=DeploymentSpec(
             name=name,
@@ -76,7 +76,7 @@ def hosting(
     )
 
 
-def settings(*deployments: Hosting) -> Settings:
+def settings(*deployments: DeploymentConfig) -> Settings:
     """A configuration of one account."""
     return Settings(
         installation="test",
@@ -98,7 +98,7 @@ class World:
     app: Lamplighter
 
     @classmethod
-    def of(cls, *deployments: Hosting) -> World:
+    def of(cls, *deployments: DeploymentConfig) -> World:
         """A world in which these are configured."""
         clock = VirtualClock()
         tables, blobs, azure = MemoryTables(clock), MemoryBlobs(clock), MemoryAzure(clock)
@@ -106,7 +106,7 @@ class World:
             clock, tables, blobs, azure, assemble(settings(*deployments), clock, tables, blobs, azure, azure)
         )
 
-    def reconfigured(self, *deployments: Hosting) -> World:
+    def reconfigured(self, *deployments: DeploymentConfig) -> World:
         """The same world after a deployment of the app with another file."""
         app = assemble(settings(*deployments), self.clock, self.tables, self.blobs, self.azure, self.azure)
         return replace(self, app=app)
@@ -126,7 +126,7 @@ class World:
 
     async def record(self, name: str = "clauses") -> DeploymentRecord:
         """A deployment's record."""
-        return await self.app.control.ledger.record(ACCOUNT.resource_id, name)
+        return await self.app.context.ledger.record(ACCOUNT.resource_id, name)
 
     async def tick(self) -> None:
         """What the two timers do each minute."""

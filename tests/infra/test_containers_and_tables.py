@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.fakes.world import World, hosting
+from tests.fakes.world import World, config
 from tests.infra import shared_uses
 from tests.infra.bicep import Deployed
 
@@ -14,7 +14,7 @@ from tests.infra.bicep import Deployed
 @pytest.fixture
 async def touched() -> tuple[set[str], set[str]]:
     """The containers and tables that hold something after one document was answered and one was refused."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.upload("clauses/letter.txt")
     world.upload("clauses/nothing.txt", "  ")
 

@@ -83,11 +83,11 @@ class BusyAccount:
 
     async def bring_up(self) -> None:
         """Passes, half a minute apart, until every deployment whose window is open is ready."""
-        hosted = [name for name, hosting in self.app.settings.deployments.items() if hosting.windows]
+        hosted = [name for name, config in self.app.settings.deployments.items() if config.windows]
         for _ in range(10):
             await self.pass_over()
             self.clock.advance(30)
-            records = await self.app.control.ledger.records(self.account.resource_id)
+            records = await self.app.context.ledger.records(self.account.resource_id)
             if all(records[name].state is RecordState.OPEN for name in hosted):
                 await self.pass_over()  # which keeps the last decisions
                 return
@@ -158,8 +158,8 @@ async def busy_account(
 
 def by_virtual_time(app: Lamplighter) -> Lamplighter:
     """The app with a clock that Azurite's answers do not correct: its time does not pass virtually."""
-    assert isinstance(app.control.clock, StorageClock)
-    app.control.clock.correct = lambda *_: None  # type: ignore[method-assign]
+    assert isinstance(app.context.clock, StorageClock)
+    app.context.clock.correct = lambda *_: None  # type: ignore[method-assign]
     return app
 
 

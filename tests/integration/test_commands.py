@@ -19,7 +19,7 @@ import pytest
 
 from local.stack import ROOT
 from shared.adapters.blobs import AzureBlobs
-from tests.fakes.world import hosting
+from tests.fakes.world import config
 from tests.integration.command_line import BLOBS, WHY, Setup
 
 
@@ -65,7 +65,7 @@ async def test_down_keeps_a_submitted_document_waiting(setup: Setup, letter: Pat
 
 async def test_down_can_wait_until_it_is_gone(setup: Setup) -> None:
     """What is ours by its tag is deleted through the fence, and the command sees the deletion through."""
-    await setup.deploy(replace(hosting().spec, tags={"lamplighter": "contoso-test"}))
+    await setup.deploy(replace(config().spec, tags={"lamplighter": "contoso-test"}))
     answer = await setup.run("down", "clauses", "--for", "1h", *WHY, "--wait", "--json")
     assert (answer.code, answer.json["reached"]) == (0, True), answer.out
     assert await setup.hosted() == (1, 0)

@@ -13,11 +13,11 @@ import pytest
 
 from local.stack import ROOT, machine_environment
 from shared.adapters.blobs import AzureBlobs
-from tests.fakes.world import hosting
+from tests.fakes.world import config
 from tests.integration.command_line import BLOBS, REFUSED, TABLES, WHY, Setup
 from tests.integration.storage_proxy import storage_proxy
 
-CLAUSES = hosting().spec
+CLAUSES = config().spec
 LETTER = str(ROOT / "samples" / "service-agreement.md")
 ON_RECORDS = {
     "status": ["status"],

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.world import hosting
+from tests.fakes.world import config
 from tests.integration.command_line import QUOTA, REFUSED, Setup, findings, told
 from tests.unit.settings_file import ACCOUNT_ID
 
-CLAUSES = hosting().spec  # as the set-up's deployments.yaml has it
+CLAUSES = config().spec  # as the set-up's deployments.yaml has it
 OURS = {"lamplighter": "contoso-test"}
 SOON = "run doctor again in a minute"
 

@@ -12,7 +12,7 @@ from azure.core.pipeline.transport import AsyncHttpTransport
 from shared.adapters.blobs import AzureBlobs
 from shared.adapters.storage import RETRIES
 from shared.adapters.tables import AzureTables
-from tests.fakes.world import hosting
+from tests.fakes.world import config
 from tests.integration.command_line import BLOBS, TABLES, Setup, findings, told
 from tests.integration.storage_proxy import storage_proxy
 
@@ -102,7 +102,7 @@ async def test_an_account_that_refuses_everything_is_two_findings(setup: Setup) 
 
     Without its record a deployment is recognised by its tag.
     """
-    await setup.deploy(replace(hosting().spec, tags={"lamplighter": "contoso-test"}))
+    await setup.deploy(replace(config().spec, tags={"lamplighter": "contoso-test"}))
     async with storage_proxy(setup.values[BLOBS]) as blobs, storage_proxy(setup.values[TABLES]) as tables:
         for method in ("GET", "PUT", "POST"):
             blobs.refuse(method, "")

@@ -17,12 +17,12 @@ from shared.adapters.blobs import AzureBlobs
 from shared.adapters.openai import AzureModel
 from shared.adapters.tables import AzureTables
 from shared.app import Lamplighter
-from shared.model import Hosting, Mode, OneOffWindow
+from shared.model import DeploymentConfig, Mode, OneOffWindow
 from shared.planning.adoption import properties_of
 from shared.planning.observed import DELETE_AFTER_TAG, OWNER_TAG
 from shared.wiring import assemble
 from tests.fakes.clock import START, VirtualClock
-from tests.fakes.world import ACCOUNT, hosting, settings
+from tests.fakes.world import ACCOUNT, config, settings
 from tests.integration.busy_account import by_virtual_time
 
 SECONDS = 20.0
@@ -40,7 +40,7 @@ class Place:
     arm: AzureArm
     model: AzureModel
 
-    def app(self, *deployments: Hosting) -> Lamplighter:
+    def app(self, *deployments: DeploymentConfig) -> Lamplighter:
         """The app with these deployments configured."""
         ports = (self.clock, self.tables, self.blobs, self.arm, self.model)
         return by_virtual_time(assemble(settings(*deployments), *ports))
@@ -69,12 +69,12 @@ async def place(azurite: Azurite) -> AsyncIterator[Place]:
 async def test_a_day_of_demand_in_observe_mode_is_not_one_write(place: Place) -> None:
     """Documents, a window and somebody's deployment that could be adopted: all planned, none written."""
     window = OneOffWindow(START + timedelta(hours=2), START + timedelta(hours=6))
-    theirs = replace(hosting("theirs").spec, capacity=50)
+    theirs = replace(config("theirs").spec, capacity=50)
     await place.arm.put(ACCOUNT.resource_id, theirs, timeout=SECONDS)
     app = place.app(
-        hosting("clauses", mode=Mode.OBSERVE),
-        hosting("desk", window, mode=Mode.OBSERVE),
-        hosting("theirs", mode=Mode.OBSERVE, adopt=True),
+        config("clauses", mode=Mode.OBSERVE),
+        config("desk", window, mode=Mode.OBSERVE),
+        config("theirs", mode=Mode.OBSERVE, adopt=True),
     )
     place.clock.advance(120)
     for tick in range(24 * 6):
@@ -89,7 +89,7 @@ async def test_a_day_of_demand_in_observe_mode_is_not_one_write(place: Place) ->
     assert (calls["put"], calls.get("delete", 0)) == (1, 0), "the one PUT is the test's own"
     assert calls["list"] > 100
     for name, would in (("clauses", "create"), ("desk", "create"), ("theirs", "adopt")):
-        decisions = await app.control.ledger.decisions(ACCOUNT.resource_id, name, 20)
+        decisions = await app.context.ledger.decisions(ACCOUNT.resource_id, name, 20)
         assert any(f"it would {would}" in decision.reason for decision in decisions), name
     assert (await app.documents.demand("clauses")).unfinished == 8, "the documents wait"
 
@@ -97,7 +97,7 @@ async def test_a_day_of_demand_in_observe_mode_is_not_one_write(place: Place) ->
 async def test_an_adopted_deployment_with_a_custom_policy_comes_back_identical(place: Place) -> None:
     """Taken over, deleted outside its window, recreated for it with every property it had."""
     theirs = replace(
-        hosting().spec,
+        config().spec,
         capacity=50,
         rai_policy_name="contoso-strict",
         version_upgrade_option="NoAutoUpgrade",
@@ -107,7 +107,7 @@ async def test_an_adopted_deployment_with_a_custom_policy_comes_back_identical(p
     await place.arm.put(ACCOUNT.resource_id, theirs, timeout=SECONDS)
     place.clock.advance(3600)
     opens = place.clock.now() + timedelta(hours=2)
-    app = place.app(hosting("clauses", OneOffWindow(opens, opens + timedelta(hours=1)), adopt=True))
+    app = place.app(config("clauses", OneOffWindow(opens, opens + timedelta(hours=1)), adopt=True))
     for _ in range(5):
         await app.reconcile()
         place.clock.advance(60)

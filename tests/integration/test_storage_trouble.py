@@ -19,13 +19,13 @@ from shared.adapters.tables import AzureTables
 from shared.documents.backlog import DocumentLedger
 from shared.errors import SettingsError
 from shared.wiring import App
-from tests.fakes.world import hosting
+from tests.fakes.world import config
 from tests.integration.command_line import BLOBS, TABLES, Setup
 from tests.integration.storage_proxy import storage_proxy
 
 SHORT = Limits(one_try=0.5, call=2.0)  # seconds
 _GRACE = 10.0  # seconds that two busy processors may add
-CLAUSES = replace(hosting().spec, tags={"lamplighter": "contoso-test"})
+CLAUSES = replace(config().spec, tags={"lamplighter": "contoso-test"})
 PLACE = "blob:config/deployments.yaml"
 
 

@@ -12,7 +12,7 @@ from local.emulator import specification
 from local.emulator.options import Account
 from local.emulator.state import NEVER_READY, SUCCEEDED, Deployments, Generation, ProvisioningTime, Rules
 from shared.errors import ArmError, ArmRefused
-from shared.model import AzureDeployment, Hosting
+from shared.model import AzureDeployment, DeploymentConfig
 from shared.planning.observed import QUARANTINE
 from tests.fakes.azure import body_of, shown
 from tests.fakes.world import ACCOUNT
@@ -76,8 +76,8 @@ class Azure:
         self._lost_by: dict[str, str] = {}  # former endpoint → how requests to it fail
 
     def account_of(self, name: str) -> AccountState:
-        hosting = next(each for each in self._world.scenario.hostings if each.name == name)
-        return self.accounts[hosting.account]
+        config = next(each for each in self._world.scenario.configs if each.name == name)
+        return self.accounts[config.account]
 
     def find(self, name: str) -> Generation | None:
         azure = self.account_of(name)
@@ -93,7 +93,7 @@ class Azure:
         return self._owners.get(_key(found), "ours")
 
     def is_of_the_twin(self, name: str) -> bool:
-        if self._world.scenario.twin is None or name not in self._world.people.hosted:
+        if self._world.scenario.twin is None or name not in self._world.people.configured:
             return False
         found = self.find(name)
         return found is not None and self.owner(found) == "twin"
@@ -113,8 +113,8 @@ class Azure:
 
     def wrong_endpoint(self, endpoint: str, name: str) -> str | None:
         """How a request to an endpoint fails that is not, or no more, that of the deployment's account."""
-        hosting = next(each for each in self._world.scenario.hostings if each.name == name)
-        if endpoint == self._endpoints[hosting.account]:
+        config = next(each for each in self._world.scenario.configs if each.name == name)
+        if endpoint == self._endpoints[config.account]:
             return None
         return self._lost_by.get(endpoint, "not_found")
 
@@ -202,8 +202,8 @@ class Azure:
         return None
 
     def _least(self, name: str) -> int:
-        hosting = next(each for each in self._world.scenario.hostings if each.name == name)
-        return hosting.spec.minimum_capacity or 0
+        config = next(each for each in self._world.scenario.configs if each.name == name)
+        return config.spec.minimum_capacity or 0
 
     def takes_without_effect(self, name: str) -> bool:
         """Whether a DELETE is accepted and nothing happens."""
@@ -302,14 +302,14 @@ class Azure:
     def _is_under(self, spell: str, name: str) -> bool:
         return self._world.seconds() < self._spells.get((spell, name), 0.0)
 
-    def somebody_creates(self, hosting: Hosting, name: str, owner: str, seconds: float) -> None:
+    def somebody_creates(self, config: DeploymentConfig, name: str, owner: str, seconds: float) -> None:
         """One that is not ours, for so long."""
-        azure, now = self.accounts[hosting.account], self._world.now()
+        azure, now = self.accounts[config.account], self._world.now()
         tags = {} if owner == "foreign" else {"lamplighter": "another"}
         if azure.find(azure.account, name, now) is not None:
             return
         try:
-            body = body_of(replace(hosting.spec, name=name, tags=tags))
+            body = body_of(replace(config.spec, name=name, tags=tags))
             put, _ = azure.put(azure.account, name, body, owner, now)
         except specification.ArmError:  # the account is busy or full: they give up
             return

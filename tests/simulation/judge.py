@@ -285,13 +285,13 @@ class Judge:
     def _created(self, put: Generation, sent_at: float) -> None:
         """Whether waiting documents were let wait for no longer than they may."""
         world, name, known = self._world, put.name, self.deployments[put.name]
-        hosting = world.people.hosted.get(name)
-        if hosting is None or hosting.uploads is UploadStart.SCHEDULED or not known.recorded:
+        config = world.people.configured.get(name)
+        if config is None or config.uploads is UploadStart.SCHEDULED or not known.recorded:
             return
         if world.scenario.may_lead_nowhere(name) or self._troublesome(known):
             return  # the next try may be an hour later
         quiet = world.azure.settled_at(put, world.seconds()) + _BETWEEN_WRITES
-        due = known.oldest + hosting.start_within.total_seconds()
+        due = known.oldest + config.start_within.total_seconds()
         due = max(
             due,
             world.disturbed_until,
@@ -326,8 +326,8 @@ class Judge:
     def _may_be_needed(self, found: Generation) -> bool:
         """Whether waiting documents are reason enough to keep it, as far as the truth goes."""
         world, name = self._world, found.name
-        hosting, hold = world.people.hosted.get(name), world.people.hold(name)
-        if hosting is None or hold is not None or hosting.uploads is UploadStart.SCHEDULED:
+        config, hold = world.people.configured.get(name), world.people.hold(name)
+        if config is None or hold is not None or config.uploads is UploadStart.SCHEDULED:
             return False
         if world.azure.troubled_since(name, world.since_start(found.created)):
             return False
@@ -338,7 +338,7 @@ class Judge:
         if known.quiet_for > _PATIENCE or noted_late:
             return False  # hosting without answers is given up in the end
         age = world.seconds() - world.since_start(found.created)
-        return age < hosting.max_session.total_seconds() - 700
+        return age < config.max_session.total_seconds() - 700
 
     def delete_took_effect(self, found: Generation, sent_at: float, by: str) -> None:
         world, now = self._world, self._world.seconds()
@@ -378,13 +378,13 @@ class Judge:
         azure = next(each for each in world.azure.accounts.values() if found in each.generations)
         if unneeded is None or len(azure.list(azure.account, world.now())) < world.scenario.slots:
             return
-        for name, hosting in world.people.hosted.items():
+        for name, config in world.people.configured.items():
             known = self.deployments[name]
-            starts = hosting.uploads is UploadStart.ON_DEMAND and not world.scenario.may_lead_nowhere(name)
+            starts = config.uploads is UploadStart.ON_DEMAND and not world.scenario.may_lead_nowhere(name)
             waits = starts and known.recorded and known.state == "absent" and not self._troublesome(known)
             if not waits or world.azure.account_of(name) is not azure:
                 continue
-            due = known.oldest + hosting.start_within.total_seconds()
+            due = known.oldest + config.start_within.total_seconds()
             due = max(due, unneeded, world.disturbed_until, *world.people.hold_ends(name), 0.0)
             due = max(due, world.azure.settled_at(found, now))
             if now - due > START_LIMIT:
@@ -428,9 +428,9 @@ class Judge:
         for name in sorted(world.scenario.refused):
             writes = self.deployments[name].writes
             most = max((sum(at <= other < at + 3600 for other in writes) for at in writes), default=0)
-            hosting = next(each for each in world.scenario.hostings if each.name == name)
+            config = next(each for each in world.scenario.configs if each.name == name)
             # Where a smaller capacity may be had, each try asks for both.
-            if most > WRITES_AN_HOUR * (1 if hosting.spec.minimum_capacity is None else 2):
+            if most > WRITES_AN_HOUR * (1 if config.spec.minimum_capacity is None else 2):
                 self.fault("hot", f"{most} writes an hour for {name}, which Azure refuses for good")
         for found in world.azure.standing():
             self.leaks(found, now)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from local.emulator.state import Generation
-from shared.model import BillingUnit, Hosting, UploadStart
+from shared.model import BillingUnit, DeploymentConfig, UploadStart
 from shared.planning.uploads import PAID_MARGIN
 
 if TYPE_CHECKING:
@@ -31,20 +31,20 @@ def paid_from(world: World, found: Generation, since: float) -> float:
 def needed_until(world: World, name: str, now: float) -> float | None:
     """Since when nothing wants it; None if something still does."""
     known = world.judge.deployments[name]
-    hosting = world.people.hosted.get(name)
-    if hosting is None:
+    config = world.people.configured.get(name)
+    if config is None:
         return world.people.reconfigured_at
     hold = world.people.hold(name)
     if hold is not None and hold.up:
         return None
     needed = known.needed_at
-    if known.unfinished and hosting.uploads is UploadStart.ON_DEMAND:
+    if known.unfinished and config.uploads is UploadStart.ON_DEMAND:
         if hold is None:
             return None
         if any(at < hold.since for at in known.recorded.values()):
             needed = max(needed, hold.since)
     for window in world.people.windows(name):
-        opens = world.since_start(window.start - _longest_lead(hosting))
+        opens = world.since_start(window.start - _longest_lead(config))
         ends = world.since_start(window.keep_until)
         if window.stop_when_empty:
             if opens <= now < ends and known.unfinished and hold is None:
@@ -63,12 +63,12 @@ def needed_until(world: World, name: str, now: float) -> float | None:
 
 def only_for_documents(world: World, name: str, now: float) -> float | None:
     """Since when it is up for nothing but documents, if any wait: no hold, no window but a batch window."""
-    known, hosting = world.judge.deployments[name], world.people.hosted.get(name)
-    if hosting is None or not known.recorded or world.people.hold(name) is not None:
+    known, config = world.judge.deployments[name], world.people.configured.get(name)
+    if config is None or not known.recorded or world.people.hold(name) is not None:
         return None
-    wanted, since = hosting.uploads is UploadStart.ON_DEMAND, 0.0
+    wanted, since = config.uploads is UploadStart.ON_DEMAND, 0.0
     for window in world.people.windows(name):
-        opens = world.since_start(window.start - _longest_lead(hosting))
+        opens = world.since_start(window.start - _longest_lead(config))
         keeps = world.since_start(window.keep_until)
         if now < opens:
             continue
@@ -82,10 +82,10 @@ def only_for_documents(world: World, name: str, now: float) -> float | None:
 
 def excuse(world: World, name: str, start: datetime) -> str | None:
     """Why a window need not be ready at its start."""
-    hosting = world.people.hosted.get(name)
-    if hosting is None:
+    config = world.people.configured.get(name)
+    if config is None:
         return "it is no longer configured"
-    opens = world.since_start(start - _lead(world, hosting))
+    opens = world.since_start(start - _lead(world, config))
     twin = world.scenario.twin
     if twin is not None and twin.begins < world.since_start(start) and opens < twin.ends + twin.leaves:
         return "a twin may have its name"
@@ -109,16 +109,16 @@ def excuse(world: World, name: str, start: datetime) -> str | None:
         busy += TICK
     if others >= world.scenario.slots:
         return "all slots were taken"
-    return "Azure took long" if busy > _lead(world, hosting).total_seconds() else None
+    return "Azure took long" if busy > _lead(world, config).total_seconds() else None
 
 
-def _lead(world: World, hosting: Hosting) -> timedelta:
+def _lead(world: World, config: DeploymentConfig) -> timedelta:
     """In which a create can be expected to be done; where it is learned, three in four."""
-    if hosting.lead is not None:
-        return hosting.lead
+    if config.lead is not None:
+        return config.lead
     return timedelta(seconds=4 * TICK + _THREE_IN_FOUR * world.scenario.provision_median)
 
 
-def _longest_lead(hosting: Hosting) -> timedelta:
+def _longest_lead(config: DeploymentConfig) -> timedelta:
     """From which on it may be up for a window."""
-    return _LONGEST_LEARNED if hosting.lead is None else hosting.lead
+    return _LONGEST_LEARNED if config.lead is None else config.lead

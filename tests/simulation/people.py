@@ -11,7 +11,7 @@ from shared.app import Lamplighter
 from shared.documents.backlog import INBOX, identify, short_id
 from shared.errors import DocumentRefused, StorageError
 from shared.hosting.ledger import Ledger
-from shared.model import Document, DocumentState, Hold, Hosting, UploadStart
+from shared.model import DeploymentConfig, Document, DocumentState, Hold, UploadStart
 from shared.schedule.windows import Interval, intervals
 from tests.simulation.process import Process
 from tests.simulation.scenario import HOPELESS, KILLS, KILLS_READING, LARGE, START, Happening, Upload
@@ -55,7 +55,7 @@ class People:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self.hosted = {each.name: each for each in world.scenario.hostings}
+        self.configured = {each.name: each for each in world.scenario.configs}
         self.versions: list[Version] = []
         self.by_row: dict[str, Version] = {}  # by the key of its unfinished row
         self._newest: dict[str, Version] = {}  # by the name of its blob
@@ -109,8 +109,8 @@ class People:
     def happen(self, happening: Happening) -> None:
         """What the scenario has somebody do."""
         name, world = happening.deployment, self._world
-        hosting = self.hosted.get(name)
-        if hosting is None:
+        config = self.configured.get(name)
+        if config is None:
             return
         world.note(f"{happening.what} {name}")
         match happening.what:
@@ -125,47 +125,47 @@ class People:
             case "outage" | "refusing":
                 world.azure.answers_no_more((name,), happening.what, happening.how, happening.seconds)
             case "account_outage":
-                names = [each.name for each in world.scenario.hostings if each.account == hosting.account]
+                names = [each.name for each in world.scenario.configs if each.account == config.account]
                 world.azure.answers_no_more(names, "outage", happening.how, happening.seconds)
             case "readonly":
-                for each in world.scenario.hostings:
-                    if each.account == hosting.account:
+                for each in world.scenario.configs:
+                    if each.account == config.account:
                         world.azure.under("readonly", each.name, happening.seconds)
             case "ignored":
                 world.azure.ignores(name, int(happening.how))
             case "lingering":
                 world.azure.lingers(name, happening.seconds)
             case "moved":
-                world.azure.moves(hosting.account, happening.how)
+                world.azure.moves(config.account, happening.how)
             case "foreign":
-                world.azure.somebody_creates(hosting, name, "foreign", happening.seconds)
+                world.azure.somebody_creates(config, name, "foreign", happening.seconds)
             case "second":
-                world.azure.somebody_creates(hosting, f"theirs-{name}", "second", happening.seconds)
+                world.azure.somebody_creates(config, f"theirs-{name}", "second", happening.seconds)
             case "up" | "down":
-                self._hold(hosting, happening.what == "up", happening.seconds)
+                self._hold(config, happening.what == "up", happening.seconds)
             case "requeue":
                 host = world.some_host()
                 if host is not None:
                     host[0].spawn(f"requeue {name}", _requeue(host[1], name))
             case "remove":
-                del self.hosted[name]
+                del self.configured[name]
                 self.reconfigured_at = world.seconds()
                 world.disturbed(0.0)
                 for process in world.processes():
                     process.crash()
 
-    def _hold(self, hosting: Hosting, up: bool, seconds: float) -> None:
+    def _hold(self, config: DeploymentConfig, up: bool, seconds: float) -> None:
         world = self._world
         hold = Hold(
-            hosting.name, up, world.now() + timedelta(seconds=seconds), "somebody", "a test", world.now()
+            config.name, up, world.now() + timedelta(seconds=seconds), "somebody", "a test", world.now()
         )
-        world.run_beside(Ledger(world.tables).save_hold(hosting.account, hold))
+        world.run_beside(Ledger(world.tables).save_hold(config.account, hold))
         # A hold takes the place of the one before.
         self._held = [
-            replace(held, until=min(held.until, world.seconds())) if held.deployment == hosting.name else held
+            replace(held, until=min(held.until, world.seconds())) if held.deployment == config.name else held
             for held in self._held
         ]
-        self._held.append(Held(hosting.name, up, world.seconds(), world.seconds() + seconds))
+        self._held.append(Held(config.name, up, world.seconds(), world.seconds() + seconds))
 
     def hold(self, name: str) -> Held | None:
         """The hold in force."""
@@ -179,9 +179,9 @@ class People:
     def windows(self, name: str) -> list[Interval]:
         """Of the whole run."""
         if name not in self._windows:
-            hosting = self.hosted[name]
+            config = self.configured[name]
             end = START + timedelta(hours=8)
-            self._windows[name] = intervals(hosting.windows, START, end, hosting.closures)
+            self._windows[name] = intervals(config.windows, START, end, config.closures)
         return self._windows[name]
 
     def waiting(self) -> set[str]:
@@ -204,10 +204,10 @@ class People:
 
     def may_be_answered(self, name: str) -> bool:
         """Whether documents of a deployment can still come to be answered."""
-        hosting = self.hosted.get(name)
-        if hosting is None or name in self._world.scenario.refused:
+        config = self.configured.get(name)
+        if config is None or name in self._world.scenario.refused:
             return False
-        if hosting.uploads is UploadStart.ON_DEMAND:
+        if config.uploads is UploadStart.ON_DEMAND:
             return True
         return any(self._world.now() < window.end for window in self.windows(name))
 

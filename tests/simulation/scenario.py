@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from random import Random
 
-from shared.model import BillingUnit, Hosting, OneOffWindow, Task, UploadStart, WeeklyWindow
-from tests.fakes.world import ACCOUNT, hosting
+from shared.model import BillingUnit, DeploymentConfig, OneOffWindow, Task, UploadStart, WeeklyWindow
+from tests.fakes.world import ACCOUNT, config
 
 START = datetime(2026, 3, 29, 0, 0, tzinfo=UTC)  # an hour later the clocks change in Berlin
 OTHER_ACCOUNT = replace(ACCOUNT, name="second", resource_id=f"{ACCOUNT.resource_id}-2")
@@ -77,7 +77,7 @@ class Scenario:
     """A seed, drawn. Times in virtual seconds since the start."""
 
     seed: int
-    hostings: tuple[Hosting, ...]
+    configs: tuple[DeploymentConfig, ...]
     slots: int
     hosts: int
     uploads: tuple[Upload, ...]
@@ -113,7 +113,7 @@ def draw(seed: int) -> Scenario:
     """The scenario of a seed: always the same."""
     random = Random(seed)
     lasts = random.uniform(3600, 7200)
-    hostings = tuple(_hosting(number, random, lasts) for number in range(random.randint(2, 4)))
+    configs = tuple(_config(number, random, lasts) for number in range(random.randint(2, 4)))
     storms, at = [], random.uniform(0, 900)
     while at < lasts:
         length = random.uniform(200, 900)
@@ -123,14 +123,14 @@ def draw(seed: int) -> Scenario:
     if random.random() < 0.25:
         begins = random.uniform(0, lasts)
         outages.append((begins, begins + random.choice((200.0, 900.0, 3700.0))))
-    refused = frozenset({hostings[-1].name}) if random.random() < 0.1 else frozenset()
+    refused = frozenset({configs[-1].name}) if random.random() < 0.1 else frozenset()
     scenario = Scenario(
         seed=seed,
-        hostings=hostings,
+        configs=configs,
         slots=random.choice((1, 2, 5, 10)),
         hosts=random.randint(1, 3),
-        uploads=tuple(_uploads(random, hostings, lasts)),
-        happenings=tuple(_happenings(random, hostings, lasts)),
+        uploads=tuple(_uploads(random, configs, lasts)),
+        happenings=tuple(_happenings(random, configs, lasts)),
         storms=tuple(storms),
         outages=tuple(outages),
         lasts=lasts,
@@ -202,7 +202,7 @@ def _later_happenings(random: Random, scenario: Scenario) -> list[Happening]:
         elif what == "readonly":
             seconds = random.choice(_SPANS[:3])
         seconds = min(seconds, scenario.lasts - at + 900)
-        found.append(Happening(at, what, random.choice(scenario.hostings).name, seconds, random.choice(ways)))
+        found.append(Happening(at, what, random.choice(scenario.configs).name, seconds, random.choice(ways)))
     return found
 
 
@@ -212,7 +212,7 @@ def _marked_uploads(random: Random, scenario: Scenario) -> list[Upload]:
     for number, mark in enumerate((*HOPELESS, KILLS, KILLS_READING)):
         if random.random() >= (0.03 if mark == KILLS_READING else 0.05):
             continue
-        at, name = random.uniform(0, scenario.lasts), random.choice(scenario.hostings).name
+        at, name = random.uniform(0, scenario.lasts), random.choice(scenario.configs).name
         found.append(Upload(at, name, f"m{number}.txt", f"marked {number} {mark}"))
         found += [
             Upload(
@@ -225,14 +225,14 @@ def _marked_uploads(random: Random, scenario: Scenario) -> list[Upload]:
 
 def _with_reduced_capacity(scenario: Scenario, random: Random) -> Scenario:
     """Azure grants the least capacity for a while, and one document fits the configured one only."""
-    chosen = random.choice(scenario.hostings)
+    chosen = random.choice(scenario.configs)
     spec = replace(chosen.spec, capacity=120, minimum_capacity=20)
     at = random.uniform(0, scenario.lasts)
     seconds = min(random.choice(_SPANS), scenario.lasts - at)
     text = f"large {LARGE} {_LARGE_TEXT}"
     return replace(
         scenario,
-        hostings=tuple(replace(each, spec=spec) if each is chosen else each for each in scenario.hostings),
+        configs=tuple(replace(each, spec=spec) if each is chosen else each for each in scenario.configs),
         happenings=(*scenario.happenings, Happening(at, "reduced", chosen.name, seconds)),
         uploads=(
             *scenario.uploads,
@@ -243,7 +243,7 @@ def _with_reduced_capacity(scenario: Scenario, random: Random) -> Scenario:
 
 def _with_backlog(scenario: Scenario, random: Random) -> Scenario:
     """About 1,500 small files at once, on a deployment that takes many a minute."""
-    chosen = random.choice(scenario.hostings)
+    chosen = random.choice(scenario.configs)
     spec = replace(chosen.spec, capacity=1000, minimum_capacity=None)
     at = random.uniform(0, scenario.lasts / 2)
     files = (
@@ -253,7 +253,7 @@ def _with_backlog(scenario: Scenario, random: Random) -> Scenario:
     return replace(
         scenario,
         quick=True,
-        hostings=tuple(replace(each, spec=spec) if each is chosen else each for each in scenario.hostings),
+        configs=tuple(replace(each, spec=spec) if each is chosen else each for each in scenario.configs),
         uploads=(*scenario.uploads, *files),
     )
 
@@ -264,12 +264,12 @@ def _twin(random: Random, scenario: Scenario) -> Twin:
     uploads = []
     for number in range(random.randint(3, 10)):
         at = random.uniform(begins, ends)
-        name = random.choice(scenario.hostings).name
+        name = random.choice(scenario.configs).name
         uploads.append(Upload(at, name, f"twin{number}.txt", f"of the twin {number}"))
     return Twin(begins, ends, random.uniform(60, 900), tuple(uploads))
 
 
-def _hosting(number: int, random: Random, lasts: float) -> Hosting:
+def _config(number: int, random: Random, lasts: float) -> DeploymentConfig:
     kind = random.choice(("ad_hoc", "ad_hoc", "batch", "hours", "both"))
     windows: list[OneOffWindow | WeeklyWindow] = []
     if kind in ("batch", "hours", "both"):
@@ -287,7 +287,7 @@ def _hosting(number: int, random: Random, lasts: float) -> Hosting:
             last = START + timedelta(seconds=lasts + 1000)
             windows.append(OneOffWindow(last, last + timedelta(hours=4), stop_when_empty=True))
     account = ACCOUNT if random.random() < 0.8 else OTHER_ACCOUNT
-    configured = hosting(
+    configured = config(
         f"d{number}",
         *windows,
         uploads=UploadStart.SCHEDULED if kind in ("batch", "hours") else UploadStart.ON_DEMAND,
@@ -304,7 +304,7 @@ def _hosting(number: int, random: Random, lasts: float) -> Hosting:
     )
 
 
-def _uploads(random: Random, hostings: tuple[Hosting, ...], lasts: float) -> list[Upload]:
+def _uploads(random: Random, configs: tuple[DeploymentConfig, ...], lasts: float) -> list[Upload]:
     uploads: list[Upload] = []
 
     def add(at: float, deployment: str) -> None:
@@ -317,15 +317,15 @@ def _uploads(random: Random, hostings: tuple[Hosting, ...], lasts: float) -> lis
         uploads.append(Upload(at, deployment, f"{number}.txt", text, then, random.choice((1.0, 60.0, 400.0))))
 
     for _ in range(random.randint(6, 20)):
-        add(random.uniform(0, lasts), random.choice(hostings).name)
+        add(random.uniform(0, lasts), random.choice(configs).name)
     for _ in range(random.randint(1, 4)):
-        at, deployment = random.uniform(0, lasts), random.choice(hostings).name
+        at, deployment = random.uniform(0, lasts), random.choice(configs).name
         for _ in range(random.randint(3, 12)):
             add(at + random.uniform(0, 20), deployment)
     return uploads
 
 
-def _happenings(random: Random, hostings: tuple[Hosting, ...], lasts: float) -> list[Happening]:
+def _happenings(random: Random, configs: tuple[DeploymentConfig, ...], lasts: float) -> list[Happening]:
     found = []
     chances = {
         "vanish": 0.3,
@@ -341,8 +341,8 @@ def _happenings(random: Random, hostings: tuple[Hosting, ...], lasts: float) -> 
     }
     for what, chance in chances.items():
         if random.random() < chance:
-            name = random.choice(hostings).name
+            name = random.choice(configs).name
             found.append(Happening(random.uniform(0, lasts), what, name, random.uniform(300, 2000)))
     if random.random() < 0.1:
-        found.append(Happening(random.uniform(lasts / 2, lasts), "remove", hostings[0].name))
+        found.append(Happening(random.uniform(lasts / 2, lasts), "remove", configs[0].name))
     return found

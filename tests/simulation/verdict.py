@@ -15,7 +15,7 @@ _LONE_DEATHS = 3
 async def judge_documents(world: World) -> None:
     """Every version: its document's end, its one result, and where its source is."""
     for version in world.people.versions:
-        if version.upload.deployment not in world.people.hosted:
+        if version.upload.deployment not in world.people.configured:
             continue  # taken out of the file meanwhile: nobody answers it
         if (objection := await _objection(world, version)) is not None:
             world.judge.fault("lost", f"{version.upload.blob} ({version.text[:60]}): {objection}")

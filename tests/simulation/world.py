@@ -136,10 +136,10 @@ class World:
         accounts = {
             each.resource_id: replace(each, fine_tuned_slots=self.scenario.slots)
             for each in (ACCOUNT, OTHER_ACCOUNT)
-            if any(each.resource_id == hosting.account for hosting in self.scenario.hostings)
+            if any(each.resource_id == config.account for config in self.scenario.configs)
         }
         prices = replace(PRICES, billing_unit=self.scenario.billing)
-        settings = Settings("test", accounts, dict(self.people.hosted), prices, 1_000_000)
+        settings = Settings("test", accounts, dict(self.people.configured), prices, 1_000_000)
         azure = SimAzure(process)
         app = assemble(
             settings, process, SimTables(process), SimBlobs(process), azure, azure, **_storage(side)
@@ -208,7 +208,7 @@ class World:
             self._loop.call_at(happening.at, self.people.happen, happening)
         if scenario.twin is not None:
             self._loop.call_at(scenario.twin.begins, self._twin_begins, scenario.twin)
-        for name in self.people.hosted:
+        for name in self.people.configured:
             for window in self.people.windows(name):
                 if not window.stop_when_empty:
                     opens = self.since_start(window.start)
@@ -267,7 +267,7 @@ class World:
             return False
         windows = any(
             self.now() < window.keep_until
-            for name in people.hosted
+            for name in people.configured
             for window in people.windows(name)
             if not window.stop_when_empty
         )

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from shared.errors import SettingsError
-from shared.model import Hosting, Settings
+from shared.model import DeploymentConfig, Settings
 from shared.settings.load import load
 
 ACCOUNT_ID = "/subscriptions/s/resourceGroups/g/providers/Microsoft.CognitiveServices/accounts/contoso"
@@ -69,7 +69,7 @@ def loaded(folder: Path, text: str | bytes, environment: dict[str, str] = ENVIRO
     return load(path, environment)
 
 
-def hosting(folder: Path, **changes: Any) -> Hosting:
+def config(folder: Path, **changes: Any) -> DeploymentConfig:
     """The deployment of the file with some of its own keys replaced."""
     text = changed({f"{CLAUSES}.{key}": value for key, value in changes.items()})
     return loaded(folder, text).deployments["clauses"]

@@ -12,10 +12,10 @@ from shared.model import Action, DocumentState, Mode, Observed, OneOffWindow, Re
 from shared.planning.adoption import differences, from_text, properties_of, to_create, to_text
 from shared.planning.observed import DELETE_AFTER_TAG, OWNER_TAG
 from tests.fakes.clock import START
-from tests.fakes.world import ACCOUNT, World, hosting
+from tests.fakes.world import ACCOUNT, World, config
 
 CUSTOM = replace(
-    hosting().spec,
+    config().spec,
     capacity=50,
     rai_policy_name="strict",
     version_upgrade_option="NoAutoUpgrade",
@@ -25,7 +25,7 @@ CUSTOM = replace(
 
 async def world_with_theirs(**how: object) -> World:
     """Somebody's deployment with a custom policy has been there for a while."""
-    world = World.of(hosting(**how))
+    world = World.of(config(**how))
     await world.azure.put(ACCOUNT.resource_id, CUSTOM, timeout=1)
     world.clock.advance(3600)
     world.azure.calls.clear()
@@ -35,7 +35,7 @@ async def world_with_theirs(**how: object) -> World:
 async def test_observe_mode_writes_nothing_and_tells_everything() -> None:
     """A day of demand and a window: each decision says what it would have done."""
     window = OneOffWindow(START + timedelta(hours=2), START + timedelta(hours=6))
-    world = World.of(hosting("clauses", window, mode=Mode.OBSERVE))
+    world = World.of(config("clauses", window, mode=Mode.OBSERVE))
     for minute in range(24 * 60):
         if minute % 97 == 0:
             world.upload(f"clauses/{minute}.txt")
@@ -43,7 +43,7 @@ async def test_observe_mode_writes_nothing_and_tells_everything() -> None:
         await world.tick()
         world.clock.advance(60)
     assert (world.azure.count("put"), world.azure.count("delete"), world.azure.count("ask")) == (0, 0, 0)
-    (latest, *_) = await world.app.control.ledger.decisions(ACCOUNT.resource_id, "clauses", 5)
+    (latest, *_) = await world.app.context.ledger.decisions(ACCOUNT.resource_id, "clauses", 5)
     assert "it would create" in latest.reason
     assert len(world.blobs.names("inbox")) == 15, "the documents wait"
 
@@ -53,7 +53,7 @@ async def test_only_a_deployment_that_is_to_be_hosted_is_late_for_its_window(
     mode: Mode, alerts: set[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     """In observe mode nothing is hosted, so no window and no waiting document is worth waking anybody."""
-    world = World.of(hosting("clauses", OneOffWindow(START, START + timedelta(hours=3)), mode=mode))
+    world = World.of(config("clauses", OneOffWindow(START, START + timedelta(hours=3)), mode=mode))
     world.upload("clauses/a.txt")
     for _ in range(120):
         await world.tick()
@@ -66,10 +66,10 @@ async def test_observe_mode_still_alerts_what_was_hosted_before_and_costs_money(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Nobody deletes it now: it was created in enforce mode, and is past its cap."""
-    world = World.of(hosting(max_session=timedelta(hours=1)))
+    world = World.of(config(max_session=timedelta(hours=1)))
     world.upload("clauses/a.txt")
     await world.until(lambda: bool(world.azure.names()), timedelta(minutes=5))
-    observing = world.reconfigured(hosting(max_session=timedelta(hours=1), mode=Mode.OBSERVE))
+    observing = world.reconfigured(config(max_session=timedelta(hours=1), mode=Mode.OBSERVE))
     observing.clock.advance(2 * 3600)
     await observing.tick()
     assert "session_past_cap" in caplog.text and world.azure.names() == ["clauses"]
@@ -83,7 +83,7 @@ async def test_observe_mode_uses_what_exists_anyway() -> None:
         await world.tick()
         world.clock.advance(60)
     assert (await world.document("clauses/a.txt")).state is DocumentState.WAITING
-    (latest, *_) = await world.app.control.ledger.decisions(ACCOUNT.resource_id, "clauses", 5)
+    (latest, *_) = await world.app.context.ledger.decisions(ACCOUNT.resource_id, "clauses", 5)
     assert "it would adopt" in latest.reason
     assert "capacity: the file says 120, Azure has 50" in latest.reason
     assert (world.azure.count("put"), world.azure.count("delete")) == (0, 0)
@@ -109,7 +109,7 @@ async def test_adoption_writes_nothing_to_azure_and_shows_the_difference_first()
     world.upload("clauses/a.txt")
     await world.app.reconcile()
     assert (world.azure.count("put"), world.azure.count("delete")) == (0, 0)
-    decisions = await world.app.control.ledger.decisions(ACCOUNT.resource_id, "clauses", 5)
+    decisions = await world.app.context.ledger.decisions(ACCOUNT.resource_id, "clauses", 5)
     adopted = next(each for each in decisions if each.action is Action.ADOPT)
     assert "rai_policy_name: the file says nothing, Azure has strict" in adopted.reason
     record = await world.record()
@@ -134,11 +134,11 @@ async def test_adopting_what_our_workers_use_goes_through_the_fence() -> None:
     world.upload("clauses/a.txt")
     await world.until(lambda: world.blobs.names("inbox") == [], timedelta(minutes=5))
     assert (await world.record()).observed is Observed.FOREIGN
-    world = world.reconfigured(hosting(adopt=True))
+    world = world.reconfigured(config(adopt=True))
     for _ in range(2):
         await world.app.pass_over(ACCOUNT)
     actions = [
-        row.action for row in await world.app.control.ledger.decisions(ACCOUNT.resource_id, "clauses", 9)
+        row.action for row in await world.app.context.ledger.decisions(ACCOUNT.resource_id, "clauses", 9)
     ]
     assert actions[:3] == [Action.WAIT, Action.DELETE, Action.CLOSE]
     assert Action.ADOPT in actions
@@ -147,7 +147,7 @@ async def test_adopting_what_our_workers_use_goes_through_the_fence() -> None:
 
 async def test_another_installations_deployment_is_never_adopted() -> None:
     """Its tag says whose it is."""
-    world = World.of(hosting(adopt=True))
+    world = World.of(config(adopt=True))
     theirs = replace(CUSTOM, tags={OWNER_TAG: "they"})
     await world.azure.put(ACCOUNT.resource_id, theirs, timeout=1)
     world.clock.advance(3600)
@@ -162,13 +162,13 @@ async def test_a_session_of_an_adopted_deployment_begins_with_the_adoption() -> 
     """What it cost before is not ours."""
     world = await world_with_theirs(adopt=True)
     await world.until(lambda: world.azure.names() == [], timedelta(minutes=5))
-    (session,) = await world.app.control.ledger.sessions(ACCOUNT.resource_id, "clauses")
+    (session,) = await world.app.context.ledger.sessions(ACCOUNT.resource_id, "clauses")
     assert session.started_at >= START + timedelta(hours=1)
 
 
 async def test_less_capacity_is_taken_where_the_full_one_is_refused() -> None:
     """Others took the quota that a delete had freed: the least that was configured will do."""
-    world = World.of(hosting(capacity=120, minimum_capacity=40))
+    world = World.of(config(capacity=120, minimum_capacity=40))
     world.azure.quota = 60
     world.upload("clauses/a.txt")
     await world.app.document_uploaded("clauses/a.txt")
@@ -179,7 +179,7 @@ async def test_less_capacity_is_taken_where_the_full_one_is_refused() -> None:
 
 async def test_without_a_minimum_it_waits_for_the_full_capacity() -> None:
     """The documents wait, with the reason."""
-    world = World.of(hosting(capacity=120))
+    world = World.of(config(capacity=120))
     world.azure.quota = 60
     world.upload("clauses/a.txt")
     await world.app.reconcile()
@@ -192,7 +192,7 @@ async def test_a_document_that_fits_the_configured_capacity_only_waits_for_it(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Azure gave less: it is not to blame, and the deployment does not stand for it alone."""
-    world = World.of(hosting(capacity=120, minimum_capacity=40))
+    world = World.of(config(capacity=120, minimum_capacity=40))
     world.azure.quota = 60
     world.upload("clauses/large.txt", "word " * 50_000)
     await world.until(lambda: world.azure.count("delete") == 1, timedelta(minutes=20))
@@ -209,7 +209,7 @@ def test_differences_are_told_property_by_property() -> None:
     """Only what differs, and an absent value is nothing."""
     assert differences(CUSTOM, CUSTOM) == []
     assert differences(replace(CUSTOM, rai_policy_name=""), replace(CUSTOM, rai_policy_name=None)) == []
-    assert differences(hosting().spec, CUSTOM) == [
+    assert differences(config().spec, CUSTOM) == [
         "capacity: the file says 120, Azure has 50",
         "rai_policy_name: the file says nothing, Azure has strict",
         "version_upgrade_option: the file says nothing, Azure has NoAutoUpgrade",
@@ -220,5 +220,5 @@ def test_differences_are_told_property_by_property() -> None:
 @pytest.mark.parametrize("adopt", [True, False])
 def test_the_file_rules_again_when_adopt_is_taken_out(adopt: bool) -> None:
     """The adopted properties count as long as the file says so."""
-    chosen = to_create(hosting().spec, adopt=adopt, adopted=to_text(CUSTOM))
-    assert chosen == (CUSTOM if adopt else hosting().spec)
+    chosen = to_create(config().spec, adopt=adopt, adopted=to_text(CUSTOM))
+    assert chosen == (CUSTOM if adopt else config().spec)

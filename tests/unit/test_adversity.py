@@ -23,7 +23,7 @@ from shared.errors import (
 from shared.model import DocumentState, ModelAnswer, ModelRequest, OneOffWindow, RecordState
 from shared.planning.observed import QUARANTINE
 from tests.fakes.clock import START
-from tests.fakes.world import ACCOUNT, World, hosting
+from tests.fakes.world import ACCOUNT, World, config
 
 
 async def tick(world: World, times: int, seconds: float = 60) -> None:
@@ -37,7 +37,7 @@ async def tick(world: World, times: int, seconds: float = 60) -> None:
 
 async def test_an_upload_that_cannot_be_read_stops_no_window() -> None:
     """Whatever reading it raises: windows open and close, other documents are answered, and it is told."""
-    world = World.of(hosting("desk", OneOffWindow(START, START + timedelta(minutes=30))), hosting())
+    world = World.of(config("desk", OneOffWindow(START, START + timedelta(minutes=30))), config())
     read = world.blobs.read
 
     async def broken(container: str, name: str, etag: str | None = None) -> bytes:
@@ -58,7 +58,7 @@ async def test_an_upload_that_cannot_be_read_stops_no_window() -> None:
 
 async def open_and_unwanted(*deployments: Any) -> World:
     """`clauses` is open, and nobody needs it any more."""
-    world = World.of(hosting(), *deployments)
+    world = World.of(config(), *deployments)
     world.upload("clauses/a.txt")
     await world.app.reconcile()
     world.clock.advance(75)
@@ -82,7 +82,7 @@ async def test_a_delete_that_is_refused_holds_up_no_other_deployment(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """It concerns one deployment, and is an alert; the others of the account are created and deleted."""
-    world = await open_and_unwanted(hosting("other"))
+    world = await open_and_unwanted(config("other"))
     world.azure.fail_next("delete", *(ArmRefused("locked", code="ScopeLocked") for _ in range(4)))
     await world.app.reconcile()
     world.upload("other/b.txt")
@@ -93,7 +93,7 @@ async def test_a_delete_that_is_refused_holds_up_no_other_deployment(
 
 async def test_a_failed_creation_is_counted_once() -> None:
     """However often its delete has to be repeated."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.azure.ends_as = "Failed"
     world.upload("clauses/a.txt")
     await tick(world, 1)
@@ -118,7 +118,7 @@ async def test_an_answered_delete_does_not_end_the_quarantine_of_an_unanswered_o
 
 async def test_an_unanswered_create_is_in_doubt_for_two_minutes() -> None:
     """Forgotten too early, a late effect without its tag would be taken for somebody else's."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.upload("clauses/a.txt")
     world.azure.fail_next("put", ArmUncertain("no answer"))
     await world.app.reconcile()
@@ -130,7 +130,7 @@ async def test_an_unanswered_create_is_in_doubt_for_two_minutes() -> None:
 
 async def test_a_quarter_of_an_hour_of_rate_limits_blames_no_document() -> None:
     """They rest for as long as the server names, and are answered."""
-    world = World.of(hosting())
+    world = World.of(config())
     for n in range(3):
         world.upload(f"clauses/{n}.txt")
     await world.app.reconcile()
@@ -155,7 +155,7 @@ async def test_a_quarter_of_an_hour_of_rate_limits_blames_no_document() -> None:
 @pytest.mark.parametrize("operation", ["copy", "create"])
 async def test_storage_in_trouble_makes_no_dead_letter(operation: str) -> None:
     """Half an hour in which results or moves are refused: the document waits, what it cost is kept."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.upload("clauses/a.txt")
     works = getattr(world.blobs, operation)
 
@@ -176,7 +176,7 @@ async def test_storage_in_trouble_makes_no_dead_letter(operation: str) -> None:
 
 async def test_a_slice_ends_after_its_requests_whatever_else_fails() -> None:
     """A table that cannot be read for one deployment does not let the function end over another's request."""
-    world = World.of(hosting("aaa"), hosting("bbb"))
+    world = World.of(config("aaa"), config("bbb"))
     world.upload("aaa/1.txt")
     await world.app.reconcile()
     world.clock.advance(75)
@@ -190,7 +190,7 @@ async def test_a_slice_ends_after_its_requests_whatever_else_fails() -> None:
 
     record = await world.record("aaa")
     etag = (await world.record("bbb")).etag
-    await world.app.control.ledger.save(replace(record, deployment="bbb", etag=etag))
+    await world.app.context.ledger.save(replace(record, deployment="bbb", etag=etag))
     object.__setattr__(world.app.documents, "demand", flaky)
     with pytest.raises(PartFailed, match="bbb"):
         await world.app.drain_backlog(50)
@@ -199,7 +199,7 @@ async def test_a_slice_ends_after_its_requests_whatever_else_fails() -> None:
 
 async def test_a_deployment_that_does_not_answer_any_more_is_told(caplog: pytest.LogCaptureFixture) -> None:
     """The documents wait, and somebody learns of it."""
-    world = World.of(hosting("clauses", OneOffWindow(START, START + timedelta(hours=2))))
+    world = World.of(config("clauses", OneOffWindow(START, START + timedelta(hours=2))))
     await tick(world, 10)
     world.azure.fail_next("ask", DeploymentNotFound("gone", code="DeploymentNotFound"))
     world.upload("clauses/a.txt")
@@ -210,7 +210,7 @@ async def test_a_deployment_that_does_not_answer_any_more_is_told(caplog: pytest
 
 async def test_a_creation_that_takes_hours_is_told(caplog: pytest.LogCaptureFixture) -> None:
     """It may cost money from the create request on."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.azure.provision_seconds = 10**6
     world.upload("clauses/a.txt")
     while world.clock.now() < START + timedelta(minutes=58):
@@ -224,7 +224,7 @@ async def test_an_account_with_nothing_left_is_not_asked_any_more() -> None:
     """Taken out of the file and emptied, it may be deleted in Azure."""
     world = await open_and_unwanted()
     await tick(world, 3)
-    app = world.reconfigured(hosting("other")).app
+    app = world.reconfigured(config("other")).app
     elsewhere = replace(ACCOUNT, resource_id=f"{ACCOUNT.resource_id}2")
     moved = replace(app, settings=replace(app.settings, accounts={elsewhere.resource_id: elsewhere}))
     assert [account.resource_id for account in await moved.accounts()] == [elsewhere.resource_id]

@@ -103,7 +103,7 @@ def test_what_no_session_can_last_is_not_advised() -> None:
     windows = weekly("06:00", "11:55"), weekly("12:25", "18:15")
     base = replace(subject(*windows), prices=BY_THE_HOUR)
     assert advised(base, Advice.SHORT_GAP) == []
-    longer = replace(base, hosting=replace(base.hosting, max_session=timedelta(hours=14)))
+    longer = replace(base, config=replace(base.config, max_session=timedelta(hours=14)))
     assert len(advised(longer, Advice.SHORT_GAP)) == 1
 
 
@@ -169,7 +169,7 @@ def test_a_window_is_judged_only_where_the_past_is_known_and_it_was_hosted() -> 
 def test_a_window_for_outside_callers_or_until_empty_is_not_judged() -> None:
     """close_grace is for callers that are not seen; a batch window costs nothing while nobody asks."""
     for window in (replace(OFFICE, close_grace=timedelta(minutes=5)), replace(OFFICE, stop_when_empty=True)):
-        one = replace(IDLE, hosting=replace(IDLE.hosting, windows=(window,)))
+        one = replace(IDLE, config=replace(IDLE.config, windows=(window,)))
         assert advised(one, Advice.IDLE_WINDOW) == []
 
 

@@ -17,14 +17,14 @@ from shared.model import DocumentState, OneOffWindow, RecordState, UploadStart
 from shared.ports import BlobItem
 from shared.reports import documents as explain_documents
 from tests.fakes.clock import START
-from tests.fakes.world import ACCOUNT, World, hosting
+from tests.fakes.world import ACCOUNT, World, config
 
 NIGHT = OneOffWindow(START + timedelta(hours=10), START + timedelta(hours=16), stop_when_empty=True)
 
 
 def waiting_world() -> World:
     """Documents wait for the night."""
-    return World.of(hosting("clauses", NIGHT, uploads=UploadStart.SCHEDULED))
+    return World.of(config("clauses", NIGHT, uploads=UploadStart.SCHEDULED))
 
 
 async def test_a_submit_is_accepted_with_where_to_look() -> None:
@@ -59,7 +59,7 @@ async def test_a_waiting_document_says_until_when_its_deployment_sleeps() -> Non
     world.clock.advance(17 * 3600)  # the only window is over
     told = (await api.document(world.app, submitted.body["id"])).body
     assert (told["state"], told["waits_until"]) == ("waiting", None)
-    awake = World.of(hosting())
+    awake = World.of(config())
     submitted = await api.submit(awake.app, "clauses", "letter.txt", b"Dear all", None)
     assert submitted.body["waits_until"] is None
 
@@ -76,7 +76,7 @@ async def test_two_submits_of_one_name_are_two_documents() -> None:
 
 async def test_who_waits_gets_the_result() -> None:
     """`Prefer: wait` answers 200 with the result when it comes in time, else 202."""
-    world = World.of(hosting())
+    world = World.of(config())
 
     async def timers() -> None:
         while not world.results():
@@ -145,7 +145,7 @@ async def test_what_cannot_be_answered_is_refused_at_the_door(
     deployment: str, body: bytes, status: int, says: str
 ) -> None:
     """With the reason, and nothing is stored or deployed for it."""
-    world = World.of(hosting())
+    world = World.of(config())
     reply = await api.submit(world.app, deployment, "a.txt", body, None)
     assert (reply.status, world.blobs.names("inbox")) == (status, [])
     assert says in reply.body["error"]
@@ -223,7 +223,7 @@ async def test_a_document_is_taken_whatever_the_client_calls_it(content_type: st
 
 async def test_a_document_tells_how_it_stands() -> None:
     """While it waits it says why; when it is done it says what it cost and where the result is."""
-    world = World.of(hosting())
+    world = World.of(config())
     submitted = await api.submit(world.app, "clauses", "letter.txt", b"Dear all", None)
     await world.app.reconcile()
     waiting = (await api.document(world.app, submitted.body["id"])).body
@@ -239,8 +239,8 @@ async def test_a_document_tells_how_it_stands() -> None:
 
 async def test_a_waiting_document_tells_what_really_keeps_it() -> None:
     """Trouble of its deployment or account, with its own last try; a closed window comes before both."""
-    world = World.of(hosting(), hosting("night", NIGHT, uploads=UploadStart.SCHEDULED))
-    ledger, refused = world.app.control.ledger, "Azure answered 403 AuthorizationFailed. Remedy: grant it"
+    world = World.of(config(), config("night", NIGHT, uploads=UploadStart.SCHEDULED))
+    ledger, refused = world.app.context.ledger, "Azure answered 403 AuthorizationFailed. Remedy: grant it"
     for name in ("clauses/new.txt", "clauses/tried.txt", "night/a.txt"):
         world.upload(name)
     world.azure.fail_next("put", ArmRefused("no quota", code="InsufficientQuota"))
@@ -296,7 +296,7 @@ async def test_a_listing_asks_once_why_a_deployment_s_documents_wait(monkeypatch
 @pytest.mark.parametrize("id", ["", "nonsense", "clauses~", "~x", "clauses~20261123T080000-0", "a/b~c"])
 async def test_an_unknown_id_is_not_found(id: str) -> None:
     """Whatever it looks like."""
-    world = World.of(hosting())
+    world = World.of(config())
     assert (await api.document(world.app, id)).status == 404
     assert (await api.result(world.app, id)).status == 404
 
@@ -318,7 +318,7 @@ async def test_documents_are_listed_by_arrival() -> None:
 
 async def test_what_failed_is_listed_wherever_and_whenever_it_did() -> None:
     """Of all deployments and folders, oldest first; until it is requeued, and again if it fails again."""
-    world = World.of(hosting(), hosting("other"))
+    world = World.of(config(), config("other"))
     names = (
         "clauses/a.txt",
         "wrong/b.txt",
@@ -363,7 +363,7 @@ async def test_pages_of_documents_join_without_a_gap(
     """However few are read at once, over several deployments and among others that are not asked for."""
     monkeypatch.setattr(explain_documents, "MANY", 3)
     monkeypatch.setattr(explain_documents, "_AT_ONCE", 2)
-    world = World.of(*(hosting(name) for name in "abc"))
+    world = World.of(*(config(name) for name in "abc"))
     expected = []
     for number in range(21):
         document = identify(
@@ -433,7 +433,7 @@ async def test_deployments_tell_what_is_wanted_and_why() -> None:
 async def test_a_deployment_tells_what_its_latest_session_cost() -> None:
     """An hour and a half in a window, at $1.70 an hour by the started minute."""
     window = OneOffWindow(START, START + timedelta(minutes=90))
-    world = World.of(hosting("clauses", window))
+    world = World.of(config("clauses", window))
     (before,) = (await api.deployments(world.app)).body["deployments"]
     assert before["session"] is None
     for _ in range(95):

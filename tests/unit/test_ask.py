@@ -10,7 +10,7 @@ import pytest
 from shared.documents.ask import AnswerUnusable, accept, question
 from shared.errors import DocumentRefused
 from shared.model import ModelAnswer, ModelRequest, Task
-from tests.fakes.world import PRICES, hosting
+from tests.fakes.world import PRICES, config
 
 SCHEMA = {
     "type": "object",
@@ -33,14 +33,14 @@ def answer(text: str, finish_reason: str = "stop") -> ModelAnswer:
 def test_a_question_is_the_task_s_prompt_and_the_document() -> None:
     """The prompt's tokens are estimated from the bytes of both."""
     task = Task("x" * 400, 50, response_schema=SCHEMA)
-    asked = question("ä" * 200, hosting(task=task), PRICES)
+    asked = question("ä" * 200, config(task=task), PRICES)
     assert asked.request == ModelRequest("x" * 400, "ä" * 200, 50, SCHEMA)
     assert asked.prompt_tokens == 200
 
 
 def test_what_no_minute_admits_is_refused_before_anything_is_deployed() -> None:
     """A capacity of 1 admits 1,000 tokens a minute: prompt, text and answer of 1,001 never go through."""
-    one = hosting(capacity=1, task=Task("x" * 40, 100))
+    one = config(capacity=1, task=Task("x" * 40, 100))
     assert question("x" * 4 * 890, one, PRICES).prompt_tokens == 900
     with pytest.raises(DocumentRefused) as raised:
         question("x" * (4 * 890 + 1), one, PRICES)
@@ -56,15 +56,15 @@ def test_what_may_cost_more_than_its_cap_is_refused() -> None:
     def capped(cap: float) -> Task:
         return Task("x" * 10, 1000, max_cost_per_document=cap)
 
-    assert question(text, hosting(task=capped(0.0021)), PRICES)
+    assert question(text, config(task=capped(0.0021)), PRICES)
     with pytest.raises(DocumentRefused) as raised:
-        question(text, hosting(task=capped(0.0019)), PRICES)
+        question(text, config(task=capped(0.0019)), PRICES)
     assert str(raised.value) == "it would cost up to 0.0020 USD, and max_cost_per_document is 0.0019"
 
 
 def test_what_a_document_has_cost_before_counts_against_its_cap() -> None:
     """With 0.0011 dollars spent, another try of 0.0020 does not fit into a cap of 0.0030."""
-    capped = hosting(task=Task("x" * 10, 1000, max_cost_per_document=0.003))
+    capped = config(task=Task("x" * 10, 1000, max_cost_per_document=0.003))
     assert question("x" * 3990, capped, PRICES, spent=0.0009)
     with pytest.raises(DocumentRefused, match=r"max_cost_per_document is 0\.0030"):
         question("x" * 3990, capped, PRICES, spent=0.0011)

@@ -30,7 +30,7 @@ from shared.wiring import assemble
 from tests.fakes.blobs import MemoryBlobs
 from tests.fakes.clock import START
 from tests.fakes.tables import MemoryTables
-from tests.fakes.world import ACCOUNT, World, hosting, settings
+from tests.fakes.world import ACCOUNT, World, config, settings
 
 MINUTE = timedelta(minutes=1)
 ALL_DAY = OneOffWindow(START, START + timedelta(hours=10))
@@ -66,7 +66,7 @@ def lists(world: World, *, without: str = "", tags: bool = True) -> None:
 async def hold_down(world: World) -> None:
     now = world.clock.now()
     hold = Hold("clauses", up=False, until=now + timedelta(hours=2), owner="dana", reason="test", made_at=now)
-    await world.app.control.ledger.save_hold(ACCOUNT.resource_id, hold)
+    await world.app.context.ledger.save_hold(ACCOUNT.resource_id, hold)
 
 
 # --- LISTs -------------------------------------------------------------------------------------------
@@ -77,7 +77,7 @@ async def hold_down(world: World) -> None:
 async def test_what_lists_miss_for_minutes_stays_ours(minutes: int, tags: bool) -> None:
     """With or without its tags: it serves on, and is deleted when its window ends."""
     window = OneOffWindow(START, START + timedelta(minutes=30))
-    world = World.of(hosting("clauses", window, uploads=UploadStart.SCHEDULED))
+    world = World.of(config("clauses", window, uploads=UploadStart.SCHEDULED))
     lists(world, tags=tags)
     await ticks(world, 5)
     lists(world, without="clauses", tags=tags)
@@ -92,7 +92,7 @@ async def test_what_lists_miss_for_minutes_stays_ours(minutes: int, tags: bool) 
 async def test_what_was_forgotten_comes_back_as_the_same_session() -> None:
     """LISTs without it for longer than anybody can doubt; tags dropped: one session, deleted in the end."""
     window = OneOffWindow(START, START + timedelta(minutes=40))
-    world = World.of(hosting("clauses", window, uploads=UploadStart.SCHEDULED))
+    world = World.of(config("clauses", window, uploads=UploadStart.SCHEDULED))
     lists(world, tags=False)
     await ticks(world, 5)
     lists(world, without="clauses", tags=False)
@@ -101,7 +101,7 @@ async def test_what_was_forgotten_comes_back_as_the_same_session() -> None:
     lists(world, tags=False)
     await ticks(world, 40)
     assert world.azure.names() == []
-    sessions = await world.app.control.ledger.sessions(ACCOUNT.resource_id, "clauses")
+    sessions = await world.app.context.ledger.sessions(ACCOUNT.resource_id, "clauses")
     (generation,) = world.azure.state.generations
     assert [each.started_at for each in sessions] == [generation.created]
     assert sessions[0].ended_by is not None and generation.deleted is not None
@@ -110,7 +110,7 @@ async def test_what_was_forgotten_comes_back_as_the_same_session() -> None:
 
 async def test_the_app_looks_each_minute_for_half_an_hour_after_a_write() -> None:
     """An idle account would be listed every 15 minutes only, and what LISTs missed would stand so long."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.upload("clauses/a.txt")
     await world.until(lambda: world.azure.count("delete") == 1, timedelta(minutes=10))
     before = world.azure.count("list")
@@ -123,12 +123,12 @@ async def test_the_app_looks_each_minute_for_half_an_hour_after_a_write() -> Non
 
 async def test_work_in_flight_holds_up_a_delete_in_every_state_of_the_record() -> None:
     """A LIST missed it, it was taken up as creating, its probe is limited, and somebody holds it down."""
-    world = World.of(hosting("clauses", ALL_DAY))
+    world = World.of(config("clauses", ALL_DAY))
     await ticks(world, 4)
-    control = world.app.control
-    work = WorkLease(world.clock, world.tables, control.ledger, ACCOUNT.resource_id, "clauses")
+    context = world.app.context
+    work = WorkLease(world.clock, world.tables, context.ledger, ACCOUNT.resource_id, "clauses")
     assert await work.enter()
-    await control.ledger.save(replace(await world.record(), state=RecordState.CREATING))
+    await context.ledger.save(replace(await world.record(), state=RecordState.CREATING))
     await hold_down(world)
     world.azure.fail_next("ask", RateLimited("429", status=429))
     await ticks(world, 2)
@@ -140,18 +140,18 @@ async def test_work_in_flight_holds_up_a_delete_in_every_state_of_the_record() -
 
 async def test_a_worker_that_enters_between_the_plan_and_the_delete_is_seen() -> None:
     """The leases are read once more after the record says deleting."""
-    world = World.of(hosting("clauses", ALL_DAY))
+    world = World.of(config("clauses", ALL_DAY))
     await ticks(world, 4)
-    control = world.app.control
-    await control.ledger.save(replace(await world.record(), state=RecordState.CREATING, opened_at=None))
+    context = world.app.context
+    await context.ledger.save(replace(await world.record(), state=RecordState.CREATING, opened_at=None))
     await hold_down(world)
-    write, work = world.tables.write, WorkLease(world.clock, world.tables, control.ledger, "x", "clauses")
+    write, work = world.tables.write, WorkLease(world.clock, world.tables, context.ledger, "x", "clauses")
 
     async def entered(table: str, partition: str, changes: Any) -> Any:
         done = await write(table, partition, changes)
         if table == "deployments" and changes[0].values.get("state") == "deleting":
             world.tables.write = write  # type: ignore[method-assign]
-            await WorkLease(world.clock, world.tables, control.ledger, ACCOUNT.resource_id, "clauses").enter()
+            await WorkLease(world.clock, world.tables, context.ledger, ACCOUNT.resource_id, "clauses").enter()
         return done
 
     assert work.record is None
@@ -168,8 +168,8 @@ async def test_a_delete_without_effect_is_repeated_with_pauses_and_alerted(
 ) -> None:
     """Azure accepts it 25 times; the account's other deployment is created, and the session ends at last."""
     world = World.of(
-        hosting("clauses", OneOffWindow(START, START + timedelta(minutes=5))),
-        hosting("other"),
+        config("clauses", OneOffWindow(START, START + timedelta(minutes=5))),
+        config("other"),
     )
     delete, ignored = world.azure.delete, 0
 
@@ -191,7 +191,7 @@ async def test_a_delete_without_effect_is_repeated_with_pauses_and_alerted(
     assert "delete_without_effect" in caplog.text
     assert 5 <= ignored <= 20
     assert world.azure.names() == []
-    (session,) = await world.app.control.ledger.sessions(ACCOUNT.resource_id, "clauses")
+    (session,) = await world.app.context.ledger.sessions(ACCOUNT.resource_id, "clauses")
     (generation,) = (each for each in world.azure.state.generations if each.name == "clauses")
     assert session.ended_after == first_at
     assert session.ended_by == generation.deleted
@@ -199,7 +199,7 @@ async def test_a_delete_without_effect_is_repeated_with_pauses_and_alerted(
 
 async def test_a_permanent_conflict_backs_off(caplog: pytest.LogCaptureFixture) -> None:
     """A subscription that is read-only: a handful of tries an hour, and an alert."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.upload("clauses/a.txt")
     refusal = ArmRefused("read-only", code="ReadOnlyDisabledSubscription")
     world.azure.fail_next("put", *(refusal for _ in range(200)))
@@ -213,11 +213,11 @@ async def test_a_permanent_conflict_backs_off(caplog: pytest.LogCaptureFixture) 
 
 async def test_two_copies_of_the_app_leave_each_other_alone(caplog: pytest.LogCaptureFixture) -> None:
     """The same installation and file, and a storage account of its own: neither cuts the other's work."""
-    one = World.of(hosting())
+    one = World.of(config())
     two = replace(one, tables=MemoryTables(one.clock), blobs=MemoryBlobs(one.clock))
     for world, name in ((one, "first"), (two, "second")):
         world.app = assemble(
-            settings(hosting()), one.clock, world.tables, world.blobs, one.azure, one.azure, storage=name
+            settings(config()), one.clock, world.tables, world.blobs, one.azure, one.azure, storage=name
         )
         world.upload("clauses/a.txt")
     one.azure.answer_seconds = 40.0
@@ -237,7 +237,7 @@ async def test_two_copies_of_the_app_leave_each_other_alone(caplog: pytest.LogCa
 
 async def test_an_account_under_another_subdomain_is_answered_after_one_create() -> None:
     """It was deleted and created again: the first probe that fails asks for the endpoint."""
-    world = World.of(hosting("clauses", ALL_DAY))
+    world = World.of(config("clauses", ALL_DAY))
     await ticks(world, 4)
     world.azure.recreate_account("elsewhere")
     ask = type(world.azure).ask
@@ -256,22 +256,22 @@ async def test_an_account_under_another_subdomain_is_answered_after_one_create()
 
 async def test_an_account_that_cannot_be_read_is_unknown() -> None:
     """Azure's error is kept for people until a pass has read the account again."""
-    world = World.of(hosting("clauses", ALL_DAY))
+    world = World.of(config("clauses", ALL_DAY))
     await ticks(world, 4)
     world.azure.fail_next("list", ArmRefused("Azure answered 403 AuthorizationFailed", code="x"))
     with pytest.raises(PartFailed):
         await world.app.reconcile()
-    known = await world.app.control.ledger.account(ACCOUNT.resource_id)
+    known = await world.app.context.ledger.account(ACCOUNT.resource_id)
     assert "AuthorizationFailed" in known.problem and known.problem_at is not None
     await world.app.reconcile()
-    known = await world.app.control.ledger.account(ACCOUNT.resource_id)
+    known = await world.app.context.ledger.account(ACCOUNT.resource_id)
     assert (known.problem, known.problem_at) == ("", None)
     assert (await world.record()).observed is Observed.READY
 
 
 async def test_a_pass_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever it waits for: the account's lease ends, and the next pass does what is due."""
-    world = World.of(hosting("clauses", ALL_DAY))
+    world = World.of(config("clauses", ALL_DAY))
     page = world.tables.page
 
     async def hangs(table: str, partition: str, *rest: Any) -> Any:
@@ -295,7 +295,7 @@ async def test_a_pass_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) ->
 async def test_documents_that_wait_beyond_a_bound_are_alerted(caplog: pytest.LogCaptureFixture) -> None:
     """On demand after an hour; in windows when the last one has ended without them."""
     last = OneOffWindow(START, START + timedelta(minutes=10))
-    world = World.of(hosting(), hosting("night", last, uploads=UploadStart.SCHEDULED))
+    world = World.of(config(), config("night", last, uploads=UploadStart.SCHEDULED))
     world.azure.fail_next("put", *(ArmRefused("no", code="InsufficientQuota") for _ in range(100)))
     world.upload("clauses/a.txt")
     await ticks(world, 30)
@@ -312,7 +312,7 @@ async def test_documents_that_wait_beyond_a_bound_are_alerted(caplog: pytest.Log
 
 async def test_an_unanswered_delete_ends_the_session_within_its_bounds() -> None:
     """The first took effect though its answer was lost, the second found nothing: the truth lies between."""
-    world = World.of(hosting("clauses", OneOffWindow(START, START + timedelta(minutes=5))))
+    world = World.of(config("clauses", OneOffWindow(START, START + timedelta(minutes=5))))
     await ticks(world, 4)
     delete = world.azure.delete
 
@@ -323,7 +323,7 @@ async def test_an_unanswered_delete_ends_the_session_within_its_bounds() -> None
 
     world.azure.delete = lost  # type: ignore[method-assign]
     await ticks(world, 10)
-    (session,) = await world.app.control.ledger.sessions(ACCOUNT.resource_id, "clauses")
+    (session,) = await world.app.context.ledger.sessions(ACCOUNT.resource_id, "clauses")
     (generation,) = world.azure.state.generations
     assert session.ended_after is not None and session.ended_by is not None and generation.deleted is not None
     assert session.ended_after <= generation.deleted <= session.ended_by

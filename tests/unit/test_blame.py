@@ -26,7 +26,7 @@ from shared.hosting.leases import WORK_LEASE
 from shared.hosting.probe import PROBE
 from shared.model import Document, DocumentState, ModelAnswer, ModelRequest, OneOffWindow, Task
 from tests.fakes.clock import START
-from tests.fakes.world import World, hosting
+from tests.fakes.world import World, config
 
 MINUTE = timedelta(minutes=1)
 SLICE = 178.0  # seconds: long enough for a document to be given up, and not cut short by its end
@@ -88,7 +88,7 @@ async def test_what_azure_refuses_to_everybody_costs_no_document(
     error: ModelError, caplog: pytest.LogCaptureFixture
 ) -> None:
     """For two hours: the backlog waits without an attempt, hosting is bounded, the alert names the code."""
-    world = World.of(hosting())
+    world = World.of(config())
     meets(world, lambda _: error)
     for number in range(8):
         world.upload(f"clauses/{number}.txt")
@@ -109,7 +109,7 @@ async def test_an_outage_costs_neither_documents_nor_hosting(
     probe_too: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Three hours of 503, also if tiny requests are answered: each generation ends within 15 minutes."""
-    world = World.of(hosting())
+    world = World.of(config())
     for number in range(20):
         world.upload(f"clauses/{number}.txt")
     meets(
@@ -147,7 +147,7 @@ async def test_an_outage_costs_neither_documents_nor_hosting(
 @pytest.mark.parametrize("others", [0, 6])
 async def test_one_document_that_is_refused_for_ever_is_to_blame(error: ModelError, others: int) -> None:
     """The others are answered meanwhile; it ends after five attempts, and so does its hosting."""
-    world = World.of(hosting())
+    world = World.of(config())
     meets(world, lambda asked: error if "odd" in asked.text else None)
     world.upload("clauses/odd.txt", "an odd one")
     for number in range(others):
@@ -167,7 +167,7 @@ async def test_one_document_that_is_refused_for_ever_is_to_blame(error: ModelErr
 
 async def test_a_limit_that_others_use_up_blames_nobody() -> None:
     """429 for all but tiny requests, and the headers say that nothing is left: the document waits."""
-    world = World.of(hosting())
+    world = World.of(config())
     ask = type(world.azure).ask
 
     async def used_up(
@@ -187,7 +187,7 @@ async def test_a_limit_that_others_use_up_blames_nobody() -> None:
 
 async def test_a_window_keeps_what_serves_others() -> None:
     """The app itself is refused all day: no re-creation in the window, as others may be served."""
-    world = World.of(hosting("clauses", OneOffWindow(START, START + timedelta(hours=8))))
+    world = World.of(config("clauses", OneOffWindow(START, START + timedelta(hours=8))))
     meets(world, lambda _: AccessDenied("no", code="Firewall", status=403))
     world.upload("clauses/a.txt")
     await ticks(world, 120)
@@ -207,7 +207,7 @@ async def test_a_probe_that_is_limited_or_judged_shows_that_the_deployment_is_th
     error: ModelError,
 ) -> None:
     """A reasoning model with a small budget, or a busy one: it is open, and answers documents."""
-    world = World.of(hosting("clauses", OneOffWindow(START, START + timedelta(hours=2))))
+    world = World.of(config("clauses", OneOffWindow(START, START + timedelta(hours=2))))
     meets(world, lambda asked: error if asked.text == PROBE.text else None)
     world.upload("clauses/a.txt")
     await ticks(world, 60)
@@ -217,7 +217,7 @@ async def test_a_probe_that_is_limited_or_judged_shows_that_the_deployment_is_th
 
 async def test_requests_that_time_out_count_towards_the_cap() -> None:
     """Azure may charge for what was given up: a document that never ends is too dear in the end."""
-    world = World.of(hosting(task=Task("Summarise.", 1000, max_cost_per_document=0.005)))
+    world = World.of(config(task=Task("Summarise.", 1000, max_cost_per_document=0.005)))
     meets(
         world,
         lambda asked: ModelUnavailable("no answer", code="timeout") if asked.text != PROBE.text else None,
@@ -235,7 +235,7 @@ async def test_requests_that_time_out_count_towards_the_cap() -> None:
 
 async def test_a_document_that_kills_workers_takes_no_other_with_it() -> None:
     """Each time that it is asked the process dies; the five beside it are answered, it alone is to blame."""
-    world = World.of(hosting())
+    world = World.of(config())
     killed: list[int] = []
 
     class Died(BaseException):
@@ -285,7 +285,7 @@ async def _until_death(world: World, died: type[BaseException]) -> None:
 
 async def test_a_suspect_is_not_kept_waiting_by_what_comes_later() -> None:
     """Documents come all the time: after ten minutes it is worked on, alone, and answered."""
-    world = World.of(hosting("clauses", OneOffWindow(START, START + timedelta(hours=8))))
+    world = World.of(config("clauses", OneOffWindow(START, START + timedelta(hours=8))))
     world.azure.answer_seconds = 100
     await ticks(world, 2)
     world.upload("clauses/hit.txt", "hit by two crashes")

@@ -14,7 +14,7 @@ from shared.doors.cli.arguments import WrongUse
 from shared.errors import ArmRefused, StorageError
 from shared.model import AzureDeployment, OneOffWindow, RecordState, UploadStart
 from tests.fakes.clock import START
-from tests.fakes.world import World, hosting
+from tests.fakes.world import World, config
 from tests.unit.command_line import command
 
 NIGHT = OneOffWindow(START + timedelta(hours=10), START + timedelta(hours=16), stop_when_empty=True)
@@ -33,7 +33,7 @@ def letter(tmp_path: Path) -> Path:
 
 async def test_reconcile_sweeps_passes_and_tells_what_was_decided() -> None:
     """An upload that no event told of is found, and its deployment created."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.upload("clauses/a.txt")
     answer = await command(world, "reconcile")
     assert answer.code == 0
@@ -44,7 +44,7 @@ async def test_reconcile_sweeps_passes_and_tells_what_was_decided() -> None:
 
 async def test_reconcile_drains_what_is_ready() -> None:
     """Called by cron and nothing else, documents are answered and the deployment goes."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.upload("clauses/a.txt")
     for _ in range(4):
         assert (await command(world, "reconcile", "--drain")).code == 0
@@ -55,7 +55,7 @@ async def test_reconcile_drains_what_is_ready() -> None:
 
 async def test_reconcile_tells_when_there_is_nothing_to_do() -> None:
     """The second pass within a quarter of an hour does not even list; as JSON it says so, too."""
-    world = World.of(hosting())
+    world = World.of(config())
     await command(world, "reconcile")
     told = (await command(world, "reconcile", "--json")).json
     assert told == {"passes": [{"account": "main", "outcome": "idle", "decisions": []}], "problems": []}
@@ -64,7 +64,7 @@ async def test_reconcile_tells_when_there_is_nothing_to_do() -> None:
 
 async def test_reconcile_fails_when_part_of_it_did() -> None:
     """The account could not be listed: exit code 1, with the reason; the sweep was made all the same."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.upload("clauses/a.txt")
     world.azure.fail_next("list", ArmRefused("no right to list", code="AuthorizationFailed"))
     answer = await command(world, "reconcile")
@@ -75,7 +75,7 @@ async def test_reconcile_fails_when_part_of_it_did() -> None:
 
 async def test_reconcile_fails_when_draining_did(monkeypatch: pytest.MonkeyPatch) -> None:
     """A slice that lost the storage is told, after the decisions."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.upload("clauses/a.txt")
     await command(world, "up", "clauses", "--for", "2h", "--owner", "d", "--reason", "r", "--wait")
 
@@ -94,7 +94,7 @@ async def test_reconcile_fails_when_draining_did(monkeypatch: pytest.MonkeyPatch
 
 async def test_submit_hands_documents_in_and_leaves_the_rest_to_the_timers(letter: Path) -> None:
     """They lie in the inbox under their names, recorded; nothing is created by the command itself."""
-    world = World.of(hosting())
+    world = World.of(config())
     told = (await command(world, "submit", "clauses", str(letter), "--json")).json
     (document,) = told["documents"]
     assert document["state"] == "waiting"
@@ -105,7 +105,7 @@ async def test_submit_hands_documents_in_and_leaves_the_rest_to_the_timers(lette
 
 async def test_submit_drives_the_flow_and_prints_the_answers(letter: Path) -> None:
     """From nothing deployed to the answer and nothing deployed again, with no timer running."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.azure.answer = "It is \x1b[31mred\x1b[0m.\nReally."
     answer = await command(world, "submit", "clauses", str(letter), "--wait")
     assert answer.code == 0
@@ -118,7 +118,7 @@ async def test_submit_stays_until_what_nobody_needs_is_deleted(
     letter: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Azure takes its time to list: the command that has its answer already sees the deletion through."""
-    world = World.of(hosting())
+    world = World.of(config())
     listed = world.azure.deployments
 
     async def slow(account: str, *, timeout: float) -> Mapping[str, AzureDeployment]:
@@ -136,7 +136,7 @@ async def test_submit_writes_results_into_a_folder(letter: Path, tmp_path: Path)
     other = tmp_path / "Müller 100%41 – ok?.txt"
     other.write_text("Dear Sir")
     out = tmp_path / "new" / "folder"
-    world = World.of(hosting())
+    world = World.of(config())
     answer = await command(world, "submit", "clauses", str(letter), str(other), "--out", str(out), "--json")
     assert answer.code == 0
     assert {path.name for path in out.iterdir()} == {"letter.txt.json", "Müller 100%41 – ok?.txt.json"}
@@ -156,7 +156,7 @@ async def test_submit_fails_when_a_document_did_and_answers_the_others(letter: P
     refused.write_text("[[content_filter]]")
     big = tmp_path / "big.txt"
     big.write_bytes(b"x" * 1_000_001)
-    world = World.of(hosting())
+    world = World.of(config())
     paths = (letter, empty, refused, big, tmp_path / "missing.txt", tmp_path)
     answer = await command(world, "submit", "clauses", *map(str, paths), "--wait", "--json")
     assert answer.code == 1
@@ -176,7 +176,7 @@ async def test_submit_fails_when_a_document_did_and_answers_the_others(letter: P
 
 async def test_submit_gives_up_after_its_timeout_and_the_document_waits_on(letter: Path) -> None:
     """A deployment with a window at night answers it then; exit code 1 tells that it is not done."""
-    world = World.of(hosting("clauses", NIGHT, uploads=UploadStart.SCHEDULED))
+    world = World.of(config("clauses", NIGHT, uploads=UploadStart.SCHEDULED))
     answer = await command(world, "submit", "clauses", str(letter), "--wait", "--timeout", "1m", "--json")
     assert answer.code == 1
     assert answer.json["documents"][0]["state"] == "waiting"
@@ -187,7 +187,7 @@ async def test_submit_gives_up_after_its_timeout_and_the_document_waits_on(lette
 
 async def test_submit_waits_for_what_somebody_else_drives(letter: Path) -> None:
     """A timer holds the drain lease: the command's flow returns at once, and its document is answered."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.azure.answer_seconds = 20.0
     world.upload("clauses/first.txt")
     await world.app.intake.sweep()
@@ -206,7 +206,7 @@ async def test_submit_waits_for_what_somebody_else_drives(letter: Path) -> None:
 
 async def test_submit_stops_when_azure_refuses_for_good(letter: Path) -> None:
     """Without the right to list it fails at once; the document stays recorded."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.azure.fail_next("list", ArmRefused("no right to list", code="AuthorizationFailed"))
     with pytest.raises(ArmRefused):
         await command(world, "submit", "clauses", str(letter), "--wait")
@@ -218,7 +218,7 @@ async def test_submit_refuses_what_would_overwrite_its_own_results(letter: Path,
     """Two files of one name, before anything is handed in."""
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "letter.txt").write_text("Another")
-    world = World.of(hosting())
+    world = World.of(config())
     twice = (str(letter), str(tmp_path / "b" / "letter.txt"))
     with pytest.raises(WrongUse, match=r"two of the files are called 'letter.txt'"):
         await command(world, "submit", "clauses", *twice, "--out", str(tmp_path / "out"))

@@ -12,7 +12,7 @@ from shared.doors.cli.arguments import WrongUse
 from shared.errors import ArmRefused, ArmUncertain, StorageError
 from shared.model import Mode, OneOffWindow
 from tests.fakes.clock import START
-from tests.fakes.world import ACCOUNT, World, hosting
+from tests.fakes.world import ACCOUNT, World, config
 from tests.unit.command_line import command
 
 WHY = ("--owner", "dana", "--reason", "a demo")
@@ -21,7 +21,7 @@ MORNING = OneOffWindow(START + timedelta(hours=1), START + timedelta(hours=3))
 
 async def test_up_holds_asks_for_a_pass_and_forecasts_the_cost() -> None:
     """Two hours at 1.70: the deployment is created at once, by the same pass as the timers'."""
-    world = World.of(hosting())
+    world = World.of(config())
     told = (await command(world, "up", "clauses", "--for", "2h", *WHY, "--json")).json
     assert told["forecast"] == {
         "hours": 2.0,
@@ -38,7 +38,7 @@ async def test_up_holds_asks_for_a_pass_and_forecasts_the_cost() -> None:
 
 async def test_up_until_a_time_can_wait_until_it_is_ready() -> None:
     """It returns when a request has really succeeded, and tells how it came there."""
-    world = World.of(hosting())
+    world = World.of(config())
     answer = await command(world, "up", "clauses", "--until", "2026-11-23T09:30:00+00:00", *WHY, "--wait")
     assert answer.code == 0
     assert "clauses is held up until 2026-11-23 09:30 UTC" in answer.out
@@ -50,7 +50,7 @@ async def test_up_until_a_time_can_wait_until_it_is_ready() -> None:
 
 async def test_a_hold_up_ends_by_itself() -> None:
     """Nobody releases it: after its time the deployment is deleted, whoever forgot it."""
-    world = World.of(hosting())
+    world = World.of(config())
     await command(world, "up", "clauses", "--for", "1h", *WHY, "--wait")
     gone_at = await world.until(lambda: world.azure.names() == [], timedelta(hours=2))
     assert timedelta(hours=1) <= gone_at - START < timedelta(hours=1, minutes=5)
@@ -58,16 +58,16 @@ async def test_a_hold_up_ends_by_itself() -> None:
 
 async def test_up_gives_up_after_its_timeout() -> None:
     """The hold stays, and exit code 1 tells that it was not ready in time."""
-    world = World.of(hosting())
+    world = World.of(config())
     answer = await command(world, "up", "clauses", "--for", "2h", *WHY, "--wait", "--timeout", "20s")
     assert answer.code == 1
     assert "is not ready after 0:00:20: wait: Azure is creating it" in answer.out
-    assert (await world.app.control.ledger.holds(ACCOUNT.resource_id, world.clock.now()))["clauses"].up
+    assert (await world.app.context.ledger.holds(ACCOUNT.resource_id, world.clock.now()))["clauses"].up
 
 
 async def test_up_stops_at_once_when_azure_refuses_for_good() -> None:
     """Without the right to list no wait will mend it."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.azure.fail_next("list", ArmRefused("no right to list", code="AuthorizationFailed"))
     with pytest.raises(ArmRefused, match="no right to list"):
         await command(world, "up", "clauses", "--for", "2h", *WHY, "--wait")
@@ -75,7 +75,7 @@ async def test_up_stops_at_once_when_azure_refuses_for_good() -> None:
 
 async def test_up_in_observe_mode_says_that_nothing_is_written() -> None:
     """The hold is kept, and the plan shown; Azure is left alone."""
-    world = World.of(replace(hosting(), mode=Mode.OBSERVE))
+    world = World.of(replace(config(), mode=Mode.OBSERVE))
     answer = await command(world, "up", "clauses", "--for", "2h", *WHY)
     assert "mode      observe: nothing is written to Azure" in answer.out
     assert "it would create" in answer.out
@@ -84,7 +84,7 @@ async def test_up_in_observe_mode_says_that_nothing_is_written() -> None:
 
 async def test_a_second_hold_takes_the_place_of_the_first() -> None:
     """And tells whose it was."""
-    world = World.of(hosting())
+    world = World.of(config())
     await command(world, "up", "clauses", "--for", "2h", *WHY)
     later = ("--owner", "eve", "--reason", "budget", "--json")
     told = (await command(world, "down", "clauses", "--for", "1h", *later)).json
@@ -94,7 +94,7 @@ async def test_a_second_hold_takes_the_place_of_the_first() -> None:
 
 async def test_down_deletes_and_documents_wait_until_it_ends() -> None:
     """Nothing is lost: what arrives meanwhile is answered after the hold."""
-    world = World.of(hosting())
+    world = World.of(config())
     await command(world, "up", "clauses", "--for", "5h", *WHY, "--wait")
     answer = await command(world, "down", "clauses", "--for", "1h", *WHY, "--wait")
     assert answer.code == 0
@@ -111,7 +111,7 @@ async def test_down_deletes_and_documents_wait_until_it_ends() -> None:
 async def test_down_forecasts_what_the_windows_would_have_cost() -> None:
     """A window of two hours and its lead of a quarter lie in the hold; one until empty may need nothing."""
     batch = OneOffWindow(START + timedelta(hours=4), START + timedelta(hours=5), stop_when_empty=True)
-    world = World.of(hosting("clauses", MORNING, batch))
+    world = World.of(config("clauses", MORNING, batch))
     answer = await command(world, "down", "clauses", "--for", "8h", *WHY)
     assert "saves up to 2.25 h x 1.70 = 3.8" in answer.out
     assert "documents wait" in answer.out
@@ -119,7 +119,7 @@ async def test_down_forecasts_what_the_windows_would_have_cost() -> None:
 
 async def test_down_lets_a_document_in_work_be_finished_first() -> None:
     """The fence holds for people as for timers: the answer under way is stored, then it is deleted."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.azure.answer_seconds = 30.0
     await command(world, "up", "clauses", "--for", "5h", *WHY, "--wait")
     world.upload("clauses/a.txt")
@@ -137,15 +137,15 @@ async def test_down_lets_a_document_in_work_be_finished_first() -> None:
 @pytest.mark.parametrize("until", ["2026-11-23T07:59:00Z", "2026-11-23", "2027-11-23"])
 async def test_a_hold_ends_in_the_future_and_before_it_is_forgotten(until: str) -> None:
     """Never leak cost: a year is refused, and so is a time that is over."""
-    world = World.of(hosting())
+    world = World.of(config())
     with pytest.raises(WrongUse, match="within 30 days"):
         await command(world, "up", "clauses", "--until", until, *WHY)
-    assert await world.app.control.ledger.holds(ACCOUNT.resource_id, START) == {}
+    assert await world.app.context.ledger.holds(ACCOUNT.resource_id, START) == {}
 
 
 async def test_release_ends_a_hold() -> None:
     """The pass that follows deletes what nothing else wants; to release nothing is no error."""
-    world = World.of(hosting())
+    world = World.of(config())
     await command(world, "up", "clauses", "--for", "5h", *WHY, "--wait")
     answer = await command(world, "release", "clauses")
     assert answer.code == 0
@@ -160,7 +160,7 @@ async def test_release_ends_a_hold() -> None:
 
 async def test_wait_makes_passes_until_it_is_ready_and_then_until_it_is_gone() -> None:
     """A document wants it up; no timer runs, the wait does their passes."""
-    world = World.of(hosting("clauses", MORNING))
+    world = World.of(config("clauses", MORNING))
     world.clock.advance(3600)
     ready = await command(world, "wait", "clauses")
     assert (ready.code, ready.out) == (0, "clauses is ready\n")
@@ -172,7 +172,7 @@ async def test_wait_makes_passes_until_it_is_ready_and_then_until_it_is_gone() -
 
 async def test_wait_for_empty_ends_when_every_document_is_finished() -> None:
     """Timers answer the document; the wait sees it."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.upload("clauses/a.txt")
     await world.app.intake.sweep()
 
@@ -190,14 +190,14 @@ async def test_wait_for_empty_ends_when_every_document_is_finished() -> None:
 
 async def test_wait_tells_the_reason_when_its_time_is_over() -> None:
     """Nothing wants it up: exit code 1, with that reason."""
-    answer = await command(World.of(hosting()), "wait", "clauses", "--timeout", "1m")
+    answer = await command(World.of(config()), "wait", "clauses", "--timeout", "1m")
     assert answer.code == 1
     assert answer.out.startswith("time-out: clauses is not ready after 0:01:00: nothing")
 
 
 async def test_wait_goes_on_after_what_mends_itself() -> None:
     """A list that got no answer and storage that did not respond are told, and tried again."""
-    world = World.of(hosting("clauses", MORNING))
+    world = World.of(config("clauses", MORNING))
     world.clock.advance(3600)
     world.azure.fail_next("list", ArmUncertain("no answer within 15 s"))
     answer = await command(world, "wait", "clauses")
@@ -207,15 +207,15 @@ async def test_wait_goes_on_after_what_mends_itself() -> None:
 
 async def test_wait_for_a_foreign_deployment_to_be_gone_is_not_fooled() -> None:
     """It is somebody else's and stays: what the records never hosted is not gone."""
-    world = World.of(hosting())
-    await world.azure.put(ACCOUNT.resource_id, hosting().spec, timeout=10)
+    world = World.of(config())
+    await world.azure.put(ACCOUNT.resource_id, config().spec, timeout=10)
     answer = await command(world, "wait", "clauses", "--for", "gone", "--timeout", "30s")
     assert answer.code == 1
 
 
 async def test_storage_that_fails_while_waiting_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """The pass could not keep its records; the next one can."""
-    world = World.of(hosting("clauses", MORNING))
+    world = World.of(config("clauses", MORNING))
     world.clock.advance(3600)
     acquire, calls = world.blobs.acquire_lease, 0
 

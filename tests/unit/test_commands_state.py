@@ -16,7 +16,7 @@ from shared.errors import ArmRefused
 from shared.model import BillingStart, DeploymentSpec, HostingSession, Mode, OneOffWindow, RecordState
 from shared.money.cost import hosting_cost, within
 from tests.fakes.clock import START
-from tests.fakes.world import ACCOUNT, PRICES, World, hosting
+from tests.fakes.world import ACCOUNT, PRICES, World, config
 from tests.unit.command_line import command
 
 MORNING = OneOffWindow(START + timedelta(hours=1), START + timedelta(hours=3))
@@ -29,7 +29,7 @@ async def open_record(world: World) -> bool:
 
 async def hosted_once() -> World:
     """A window from one to three hours after the start has come and gone."""
-    world = World.of(replace(hosting("clauses", MORNING), cost_center="legal"))
+    world = World.of(replace(config("clauses", MORNING), cost_center="legal"))
     await world.until(lambda: open_record(world), timedelta(hours=2))
     await world.until(lambda: world.azure.names() == [], timedelta(hours=4))
     await world.tick()
@@ -41,7 +41,7 @@ async def hosted_once() -> World:
 
 async def test_status_tells_what_is_wanted_and_why() -> None:
     """A deployment on a line: observed, wanted, next change, reason; the same as JSON."""
-    world = World.of(hosting("clauses", MORNING), replace(hosting("other"), mode=Mode.OBSERVE))
+    world = World.of(config("clauses", MORNING), replace(config("other"), mode=Mode.OBSERVE))
     answer = await command(world, "status")
     assert answer.code == 0
     _, clauses, other, *_ = answer.out.splitlines()
@@ -59,7 +59,7 @@ async def test_status_tells_what_is_wanted_and_why() -> None:
 
 async def test_status_tells_holds_documents_and_cost() -> None:
     """Who holds it, how much waits, and what its session has cost by now."""
-    world = World.of(hosting())
+    world = World.of(config())
     await command(world, "up", "clauses", "--for", "5h", "--owner", "dana", "--reason", "a demo", "--wait")
     world.clock.advance(3600)
     world.upload("clauses/a.txt")
@@ -76,7 +76,7 @@ async def test_status_tells_holds_documents_and_cost() -> None:
 
 async def test_status_and_explain_name_what_failed_and_the_command_that_lists_it() -> None:
     """Of the last week, also in folders that are no deployment's; nothing is said where nothing failed."""
-    world = World.of(hosting(), hosting("other"))
+    world = World.of(config(), config("other"))
     for command_line in (["status"], ["explain", "clauses"]):
         assert "documents --state failed" not in (await command(world, *command_line)).out
     for name in ("clauses/a.txt", "clauses/b.txt", "elsewhere/c.txt"):
@@ -105,7 +105,7 @@ async def test_status_and_explain_name_what_failed_and_the_command_that_lists_it
 
 async def test_explain_tells_what_a_pass_would_do_now() -> None:
     """A document waits: the next step is to create, before any pass was made; nothing is written."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.upload("clauses/a.txt")
     await world.app.intake.sweep()
     answer = await command(world, "explain", "CLAUSES")
@@ -117,7 +117,7 @@ async def test_explain_tells_what_a_pass_would_do_now() -> None:
 
 async def test_explain_tells_what_blocks_the_next_step_and_until_when() -> None:
     """After a refused create: the reason, and when it is tried again."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.upload("clauses/a.txt")
     world.azure.fail_next("put", ArmRefused("no quota in this region", code="InsufficientQuota"))
     await world.app.reconcile()
@@ -150,7 +150,7 @@ async def test_explain_tells_decisions_sessions_and_cost() -> None:
 
 async def test_explain_shows_how_what_exists_differs_from_the_file() -> None:
     """Somebody else's deployment of that name has another capacity; our own tags are no difference."""
-    world = World.of(hosting())
+    world = World.of(config())
     await world.azure.put(ACCOUNT.resource_id, FOREIGN, timeout=10)
     told = (await command(world, "explain", "clauses", "--json")).json
     assert told["observed"] == "foreign"
@@ -158,7 +158,7 @@ async def test_explain_shows_how_what_exists_differs_from_the_file() -> None:
     text = (await command(world, "explain", "clauses")).out
     assert "it was not created by this installation" in text
     assert "  capacity: the file says 120, Azure has 50" in text
-    ours = World.of(hosting())
+    ours = World.of(config())
     await command(ours, "up", "clauses", "--for", "5h", "--owner", "d", "--reason", "r", "--wait")
     told = (await command(ours, "explain", "clauses", "--json")).json
     assert (told["observed"], told["differences"]) == ("ready", [])
@@ -167,7 +167,7 @@ async def test_explain_shows_how_what_exists_differs_from_the_file() -> None:
 
 async def test_explain_tells_that_a_deployment_was_adopted() -> None:
     """It keeps its properties, and what the file says otherwise is shown."""
-    world = World.of(replace(hosting(), adopt=True))
+    world = World.of(replace(config(), adopt=True))
     await world.azure.put(ACCOUNT.resource_id, FOREIGN, timeout=10)
     world.clock.advance(100)
     await world.app.reconcile()
@@ -178,7 +178,7 @@ async def test_explain_tells_that_a_deployment_was_adopted() -> None:
 
 async def test_an_unknown_deployment_is_wrong_use() -> None:
     """With the name that was likely meant."""
-    world = World.of(hosting())
+    world = World.of(config())
     with pytest.raises(WrongUse, match="did you mean 'clauses'"):
         await command(world, "explain", "clause")
     with pytest.raises(WrongUse, match="known are clauses"):
@@ -219,8 +219,8 @@ async def test_sessions_as_csv_are_for_a_spreadsheet() -> None:
 
 async def test_rows_of_sessions_add_up_to_the_total_that_is_shown() -> None:
     """A minute costs 2.83 cents: three of them are 8.5 cents, and neither 8 nor 9 beside rows of 3."""
-    world = World.of(hosting())
-    ledger = world.app.control.ledger
+    world = World.of(config())
+    ledger = world.app.context.ledger
     record = await world.record()
     for generation in (1, 2, 3):
         began = START + timedelta(hours=generation)
@@ -266,7 +266,7 @@ async def test_sessions_of_a_calendar_month_in_utc() -> None:
 async def test_sessions_are_either_csv_or_json() -> None:
     """Both at once would silently be one of them."""
     with pytest.raises(WrongUse, match="choose one"):
-        await command(World.of(hosting()), "sessions", "--csv", "--json")
+        await command(World.of(config()), "sessions", "--csv", "--json")
 
 
 async def test_sessions_count_the_part_within_the_period() -> None:
@@ -285,7 +285,7 @@ async def test_sessions_count_the_part_within_the_period() -> None:
 
 async def test_sessions_of_what_is_no_longer_configured_still_count() -> None:
     """Finance sees them; by name, too, and a name that never was is wrong use."""
-    world = (await hosted_once()).reconfigured(hosting("other"))
+    world = (await hosted_once()).reconfigured(config("other"))
     (row,) = (await command(world, "sessions", "--json")).json["sessions"]
     assert (row["deployment"], row["cost_center"]) == ("clauses", None)
     named = (await command(world, "sessions", "--json", "--deployment", "Clauses")).json

@@ -17,7 +17,7 @@ from shared.reports.doctor import storage
 from shared.reports.doctor.findings import Status
 from tests.fakes.clock import VirtualClock
 from tests.fakes.tables import MemoryTables
-from tests.fakes.world import World, hosting
+from tests.fakes.world import World, config
 
 
 class SkewedTables(MemoryTables):
@@ -66,7 +66,7 @@ def test_this_repositorys_host_json_is_in_order() -> None:
 
 async def test_the_age_of_the_sweep_tells_whether_the_timers_run() -> None:
     """Never, just now, a quarter of an hour ago."""
-    world = World.of(hosting())
+    world = World.of(config())
     never = await app_checks.last_sweep(world.app.intake, world.clock.now())
     assert never.status is Status.WARNING
     await world.app.reconcile()

@@ -19,7 +19,7 @@ from shared.errors import (
 from shared.model import DocumentState, OneOffWindow, Task, UploadStart
 from shared.wiring import assemble
 from tests.fakes.clock import START, VirtualClock
-from tests.fakes.world import World, hosting, settings
+from tests.fakes.world import World, config, settings
 
 SCHEMA = {
     "type": "object",
@@ -31,7 +31,7 @@ SCHEMA = {
 
 async def test_an_event_that_comes_twice_makes_one_document() -> None:
     """Deliveries can repeat."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.upload("clauses/a.txt")
     await asyncio.gather(*(world.app.document_uploaded("clauses/a.txt") for _ in range(3)))
     await world.app.document_uploaded("clauses/a.txt")
@@ -52,7 +52,7 @@ async def test_an_event_that_comes_twice_makes_one_document() -> None:
 )
 async def test_what_cannot_be_answered_costs_nothing(data: bytes, reason: str) -> None:
     """The reason is on the document and beside the file, and nothing is deployed for it."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.upload("clauses/bad.txt", data)
     await world.app.document_uploaded("clauses/bad.txt")
     await world.tick()
@@ -67,10 +67,10 @@ async def test_what_cannot_be_answered_costs_nothing(data: bytes, reason: str) -
 
 async def test_an_empty_file_rests_and_is_then_refused() -> None:
     """Neither its event nor the sweep judge it at once; by the storage's clock, as the app's may be wrong."""
-    world = World.of(hosting())
+    world = World.of(config())
     ahead = VirtualClock(START + timedelta(hours=3))
     parts = (ahead, world.tables, world.blobs, world.azure, world.azure)
-    world = replace(world, app=assemble(settings(hosting()), *parts))
+    world = replace(world, app=assemble(settings(config()), *parts))
     world.upload("clauses/a.txt", b"")
     await world.app.document_uploaded("clauses/a.txt")
     report = await world.app.intake.sweep()
@@ -92,7 +92,7 @@ async def test_a_file_that_is_created_empty_and_written_later_is_answered(
     rests: float, caplog: pytest.LogCaptureFixture
 ) -> None:
     """As append blobs, Data Lake, SFTP and mounts do it; nobody is alarmed meanwhile."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.upload("clauses/a.txt", b"")
     await world.app.document_uploaded("clauses/a.txt")
     world.clock.advance(rests)
@@ -106,7 +106,7 @@ async def test_a_file_that_is_created_empty_and_written_later_is_answered(
 
 async def test_litter_and_folder_markers_stay_without_a_row(caplog: pytest.LogCaptureFixture) -> None:
     """Whatever programs leave in the inbox is nobody's document, also outside any folder."""
-    world = World.of(hosting())
+    world = World.of(config())
     for name in ("Thumbs.db", "clauses/~$letter.docx", "clauses/letter.txt~", "unknown/.DS_Store"):
         world.upload(name, "litter")
     world.blobs.upload("inbox", "clauses/2026", b"", is_folder=True)
@@ -127,7 +127,7 @@ async def test_an_archived_file_is_refused_once_and_answered_when_it_is_rehydrat
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """It can be neither read nor moved: one row, one alert, and it stays; rehydrated it gets its next run."""
-    world = World.of(hosting())
+    world = World.of(config())
     caplog.set_level(logging.INFO)
     for name in ("clauses/a.txt", "clauses/b.pdf"):
         world.upload(name, "some text" if name.endswith("txt") else b"%PDF-1.7 ...")
@@ -160,7 +160,7 @@ async def test_an_archived_file_is_refused_once_and_answered_when_it_is_rehydrat
 )
 async def test_an_upload_to_no_deployment_says_so(name: str, partition: str, reason: str) -> None:
     """An unknown folder is told with the names that there are, and the file is kept."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.upload(name)
     await world.app.document_uploaded(name)
     document = await world.document(name, partition)
@@ -172,7 +172,7 @@ async def test_an_upload_to_no_deployment_says_so(name: str, partition: str, rea
 
 async def test_a_folder_is_found_in_any_case() -> None:
     """People write Clauses/ and clauses/."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.upload("Clauses/a.txt")
     await world.app.document_uploaded("Clauses/a.txt")
     assert (await world.document("Clauses/a.txt")).state is DocumentState.DONE
@@ -181,7 +181,7 @@ async def test_a_folder_is_found_in_any_case() -> None:
 async def test_an_upload_overwritten_while_it_waits_is_superseded() -> None:
     """The newer version is a document of its own, and only it is answered."""
     window = OneOffWindow(START + timedelta(hours=1), START + timedelta(hours=2), stop_when_empty=True)
-    world = World.of(hosting("clauses", window, uploads=UploadStart.SCHEDULED))
+    world = World.of(config("clauses", window, uploads=UploadStart.SCHEDULED))
     world.upload("clauses/a.txt", "old")
     await world.tick()
     world.clock.advance(60)
@@ -196,7 +196,7 @@ async def test_an_upload_overwritten_while_it_waits_is_superseded() -> None:
 async def test_an_upload_deleted_while_it_waits_is_withdrawn_and_starts_nothing() -> None:
     """A batch window with nothing left hosts nothing."""
     window = OneOffWindow(START + timedelta(hours=1), START + timedelta(hours=2), stop_when_empty=True)
-    world = World.of(hosting("clauses", window, uploads=UploadStart.SCHEDULED))
+    world = World.of(config("clauses", window, uploads=UploadStart.SCHEDULED))
     world.upload("clauses/a.txt")
     await world.tick()
     world.blobs.remove("inbox", "clauses/a.txt")
@@ -210,7 +210,7 @@ async def test_an_upload_deleted_while_it_waits_is_withdrawn_and_starts_nothing(
 async def test_what_was_deleted_and_is_restored_as_it_was_waits_again() -> None:
     """A whole container that somebody deleted and undeleted: its documents are answered after all."""
     window = OneOffWindow(START + timedelta(hours=1), START + timedelta(hours=2), stop_when_empty=True)
-    world = World.of(hosting("clauses", window, uploads=UploadStart.SCHEDULED))
+    world = World.of(config("clauses", window, uploads=UploadStart.SCHEDULED))
     world.upload("clauses/a.txt")
     await world.tick()
     kept = dict(world.blobs._containers["inbox"])
@@ -230,7 +230,7 @@ def _is_withdrawn(world: World) -> Callable[[], Awaitable[bool]]:
 
 async def test_an_upload_overwritten_while_it_is_answered_loses_neither() -> None:
     """The first version's result stands; the second has one of its own; the move deletes neither."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.upload("clauses/a.txt", "first")
 
     async def overwrite() -> None:
@@ -248,7 +248,7 @@ async def test_an_upload_overwritten_while_it_is_answered_loses_neither() -> Non
 
 async def test_a_document_that_the_content_filter_refuses_fails_alone() -> None:
     """It is a dead letter with its reason; its neighbours are answered."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.upload("clauses/bad.txt", "[[content_filter]]")
     world.upload("clauses/good.txt")
     await world.app.document_uploaded("clauses/good.txt")
@@ -260,7 +260,7 @@ async def test_a_document_that_the_content_filter_refuses_fails_alone() -> None:
 
 async def test_a_document_that_always_fails_is_a_dead_letter_after_five_attempts() -> None:
     """And its deployment goes: one poisoned document does not host a model for ever."""
-    world = World.of(hosting(task=Task("Title?", 100, {**SCHEMA, "required": ["title", "missing"]})))
+    world = World.of(config(task=Task("Title?", 100, {**SCHEMA, "required": ["title", "missing"]})))
     world.upload("clauses/odd.txt")
     await world.until(lambda: world.blobs.names("inbox") == [], timedelta(hours=1))
     document = await world.document("clauses/odd.txt")
@@ -273,7 +273,7 @@ async def test_a_document_that_always_fails_is_a_dead_letter_after_five_attempts
 
 async def test_an_answer_that_conforms_to_the_schema_is_stored_as_a_value() -> None:
     """Not as a string of JSON."""
-    world = World.of(hosting(task=Task("Title?", 100, SCHEMA)))
+    world = World.of(config(task=Task("Title?", 100, SCHEMA)))
     world.upload("clauses/a.txt")
     await world.app.document_uploaded("clauses/a.txt")
     stored = json.loads(await world.blobs.read("results", (await world.document("clauses/a.txt")).result))
@@ -282,7 +282,7 @@ async def test_an_answer_that_conforms_to_the_schema_is_stored_as_a_value() -> N
 
 async def test_a_document_may_cost_only_so_much() -> None:
     """What its prompt would cost at the most is known before anything is deployed."""
-    world = World.of(hosting(task=Task("Summarise.", 100, None, 0.01)))
+    world = World.of(config(task=Task("Summarise.", 100, None, 0.01)))
     world.upload("clauses/long.txt", "word " * 30_000)
     await world.app.document_uploaded("clauses/long.txt")
     assert "max_cost_per_document" in (await world.document("clauses/long.txt")).reason
@@ -291,7 +291,7 @@ async def test_a_document_may_cost_only_so_much() -> None:
 
 async def test_who_lost_a_document_leaves_its_source_to_the_winner() -> None:
     """A worker that paused past its claim, and ends after another took over, changes and deletes nothing."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.upload("clauses/a.txt")
     await world.app.intake.arrived("clauses/a.txt")
     stale = await world.document("clauses/a.txt")
@@ -303,7 +303,7 @@ async def test_who_lost_a_document_leaves_its_source_to_the_winner() -> None:
 
 async def test_a_crash_between_record_and_delete_is_tidied_up_by_the_sweep() -> None:
     """The document is finished and its source still lies in the inbox: it is deleted, not answered again."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.upload("clauses/a.txt")
     delete = world.blobs.delete
 
@@ -323,7 +323,7 @@ async def test_a_crash_between_record_and_delete_is_tidied_up_by_the_sweep() -> 
 
 async def test_a_crash_between_result_and_record_pays_the_answer_once() -> None:
     """The stored result is adopted when the claim has run out."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.upload("clauses/a.txt")
     copy = world.blobs.copy
 
@@ -342,7 +342,7 @@ async def test_a_crash_between_result_and_record_pays_the_answer_once() -> None:
 
 async def test_an_upload_that_cannot_be_recorded_raises_for_the_host() -> None:
     """Only then does the trigger raise, so that the host tries again."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.upload("clauses/a.txt")
 
     async def broken(*_: object) -> None:
@@ -356,10 +356,10 @@ async def test_an_upload_that_cannot_be_recorded_raises_for_the_host() -> None:
 async def test_a_document_of_a_deployment_taken_out_of_the_file_fails_with_its_reason() -> None:
     """It does not wait for ever for what nobody hosts any more."""
     window = OneOffWindow(START + timedelta(hours=1), START + timedelta(hours=2))
-    world = World.of(hosting("clauses", window, uploads=UploadStart.SCHEDULED), hosting("other"))
+    world = World.of(config("clauses", window, uploads=UploadStart.SCHEDULED), config("other"))
     world.upload("clauses/a.txt")
     await world.tick()
-    world = world.reconfigured(hosting("other"))
+    world = world.reconfigured(config("other"))
     await world.tick()
     document = await world.document("clauses/a.txt")
     assert document.state is DocumentState.FAILED
@@ -369,7 +369,7 @@ async def test_a_document_of_a_deployment_taken_out_of_the_file_fails_with_its_r
 async def test_a_large_inbox_is_walked_in_pieces() -> None:
     """More uploads than a page are all recorded, and the next walk goes on where the last stopped."""
     window = OneOffWindow(START + timedelta(hours=5), START + timedelta(hours=6))
-    world = World.of(hosting("clauses", window, uploads=UploadStart.SCHEDULED))
+    world = World.of(config("clauses", window, uploads=UploadStart.SCHEDULED))
     for n in range(1203):
         world.upload(f"clauses/{n:04}.txt")
     for _ in range(3):

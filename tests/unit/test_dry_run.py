@@ -10,7 +10,7 @@ from shared.hosting.leases import WorkLease
 from shared.model import Action, AzureDeployment, Hold
 from tests.fakes.azure import renamed
 from tests.fakes.clock import START
-from tests.fakes.world import ACCOUNT, World, hosting
+from tests.fakes.world import ACCOUNT, World, config
 from tests.unit.command_line import command
 
 WHY = ("--owner", "dana", "--reason", "a demo")
@@ -28,10 +28,10 @@ async def dry_run(world: World) -> DryRun:
 
 async def test_a_hold_counts() -> None:
     """Made a moment ago, before any pass: the next one creates."""
-    world = World.of(hosting())
+    world = World.of(config())
     assert (await dry_run(world)).decisions["clauses"].action is Action.NOTHING
     hold = Hold("clauses", True, START + timedelta(hours=1), "dana", "a demo", START)
-    await world.app.control.ledger.save_hold(ACCOUNT.resource_id, hold)
+    await world.app.context.ledger.save_hold(ACCOUNT.resource_id, hold)
     decision = (await dry_run(world)).decisions["clauses"]
     assert (decision.action, decision.reason) == (
         Action.CREATE,
@@ -41,10 +41,10 @@ async def test_a_hold_counts() -> None:
 
 async def test_work_in_flight_counts() -> None:
     """A worker answers still: the closed deployment waits for it, then it would be deleted."""
-    world = World.of(hosting())
+    world = World.of(config())
     await command(world, "up", "clauses", "--for", "5h", *WHY, "--wait")
-    control = world.app.control
-    work = WorkLease(world.clock, world.tables, control.ledger, ACCOUNT.resource_id, "clauses")
+    context = world.app.context
+    work = WorkLease(world.clock, world.tables, context.ledger, ACCOUNT.resource_id, "clauses")
     await work.enter()
     await command(world, "release", "clauses")
     decision = (await dry_run(world)).decisions["clauses"]
@@ -56,10 +56,10 @@ async def test_work_in_flight_counts() -> None:
 
 async def test_azure_may_write_a_name_in_another_case() -> None:
     """It is the same deployment to Azure, and to us."""
-    world = World.of(hosting())
-    await world.azure.put(ACCOUNT.resource_id, renamed(hosting().spec, "Clauses"), timeout=10)
+    world = World.of(config())
+    await world.azure.put(ACCOUNT.resource_id, renamed(config().spec, "Clauses"), timeout=10)
     seen = await dry_run(world)
     assert isinstance(seen.azure["clauses"], AzureDeployment)
     assert seen.decisions["clauses"].observed == "foreign"
-    adopting = world.reconfigured(replace(hosting(), adopt=True))
+    adopting = world.reconfigured(replace(config(), adopt=True))
     assert (await dry_run(adopting)).decisions["clauses"].action is Action.ADOPT

@@ -25,7 +25,7 @@ from shared.planning.observed import QUARANTINE, SETTLE
 from shared.planning.plan import AFTER_DELETE
 from tests.fakes.azure import renamed
 from tests.fakes.clock import START
-from tests.fakes.world import ACCOUNT, World, hosting
+from tests.fakes.world import ACCOUNT, World, config
 from tests.unit.command_line import command
 
 WHY = ("--owner", "dana", "--reason", "a demo")
@@ -51,7 +51,7 @@ async def waiting(world: World, *names: str) -> None:
 
 async def test_an_unknown_name_is_not_found_with_a_hint() -> None:
     """The likely one, or all there are; in whatever case it is found."""
-    world = World.of(hosting())
+    world = World.of(config())
     reply = await api.deployment(world.app, "clausse")
     assert reply.status == 404
     assert reply.body["error"] == "no deployment is called 'clausse': did you mean 'clauses'?"
@@ -62,7 +62,7 @@ async def test_an_unknown_name_is_not_found_with_a_hint() -> None:
 async def test_before_any_pass_it_says_what_is_wanted() -> None:
     """No look at Azure yet: what it has is not known, and a window is ahead."""
     window = OneOffWindow(START + HOUR, START + 3 * HOUR)
-    told = await explained(World.of(hosting("clauses", window)))
+    told = await explained(World.of(config("clauses", window)))
     assert (told["wanted"], told["reason"]) == ("down", "no window and no unfinished document")
     assert told["next_change"] == (START + timedelta(minutes=45)).isoformat()
     assert (told["observed"], told["observed_at"]) == ("unknown", None)
@@ -75,8 +75,8 @@ async def test_before_any_pass_it_says_what_is_wanted() -> None:
 
 async def test_an_account_that_cannot_be_read_is_unknown_and_not_absent() -> None:
     """With Azure's error, its remedy and the time, and with what was seen last; until a pass has read it."""
-    world = World.of(hosting("clauses", OneOffWindow(START, START + HOUR)))
-    ledger = world.app.control.ledger
+    world = World.of(config("clauses", OneOffWindow(START, START + HOUR)))
+    ledger = world.app.context.ledger
     for _ in range(3):
         await world.tick()
         world.clock.advance(60)
@@ -113,7 +113,7 @@ async def test_an_account_that_cannot_be_read_is_unknown_and_not_absent() -> Non
 
 async def test_explain_that_azure_does_not_answer_ends_with_1() -> None:
     """A LIST that fails now counts, however good the last pass was; one that works now counts, too."""
-    world = World.of(hosting())
+    world = World.of(config())
     await waiting(world, "clauses")
     world.azure.fail_next(
         "list", ArmRefused("no right to list. Remedy: grant it", code="AuthorizationFailed")
@@ -129,9 +129,9 @@ async def test_explain_that_azure_does_not_answer_ends_with_1() -> None:
     assert told["account_problem"] == {"problem": "no answer", "at": world.clock.now().isoformat()}
     assert told["blocked"] == "no step is taken while the account cannot be read"
 
-    known = await world.app.control.ledger.account(ACCOUNT.resource_id)
+    known = await world.app.context.ledger.account(ACCOUNT.resource_id)
     failed = replace(known, problem="no endpoint", problem_at=world.clock.now())
-    await world.app.control.ledger.save_account(failed)
+    await world.app.context.ledger.save_account(failed)
     answer = await command(world, "explain", "clauses")
     assert answer.code == Exit.OK
     lines = [" ".join(line.split()) for line in answer.out.splitlines()]
@@ -147,7 +147,7 @@ async def listing(world: World) -> tuple[list[dict[str, Any]], list[dict[str, An
 
 async def test_unfinished_documents_and_the_age_of_the_oldest() -> None:
     """Counted from its arrival."""
-    world = World.of(hosting(mode=Mode.OBSERVE))
+    world = World.of(config(mode=Mode.OBSERVE))
     await waiting(world, "clauses")
     world.clock.advance(90)
     world.upload("clauses/b.txt")
@@ -163,7 +163,7 @@ async def test_unfinished_documents_and_the_age_of_the_oldest() -> None:
 
 async def test_backoff_with_its_time_and_the_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     """At once after the refusal, and in the passes after it."""
-    world = World.of(hosting())
+    world = World.of(config())
 
     async def refuse(account: str, spec: DeploymentSpec, *, timeout: float) -> AzureDeployment:
         world.clock.advance(1)  # so that this pass's LIST proves nothing of it
@@ -185,7 +185,7 @@ async def test_backoff_with_its_time_and_the_problem(monkeypatch: pytest.MonkeyP
 
 async def test_quarantine_after_a_write_whose_outcome_is_unknown() -> None:
     """With the time from which on a LIST proves that nothing came of it."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.azure.fail_next("put", ArmUncertain("no answer"))
     await waiting(world, "clauses")
     told = await explained(world)
@@ -195,7 +195,7 @@ async def test_quarantine_after_a_write_whose_outcome_is_unknown() -> None:
 
 async def test_slots_that_are_taken_and_then_another_reason() -> None:
     """What blocks is told as the last pass found it, even where the decision is the same wait."""
-    world = World.of(hosting(), hosting("other"))
+    world = World.of(config(), config("other"))
     account = replace(ACCOUNT, fine_tuned_slots=1)
     world = _with_account(world, account)
     await waiting(world, "other")
@@ -223,10 +223,10 @@ def _with_account(world: World, account: Account) -> World:
 
 async def test_a_worker_that_still_answers() -> None:
     """Nobody needs the deployment any more, but a request is in flight."""
-    world = World.of(hosting())
+    world = World.of(config())
     await command(world, "up", "clauses", "--for", "5h", *WHY, "--wait")
-    control = world.app.control
-    work = WorkLease(world.clock, world.tables, control.ledger, ACCOUNT.resource_id, "clauses")
+    context = world.app.context
+    work = WorkLease(world.clock, world.tables, context.ledger, ACCOUNT.resource_id, "clauses")
     await work.enter()
     await command(world, "release", "clauses")
     assert (await explained(world))["blocked"].startswith("1 worker still answering")
@@ -234,7 +234,7 @@ async def test_a_worker_that_still_answers() -> None:
 
 async def test_another_operation_on_the_account() -> None:
     """Azure takes no delete now: told until it takes one."""
-    world = World.of(hosting())
+    world = World.of(config())
     await command(world, "up", "clauses", "--for", "5h", *WHY, "--wait")
     world.azure.fail_next("delete", ArmConflict("another operation runs on the account"))
     await command(world, "release", "clauses")
@@ -249,10 +249,10 @@ async def test_another_operation_on_the_account() -> None:
 async def test_a_promise_that_creating_alone_breaks_is_told_with_its_probability() -> None:
     """By the prior, five minutes are what half of the creates take; half an hour hardly any exceeds."""
     short, long = (
-        replace(hosting(name), start_within=timedelta(minutes=minutes))
+        replace(config(name), start_within=timedelta(minutes=minutes))
         for name, minutes in (("short", 5), ("long", 30))
     )
-    world = World.of(short, long, hosting("none"))
+    world = World.of(short, long, config("none"))
     promise = (await explained(world, "short"))["start_within"]
     assert promise == {"seconds": 300.0, "create_takes_longer": 0.5, "feasible": False}
     assert (await explained(world, "long"))["start_within"]["feasible"]
@@ -263,8 +263,8 @@ async def test_a_promise_that_creating_alone_breaks_is_told_with_its_probability
 
 async def test_holds_observe_mode_and_what_is_foreign() -> None:
     """Each in its words."""
-    world = World.of(hosting(), hosting("seen", mode=Mode.OBSERVE), hosting("theirs"))
-    await world.azure.put(ACCOUNT.resource_id, renamed(hosting().spec, "theirs"), timeout=10)
+    world = World.of(config(), config("seen", mode=Mode.OBSERVE), config("theirs"))
+    await world.azure.put(ACCOUNT.resource_id, renamed(config().spec, "theirs"), timeout=10)
     world.clock.advance(100)
     await command(world, "down", "clauses", "--for", "1h", *WHY)
     await waiting(world, "clauses", "seen")
@@ -280,11 +280,11 @@ async def test_holds_observe_mode_and_what_is_foreign() -> None:
 
 async def test_observe_mode_does_not_grow_its_own_reason() -> None:
     """Switched on while a delete is not taken: the reason stays as long as it was, and is itself again."""
-    world = World.of(hosting())
+    world = World.of(config())
     await command(world, "up", "clauses", "--for", "5h", *WHY, "--wait")
     world.azure.fail_next("delete", ArmConflict("another operation runs on the account"))
     await command(world, "release", "clauses")
-    observing = world.reconfigured(hosting(mode=Mode.OBSERVE))
+    observing = world.reconfigured(config(mode=Mode.OBSERVE))
     for _ in range(3):
         await observing.app.reconcile()
     reason = (await explained(observing))["next_step"]["reason"]
@@ -297,7 +297,7 @@ async def test_observe_mode_does_not_grow_its_own_reason() -> None:
 async def test_the_last_twenty_decisions_newest_first() -> None:
     """However many there were."""
     windows = [OneOffWindow(START + each * HOUR, START + each * HOUR + HOUR / 2) for each in range(6)]
-    world = World.of(hosting("clauses", *windows))
+    world = World.of(config("clauses", *windows))
     for _ in range(6 * 60):
         await world.tick()
         world.clock.advance(60)
@@ -326,8 +326,8 @@ async def test_the_cost_of_this_session_and_of_this_calendar_month(
     earlier: int, always_on_from: timedelta
 ) -> None:
     """In UTC, with what always-on had cost beside it, from the first session on."""
-    world = World.of(hosting())
-    ledger = world.app.control.ledger
+    world = World.of(config())
+    ledger = world.app.context.ledger
     sessions = [hosted(n + 1, timedelta(days=-400, hours=n), HOUR / 2) for n in range(earlier)]
     sessions += [
         hosted(earlier + 1, timedelta(days=-10), 2 * HOUR),
@@ -351,7 +351,7 @@ async def test_the_cost_of_this_session_and_of_this_calendar_month(
 
 async def test_the_command_renders_the_same_document_with_a_look_at_azure() -> None:
     """All that HTTP tells is in it, word for word but for what Azure was asked."""
-    world = World.of(hosting())
+    world = World.of(config())
     await waiting(world, "clauses")
     told = await explained(world)
     live = (await command(world, "explain", "clauses", "--json")).json
@@ -362,7 +362,7 @@ async def test_the_command_renders_the_same_document_with_a_look_at_azure() -> N
 
 async def test_the_listing_tells_of_the_sweep() -> None:
     """How long ago the inbox was walked, and how many uploads could not be recorded."""
-    world = World.of(hosting())
+    world = World.of(config())
     assert (await api.deployments(world.app)).body["sweep"] is None
     await world.app.reconcile()
     world.clock.advance(42)

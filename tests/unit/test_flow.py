@@ -20,12 +20,12 @@ from shared.errors import (
 from shared.hosting.leases import BLOB_LEASE, WORK_LEASE
 from shared.model import DocumentState, OneOffWindow, UploadStart
 from tests.fakes.clock import START
-from tests.fakes.world import ACCOUNT, World, hosting
+from tests.fakes.world import ACCOUNT, World, config
 
 
 async def test_an_upload_is_answered_and_its_deployment_deleted() -> None:
     """Ad hoc, in one invocation of the blob trigger."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.upload("clauses/letter.txt", "Dear all")
     await world.app.document_uploaded("clauses/letter.txt")
     document = await world.document("clauses/letter.txt")
@@ -43,7 +43,7 @@ async def test_an_upload_is_answered_and_its_deployment_deleted() -> None:
 
 async def test_twenty_uploads_at_once_share_one_deployment() -> None:
     """One invocation drives the flow, the others record and return, and none is left behind."""
-    world = World.of(hosting())
+    world = World.of(config())
     names = [f"clauses/{n}.txt" for n in range(20)]
     for name in names:
         world.upload(name)
@@ -56,7 +56,7 @@ async def test_twenty_uploads_at_once_share_one_deployment() -> None:
 
 async def test_an_upload_at_the_last_moment_is_not_left_behind() -> None:
     """Recorded while another invocation is about to let the lease go: one of both sees it."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.upload("clauses/first.txt")
 
     async def late() -> None:
@@ -72,7 +72,7 @@ async def test_an_upload_at_the_last_moment_is_not_left_behind() -> None:
 
 async def test_an_event_that_never_came_is_made_good_by_the_sweep() -> None:
     """Nothing depends on an edge: the timers alone answer the document."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.upload("clauses/quiet.txt")
     await world.until(lambda: bool(world.results()), timedelta(minutes=4))
     await world.until(lambda: world.azure.names() == [], timedelta(minutes=2))
@@ -81,7 +81,7 @@ async def test_an_event_that_never_came_is_made_good_by_the_sweep() -> None:
 async def test_a_batch_is_answered_in_its_window_and_the_deployment_goes() -> None:
     """What waits is answered from the window's start, and an empty window hosts nothing."""
     window = OneOffWindow(START + timedelta(hours=1), START + timedelta(hours=5), stop_when_empty=True)
-    world = World.of(hosting("clauses", window, uploads=UploadStart.SCHEDULED))
+    world = World.of(config("clauses", window, uploads=UploadStart.SCHEDULED))
     for n in range(30):
         world.upload(f"clauses/{n}.txt")
     for n in range(30):
@@ -97,7 +97,7 @@ async def test_a_closing_window_cuts_nothing_off() -> None:
     """Documents that the window had no time for wait for the next; those in work are answered."""
     window = OneOffWindow(START, START + timedelta(minutes=3))
     later = OneOffWindow(START + timedelta(hours=3), START + timedelta(hours=4))
-    world = World.of(hosting("clauses", window, later, uploads=UploadStart.SCHEDULED, capacity=10))
+    world = World.of(config("clauses", window, later, uploads=UploadStart.SCHEDULED, capacity=10))
     world.azure.answer_seconds = 45
     for n in range(40):
         world.upload(f"clauses/{n}.txt")
@@ -113,7 +113,7 @@ async def test_a_closing_window_cuts_nothing_off() -> None:
 
 async def test_a_rate_limit_pauses_and_blames_nobody() -> None:
     """429 with Retry-After: everybody pauses, everything is answered, no attempt is counted."""
-    world = World.of(hosting())
+    world = World.of(config())
     for n in range(5):
         world.upload(f"clauses/{n}.txt")
     await world.app.reconcile()
@@ -128,7 +128,7 @@ async def test_a_rate_limit_pauses_and_blames_nobody() -> None:
 
 async def test_a_missing_right_stops_the_drain_and_blames_no_document() -> None:
     """403: the documents wait, and are answered once the right is there."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.upload("clauses/a.txt")
     await world.app.reconcile()
     world.clock.advance(75)
@@ -144,7 +144,7 @@ async def test_a_missing_right_stops_the_drain_and_blames_no_document() -> None:
 
 async def test_a_document_whose_worker_died_is_answered_after_its_claim() -> None:
     """A crash costs the rest of its claim, is counted as a crash and not as an attempt."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.upload("clauses/a.txt")
     await world.app.reconcile()
     world.clock.advance(75)
@@ -152,7 +152,7 @@ async def test_a_document_whose_worker_died_is_answered_after_its_claim() -> Non
     drain = asyncio.create_task(world.app.drain_backlog(50))
     while (await world.document("clauses/a.txt")).state is not DocumentState.CLAIMED:
         await asyncio.sleep(0)
-    dead = World.of(hosting())  # a process that dies runs nothing more, not even its `finally`
+    dead = World.of(config())  # a process that dies runs nothing more, not even its `finally`
     world.app.drain_tools.model = dead.azure
     drain.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -168,7 +168,7 @@ async def test_a_document_whose_worker_died_is_answered_after_its_claim() -> Non
 
 async def test_a_lost_answer_of_azure_costs_no_idle_hosting() -> None:
     """The create took effect: as soon as a timer's pass opens the deployment, whoever drives it answers."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.azure.provision_seconds = world.azure.warmup_seconds = 5
     world.azure.lost_answers = 1
     world.upload("clauses/a.txt")
@@ -185,7 +185,7 @@ async def test_a_lost_answer_of_azure_costs_no_idle_hosting() -> None:
 
 async def test_a_document_that_a_dead_worker_holds_makes_no_noise() -> None:
     """Until its claim runs out a slice finds nothing to do, and writes nothing."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.upload("clauses/a.txt")
     await world.app.reconcile()
     world.clock.advance(75)
@@ -207,7 +207,7 @@ async def test_a_document_that_a_dead_worker_holds_makes_no_noise() -> None:
 
 async def test_an_unavailable_model_is_retried_and_then_rests() -> None:
     """After its retries within a slice a document rests, with one attempt counted, and is answered later."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.upload("clauses/a.txt")
     await world.app.reconcile()
     world.clock.advance(75)
@@ -245,4 +245,4 @@ def test_the_longest_slice_fits_the_functions_time_limit() -> None:
 
 def test_the_account_of_the_tests_is_the_one_configured() -> None:
     """The world's helper and the settings agree."""
-    assert World.of(hosting()).app.settings.accounts == {ACCOUNT.resource_id: ACCOUNT}
+    assert World.of(config()).app.settings.accounts == {ACCOUNT.resource_id: ACCOUNT}

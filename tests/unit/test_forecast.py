@@ -7,10 +7,18 @@ from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
-from shared.model import ALWAYS, BillingUnit, Hold, Hosting, HostingSession, UploadStart, WeeklyWindow
+from shared.model import (
+    ALWAYS,
+    BillingUnit,
+    DeploymentConfig,
+    Hold,
+    HostingSession,
+    UploadStart,
+    WeeklyWindow,
+)
 from shared.money.forecast import RECENT, Figure, Forecast, Subject, Uploads, compare, forecast, summed
 from tests.fakes.clock import START
-from tests.fakes.world import ACCOUNT, PRICES, hosting
+from tests.fakes.world import ACCOUNT, PRICES, config
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 BY_THE_HOUR = replace(PRICES, billing_unit=BillingUnit.HOUR)
@@ -33,7 +41,7 @@ def subject(
     *windows: WeeklyWindow, name: str = "clauses", uploads: UploadStart = UploadStart.SCHEDULED
 ) -> Subject:
     """A deployment at 1.70 an hour, with a lead of a quarter of an hour."""
-    one = hosting(name, *windows, uploads=uploads)
+    one = config(name, *windows, uploads=uploads)
     return Subject(one, ACCOUNT.name, one.lead, one.spec.sku, PRICES)
 
 
@@ -205,7 +213,7 @@ def test_figures_are_summed() -> None:
     assert summed([]).always_on == Figure()
 
 
-def changes(before: Hosting | None, after: Hosting | None) -> list[str]:
+def changes(before: DeploymentConfig | None, after: DeploymentConfig | None) -> list[str]:
     """What another file changes in a week, in words."""
     old, new = (
         [a_week(Subject(one, ACCOUNT.name, one.lead, one.spec.sku, PRICES))] if one else []
@@ -222,7 +230,7 @@ def changes(before: Hosting | None, after: Hosting | None) -> list[str]:
 def test_a_window_that_begins_earlier_appears_for_that_hour_only() -> None:
     """07:45 to 08:45, on four days; of the two Mondays what lies between 08:00 and 08:00."""
     nine, eight = (
-        hosting("clauses", weekly(start, "18:00"), uploads=UploadStart.SCHEDULED)
+        config("clauses", weekly(start, "18:00"), uploads=UploadStart.SCHEDULED)
         for start in ("09:00", "08:00")
     )
     assert changes(nine, eight) == ["clauses +5.00 h, at most +8.50, +6/0 -0/0"]
@@ -233,7 +241,7 @@ def test_a_window_that_begins_earlier_appears_for_that_hour_only() -> None:
 def test_a_window_that_becomes_a_batch_window_is_not_certain_any_more() -> None:
     """The same five spans vanish here and appear there; at most it costs the same."""
     plain, batch = (
-        hosting("clauses", weekly("09:00", "18:00", batch=kind), uploads=UploadStart.SCHEDULED)
+        config("clauses", weekly("09:00", "18:00", batch=kind), uploads=UploadStart.SCHEDULED)
         for kind in (False, True)
     )
     assert changes(plain, batch) == ["clauses -46.25 h, at most +0.00, +0/5 -5/0"]
@@ -241,9 +249,9 @@ def test_a_window_that_becomes_a_batch_window_is_not_certain_any_more() -> None:
 
 def test_a_deployment_may_come_and_go() -> None:
     """With all of its hours."""
-    office = hosting("clauses", weekly("09:00", "18:00"), uploads=UploadStart.SCHEDULED)
+    office = config("clauses", weekly("09:00", "18:00"), uploads=UploadStart.SCHEDULED)
     assert changes(None, office) == ["clauses +46.25 h, at most +78.62, +5/0 -0/0"]
-    assert changes(office, hosting("other")) == [
+    assert changes(office, config("other")) == [
         "other +0.00 h, at most +0.00, +0/0 -0/0",
         "clauses -46.25 h, at most -78.62, +0/0 -5/0",
     ]

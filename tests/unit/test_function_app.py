@@ -17,7 +17,7 @@ from azurefunctions.extensions.base import Datum
 
 from shared import wiring
 from shared.doors.named_blob import NamedBlob, NamedBlobConverter
-from tests.fakes.world import World, hosting
+from tests.fakes.world import World, config
 
 ROOT = Path(__file__).parents[2]
 
@@ -224,7 +224,7 @@ async def test_a_file_name_is_decoded_once(
     header: str | None, query: str | None, stored: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A header carries it percent-encoded, a query as it is."""
-    world = World.of(hosting())
+    world = World.of(config())
 
     async def current() -> object:
         return world.app

@@ -7,7 +7,7 @@ from datetime import timedelta
 from shared.model import Demand, DocumentState, Hold, OneOffWindow, RecordState
 from shared.planning.plan import wanted
 from tests.fakes.clock import START
-from tests.fakes.world import ACCOUNT, World, hosting
+from tests.fakes.world import ACCOUNT, World, config
 
 
 def hold(up: bool, hours: float = 1.0) -> Hold:
@@ -16,8 +16,8 @@ def hold(up: bool, hours: float = 1.0) -> Hold:
 
 async def test_a_hold_up_hosts_without_documents_and_expires_by_itself() -> None:
     """Up for an hour, then gone, with nobody doing anything."""
-    world = World.of(hosting())
-    await world.app.control.ledger.save_hold(ACCOUNT.resource_id, hold(up=True))
+    world = World.of(config())
+    await world.app.context.ledger.save_hold(ACCOUNT.resource_id, hold(up=True))
     await world.until(lambda: world.azure.names() == ["clauses"], timedelta(minutes=1))
     gone = await world.until(lambda: world.azure.names() == [], timedelta(hours=2))
     assert START + timedelta(hours=1) <= gone <= START + timedelta(hours=1, minutes=3)
@@ -25,8 +25,8 @@ async def test_a_hold_up_hosts_without_documents_and_expires_by_itself() -> None
 
 async def test_a_hold_down_loses_no_document() -> None:
     """What comes meanwhile waits, and is answered when the hold has expired."""
-    world = World.of(hosting())
-    await world.app.control.ledger.save_hold(ACCOUNT.resource_id, hold(up=False))
+    world = World.of(config())
+    await world.app.context.ledger.save_hold(ACCOUNT.resource_id, hold(up=False))
     world.upload("clauses/a.txt")
     await world.app.document_uploaded("clauses/a.txt")
     for _ in range(59):
@@ -39,9 +39,9 @@ async def test_a_hold_down_loses_no_document() -> None:
 
 async def test_a_hold_down_ends_a_window_through_the_fence() -> None:
     """A deployment in its window closes and goes, and comes back when the hold is released."""
-    world = World.of(hosting("clauses", OneOffWindow(START, START + timedelta(hours=3))))
+    world = World.of(config("clauses", OneOffWindow(START, START + timedelta(hours=3))))
     await world.until(lambda: bool(world.azure.asked), timedelta(minutes=5))
-    ledger = world.app.control.ledger
+    ledger = world.app.context.ledger
     await ledger.save_hold(ACCOUNT.resource_id, hold(up=False))
     await world.until(lambda: world.azure.names() == [], timedelta(minutes=3))
     assert await ledger.release_hold(ACCOUNT.resource_id, "clauses")
@@ -54,8 +54,8 @@ async def test_a_hold_down_ends_a_window_through_the_fence() -> None:
 
 def test_a_hold_says_who_and_why_and_until_when() -> None:
     """The reason is shown wherever the deployment is."""
-    want = wanted(hosting(), Demand(), START, hold(up=True))
+    want = wanted(config(), Demand(), START, hold(up=True))
     assert want.up
     assert want.reason == "held up by ada until 2026-11-23 09:00 UTC: a demonstration"
     assert want.changes_at == START + timedelta(hours=1)
-    assert not wanted(hosting(), Demand(), START + timedelta(hours=1), hold(up=True)).up
+    assert not wanted(config(), Demand(), START + timedelta(hours=1), hold(up=True)).up

@@ -13,7 +13,7 @@ from shared.doors import api
 from shared.errors import ArmRefused
 from shared.model import DocumentState, Mode, OneOffWindow
 from tests.fakes.clock import START
-from tests.fakes.world import ACCOUNT, World, hosting
+from tests.fakes.world import ACCOUNT, World, config
 from tests.unit.command_line import command
 
 ASKED = {"way": "up", "for": "2h", "owner": "dana", "reason": "demo for legal"}
@@ -30,7 +30,7 @@ async def problems(world: World, **changes: Any) -> dict[str, str]:
     """What is wrong with it, by key; nothing was held."""
     reply = await ask(world, **changes)
     assert reply.status == 400, reply.body
-    assert await world.app.control.ledger.holds(ACCOUNT.resource_id, START) == {}
+    assert await world.app.context.ledger.holds(ACCOUNT.resource_id, START) == {}
     told = {each["key"]: each["remedy"] for each in reply.body["problems"]}
     assert all(f"{key}: {remedy}" in reply.body["error"] for key, remedy in told.items())
     return told
@@ -38,11 +38,11 @@ async def problems(world: World, **changes: Any) -> dict[str, str]:
 
 async def test_a_hold_up_is_kept_told_with_its_cost_and_heeded_at_once() -> None:
     """The same document as the command's; the deployment is on its way when the answer comes."""
-    world = World.of(hosting())
+    world = World.of(config())
     reply = await ask(world)
     assert reply.status == 200
     by_command = await command(
-        World.of(hosting()),
+        World.of(config()),
         "up",
         "clauses",
         "--for",
@@ -63,13 +63,13 @@ async def test_a_hold_up_is_kept_told_with_its_cost_and_heeded_at_once() -> None
 
 async def test_a_hold_may_end_at_a_time_with_its_zone() -> None:
     """18:00 in Berlin is 17:00 UTC."""
-    reply = await ask(World.of(hosting()), **{"for": None, "until": "2026-11-23T18:00:00+01:00"})
+    reply = await ask(World.of(config()), **{"for": None, "until": "2026-11-23T18:00:00+01:00"})
     assert reply.body["until"] == "2026-11-23T17:00:00+00:00"
 
 
 async def test_an_upload_during_a_hold_down_waits_and_is_answered_after_it() -> None:
     """Never lose a document: nothing is created for two hours, then it is, by itself."""
-    world = World.of(hosting())
+    world = World.of(config())
     reply = await ask(world, way="down")
     assert reply.body["forecast"]["cost"] == 0
     submitted = await api.submit(world.app, "clauses", "letter.txt", b"Dear all", None)
@@ -86,7 +86,7 @@ async def test_an_upload_during_a_hold_down_waits_and_is_answered_after_it() -> 
 
 async def test_delete_ends_a_hold_and_none_is_no_error() -> None:
     """The pass that follows deletes what nothing else wants."""
-    world = World.of(hosting())
+    world = World.of(config())
     await ask(world)
     await world.until(lambda: bool(world.azure.asked), timedelta(minutes=5))
     reply = await api.release(world.app, "CLAUSES")
@@ -98,32 +98,32 @@ async def test_delete_ends_a_hold_and_none_is_no_error() -> None:
 
 async def test_the_later_hold_counts() -> None:
     """And tells whose place it took."""
-    world = World.of(hosting("clauses", OneOffWindow(START + HOUR, START + 5 * HOUR)))
+    world = World.of(config("clauses", OneOffWindow(START + HOUR, START + 5 * HOUR)))
     await ask(world)
     reply = await ask(world, way="down", owner="eve")
     assert reply.body["replaced_hold_of"] == "dana"
-    assert (await world.app.control.ledger.holds(ACCOUNT.resource_id, START))["clauses"].owner == "eve"
+    assert (await world.app.context.ledger.holds(ACCOUNT.resource_id, START))["clauses"].owner == "eve"
 
 
 async def test_what_azure_refuses_is_told_and_the_hold_stays() -> None:
     """The right to list is missing: whoever mends that need not say the hold again."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.azure.fail_next("list", ArmRefused("no right to list", code="AuthorizationFailed"))
     reply = await ask(world)
     assert (reply.status, reply.body["step"]) == (200, "no right to list")
-    assert (await world.app.control.ledger.holds(ACCOUNT.resource_id, START))["clauses"].up
+    assert (await world.app.context.ledger.holds(ACCOUNT.resource_id, START))["clauses"].up
 
 
 async def test_in_observe_mode_a_hold_says_that_nothing_is_written() -> None:
     """It is kept and planned with."""
-    world = World.of(replace(hosting(), mode=Mode.OBSERVE))
+    world = World.of(replace(config(), mode=Mode.OBSERVE))
     reply = await ask(world)
     assert (reply.body["mode"], world.azure.count("put")) == ("observe", 0)
 
 
 async def test_an_unknown_deployment_is_not_found() -> None:
     """With the name that was meant."""
-    world = World.of(hosting())
+    world = World.of(config())
     for reply in (await ask(world, "clausse"), await api.release(world.app, "clausse")):
         assert reply.status == 404
         assert "did you mean 'clauses'?" in reply.body["error"]
@@ -163,7 +163,7 @@ async def test_each_mistake_is_told_with_its_key_and_remedy(
     changes: dict[str, Any], key: str, says: str
 ) -> None:
     """And nothing is held."""
-    told = await problems(World.of(hosting()), **changes)
+    told = await problems(World.of(config()), **changes)
     assert list(told) == [key]
     assert says in told[key]
 
@@ -171,7 +171,7 @@ async def test_each_mistake_is_told_with_its_key_and_remedy(
 async def test_all_mistakes_are_told_at_once() -> None:
     """As those of deployments.yaml are."""
     told = await problems(
-        World.of(hosting()), way="on", owner=None, reason="", colour="red", **{"for": "soon"}
+        World.of(config()), way="on", owner=None, reason="", colour="red", **{"for": "soon"}
     )
     assert set(told) == {"way", "for", "owner", "reason", "colour"}
 
@@ -191,7 +191,7 @@ async def test_all_mistakes_are_told_at_once() -> None:
 )
 async def test_what_is_no_small_json_object_is_refused(body: bytes) -> None:
     """With an example of what is."""
-    world = World.of(hosting())
+    world = World.of(config())
     reply = await api.hold(world.app, "clauses", body)
     assert reply.status == 400
     assert 'send a JSON object such as {"way": "up"' in reply.body["error"]
@@ -200,7 +200,7 @@ async def test_what_is_no_small_json_object_is_refused(body: bytes) -> None:
 
 async def test_a_hold_on_the_developer_tier_costs_nothing() -> None:
     """Azure asks no hosting fee."""
-    free = hosting()
+    free = config()
     world = World.of(replace(free, spec=replace(free.spec, sku="DeveloperTier")))
     forecast = (await ask(world)).body["forecast"]
     assert (forecast["hours"], forecast["cost"], forecast["currency"]) == (2, 0, "USD")

@@ -13,8 +13,8 @@ from shared.model import (
     Action,
     AzureDeployment,
     Demand,
+    DeploymentConfig,
     DeploymentRecord,
-    Hosting,
     Observed,
     OneOffWindow,
     Owner,
@@ -32,7 +32,7 @@ from shared.planning.decision import Decision, Observation
 from shared.planning.observed import LIST_LAG, OWNER_TAG, QUARANTINE, SETTLE, STORAGE_TAG, is_ours, observe
 from shared.planning.plan import AFTER_DELETE, backoff, plan, wanted
 from shared.planning.unanswered import not_answered
-from tests.fakes.world import ACCOUNT, hosting
+from tests.fakes.world import ACCOUNT, config
 
 ME = Owner("test", "store")
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -67,12 +67,12 @@ def decide(
     *,
     demand: Demand = BUSY,
     working: int = 0,
-    configured: Hosting | None = None,
+    given: DeploymentConfig | None = None,
     began_at: datetime | None = None,
     now: datetime = NOW,
 ) -> Decision:
     """The decision about one deployment."""
-    hosted = configured or hosting()
+    chosen = given or config()
     seen = Observation(
         began_at or now,
         {"clauses": found} if found else {},
@@ -80,7 +80,7 @@ def decide(
         {"clauses": demand},
         {"clauses": working},
     )
-    (decision,) = plan(now, ME, ACCOUNT, {"clauses": hosted}, seen)
+    (decision,) = plan(now, ME, ACCOUNT, {"clauses": chosen}, seen)
     return decision
 
 
@@ -190,7 +190,7 @@ def test_hosting_for_documents_that_answers_nobody_ends() -> None:
     assert (closing.action, closing.failed) == (Action.DELETE, True)
     assert decide(azure(), replace(silent, unanswered_since=NOW - ANSWER_LIMIT)).action is Action.SERVE
     window = OneOffWindow(NOW - timedelta(hours=1), NOW + timedelta(hours=1))
-    assert decide(azure(), silent, configured=hosting("clauses", window)).action is Action.SERVE
+    assert decide(azure(), silent, given=config("clauses", window)).action is Action.SERVE
 
 
 def test_the_time_in_which_nobody_asked_does_not_count_as_unanswered() -> None:
@@ -214,7 +214,7 @@ def test_an_open_window_is_tried_every_five_minutes() -> None:
     """However long the failures before it have made the pause."""
     window = OneOffWindow(NOW - timedelta(hours=1), NOW + timedelta(hours=1))
     refused = record(RecordState.ABSENT, changed_at=NOW, not_before=NOW + timedelta(hours=1))
-    waiting = decide(None, refused, configured=hosting("clauses", window))
+    waiting = decide(None, refused, given=config("clauses", window))
     assert (waiting.action, waiting.again_at) == (Action.WAIT, NOW + WINDOW_RETRY)
     assert decide(None, refused, demand=BUSY).again_at == NOW + timedelta(hours=1)
 
@@ -270,7 +270,7 @@ def test_a_create_waits_after_a_delete_on_the_account() -> None:
     """Azure wants 15 to 20 s between a delete and the next create, of whichever deployment."""
     other = record(RecordState.ABSENT, "other", deleted_at=NOW - timedelta(seconds=5))
     seen = Observation(NOW, {}, {"other": other}, {"clauses": BUSY})
-    (decision,) = plan(NOW, ME, ACCOUNT, {"clauses": hosting()}, seen)
+    (decision,) = plan(NOW, ME, ACCOUNT, {"clauses": config()}, seen)
     assert decision.action is Action.WAIT
     assert decision.again_at == NOW - timedelta(seconds=5) + AFTER_DELETE
 
@@ -306,7 +306,7 @@ def test_either_the_tag_or_the_record_makes_it_ours() -> None:
 
 
 def test_what_was_there_before_our_intent_is_not_ours() -> None:
-    """A deployment of a configured name that somebody else made is foreign."""
+    """A deployment of a given name that somebody else made is foreign."""
     before = record(RecordState.CREATING, created_at=None, intent_at=CREATED + timedelta(minutes=10))
     assert not is_ours(azure(tags={}), before, ME)
     replaced = record(RecordState.OPEN, created_at=CREATED - timedelta(hours=1))
@@ -373,13 +373,13 @@ BATCH = OneOffWindow(NOW, NOW + timedelta(hours=1), stop_when_empty=True)
 )
 def test_a_window_is_wanted_from_its_lead_to_its_end(minutes: int, up: bool, keep: bool) -> None:
     """Half-open, created by the lead before, and kept through its grace."""
-    want = wanted(hosting("clauses", WINDOW), Demand(), NOW + timedelta(minutes=minutes))
+    want = wanted(config("clauses", WINDOW), Demand(), NOW + timedelta(minutes=minutes))
     assert (want.up, want.keep) == (up, keep)
 
 
 def test_a_batch_window_is_wanted_while_something_waits() -> None:
     """Without documents nothing is deployed; with them it is, and when they are done it goes."""
-    batch = hosting("clauses", BATCH, uploads=UploadStart.SCHEDULED)
+    batch = config("clauses", BATCH, uploads=UploadStart.SCHEDULED)
     assert not wanted(batch, Demand(), NOW).up
     assert wanted(batch, BUSY, NOW).up
     assert wanted(batch, BUSY, NOW - timedelta(minutes=15)).up
@@ -388,7 +388,7 @@ def test_a_batch_window_is_wanted_while_something_waits() -> None:
 
 def test_scheduled_uploads_wait_for_a_window() -> None:
     """They start nothing by themselves, and the reason says what they wait for."""
-    scheduled = hosting("clauses", WINDOW, uploads=UploadStart.SCHEDULED)
+    scheduled = config("clauses", WINDOW, uploads=UploadStart.SCHEDULED)
     want = wanted(scheduled, BUSY, NOW - timedelta(hours=2))
     assert not want.up
     assert "wait for the next window" in want.reason
@@ -397,14 +397,16 @@ def test_scheduled_uploads_wait_for_a_window() -> None:
 
 def test_the_next_change_is_told() -> None:
     """Inside a window it is its end."""
-    assert wanted(hosting("clauses", WINDOW), Demand(), NOW).changes_at == NOW + timedelta(hours=1)
+    assert wanted(config("clauses", WINDOW), Demand(), NOW).changes_at == NOW + timedelta(hours=1)
 
 
 # --- an account as a whole ------------------------------------------------------------------------
 
 
-def order(hosted: list[Hosting], seen: Observation, account: Account = ACCOUNT) -> list[tuple[str, Action]]:
-    decisions = plan(NOW, ME, account, {each.name: each for each in hosted}, seen)
+def order(
+    configured: list[DeploymentConfig], seen: Observation, account: Account = ACCOUNT
+) -> list[tuple[str, Action]]:
+    decisions = plan(NOW, ME, account, {each.name: each for each in configured}, seen)
     return [(each.deployment, each.action) for each in decisions]
 
 
@@ -416,11 +418,11 @@ def test_deletes_come_before_creates() -> None:
         {"old": record(RecordState.CLOSING, "old")},
         {"a": BUSY},
     )
-    assert order([hosting("a"), hosting("old")], seen) == [("old", Action.DELETE), ("a", Action.CREATE)]
+    assert order([config("a"), config("old")], seen) == [("old", Action.DELETE), ("a", Action.CREATE)]
 
 
 def test_a_window_at_risk_comes_before_deletes() -> None:
     """A create takes minutes: once a window's lead runs, its start does not wait for deletes."""
-    soon = hosting("w", OneOffWindow(NOW + timedelta(minutes=5), NOW + timedelta(hours=1)))
+    soon = config("w", OneOffWindow(NOW + timedelta(minutes=5), NOW + timedelta(hours=1)))
     seen = Observation(NOW, {"old": azure(name="old")}, {"old": record(RecordState.CLOSING, "old")})
-    assert order([soon, hosting("old")], seen) == [("w", Action.CREATE), ("old", Action.DELETE)]
+    assert order([soon, config("old")], seen) == [("w", Action.CREATE), ("old", Action.DELETE)]

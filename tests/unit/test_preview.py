@@ -13,7 +13,7 @@ from shared.doors import api
 from shared.model import HostingSession, OneOffWindow, UploadStart, WeeklyWindow
 from shared.reports.preview import period, read_records
 from tests.fakes.clock import START
-from tests.fakes.world import ACCOUNT, World, hosting
+from tests.fakes.world import ACCOUNT, World, config
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -32,7 +32,7 @@ def one(document: dict[str, Any], name: str = "clauses") -> dict[str, Any]:
 
 async def hosted(world: World, *lengths: timedelta) -> None:
     """A session on each of the last days, the latest first."""
-    ledger = world.app.control.ledger
+    ledger = world.app.context.ledger
     for generation, length in enumerate(reversed(lengths), start=1):
         began = START - (len(lengths) - generation + 1) * DAY
         each = HostingSession(
@@ -49,7 +49,7 @@ async def hosted(world: World, *lengths: timedelta) -> None:
 
 async def test_a_week_is_told_with_holds_and_the_recent_past() -> None:
     """Office hours once, held up until noon; uploads as in the last 28 days; beside always-on."""
-    world = World.of(hosting("clauses", OneOffWindow(START + 26 * HOUR, START + 34 * HOUR)))
+    world = World.of(config("clauses", OneOffWindow(START + 26 * HOUR, START + 34 * HOUR)))
     await hosted(world, 7 * HOUR, 7 * HOUR)
     body = json.dumps({"way": "up", "for": "4h", "owner": "dana", "reason": "demo"}).encode()
     await api.hold(world.app, "clauses", body)
@@ -76,7 +76,7 @@ async def test_a_week_is_told_with_holds_and_the_recent_past() -> None:
 async def test_advice_goes_by_the_records() -> None:
     """Its window was hosted yesterday and a document came in the evening only: the window is idle."""
     morning = WeeklyWindow(frozenset(range(7)), time(9), time(12), "UTC")
-    world = World.of(hosting("clauses", morning))
+    world = World.of(config("clauses", morning))
     await hosted(world, 7 * HOUR)
     (tier, idle) = one(await by_http(world))["advice"]
     assert tier["name"] == "developer_tier"
@@ -95,7 +95,7 @@ async def test_advice_goes_by_the_records() -> None:
 
 async def test_what_nothing_tells_of_is_not_forecast() -> None:
     """No session, no figure: and whoever reads the saving is told whose uploads are missing in it."""
-    document = await by_http(World.of(hosting(), hosting("night", uploads=UploadStart.SCHEDULED)))
+    document = await by_http(World.of(config(), config("night", uploads=UploadStart.SCHEDULED)))
     assert one(document)["uploads_told"].startswith("not forecast: there was no session")
     assert one(document, "night")["uploads_told"] == "documents wait for a window"
     assert document["total"]["not_forecast"] == ["clauses"]
@@ -105,7 +105,7 @@ async def test_two_cost_centers_are_summed_each_for_itself() -> None:
     """Legal has two deployments, sales one, and the total all three."""
     window = OneOffWindow(START + HOUR, START + 2 * HOUR)
     centers = {"a": "legal", "b": "sales", "c": "legal"}
-    each = (replace(hosting(name, window), cost_center=center) for name, center in centers.items())
+    each = (replace(config(name, window), cost_center=center) for name, center in centers.items())
     document = await by_http(World.of(*each))
     told = {each["cost_center"]: each["certain"]["hours"] for each in document["cost_centers"]}
     assert told == {"legal": 2.5, "sales": 1.25}
@@ -116,14 +116,14 @@ async def test_two_cost_centers_are_summed_each_for_itself() -> None:
 @pytest.mark.parametrize("days", ["0", "367", "-1", "1.5", "a week", "²", "9" * 30, "1e2"])
 async def test_a_wrong_number_of_days_is_refused(days: str) -> None:
     """With its key and what to write."""
-    reply = await api.preview(World.of(hosting()).app, days)
+    reply = await api.preview(World.of(config()).app, days)
     assert reply.status == 400
     assert reply.body["error"] == "days: write a whole number from 1 to 366"
 
 
 async def test_a_year_is_told() -> None:
     """And nothing is written for it, in Azure or in storage."""
-    world = World.of(hosting())
+    world = World.of(config())
     document = await by_http(world, "366")
     assert one(document)["always_on"]["hours"] == 366 * 24
     assert world.azure.calls == []
@@ -131,10 +131,10 @@ async def test_a_year_is_told() -> None:
 
 async def test_an_adopted_deployment_is_forecast_at_the_sku_that_it_is_recreated_with() -> None:
     """Whatever the file says it is."""
-    world = World.of(replace(hosting("clauses", OneOffWindow(START, START + HOUR)), adopt=True))
+    world = World.of(replace(config("clauses", OneOffWindow(START, START + HOUR)), adopt=True))
     adopted = json.dumps({"name": "clauses", "model_name": "m", "model_version": "1", "model_source": None,
                           "sku": "DeveloperTier", "capacity": 1})  # fmt: skip
-    await world.app.control.ledger.save(replace(await world.record(), adopted=adopted))
+    await world.app.context.ledger.save(replace(await world.record(), adopted=adopted))
     told = one(await by_http(world))
     assert (told["sku"], told["certain"]) == ("DeveloperTier", {"hours": 1.0, "cost": 0.0})
     assert "no DeveloperTier: it is counted as free" in (await by_http(world))["notes"][-1]
@@ -142,7 +142,7 @@ async def test_an_adopted_deployment_is_forecast_at_the_sku_that_it_is_recreated
 
 async def test_documents_are_read_as_far_as_their_number_allows() -> None:
     """When they came and were finished; of too many nothing is concluded."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.upload("clauses/a.txt")
     await world.until(lambda: world.results() != [], timedelta(minutes=10))
     known = await read_records(world.app, world.clock.now())

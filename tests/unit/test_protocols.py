@@ -27,7 +27,7 @@ from shared.planning.decide import READY_LIMIT, SILENT_LIMIT
 from shared.planning.plan import DEVELOPER_TIER_LIFE
 from shared.ports import Insert, Remove, Replace
 from tests.fakes.clock import START
-from tests.fakes.world import ACCOUNT, World, hosting
+from tests.fakes.world import ACCOUNT, World, config
 
 ALL_DAY = OneOffWindow(START, START + timedelta(hours=10))
 
@@ -43,7 +43,7 @@ async def ticks(world: World, times: int) -> None:
 
 async def test_a_pass_whose_intent_took_long_writes_nothing_to_azure() -> None:
     """Its lease may be another's by then; the next pass goes on."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.upload("clauses/a.txt")
     write = world.tables.write
 
@@ -62,27 +62,27 @@ async def test_a_pass_whose_intent_took_long_writes_nothing_to_azure() -> None:
 
 async def test_a_renewed_lease_lets_nobody_start_before_the_record_was_read_again() -> None:
     """After a pause the old record says open, and the deployment may be on its way out."""
-    world = World.of(hosting("clauses", ALL_DAY))
+    world = World.of(config("clauses", ALL_DAY))
     await ticks(world, 3)
-    control = world.app.control
-    work = WorkLease(world.clock, world.tables, control.ledger, ACCOUNT.resource_id, "clauses")
+    context = world.app.context
+    work = WorkLease(world.clock, world.tables, context.ledger, ACCOUNT.resource_id, "clauses")
     assert await work.enter()
     world.clock.advance(WORK_LEASE + 1)
-    await control.ledger.save(replace(await world.record(), state=RecordState.DELETING))
-    read, asked = control.ledger.record, []
+    await context.ledger.save(replace(await world.record(), state=RecordState.DELETING))
+    read, asked = context.ledger.record, []
 
     async def watched(account: str, deployment: str) -> Any:
         asked.append(work.allows(1.0))
         return await read(account, deployment)
 
-    object.__setattr__(control.ledger, "record", watched)
+    object.__setattr__(context.ledger, "record", watched)
     assert not await work.enter()
     assert asked == [False]
 
 
 async def test_a_list_that_lags_does_not_free_the_slot_of_a_create() -> None:
     """Ours, begun a moment ago and not listed yet, takes its slot."""
-    world = World.of(hosting("one", ALL_DAY), hosting("two"))
+    world = World.of(config("one", ALL_DAY), config("two"))
     one_slot = replace(ACCOUNT, fine_tuned_slots=1)
     app = replace(world.app, settings=replace(world.app.settings, accounts={ACCOUNT.resource_id: one_slot}))
     await app.reconcile()
@@ -102,7 +102,7 @@ async def test_a_list_that_lags_does_not_free_the_slot_of_a_create() -> None:
 @pytest.mark.parametrize("error", [ArmConflict("busy", code="RequestConflict"), ArmRefused("no", code="No")])
 async def test_what_somebody_creates_after_our_refused_create_is_theirs(error: Exception) -> None:
     """A create that surely had no effect makes nobody's deployment ours."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.upload("clauses/a.txt")
     world.azure.fail_next("put", error)
     write = world.tables.write
@@ -117,7 +117,7 @@ async def test_what_somebody_creates_after_our_refused_create_is_theirs(error: E
     with contextlib.suppress(PartFailed):
         await world.app.reconcile()
     world.tables.write = write  # type: ignore[method-assign]
-    await world.azure.put(ACCOUNT.resource_id, hosting().spec, timeout=1)
+    await world.azure.put(ACCOUNT.resource_id, config().spec, timeout=1)
     await ticks(world, 5)
     assert world.azure.count("delete") == 0
     assert world.azure.names() == ["clauses"]
@@ -125,7 +125,7 @@ async def test_what_somebody_creates_after_our_refused_create_is_theirs(error: E
 
 async def test_probes_that_hang_delay_nobody_elses() -> None:
     """Five deployments that never answer, and one that is ready: it is open after the next pass."""
-    world = World.of(*(hosting(f"never-{n}", ALL_DAY) for n in range(5)), hosting("ready", ALL_DAY))
+    world = World.of(*(config(f"never-{n}", ALL_DAY) for n in range(5)), config("ready", ALL_DAY))
     world.azure.provision_seconds = 1
     for _ in range(8):
         await world.app.reconcile()
@@ -140,7 +140,7 @@ async def test_probes_that_hang_delay_nobody_elses() -> None:
 
     world.azure.ask = hangs  # type: ignore[method-assign]
     for name in ("ready", *(f"never-{n}" for n in range(5))):
-        await world.app.control.ledger.save(replace(await world.record(name), state=RecordState.CREATING))
+        await world.app.context.ledger.save(replace(await world.record(name), state=RecordState.CREATING))
     await world.app.reconcile()
     assert (await world.record("ready")).state is RecordState.OPEN
     assert (await world.record("never-4")).state is RecordState.CREATING
@@ -149,9 +149,9 @@ async def test_probes_that_hang_delay_nobody_elses() -> None:
 async def test_an_account_that_does_not_answer_delays_no_other() -> None:
     """Its LIST hangs for as long as it may; the other account's create is sent at once."""
     elsewhere = replace(ACCOUNT, name="second", resource_id=f"{ACCOUNT.resource_id}-2")
-    world = World.of(hosting("one", ALL_DAY))
+    world = World.of(config("one", ALL_DAY))
     accounts = {each.resource_id: each for each in (ACCOUNT, elsewhere)}
-    two = replace(hosting("two", ALL_DAY), account=elsewhere.resource_id)
+    two = replace(config("two", ALL_DAY), account=elsewhere.resource_id)
     settings = replace(
         world.app.settings, accounts=accounts, deployments={**world.app.settings.deployments, "two": two}
     )
@@ -175,7 +175,7 @@ async def test_an_account_that_does_not_answer_delays_no_other() -> None:
 
 async def test_a_decision_that_cannot_be_kept_stops_no_step() -> None:
     """It is for people to read: the create is sent, and the pass fails visibly."""
-    world = World.of(hosting("clauses", ALL_DAY))
+    world = World.of(config("clauses", ALL_DAY))
     write = world.tables.write
 
     async def refused(table: str, partition: str, changes: Any) -> Any:
@@ -191,14 +191,14 @@ async def test_a_decision_that_cannot_be_kept_stops_no_step() -> None:
 
 async def test_a_create_that_takes_effect_long_after_is_found_within_a_minute() -> None:
     """Nobody needs it any more, and an idle account would be looked at every quarter of an hour only."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.upload("clauses/a.txt")
     world.azure.fail_next("put", ArmUncertain("no answer"))
     await ticks(world, 1)
     world.blobs.remove("inbox", "clauses/a.txt")
     await ticks(world, 8)
     assert (await world.record()).state is RecordState.ABSENT
-    late = replace(hosting().spec, tags={"lamplighter": "test"})
+    late = replace(config().spec, tags={"lamplighter": "test"})
     await world.azure.put(ACCOUNT.resource_id, late, timeout=1)
     await ticks(world, 4)
     assert world.azure.names() == []
@@ -206,12 +206,12 @@ async def test_a_create_that_takes_effect_long_after_is_found_within_a_minute() 
 
 async def test_what_is_created_long_after_an_unanswered_create_is_somebody_elses() -> None:
     """No pass saw the account for ten minutes; a deployment without our tag is not taken for the lost one."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.upload("clauses/a.txt")
     world.azure.fail_next("put", ArmUncertain("no answer"))
     await world.app.reconcile()
     world.clock.advance(600)
-    await world.azure.put(ACCOUNT.resource_id, hosting().spec, timeout=1)
+    await world.azure.put(ACCOUNT.resource_id, config().spec, timeout=1)
     await ticks(world, 8)
     assert (world.azure.names(), world.azure.count("delete")) == (["clauses"], 0)
     assert (await world.document("clauses/a.txt")).state is DocumentState.DONE
@@ -222,7 +222,7 @@ async def test_what_is_created_long_after_an_unanswered_create_is_somebody_elses
 
 async def test_an_open_deployment_that_stops_answering_is_created_anew() -> None:
     """Documents wait meanwhile, nobody is blamed, and the new generation answers them."""
-    world = World.of(hosting("clauses", ALL_DAY))
+    world = World.of(config("clauses", ALL_DAY))
     await ticks(world, 3)
     found = world.azure.state.generations[0]
     found.runs[-1] = replace(found.runs[-1], serves=None)
@@ -238,7 +238,7 @@ async def test_an_open_deployment_that_stops_answering_is_created_anew() -> None
 
 async def test_a_deployment_that_was_silent_for_a_moment_stays() -> None:
     """One probe that succeeds, and it is used as before."""
-    world = World.of(hosting("clauses", ALL_DAY))
+    world = World.of(config("clauses", ALL_DAY))
     await ticks(world, 3)
     world.clock.advance(600)
     world.upload("clauses/a.txt")
@@ -253,7 +253,7 @@ async def test_a_deployment_that_was_silent_for_a_moment_stays() -> None:
 
 async def test_a_deployment_that_is_unwell_is_not_taken_for_one_that_is_gone() -> None:
     """Said once not to exist, it then answers 500 for long: that passes, and a new create would not help."""
-    world = World.of(hosting("clauses", ALL_DAY))
+    world = World.of(config("clauses", ALL_DAY))
     await ticks(world, 3)
     world.clock.advance(READY_LIMIT.total_seconds() + 600)
     world.upload("clauses/a.txt")
@@ -268,7 +268,7 @@ async def test_a_deployment_that_is_unwell_is_not_taken_for_one_that_is_gone() -
 
 async def test_a_deployment_whose_delete_was_refused_answers_what_comes() -> None:
     """It stands and costs money: then at least it works."""
-    world = World.of(hosting("clauses", OneOffWindow(START, START + timedelta(minutes=5))))
+    world = World.of(config("clauses", OneOffWindow(START, START + timedelta(minutes=5))))
     world.azure.fail_next("delete", *(ArmRefused("locked", code="ScopeLocked") for _ in range(100)))
     await ticks(world, 10)
     assert world.azure.count("delete") >= 1
@@ -280,7 +280,7 @@ async def test_a_deployment_whose_delete_was_refused_answers_what_comes() -> Non
 
 async def test_a_delete_that_is_refused_is_not_tried_every_minute() -> None:
     """At most every ten minutes in the end; what it costs is an alert all the time."""
-    world = World.of(hosting("clauses", OneOffWindow(START, START + timedelta(minutes=5))))
+    world = World.of(config("clauses", OneOffWindow(START, START + timedelta(minutes=5))))
     world.azure.fail_next("delete", *(ArmRefused("locked", code="ScopeLocked") for _ in range(100)))
     await ticks(world, 20)
     before = world.azure.count("delete")
@@ -293,7 +293,7 @@ async def test_a_delete_that_is_refused_is_not_tried_every_minute() -> None:
 
 async def test_an_answer_that_was_stored_before_a_crash_is_on_the_bill() -> None:
     """After an attempt that was paid and useless: both are on the document, each once."""
-    world = World.of(hosting("clauses", ALL_DAY))
+    world = World.of(config("clauses", ALL_DAY))
     await ticks(world, 3)
     world.upload("clauses/a.txt")
     world.azure.answer = " "
@@ -321,7 +321,7 @@ async def test_an_answer_that_was_stored_before_a_crash_is_on_the_bill() -> None
 
 async def test_a_deployment_whose_delete_has_to_wait_is_used_if_it_is_needed_again() -> None:
     """Another operation holds the account for long: the documents that come meanwhile are answered."""
-    world = World.of(hosting("clauses", OneOffWindow(START, START + timedelta(minutes=5))))
+    world = World.of(config("clauses", OneOffWindow(START, START + timedelta(minutes=5))))
     world.azure.fail_next("delete", *(ArmConflict("busy", code="RequestConflict") for _ in range(3)))
     await ticks(world, 7)
     assert (world.azure.count("delete"), (await world.record()).state) == (2, RecordState.CLOSING)
@@ -336,7 +336,7 @@ async def test_a_deployment_whose_delete_has_to_wait_is_used_if_it_is_needed_aga
 
 async def test_a_sweep_whose_token_is_refused_begins_anew() -> None:
     """Tokens grow old; the walk must not stand still for good."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.upload("clauses/a.txt")
     walk = {"token": "old", "began_at": START, "unaccounted": 0}
     await world.tables.write("sweeps", "inbox", [Replace("walk", walk, etag=None)])
@@ -356,8 +356,8 @@ async def test_a_sweep_whose_token_is_refused_begins_anew() -> None:
 
 async def test_azures_own_deadline_of_the_developer_tier_is_lived_by() -> None:
     """Taken over half a day ago or created now: 24 hours after Azure's createdAt it is gone anyway."""
-    spec = replace(hosting().spec, sku="DeveloperTier")
-    configured = replace(hosting("clauses", ALL_DAY), spec=spec, adopt=True, max_session=timedelta(days=1))
+    spec = replace(config().spec, sku="DeveloperTier")
+    configured = replace(config("clauses", ALL_DAY), spec=spec, adopt=True, max_session=timedelta(days=1))
     world = World.of(configured)
     await world.azure.put(ACCOUNT.resource_id, spec, timeout=1)
     world.clock.advance(4 * 3600)

@@ -14,14 +14,14 @@ from shared.hosting.reconcile import Outcome
 from shared.model import ALWAYS, Action, Observed, OneOffWindow, RecordState, UploadStart
 from shared.planning.decide import READY_LIMIT
 from tests.fakes.clock import START
-from tests.fakes.world import ACCOUNT, World, hosting
+from tests.fakes.world import ACCOUNT, World, config
 
 MINUTE = timedelta(minutes=1)
 
 
 async def opened(*deployments: object) -> World:
     """A world in which one document waits for `clauses`, which is open."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.upload("clauses/a.txt")
     await world.app.reconcile()
     world.clock.advance(75)
@@ -33,7 +33,7 @@ async def opened(*deployments: object) -> World:
 async def test_a_window_is_ready_at_its_start_and_gone_after_its_end() -> None:
     """Business hours: created by the lead before, up throughout, deleted when it is over."""
     opens, closes = START + 30 * MINUTE, START + 90 * MINUTE
-    world = World.of(hosting("clauses", OneOffWindow(opens, closes), uploads=UploadStart.SCHEDULED))
+    world = World.of(config("clauses", OneOffWindow(opens, closes), uploads=UploadStart.SCHEDULED))
     seen: dict[int, RecordState] = {}
     for minute in range(100):
         await world.tick()
@@ -49,7 +49,7 @@ async def test_a_window_is_ready_at_its_start_and_gone_after_its_end() -> None:
 
 async def test_round_the_clock_it_is_hosted_in_one_session() -> None:
     """Three days with a max_session of an hour: one create, no deadline; gone once unconfigured."""
-    always = hosting("clauses", ALWAYS, max_session=timedelta(hours=1), uploads=UploadStart.SCHEDULED)
+    always = config("clauses", ALWAYS, max_session=timedelta(hours=1), uploads=UploadStart.SCHEDULED)
     world = World.of(always)
     await world.until(lambda: bool(world.azure.asked), timedelta(minutes=10))
     record = await world.record()
@@ -62,7 +62,7 @@ async def test_round_the_clock_it_is_hosted_in_one_session() -> None:
         await world.tick()
         assert (await world.record()).state is RecordState.OPEN
     assert (world.azure.count("put"), world.azure.count("delete")) == (1, 0)
-    world = world.reconfigured(hosting("another"))
+    world = world.reconfigured(config("another"))
     await world.until(lambda: world.azure.count("delete") == 1, timedelta(minutes=5))
 
 
@@ -72,7 +72,7 @@ async def test_round_the_clock_a_deployment_is_late_only_if_something_stands_in_
     """Creating it takes minutes and is no alert; a create that Azure refuses is."""
     for refused, late in ((False, 0), (True, 1)):
         caplog.clear()
-        world = World.of(hosting("clauses", ALWAYS))
+        world = World.of(config("clauses", ALWAYS))
         if refused:
             world.azure.fail_next("put", ArmRefused("no quota", code="InsufficientQuota"))
         for _ in range(4):
@@ -83,7 +83,7 @@ async def test_round_the_clock_a_deployment_is_late_only_if_something_stands_in_
 
 async def test_an_account_with_nothing_to_do_is_listed_every_fifteen_minutes() -> None:
     """Idle passes make no call to Azure and take no lease."""
-    world = World.of(hosting())
+    world = World.of(config())
     for _ in range(31):
         await world.app.reconcile()
         world.clock.advance(60)
@@ -92,7 +92,7 @@ async def test_an_account_with_nothing_to_do_is_listed_every_fifteen_minutes() -
 
 async def test_one_pass_at_a_time() -> None:
     """Who finds the account held does nothing."""
-    world = World.of(hosting())
+    world = World.of(config())
     async with account_lease(world.blobs, ACCOUNT.resource_id) as held:
         assert held
         assert (await world.app.pass_over(ACCOUNT)).outcome is Outcome.HELD
@@ -101,7 +101,7 @@ async def test_one_pass_at_a_time() -> None:
 
 async def test_the_intent_is_recorded_before_the_write() -> None:
     """A create whose outcome nobody knows leaves a record from which the next pass goes on."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.upload("clauses/a.txt")
     world.azure.fail_next("put", ArmUncertain("no answer"))
     await world.app.reconcile()
@@ -113,7 +113,7 @@ async def test_the_intent_is_recorded_before_the_write() -> None:
 
 async def test_a_busy_account_means_wait_and_leaves_no_trail() -> None:
     """A conflict is tried again by the next pass, is no failure, and makes no row each time."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.upload("clauses/a.txt")
     world.azure.fail_next("put", *(ArmConflict("busy", code="RequestConflict") for _ in range(4)))
     for _ in range(4):
@@ -123,13 +123,13 @@ async def test_a_busy_account_means_wait_and_leaves_no_trail() -> None:
     assert (record.failures, record.action) == (0, Action.CREATE)
     await world.app.reconcile()
     assert (await world.record()).state is RecordState.CREATING
-    rows = await world.app.control.ledger.decisions(ACCOUNT.resource_id, "clauses", 50)
+    rows = await world.app.context.ledger.decisions(ACCOUNT.resource_id, "clauses", 50)
     assert [row.action for row in rows if row.action is Action.CREATE] == [Action.CREATE]
 
 
 async def test_a_conflict_ends_the_writes_of_a_pass() -> None:
     """The account is busy for every other deployment too."""
-    world = World.of(hosting("a"), hosting("b"))
+    world = World.of(config("a"), config("b"))
     world.upload("a/1.txt")
     world.upload("b/1.txt")
     world.azure.fail_next("put", ArmConflict("busy"))
@@ -139,7 +139,7 @@ async def test_a_conflict_ends_the_writes_of_a_pass() -> None:
 
 async def test_a_permanent_refusal_backs_off() -> None:
     """No capacity, for two hours: a handful of tries, the reason on the document, no document lost."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.upload("clauses/a.txt")
     world.azure.fail_next("put", *(ArmRefused("no quota", code="InsufficientQuota") for _ in range(100)))
     for _ in range(120):
@@ -155,7 +155,7 @@ async def test_a_permanent_refusal_backs_off() -> None:
 
 async def test_a_refused_create_does_not_hold_up_others() -> None:
     """A refusal concerns one deployment; the next is created in the same pass."""
-    world = World.of(hosting("a", model="nonsense"), hosting("b"))
+    world = World.of(config("a", model="nonsense"), config("b"))
     world.upload("a/1.txt")
     world.clock.advance(5)
     world.upload("b/1.txt")
@@ -165,7 +165,7 @@ async def test_a_refused_create_does_not_hold_up_others() -> None:
 
 async def test_a_failed_provisioning_is_deleted_and_created_anew() -> None:
     """Failed in Azure costs money too: deleted at once, created again after a pause."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.azure.ends_as = "Failed"
     world.upload("clauses/a.txt")
     await world.until(lambda: world.azure.count("delete") == 1, timedelta(minutes=3))
@@ -177,7 +177,7 @@ async def test_a_failed_provisioning_is_deleted_and_created_anew() -> None:
 
 async def test_a_deployment_that_never_answers_is_created_anew() -> None:
     """Field notes tell of deployments that say Succeeded and never answer."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.azure.warmup_seconds = 10**6
     world.upload("clauses/a.txt")
     await world.until(lambda: world.azure.count("delete") == 1, timedelta(minutes=30))
@@ -187,7 +187,7 @@ async def test_a_deployment_that_never_answers_is_created_anew() -> None:
 
 async def test_a_deployment_that_became_ready_while_the_app_was_down_is_asked_first() -> None:
     """Nobody asked it for longer than the limit, which says nothing of it."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.upload("clauses/a.txt")
     await world.until(lambda: world.azure.count("put") == 1, timedelta(minutes=3))
     world.azure.warmup_seconds = 10**6
@@ -205,8 +205,8 @@ async def test_a_deployment_that_became_ready_while_the_app_was_down_is_asked_fi
 async def test_a_worker_holds_off_the_delete() -> None:
     """The fence: closing, then deleting only when no work lease lives."""
     world = await opened()
-    control = world.app.control
-    work = WorkLease(world.clock, world.tables, control.ledger, ACCOUNT.resource_id, "clauses")
+    context = world.app.context
+    work = WorkLease(world.clock, world.tables, context.ledger, ACCOUNT.resource_id, "clauses")
     assert await work.enter()
     assert work.allows(60)
     world.blobs.remove("inbox", "clauses/a.txt")
@@ -223,7 +223,7 @@ async def test_a_worker_holds_off_the_delete() -> None:
 async def test_a_dead_worker_holds_off_the_delete_only_as_long_as_its_lease() -> None:
     """A lease that nobody renews runs out by the server's clock."""
     world = await opened()
-    work = WorkLease(world.clock, world.tables, world.app.control.ledger, ACCOUNT.resource_id, "clauses")
+    work = WorkLease(world.clock, world.tables, world.app.context.ledger, ACCOUNT.resource_id, "clauses")
     assert await work.enter()
     world.blobs.remove("inbox", "clauses/a.txt")
     await world.app.reconcile()
@@ -238,7 +238,7 @@ async def test_a_dead_worker_holds_off_the_delete_only_as_long_as_its_lease() ->
 async def test_a_request_starts_only_if_it_ends_before_its_lease() -> None:
     """The deadline counts from before the lease was written, on the monotonic clock."""
     world = await opened()
-    work = WorkLease(world.clock, world.tables, world.app.control.ledger, ACCOUNT.resource_id, "clauses")
+    work = WorkLease(world.clock, world.tables, world.app.context.ledger, ACCOUNT.resource_id, "clauses")
     await work.enter()
     world.clock.advance(100)
     assert work.allows(WORK_LEASE - 101)
@@ -250,7 +250,7 @@ async def test_a_request_starts_only_if_it_ends_before_its_lease() -> None:
 async def test_demand_that_comes_while_closing_reopens() -> None:
     """Only closing goes back to open; no create is paid for twice."""
     world = await opened()
-    work = WorkLease(world.clock, world.tables, world.app.control.ledger, ACCOUNT.resource_id, "clauses")
+    work = WorkLease(world.clock, world.tables, world.app.context.ledger, ACCOUNT.resource_id, "clauses")
     await work.enter()
     world.blobs.remove("inbox", "clauses/a.txt")
     await world.app.reconcile()
@@ -281,7 +281,7 @@ async def test_a_deployment_deleted_from_outside_comes_back_when_needed() -> Non
     assert (await world.record()).state is RecordState.OPEN, "the LIST may lag"
     await world.until(lambda: world.blobs.names("inbox") == [], timedelta(minutes=5))
     assert world.azure.count("put") == 2
-    (first, second) = await world.app.control.ledger.sessions(ACCOUNT.resource_id, "clauses")
+    (first, second) = await world.app.context.ledger.sessions(ACCOUNT.resource_id, "clauses")
     assert first.ended_after is not None and first.ended_by is not None
     assert first.ended_after < first.ended_by
     assert second.generation == first.generation + 1
@@ -297,8 +297,8 @@ async def test_a_lost_record_is_made_good_by_the_tag() -> None:
 
 async def test_somebody_elses_deployment_is_used_and_left() -> None:
     """It answers documents, is never written to, and is no session of ours."""
-    world = World.of(hosting())
-    await world.azure.put(ACCOUNT.resource_id, hosting().spec, timeout=1)
+    world = World.of(config())
+    await world.azure.put(ACCOUNT.resource_id, config().spec, timeout=1)
     world.clock.advance(100)
     world.upload("clauses/a.txt")
     await world.until(lambda: bool(world.azure.asked), timedelta(minutes=3))
@@ -308,13 +308,13 @@ async def test_somebody_elses_deployment_is_used_and_left() -> None:
     assert world.azure.names() == ["clauses"]
     assert (world.azure.count("put"), world.azure.count("delete")) == (1, 0)
     assert (await world.record()).observed is Observed.FOREIGN
-    assert await world.app.control.ledger.sessions(ACCOUNT.resource_id, "clauses") == []
+    assert await world.app.context.ledger.sessions(ACCOUNT.resource_id, "clauses") == []
 
 
 async def test_a_deployment_taken_out_of_the_file_is_deleted() -> None:
     """Through the fence, also when its account is no longer configured."""
     world = await opened()
-    world = world.reconfigured(hosting("other"))
+    world = world.reconfigured(config("other"))
     await world.until(lambda: world.azure.names() == [], timedelta(minutes=3))
     assert world.azure.count("delete") == 1
 
@@ -322,7 +322,7 @@ async def test_a_deployment_taken_out_of_the_file_is_deleted() -> None:
 async def test_a_long_demand_gets_a_new_generation_before_the_hard_deadline() -> None:
     """No session outlives `delete-after`; what is still wanted is created anew."""
     closes = START + timedelta(hours=3)
-    window = hosting("clauses", OneOffWindow(START, closes), max_session=timedelta(hours=1))
+    window = config("clauses", OneOffWindow(START, closes), max_session=timedelta(hours=1))
     world = World.of(window)
     for _ in range(180):
         await world.tick()
@@ -333,7 +333,7 @@ async def test_a_long_demand_gets_a_new_generation_before_the_hard_deadline() ->
 
 async def test_one_account_in_trouble_is_told_and_does_not_hide() -> None:
     """A pass that failed fails visibly at the end."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.azure.fail_next("list", ArmRefused("403 no right to list", code="AuthorizationFailed"))
     with pytest.raises(PartFailed, match="no right to list"):
         await world.app.reconcile()
@@ -343,7 +343,7 @@ async def test_sessions_tell_when_money_was_spent() -> None:
     """From Azure's createdAt to the accepted delete, with the time of the first answer."""
     world = await opened()
     await world.until(lambda: world.azure.names() == [], timedelta(minutes=5))
-    (session,) = await world.app.control.ledger.sessions(ACCOUNT.resource_id, "clauses")
+    (session,) = await world.app.context.ledger.sessions(ACCOUNT.resource_id, "clauses")
     assert session.started_at == START
     assert session.ready_at == START + timedelta(seconds=77)
     assert session.ended_after == session.ended_by
@@ -353,11 +353,11 @@ async def test_sessions_tell_when_money_was_spent() -> None:
 
 async def test_a_decision_row_is_written_when_the_decision_changes() -> None:
     """Not every minute: an hour of serving is one row."""
-    world = World.of(hosting("clauses", OneOffWindow(START, START + timedelta(hours=2))))
+    world = World.of(config("clauses", OneOffWindow(START, START + timedelta(hours=2))))
     for _ in range(60):
         await world.tick()
         world.clock.advance(60)
-    rows = await world.app.control.ledger.decisions(ACCOUNT.resource_id, "clauses", 100)
+    rows = await world.app.context.ledger.decisions(ACCOUNT.resource_id, "clauses", 100)
     assert len(rows) < 8
     assert rows[0].action is Action.SERVE
     assert rows[-1].action is Action.CREATE
@@ -366,7 +366,7 @@ async def test_a_decision_row_is_written_when_the_decision_changes() -> None:
 
 async def test_a_probe_that_fails_leaves_it_closed() -> None:
     """Only a request that succeeded makes it open."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.upload("clauses/a.txt")
     await world.app.reconcile()
     world.clock.advance(75)
@@ -379,8 +379,8 @@ async def test_a_probe_that_fails_leaves_it_closed() -> None:
 
 async def test_names_that_differ_in_case_are_the_same_deployment() -> None:
     """ARM ignores case: a deployment that Azure lists in another case is not created again."""
-    world = World.of(hosting())
-    other_case = replace(hosting().spec, name="Clauses")
+    world = World.of(config())
+    other_case = replace(config().spec, name="Clauses")
     await world.azure.put(ACCOUNT.resource_id, other_case, timeout=1)
     world.clock.advance(100)
     world.upload("clauses/a.txt")

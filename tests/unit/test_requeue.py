@@ -18,7 +18,7 @@ from shared.doors import api
 from shared.errors import StorageError
 from shared.model import Document, DocumentState, OneOffWindow, RecordState, Task, UploadStart
 from tests.fakes.clock import START
-from tests.fakes.world import World, hosting
+from tests.fakes.world import World, config
 from tests.unit.command_line import command
 
 NIGHT = OneOffWindow(START + timedelta(hours=10), START + timedelta(hours=16), stop_when_empty=True)
@@ -77,7 +77,7 @@ def note_of(document: Document) -> str:
 
 async def test_a_dead_letter_is_answered_in_its_next_run() -> None:
     """Read where it was moved to; the timers create, answer, tidy up and delete."""
-    world = World.of(hosting())
+    world = World.of(config())
     before = await failed(world)
     told = await requeue(world, before)
     assert (told["state"], told["run"], told["attempts"]) == ("waiting", 2, 0)
@@ -98,9 +98,9 @@ async def test_a_dead_letter_is_answered_in_its_next_run() -> None:
 
 async def test_it_waits_for_its_window_like_any_document() -> None:
     """Where documents do not start the deployment, a requeued one does not either; the sweep lets it wait."""
-    world = World.of(hosting())
+    world = World.of(config())
     before = await failed(world)
-    world = world.reconfigured(hosting("clauses", NIGHT, uploads=UploadStart.SCHEDULED))
+    world = world.reconfigured(config("clauses", NIGHT, uploads=UploadStart.SCHEDULED))
     told = await requeue(world, before)
     assert "wait for the next window" in told["reason"]
     for _ in range(5):
@@ -113,7 +113,7 @@ async def test_it_waits_for_its_window_like_any_document() -> None:
 
 async def test_what_fails_again_has_the_new_reason_beside_it() -> None:
     """The source stays where it is, the note is replaced, and it may be requeued again."""
-    world = World.of(hosting())
+    world = World.of(config())
     before = await failed(world)
     note = await world.blobs.read("failed", note_of(before))
     container, _, kept = before.moved_to.partition("/")
@@ -133,7 +133,7 @@ async def test_what_fails_again_has_the_new_reason_beside_it() -> None:
 
 async def test_attempts_and_crashes_begin_anew_and_cost_goes_on() -> None:
     """The cap per document holds over all runs; so do tokens."""
-    world = World.of(hosting())
+    world = World.of(config())
     before = await failed(world)
     spent = replace(before, attempts=5, crashes=3, cost=0.25, prompt_tokens=100, completion_tokens=10)
     await _write(world, spent)
@@ -161,7 +161,7 @@ async def _write(world: World, document: Document) -> None:
 
 async def test_what_still_cannot_be_answered_is_refused_and_costs_nothing() -> None:
     """Its cap is spent, it is too large, it is no text: 409 with the reason, nothing changed or deployed."""
-    world = World.of(hosting(task=Task("Summarise.", 100, None, 0.01)))
+    world = World.of(config(task=Task("Summarise.", 100, None, 0.01)))
     before = await failed(world)
     await _write(world, replace(before, cost=0.0099))
     creates = world.azure.count("put")
@@ -178,7 +178,7 @@ async def test_what_still_cannot_be_answered_is_refused_and_costs_nothing() -> N
 
 async def test_a_source_that_is_gone_cannot_be_read_again() -> None:
     """Deleted from `failed`, or never kept there."""
-    world = World.of(hosting())
+    world = World.of(config())
     before = await failed(world)
     world.blobs.remove("failed", before.moved_to.removeprefix("failed/"))
     assert "is not there any more" in (await requeue(world, before, 409))["error"]
@@ -196,7 +196,7 @@ async def test_a_source_that_is_gone_cannot_be_read_again() -> None:
 )
 async def test_only_what_failed_is_requeued(state: DocumentState, says: str) -> None:
     """With the reason and what to do."""
-    world = World.of(hosting())
+    world = World.of(config())
     before = await failed(world)
     await _write(world, replace(before, state=state))
     told = await requeue(world, before, 409)
@@ -205,9 +205,9 @@ async def test_only_what_failed_is_requeued(state: DocumentState, says: str) -> 
 
 async def test_a_document_of_no_deployment_and_an_unknown_id() -> None:
     """Its deployment is not in the file (any more): the likely name is told."""
-    world = World.of(hosting())
+    world = World.of(config())
     before = await failed(world)
-    elsewhere = world.reconfigured(hosting("clause"))
+    elsewhere = world.reconfigured(config("clause"))
     told = await requeue(elsewhere, before, 409)
     assert told["error"] == "no deployment is called 'clauses': did you mean 'clause'?"
     assert (await api.requeue(world.app, "clauses~20261123T080000-0123456789abcdef")).status == 404
@@ -216,12 +216,12 @@ async def test_a_document_of_no_deployment_and_an_unknown_id() -> None:
 
 async def test_an_upload_to_a_misspelt_folder_once_the_deployment_exists() -> None:
     """It failed as nobody was called so; now somebody is."""
-    world = World.of(hosting())
+    world = World.of(config())
     world.upload("claims/a.txt")
     await world.app.document_uploaded("claims/a.txt")
     before = await world.document("claims/a.txt", "claims")
     assert before.state is DocumentState.FAILED
-    world = world.reconfigured(hosting("claims"))
+    world = world.reconfigured(config("claims"))
     await requeue(world, before)
     await world.until(lambda: len(world.results()) == 1, timedelta(minutes=10))
     assert (await world.document("claims/a.txt", "claims")).state is DocumentState.DONE
@@ -232,7 +232,7 @@ async def test_an_upload_to_a_misspelt_folder_once_the_deployment_exists() -> No
 
 async def test_two_requeues_at_the_same_time_are_one_run() -> None:
     """Whoever comes second finds it waiting, and is told so; later repetitions change nothing either."""
-    world = World.of(hosting())
+    world = World.of(config())
     before = await failed(world)
     read, both = world.blobs.read, asyncio.Barrier(2)
 
@@ -253,7 +253,7 @@ async def test_two_requeues_at_the_same_time_are_one_run() -> None:
 
 async def test_a_requeue_that_comes_late_does_not_begin_yet_another_run() -> None:
     """It read the dead letter before somebody else's requeue, and writes when that run is over."""
-    world = World.of(hosting())
+    world = World.of(config())
     before = await failed(world)
     await requeue(world, before)
     after = await finished(world)
@@ -265,7 +265,7 @@ async def test_a_requeue_that_comes_late_does_not_begin_yet_another_run() -> Non
 
 async def test_the_same_upload_still_in_the_inbox_is_the_same_document() -> None:
     """A crash left it there before the requeue: neither event nor sweep make another of it, and it goes."""
-    world = World.of(hosting())
+    world = World.of(config())
     delete = world.blobs.delete
 
     async def crash(*_: object) -> bool:
@@ -290,7 +290,7 @@ async def test_the_same_upload_still_in_the_inbox_is_the_same_document() -> None
 
 async def test_a_newer_upload_of_the_same_name_is_a_document_of_its_own() -> None:
     """Neither takes the other's source away."""
-    world = World.of(hosting())
+    world = World.of(config())
     before = await failed(world)
     await requeue(world, before)
     world.clock.advance(1)
@@ -306,7 +306,7 @@ async def test_a_newer_upload_of_the_same_name_is_a_document_of_its_own() -> Non
 
 async def test_who_deletes_the_source_meanwhile_withdraws_it() -> None:
     """It is final with that reason, and nothing waits for it for ever."""
-    world = World.of(hosting())
+    world = World.of(config())
     before = await failed(world)
     await requeue(world, before)
     world.blobs.remove("failed", before.moved_to.removeprefix("failed/"))
@@ -318,7 +318,7 @@ async def test_who_deletes_the_source_meanwhile_withdraws_it() -> None:
 
 async def test_a_file_mended_while_it_is_answered_is_not_deleted() -> None:
     """What was answered is kept in `processed`; a version that nobody read stays where it is."""
-    world = World.of(hosting())
+    world = World.of(config())
     before = await failed(world)
     container, _, kept = before.moved_to.partition("/")
     await requeue(world, before)
@@ -337,10 +337,10 @@ async def test_a_file_mended_while_it_is_answered_is_not_deleted() -> None:
 
 async def test_a_deployment_that_is_taken_out_of_the_file_is_told() -> None:
     """Nothing hosts it: the document says so, and is answered when the deployment is back."""
-    world = World.of(hosting())
+    world = World.of(config())
     before = await failed(world)
     await requeue(world, before)
-    without = world.reconfigured(hosting("other"))
+    without = world.reconfigured(config("other"))
     await without.tick()
     told = (await api.document(without.app, before.id)).body
     assert (told["state"], told["reason"]) == (
@@ -391,7 +391,7 @@ async def test_a_crash_between_any_two_steps_loses_nothing(outcome: DocumentStat
     """The slice that answers a requeued document is killed before each of its writes in turn."""
     survived = False
     for dies_at in range(1, 60):
-        world = World.of(hosting())
+        world = World.of(config())
         before = await failed(world)
         container, _, kept = before.moved_to.partition("/")
         await requeue(world, before)
@@ -433,7 +433,7 @@ async def test_a_crash_between_any_two_steps_loses_nothing(outcome: DocumentStat
 
 async def test_requeue_by_id() -> None:
     """Each with its outcome; what could not be requeued makes the exit code 1."""
-    world = World.of(hosting())
+    world = World.of(config())
     first = await failed(world, "clauses/a.txt", "Dear A")
     second = await failed(world, "clauses/b.txt", "Dear B")
     world.blobs.remove("failed", second.moved_to.removeprefix("failed/"))
@@ -454,7 +454,7 @@ async def test_requeue_everything_that_failed(monkeypatch: pytest.MonkeyPatch) -
     from shared.doors.cli import requeue as module
 
     monkeypatch.setattr(module, "MOST", 2)
-    world = World.of(hosting("clauses", NIGHT))
+    world = World.of(config("clauses", NIGHT))
     documents = []
     for name in ("c", "a", "b"):
         world.upload(f"clauses/{name}.txt", "%PDF")
@@ -484,6 +484,6 @@ async def test_requeue_says_what_it_is_to_requeue(arguments: tuple[str, ...]) ->
     """Ids, or everything that failed of one deployment, and not both."""
     from shared.doors.cli.arguments import WrongUse
 
-    world = World.of(hosting())
+    world = World.of(config())
     with pytest.raises(WrongUse, match="name documents by their ids, or --deployment NAME --failed"):
         await command(world, "requeue", *arguments)

@@ -12,7 +12,7 @@ from shared.documents.results import finished_name, result_name, text_name
 from shared.errors import StorageError
 from shared.model import Document, DocumentState, Task
 from tests.fakes.clock import START
-from tests.fakes.world import World, hosting
+from tests.fakes.world import World, config
 
 NAME = "clauses/private name.txt"
 
@@ -64,7 +64,7 @@ def foreign(document: Document, damage: str) -> bytes:
 
 async def test_while_results_is_being_deleted_nothing_is_done(caplog: pytest.LogCaptureFixture) -> None:
     """The document waits, with an alert; when the container can be made again, it is done with a result."""
-    world = World.of(hosting())
+    world = World.of(config())
     await waiting(world)
     world.blobs.delete_container("results")
     await tick(world, 10)
@@ -96,7 +96,7 @@ async def test_a_stranger_in_the_place_of_a_result_is_no_result(
     damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The document waits, is asked once only, and says what to move away; then it is answered."""
-    world = World.of(hosting())
+    world = World.of(config())
     document = await waiting(world)
     theirs = foreign(document, damage)
     world.blobs.upload("results", result_name(document), theirs)
@@ -116,7 +116,7 @@ async def test_a_stranger_in_the_place_of_a_result_is_no_result(
 
 async def test_an_own_result_that_is_there_already_is_adopted() -> None:
     """Another drainer has answered the same run: its answer stays, and nothing is asked or written again."""
-    world = World.of(hosting())
+    world = World.of(config())
     document = await waiting(world)
     world.blobs.upload("results", result_name(document), foreign(document, ""))
     await tick(world, 8)
@@ -127,7 +127,7 @@ async def test_an_own_result_that_is_there_already_is_adopted() -> None:
 
 async def test_done_without_a_result_is_refused() -> None:
     """The last check stands where documents become final."""
-    world = World.of(hosting())
+    world = World.of(config())
     document = await waiting(world)
     with pytest.raises(Exception, match="without a result"):
         await world.app.results.settle(document, DocumentState.DONE, "answered", START)
@@ -136,7 +136,7 @@ async def test_done_without_a_result_is_refused() -> None:
 
 async def test_a_source_that_azure_keeps_is_finished_once(caplog: pytest.LogCaptureFixture) -> None:
     """An archived file cannot be copied out of the inbox: the document has its end, and stays there."""
-    world = World.of(hosting())
+    world = World.of(config())
     document = await waiting(world)
     world.blobs.refuse("inbox", NAME, "BlobArchived")
     await world.app.results.settle(document, DocumentState.FAILED, "it is archived", START)
@@ -150,7 +150,7 @@ async def test_a_source_that_azure_keeps_is_finished_once(caplog: pytest.LogCapt
 
 async def test_a_copy_that_became_immutable_is_the_copy() -> None:
     """A crash after the copy, and a policy that forbids a second one: the move ends all the same."""
-    world = World.of(hosting())
+    world = World.of(config())
     document = await waiting(world)
     kept = finished_name(document)
     world.blobs.upload("processed", kept, b"some text")
@@ -163,7 +163,7 @@ async def test_a_copy_that_became_immutable_is_the_copy() -> None:
 
 async def test_a_missing_inbox_withdraws_no_document() -> None:
     """A container that is gone may be restored: what lay in it is unknown, and waits."""
-    world = World.of(hosting())
+    world = World.of(config())
     await waiting(world)
     world.blobs.delete_container("inbox")
     await tick(world, 8)
@@ -175,7 +175,7 @@ async def test_an_answer_that_is_text_lies_there_as_a_text_file_before_the_docum
     dies: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also if the app dies between the two: the next worker finds the result and writes it."""
-    world = World.of(hosting())
+    world = World.of(config())
     document = await waiting(world)
     create, lost = world.blobs.create, []
 
@@ -201,7 +201,7 @@ async def test_a_text_file_that_cannot_be_written_keeps_no_document(
     there: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What stands there is not overwritten, and what storage refuses is left out."""
-    world = World.of(hosting())
+    world = World.of(config())
     document = await waiting(world)
     if there:
         world.blobs.upload("results", text_name(document), b"somebody's")
@@ -223,7 +223,7 @@ async def test_a_text_file_that_cannot_be_written_keeps_no_document(
 async def test_a_structured_answer_has_no_text_file() -> None:
     """It is for programs."""
     schema = {"type": "object", "properties": {"title": {"type": "string"}}, "required": ["title"]}
-    world = World.of(hosting(task=Task("Summarise.", 100, schema)))
+    world = World.of(config(task=Task("Summarise.", 100, schema)))
     world.azure.answer = '{"title": "a letter"}'
     await waiting(world)
     await tick(world, 10)

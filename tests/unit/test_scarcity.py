@@ -11,9 +11,9 @@ from shared.errors import ArmRefused, ArmUncertain
 from shared.model import (
     Action,
     AzureDeployment,
+    DeploymentConfig,
     DeploymentRecord,
     Hold,
-    Hosting,
     OneOffWindow,
     Owner,
     RecordState,
@@ -25,9 +25,9 @@ from shared.planning.plan import plan
 from shared.planning.scarcity import base_model
 from shared.reports.status import listed
 from tests.fakes.clock import START
-from tests.fakes.world import ACCOUNT, World, hosting
+from tests.fakes.world import ACCOUNT, World, config
 
-KEEP = replace(hosting(), keep_if_scarce=True)
+KEEP = replace(config(), keep_if_scarce=True)
 HOUR = timedelta(hours=1)
 
 
@@ -47,7 +47,7 @@ def test_the_base_model_is_in_the_name(name: str, base: tuple[str, str] | None) 
     assert base_model(name) == base
 
 
-async def after_a_document(configured: Hosting, **azure: object) -> World:
+async def after_a_document(configured: DeploymentConfig, **azure: object) -> World:
     """An hour after the only document was answered, with the region as it is."""
     world = World.of(configured)
     for name, value in azure.items():
@@ -61,10 +61,10 @@ async def after_a_document(configured: Hosting, **azure: object) -> World:
 
 
 @pytest.mark.parametrize(
-    ("configured", "left", "kept"), [(KEEP, 119.0, True), (KEEP, 120.0, False), (hosting(), 0.0, False)]
+    ("configured", "left", "kept"), [(KEEP, 119.0, True), (KEEP, 120.0, False), (config(), 0.0, False)]
 )
 async def test_it_is_kept_while_the_region_has_less_than_it_would_give_back(
-    configured: Hosting, left: float, kept: bool, caplog: pytest.LogCaptureFixture
+    configured: DeploymentConfig, left: float, kept: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Only if the setting says so; with the reason, the cost, and one alert for as long as it lasts."""
     world = await after_a_document(configured, left=left)
@@ -123,7 +123,7 @@ async def test_a_person_who_holds_it_down_has_it_deleted() -> None:
     world = await after_a_document(KEEP, left=0.0)
     until = world.clock.now() + HOUR
     hold = Hold("clauses", False, until, "dana", "enough", world.clock.now())
-    await world.app.control.ledger.save_hold(ACCOUNT.resource_id, hold)
+    await world.app.context.ledger.save_hold(ACCOUNT.resource_id, hold)
     await world.until(lambda: not world.azure.names(), timedelta(minutes=3))
 
 
@@ -138,7 +138,7 @@ async def test_it_costs_no_more_than_its_longest_session() -> None:
 async def test_azure_is_asked_only_where_the_answer_matters() -> None:
     """Not while a window wants it, and not of others, which go as ever."""
     window = OneOffWindow(START, START + HOUR)
-    world = World.of(replace(KEEP, windows=(window,)), hosting("other"))
+    world = World.of(replace(KEEP, windows=(window,)), config("other"))
     world.upload("other/b.txt")
     for _ in range(30):
         await world.tick()

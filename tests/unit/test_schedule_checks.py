@@ -9,7 +9,7 @@ import pytest
 
 from shared.model import ALWAYS, Closure, OneOffWindow, UploadStart, WeeklyWindow
 from shared.settings.schedule_checks import schedule_mistakes, schedule_warnings
-from tests.fakes.world import hosting
+from tests.fakes.world import config
 from tests.unit.schedules import WORKDAYS, at, weekly
 
 NOW = at("2026-11-25T10:00")
@@ -17,12 +17,12 @@ HOUR = timedelta(hours=1)
 
 
 def mistakes(*windows: WeeklyWindow | OneOffWindow, max_session: timedelta = 12 * HOUR) -> list[str]:
-    return [str(each) for each in schedule_mistakes(hosting("desk", *windows, max_session=max_session))]
+    return [str(each) for each in schedule_mistakes(config("desk", *windows, max_session=max_session))]
 
 
 def warnings(*windows: WeeklyWindow | OneOffWindow, closures: tuple[Closure, ...] = ()) -> list[str]:
     return [
-        str(each) for each in schedule_warnings(replace(hosting("desk", *windows), closures=closures), NOW)
+        str(each) for each in schedule_warnings(replace(config("desk", *windows), closures=closures), NOW)
     ]
 
 
@@ -113,7 +113,7 @@ def test_round_the_clock_is_neither_too_long_nor_warned_of() -> None:
     """Its session has no end; what has no effect beside it, or is deleted by Azure, is a warning."""
     assert mistakes(ALWAYS) == []
     assert warnings(ALWAYS) == []
-    desk = replace(hosting("desk", ALWAYS), start_within=HOUR)
+    desk = replace(config("desk", ALWAYS), start_within=HOUR)
     desk = replace(desk, spec=replace(desk.spec, sku="DeveloperTier"))
     tier, within = (str(each) for each in schedule_warnings(desk, NOW))
     assert tier.startswith("deployments.desk.always: Azure deletes a DeveloperTier deployment after 24 h")
@@ -163,7 +163,7 @@ def test_documents_without_a_window_that_can_still_open_are_warned_of(
     windows: list[WeeklyWindow | OneOffWindow], closures: tuple[Closure, ...], waits: bool
 ) -> None:
     """It is about them, beside what is said of each window; not if documents start the deployment."""
-    desk = replace(hosting("desk", *windows), closures=closures)
+    desk = replace(config("desk", *windows), closures=closures)
 
     def about_uploads(uploads: UploadStart) -> list[str]:
         return [

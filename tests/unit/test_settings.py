@@ -15,7 +15,7 @@ from tests.unit.settings_file import (
     ENVIRONMENT,
     OTHER_ID,
     changed,
-    hosting,
+    config,
     loaded,
 )
 
@@ -50,12 +50,12 @@ def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
     assert clauses.windows == (WeeklyWindow(frozenset(range(5)), time(9), time(18), "UTC"),)
     assert clauses.task.system_prompt == "List the clauses."
     assert clauses.task.max_cost_per_document is None
-    assert not clauses.keep_if_scarce and hosting(tmp_path, keep_if_scarce="true").keep_if_scarce
+    assert not clauses.keep_if_scarce and config(tmp_path, keep_if_scarce="true").keep_if_scarce
 
 
 def test_what_azure_gets_is_what_is_written(tmp_path: Path) -> None:
     """Content policy, upgrade option, spill-over, tags and the model's owner go through unchanged."""
-    clauses = hosting(
+    clauses = config(
         tmp_path,
         rai_policy_name="contoso-strict",
         version_upgrade_option="NoAutoUpgrade",
@@ -91,7 +91,7 @@ def test_scalars_are_the_strings_that_were_written(tmp_path: Path) -> None:
 def test_switches_may_be_written_as_people_do(tmp_path: Path, written: str, meant: bool) -> None:
     """true, on and yes switch on; false, off and no switch off."""
     window = {"days": "daily", "from": "01:00", "to": "02:00", "stop_when_empty": written}
-    assert hosting(tmp_path, schedule=[window]).windows[0].stop_when_empty is meant
+    assert config(tmp_path, schedule=[window]).windows[0].stop_when_empty is meant
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_switches_may_be_written_as_people_do(tmp_path: Path, written: str, mean
 )
 def test_days_are_lists_and_ranges(tmp_path: Path, written: str, meant: set[int]) -> None:
     """A range may pass the end of the week, and capitals do not matter."""
-    window = hosting(tmp_path, schedule=[{"days": written, "from": "01:00", "to": "02:00"}]).windows[0]
+    window = config(tmp_path, schedule=[{"days": written, "from": "01:00", "to": "02:00"}]).windows[0]
     assert isinstance(window, WeeklyWindow)
     assert window.days == meant
 
@@ -145,7 +145,7 @@ def test_a_window_has_its_own_zone_or_that_of_the_file(tmp_path: Path) -> None:
 def test_a_one_off_window_is_written_to_the_second(tmp_path: Path) -> None:
     """ISO times with their offset become UTC."""
     window = {"from": "2026-11-22T14:00:07+01:00", "to": "2026-11-22T13:02:09Z", "stop_when_empty": "true"}
-    assert hosting(tmp_path, schedule=[window]).windows == (
+    assert config(tmp_path, schedule=[window]).windows == (
         OneOffWindow(
             datetime(2026, 11, 22, 13, 0, 7, tzinfo=UTC),
             datetime(2026, 11, 22, 13, 2, 9, tzinfo=UTC),
@@ -156,10 +156,10 @@ def test_a_one_off_window_is_written_to_the_second(tmp_path: Path) -> None:
 
 def test_round_the_clock_is_a_window_without_end(tmp_path: Path) -> None:
     """No window is named beside it, and no session is too long; documents may wait for it."""
-    clauses = hosting(tmp_path, always="true", schedule=[], uploads={"start": "scheduled"})
+    clauses = config(tmp_path, always="true", schedule=[], uploads={"start": "scheduled"})
     assert clauses.windows == (ALWAYS,)
     assert clauses.session_end(datetime(2026, 11, 25, tzinfo=UTC)) is None
-    assert not hosting(tmp_path, always="false").always
+    assert not config(tmp_path, always="false").always
 
 
 def test_the_environment_s_values_are_put_in(tmp_path: Path) -> None:
@@ -178,4 +178,4 @@ def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     assert loaded(tmp_path, b"\xef\xbb\xbf" + changed({}).encode()).installation == "contoso-test"
     (tmp_path / "marked.md").write_bytes(b"\xef\xbb\xbfList.")
     task = {"system_prompt": "marked.md", "max_output_tokens": "10"}
-    assert hosting(tmp_path, task=task).task.system_prompt == "List."
+    assert config(tmp_path, task=task).task.system_prompt == "List."

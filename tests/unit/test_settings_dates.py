@@ -10,7 +10,7 @@ import pytest
 
 from shared.model import Closure, WeeklyWindow
 from tests.unit.schedules import at
-from tests.unit.settings_file import CLAUSES, FILE, WINDOW, changed, hosting, the_one, told
+from tests.unit.settings_file import CLAUSES, FILE, WINDOW, changed, config, the_one, told
 
 OFFICE: dict[str, Any] = FILE["deployments"]["clauses"]["schedule"][0]
 CLOSURE = f"{CLAUSES}.closures.0"
@@ -27,7 +27,7 @@ def test_dates_and_holidays_of_a_window_are_read(tmp_path: Path) -> None:
         "starting": "2026-11-01",
         "until": "2027-03-31",
     }
-    (window,) = hosting(tmp_path, schedule=[given]).windows
+    (window,) = config(tmp_path, schedule=[given]).windows
     assert isinstance(window, WeeklyWindow)
     assert window.days == {0, 2, 3, 4, 6}
     assert window.skip_holidays == "DE-BE"
@@ -39,7 +39,7 @@ def test_dates_and_holidays_of_a_window_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("region", ["DE", "NO", "US-NY", "GB-SCT", "FR-6AE", "CH-ZH"])
 def test_a_country_and_a_subdivision_are_read(tmp_path: Path, region: str) -> None:
     """NO is Norway, whatever YAML says."""
-    (window,) = hosting(tmp_path, schedule=[{**OFFICE, "skip_holidays": region}]).windows
+    (window,) = config(tmp_path, schedule=[{**OFFICE, "skip_holidays": region}]).windows
     assert isinstance(window, WeeklyWindow)
     assert window.skip_holidays == region
 
@@ -135,7 +135,7 @@ def test_closures_are_read(tmp_path: Path) -> None:
         {"date": "2026-10-25", "time_zone": "Europe/Berlin"},
         {"from": "2026-12-31T12:00:00+01:00", "to": "2027-01-01T00:00:00Z"},
     ]
-    assert hosting(tmp_path, closures=closures).closures == (
+    assert config(tmp_path, closures=closures).closures == (
         Closure(at("2026-12-24"), at("2026-12-25"), "UTC", "company closed"),
         Closure(at("2026-10-24T22:00"), at("2026-10-25T23:00"), "Europe/Berlin"),
         Closure(at("2026-12-31T11:00"), at("2027-01-01"), "UTC"),

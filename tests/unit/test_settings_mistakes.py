@@ -19,7 +19,7 @@ from tests.unit.settings_file import (
     GONE,
     WINDOW,
     changed,
-    hosting,
+    config,
     loaded,
     the_one,
     told,
@@ -120,8 +120,8 @@ def test_a_key_of_a_later_version_is_refused_not_ignored(tmp_path: Path) -> None
 
 def test_documents_may_be_let_wait(tmp_path: Path) -> None:
     """Not at all by default; for half an hour if that is said."""
-    assert hosting(tmp_path, uploads={"start": "on_demand"}).start_within == timedelta(0)
-    assert hosting(tmp_path, uploads={"start_within": "30m"}).start_within == timedelta(minutes=30)
+    assert config(tmp_path, uploads={"start": "on_demand"}).start_within == timedelta(0)
+    assert config(tmp_path, uploads={"start_within": "30m"}).start_within == timedelta(minutes=30)
 
 
 @pytest.mark.parametrize("schedule", [GONE, []], ids=["missing", "empty"])

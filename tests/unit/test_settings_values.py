@@ -14,7 +14,7 @@ from tests.unit.settings_file import (
     FILE,
     WINDOW,
     changed,
-    hosting,
+    config,
     the_one,
     told,
 )
@@ -160,11 +160,11 @@ def test_a_window_must_fit_into_the_longest_session(tmp_path: Path) -> None:
     A generation is closed ten minutes before its delete-after, so a longer window would lose its end.
     """
     window = {"days": "mon", "from": "09:00", "to": "20:30", "close_grace": "5m"}
-    assert hosting(tmp_path, schedule=[window]).windows
+    assert config(tmp_path, schedule=[window]).windows
     problem = the_one(tmp_path, f"{CLAUSES}.schedule", [{**window, "to": "20:31"}])
     assert problem.startswith(f"{WINDOW}: needs a session of 12:01:00")
     assert "max_session is 12:00:00: raise that, or split the window" in problem
-    assert hosting(tmp_path, schedule=[{**window, "to": "20:31"}], max_session="13h").windows
+    assert config(tmp_path, schedule=[{**window, "to": "20:31"}], max_session="13h").windows
 
 
 def test_windows_that_follow_each_other_must_fit_together(tmp_path: Path) -> None:
@@ -175,11 +175,11 @@ def test_windows_that_follow_each_other_must_fit_together(tmp_path: Path) -> Non
     ]
     problem = the_one(tmp_path, f"{CLAUSES}.schedule", windows)
     assert problem.startswith(f"{CLAUSES}.schedule: has windows that follow each other")
-    assert hosting(tmp_path, schedule=windows, max_session="15h").windows
+    assert config(tmp_path, schedule=windows, max_session="15h").windows
 
 
 def test_a_night_is_measured_past_midnight(tmp_path: Path) -> None:
     """22:00 to 04:00 lasts six hours, and 09:00 to 08:00 lasts twenty-three."""
-    assert hosting(tmp_path, schedule=[{"days": "mon", "from": "22:00", "to": "04:00"}]).windows
+    assert config(tmp_path, schedule=[{"days": "mon", "from": "22:00", "to": "04:00"}]).windows
     window = {"days": "mon", "from": "09:00", "to": "08:00"}
     assert "needs a session of 23:25:00" in the_one(tmp_path, f"{CLAUSES}.schedule", [window])

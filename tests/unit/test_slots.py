@@ -11,8 +11,8 @@ from shared.model import (
     Action,
     AzureDeployment,
     Demand,
+    DeploymentConfig,
     DeploymentRecord,
-    Hosting,
     Mode,
     OneOffWindow,
     Owner,
@@ -22,7 +22,7 @@ from shared.planning.decision import Decision, Observation
 from shared.planning.desired import Outlook
 from shared.planning.observed import OWNER_TAG
 from shared.planning.plan import plan
-from tests.fakes.world import ACCOUNT, hosting
+from tests.fakes.world import ACCOUNT, config
 
 ME = Owner("test", "store")
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -49,9 +49,9 @@ def paid(minutes: float) -> Outlook:
     return Outlook(timedelta(minutes=15), up=True, unit=HOUR, billed_from=billed_from)
 
 
-def decisions(hosted: list[Hosting], seen: Observation, slots: int) -> dict[str, Decision]:
+def decisions(configured: list[DeploymentConfig], seen: Observation, slots: int) -> dict[str, Decision]:
     account = replace(ACCOUNT, fine_tuned_slots=slots)
-    found = plan(NOW, ME, account, {each.name: each for each in hosted}, seen)
+    found = plan(NOW, ME, account, {each.name: each for each in configured}, seen)
     return {each.deployment: each for each in found}
 
 
@@ -61,10 +61,10 @@ def actions(found: dict[str, Decision]) -> dict[str, Action]:
 
 def test_windows_then_the_oldest_document_get_the_slots() -> None:
     """The rest wait, with that reason."""
-    window = hosting("w", OneOffWindow(NOW + timedelta(minutes=15), NOW + HOUR))
+    window = config("w", OneOffWindow(NOW + timedelta(minutes=15), NOW + HOUR))
     demand = {"young": BUSY, "old": Demand(1, False, (NOW - HOUR,))}
     seen = Observation(NOW, {"x": azure("x")}, {}, demand)
-    found = decisions([hosting("young"), hosting("old"), window], seen, slots=3)
+    found = decisions([config("young"), config("old"), window], seen, slots=3)
     assert [(name, each.action) for name, each in found.items()] == [
         ("w", Action.CREATE),
         ("old", Action.CREATE),
@@ -89,19 +89,19 @@ def idle_in_paid_hours(
 def test_a_paid_hour_is_used_up_as_long_as_nobody_lacks_the_slot() -> None:
     """A third slot is free for whoever comes."""
     seen = idle_in_paid_hours(dict.fromkeys("ab", RecordState.OPEN), {"c": BUSY})
-    found = decisions([hosting("a"), hosting("b"), hosting("c")], seen, slots=3)
+    found = decisions([config("a"), config("b"), config("c")], seen, slots=3)
     assert actions(found) == {"a": Action.SERVE, "b": Action.SERVE, "c": Action.CREATE}
 
 
 def test_the_shortest_rest_of_a_paid_hour_gives_way_to_a_document() -> None:
     """One slot is lacking, so one is closed, and says why; the document waits minutes, not an hour."""
     seen = idle_in_paid_hours(dict.fromkeys("ab", RecordState.OPEN), {"c": BUSY})
-    found = decisions([hosting("a"), hosting("b"), hosting("c")], seen, slots=2)
+    found = decisions([config("a"), config("b"), config("c")], seen, slots=2)
     assert actions(found) == {"a": Action.SERVE, "b": Action.CLOSE, "c": Action.WAIT}
     assert "another waits for its slot" in found["b"].reason
     # The next plans of the pass go on with the same one.
     seen = idle_in_paid_hours({"a": RecordState.OPEN, "b": RecordState.CLOSING}, {"c": BUSY})
-    found = decisions([hosting("a"), hosting("b"), hosting("c")], seen, slots=2)
+    found = decisions([config("a"), config("b"), config("c")], seen, slots=2)
     assert (found["a"].action, found["b"].action) == (Action.SERVE, Action.DELETE)
 
 
@@ -110,7 +110,7 @@ def test_a_slot_that_becomes_free_anyway_is_waited_for() -> None:
     seen = idle_in_paid_hours(
         {"a": RecordState.OPEN, "b": RecordState.DELETING}, {"c": BUSY}, azure_state="Deleting"
     )
-    found = decisions([hosting("a"), hosting("b"), hosting("c")], seen, slots=2)
+    found = decisions([config("a"), config("b"), config("c")], seen, slots=2)
     assert found["a"].action is Action.SERVE
 
 
@@ -118,7 +118,7 @@ def test_somebody_elses_deployment_gives_no_way() -> None:
     """It takes a slot and is left alone, so one of ours goes."""
     seen = idle_in_paid_hours({"a": RecordState.OPEN}, {"c": BUSY})
     seen = replace(seen, azure={**seen.azure, "x": azure("x")})
-    found = decisions([hosting("a"), hosting("c")], seen, slots=2)
+    found = decisions([config("a"), config("c")], seen, slots=2)
     assert found["a"].action is Action.CLOSE
     assert "x" not in found
 
@@ -126,7 +126,7 @@ def test_somebody_elses_deployment_gives_no_way() -> None:
 def test_what_is_not_fine_tuned_takes_no_slot() -> None:
     """Azure counts fine-tuned models; a base model is created however many of those there are."""
     seen = idle_in_paid_hours({"a": RecordState.OPEN}, {"c": BUSY, "d": BUSY})
-    found = decisions([hosting("a"), hosting("c", model="gpt-4.1-mini"), hosting("d")], seen, slots=1)
+    found = decisions([config("a"), config("c", model="gpt-4.1-mini"), config("d")], seen, slots=1)
     assert actions(found) == {"a": Action.CLOSE, "c": Action.CREATE, "d": Action.WAIT}
 
 
@@ -134,22 +134,22 @@ def test_nobody_gives_way_in_vain() -> None:
     """Not where nothing wants the slot, nor where others hold more of them than there are."""
     crowded = idle_in_paid_hours({"a": RecordState.OPEN}, {})
     crowded = replace(crowded, azure={**crowded.azure, "x": azure("x"), "y": azure("y")})
-    assert decisions([hosting("a"), hosting("c")], crowded, slots=2)["a"].action is Action.SERVE
+    assert decisions([config("a"), config("c")], crowded, slots=2)["a"].action is Action.SERVE
     wanted = replace(crowded, demand={"c": BUSY})
-    assert decisions([hosting("a"), hosting("c")], wanted, slots=2)["a"].action is Action.SERVE
+    assert decisions([config("a"), config("c")], wanted, slots=2)["a"].action is Action.SERVE
 
 
 @pytest.mark.parametrize("why", ["observed only", "its delete was refused", "Azure moves it"])
 def test_who_cannot_go_gives_no_way(why: str) -> None:
     """The next one goes, though its hour is paid for longer."""
     seen = idle_in_paid_hours(dict.fromkeys("ab", RecordState.OPEN), {"c": BUSY})
-    b = hosting("b", mode=Mode.OBSERVE if why == "observed only" else Mode.ENFORCE)
+    b = config("b", mode=Mode.OBSERVE if why == "observed only" else Mode.ENFORCE)
     if why == "its delete was refused":
         refused = replace(seen.records["b"], delete_not_before=NOW + HOUR)
         seen = replace(seen, records={**seen.records, "b": refused})
     if why == "Azure moves it":
         seen = replace(seen, azure={**seen.azure, "b": ours("b", "Moving")})
-    assert decisions([hosting("a"), b, hosting("c")], seen, slots=2)["a"].action is Action.CLOSE
+    assert decisions([config("a"), b, config("c")], seen, slots=2)["a"].action is Action.CLOSE
 
 
 def test_several_give_way_in_one_pass() -> None:
@@ -159,7 +159,7 @@ def test_several_give_way_in_one_pass() -> None:
     )
     deleted = replace(seen.records["b"], deleted_at=NOW)
     seen = replace(seen, records={**seen.records, "b": deleted})
-    found = decisions([hosting(name) for name in "abcd"], seen, slots=2)
+    found = decisions([config(name) for name in "abcd"], seen, slots=2)
     assert found["a"].action is Action.DELETE
     assert "pause" in found["c"].reason
 
@@ -169,4 +169,4 @@ def test_one_whose_delete_was_not_answered_is_waited_for() -> None:
     seen = idle_in_paid_hours({"a": RecordState.OPEN, "b": RecordState.DELETING}, {"c": BUSY})
     unsure = replace(seen.records["b"], settled=False, changed_at=NOW)
     seen = replace(seen, azure={"a": seen.azure["a"]}, records={**seen.records, "b": unsure})
-    assert decisions([hosting("a"), hosting("c")], seen, slots=2)["a"].action is Action.SERVE
+    assert decisions([config("a"), config("c")], seen, slots=2)["a"].action is Action.SERVE

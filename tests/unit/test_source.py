@@ -17,10 +17,10 @@ from shared.errors import DocumentRefused
 from shared.model import DocumentState, Task
 from tests.fakes.blobs import MemoryBlobs
 from tests.fakes.clock import VirtualClock
-from tests.fakes.world import PRICES, World, hosting
+from tests.fakes.world import PRICES, World, config
 
 MB = 1_000_000
-GENEROUS = hosting(capacity=20_000)  # admits 20 million tokens a minute: 80 MB of English
+GENEROUS = config(capacity=20_000)  # admits 20 million tokens a minute: 80 MB of English
 
 
 class Crowd:
@@ -142,7 +142,7 @@ async def test_what_no_minute_admits_is_refused_by_its_size_alone() -> None:
     """120 thousand tokens a minute: one byte above what UTF-16 could need is not read at all."""
     blobs = CountedBlobs(VirtualClock())
     sources, task = Sources(blobs), Task("", 0)
-    deployment = hosting(capacity=1, task=task)
+    deployment = config(capacity=1, task=task)
     blobs.upload("inbox", "fits", ("x" * 4000).encode("utf-16"))
     blobs.upload("inbox", "does not", b"x" * 8010)
     await sources.look_at("inbox", "fits", None, 8002, deployment, PRICES)
@@ -178,7 +178,7 @@ def test_the_size_alone_never_refuses_what_reading_would_admit() -> None:
 
 async def test_the_configured_capacity_counts() -> None:
     """An upload that no minute admits becomes a dead letter with the reason, and nothing is deployed."""
-    world = World.of(hosting(capacity=1))
+    world = World.of(config(capacity=1))
     world.upload("clauses/a.txt", b"\x00" * 9000)  # not even told to be no text: it was not read
     await world.tick()
     document = await world.document("clauses/a.txt")

@@ -24,9 +24,9 @@ from tests.fakes.azure import MemoryAzure
 from tests.fakes.blobs import MemoryBlobs
 from tests.fakes.clock import START, VirtualClock
 from tests.fakes.tables import MemoryTables
-from tests.fakes.world import World, hosting, settings
+from tests.fakes.world import World, config, settings
 
-SCHEDULED = hosting(uploads=UploadStart.SCHEDULED)
+SCHEDULED = config(uploads=UploadStart.SCHEDULED)
 
 
 @pytest.fixture
@@ -205,7 +205,7 @@ async def test_a_sweep_that_is_ended_by_its_time_limit_goes_on_where_it_was(
 
 async def test_an_inbox_that_is_not_accounted_for_is_told(caplog: pytest.LogCaptureFixture) -> None:
     """Listings fail for a quarter of an hour, or one upload cannot be recorded for so long."""
-    world = World.of(hosting())
+    world = World.of(config())
     await world.app.intake.sweep()
     world.upload("clauses/a.txt")
     list_page, read = world.blobs.list, world.blobs.read
@@ -241,7 +241,7 @@ async def test_an_inbox_that_is_not_accounted_for_is_told(caplog: pytest.LogCapt
 
 async def test_a_row_of_a_former_version_is_read() -> None:
     """It knew a token, a time and a count."""
-    world = World.of(hosting())
+    world = World.of(config())
     values = {"token": "", "began_at": START, "unaccounted": 0}
     await world.tables.write("sweeps", "inbox", [Replace("walk", values, etag=None)])
     assert await world.app.intake.last_sweep() == sweep.LastSweep(START, 0, START)

@@ -12,7 +12,7 @@ from tests.unit.settings_file import (
     CLAUSES,
     FILE,
     SCHEMA,
-    hosting,
+    config,
     the_one,
 )
 
@@ -62,7 +62,7 @@ def test_a_strict_schema_is_taken(tmp_path: Path) -> None:
     }
     (tmp_path / "schema.json").write_text(json.dumps(schema))
     task = {**FILE["deployments"]["clauses"]["task"], "response_schema": "schema.json"}
-    assert hosting(tmp_path, task=task).task.response_schema == schema
+    assert config(tmp_path, task=task).task.response_schema == schema
 
 
 @pytest.mark.parametrize(

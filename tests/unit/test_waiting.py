@@ -25,10 +25,10 @@ from shared.planning.desired import Outlook, billed_from, outlooks, wanted
 from shared.planning.estimates import PRIOR, begins, learned
 from shared.planning.uploads import MOST_BATCHES, Batch, from_text, paid_until, start_at, to_text
 from tests.fakes.clock import START
-from tests.fakes.world import ACCOUNT, PRICES, hosting
+from tests.fakes.world import ACCOUNT, PRICES, config
 
 MINUTE = timedelta(minutes=1)
-WAITS = replace(hosting(), start_within=30 * MINUTE)
+WAITS = replace(config(), start_within=30 * MINUTE)
 LEAD = Outlook(lead=15 * MINUTE)
 
 
@@ -107,7 +107,7 @@ def test_creates_of_one_account_queue_before_their_windows() -> None:
 def test_one_that_came_up_early_is_not_deleted_because_others_came_up() -> None:
     """Its lead does not shrink while it is up."""
     window = OneOffWindow(START + 25 * MINUTE, START + 90 * MINUTE)
-    hosted = {name: replace(hosting(name, window), lead=None) for name in "abc"}
+    hosted = {name: replace(config(name, window), lead=None) for name in "abc"}
     for up in itertools.product((False, True), repeat=2):
         states = {name: RecordState.OPEN for name, is_up in zip("bc", up, strict=True) if is_up}
         records = {
@@ -123,7 +123,7 @@ def test_one_that_came_up_early_is_not_deleted_because_others_came_up() -> None:
 
 def test_without_a_promise_documents_start_it_at_once() -> None:
     """`start_within: 0s` is the default."""
-    assert wanted(hosting(), waiting(0.1), START, None, LEAD).up
+    assert wanted(config(), waiting(0.1), START, None, LEAD).up
 
 
 def test_a_document_waits_for_others_as_long_as_its_promise_allows() -> None:
@@ -159,7 +159,7 @@ def test_what_waited_together_is_kept_for_those_that_follow() -> None:
 
 def test_a_promise_that_cannot_be_kept_means_at_once() -> None:
     """Five minutes are what half of the creates take."""
-    assert wanted(replace(hosting(), start_within=5 * MINUTE), waiting(0), START, None, LEAD).up
+    assert wanted(replace(config(), start_within=5 * MINUTE), waiting(0), START, None, LEAD).up
 
 
 def test_what_is_up_answers_at_once() -> None:
@@ -184,7 +184,7 @@ def test_a_window_within_the_promise_is_joined() -> None:
 
 def test_a_window_that_nothing_could_be_ready_for_is_let_pass() -> None:
     """A minute before its end no create is worth its money; what is up stays."""
-    closing = hosting(
+    closing = config(
         "clauses", OneOffWindow(START - 60 * MINUTE, START + MINUTE), uploads=UploadStart.SCHEDULED
     )
     assert not wanted(closing, Demand(), START, None, LEAD).up
@@ -205,8 +205,8 @@ def test_a_paid_hour_is_used_to_its_end_and_no_longer() -> None:
         (BillingUnit.MINUTE, 10, False),
     ):
         now, prices = START + minutes * MINUTE, replace(PRICES, billing_unit=unit)
-        ahead = outlooks({"clauses": hosting()}, {"clauses": record}, prices, now)["clauses"]
-        assert wanted(hosting(), Demand(), now, None, ahead).keep is keep
+        ahead = outlooks({"clauses": config()}, {"clauses": record}, prices, now)["clauses"]
+        assert wanted(config(), Demand(), now, None, ahead).keep is keep
 
 
 def test_an_hour_is_paid_by_azures_clock() -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from shared.model import Demand, OneOffWindow
 from shared.planning.plan import wanted
 from shared.schedule.windows import Interval, intervals
-from tests.fakes.world import hosting
+from tests.fakes.world import config
 from tests.unit.schedules import DAY, WORKDAYS, at, opened, weekly
 
 # --- ordinary days ------------------------------------------------------------------------------------
@@ -107,7 +107,7 @@ def test_intervals_of_several_windows_come_in_order_of_start() -> None:
 
 def test_friday_s_stop_is_not_missed_until_monday() -> None:
     """Whoever looks first on Monday at 08:00 sees that it is to be down, whatever ran on Friday."""
-    office = hosting("desk", weekly("09:00", "18:00", days=WORKDAYS))
+    office = config("desk", weekly("09:00", "18:00", days=WORKDAYS))
     assert wanted(office, Demand(), at("2026-11-27T12:00")).up
     assert not wanted(office, Demand(), at("2026-11-27T18:00")).up
     monday = wanted(office, Demand(), at("2026-11-30T08:00"))

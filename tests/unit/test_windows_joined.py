@@ -9,7 +9,7 @@ from itertools import pairwise
 from shared.model import Closure, Demand, OneOffWindow
 from shared.planning.plan import wanted
 from shared.schedule.windows import Interval, hosted_spans, intervals
-from tests.fakes.world import hosting
+from tests.fakes.world import config
 from tests.unit.schedules import DAY, WORKDAYS, at, opened, shown, weekly
 
 MORNING, AFTERNOON = weekly("09:00", "12:00"), weekly("12:00", "18:00")
@@ -43,7 +43,7 @@ def test_a_minute_between_two_windows_keeps_them_apart() -> None:
 def test_nothing_closes_or_opens_where_windows_touch() -> None:
     """At noon neither grace nor lead begins: the reason and the next change are those of the whole."""
     morning = weekly("09:00", "12:00", grace=timedelta(minutes=5))
-    desk = hosting("desk", morning, AFTERNOON)
+    desk = config("desk", morning, AFTERNOON)
     before, after = (wanted(desk, Demand(), at(NOON) + each) for each in (-MINUTE, MINUTE))
     assert before == after
     assert before.reason == "window, 2026-11-25 09:00 UTC to 2026-11-25 18:00 UTC"
@@ -75,7 +75,7 @@ def test_what_never_closes_has_its_ends_out_of_sight() -> None:
 def test_a_batch_window_keeps_its_meaning_outside_a_plain_one() -> None:
     """17:00 to 22:00 until empty, beside 09:00 to 18:00: with nothing to do it ends at 18:00."""
     batch = weekly("17:00", "22:00", stop_when_empty=True)
-    desk = hosting("desk", weekly("09:00", "18:00"), batch)
+    desk = config("desk", weekly("09:00", "18:00"), batch)
     empty, waiting = Demand(), Demand(unfinished=1)
     assert wanted(desk, empty, at("2026-11-25T17:30")).up
     assert not wanted(desk, empty, at("2026-11-25T18:00")).up
@@ -138,7 +138,7 @@ def test_callers_have_their_grace_when_a_closure_begins() -> None:
 
 def test_a_closed_deployment_is_down_and_documents_start_it_all_the_same() -> None:
     """A closure is of windows: documents of an on-demand deployment do not wait for it to end."""
-    desk = hosting("desk", weekly("09:00", "18:00"))
+    desk = config("desk", weekly("09:00", "18:00"))
     closed = replace(desk, closures=(closure("2026-11-25T08:00", "2026-11-25T20:00"),))
     assert not wanted(closed, Demand(), at(NOON)).up
     assert wanted(closed, Demand(), at(NOON)).changes_at == at("2026-11-26T08:45")

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from shared.app import Lamplighter
 from shared.errors import SettingProblem, SettingsError
-from shared.model import Hosting
+from shared.model import DeploymentConfig
 from shared.operations import inputs
 
 T = TypeVar("T")
@@ -52,9 +52,9 @@ def count(most: int) -> Callable[[str], int]:
     return _argument(lambda text: inputs.count(text, most))
 
 
-def hosting(app: Lamplighter, name: str) -> Hosting:
+def config(app: Lamplighter, name: str) -> DeploymentConfig:
     """The deployment of that name, in whatever case. Raises WrongUse."""
-    found = app.intake.hosting(name)
+    found = app.intake.config(name)
     if found is None:
         raise WrongUse(app.intake.no_such_deployment(name))
     return found

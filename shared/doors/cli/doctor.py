@@ -64,25 +64,25 @@ async def _configured(app: App) -> list[Finding]:
         return [*app_checks.told(error, check), unchecked("accounts", "none is known", _ABOVE)]
     except StorageError as error:
         return [failed(check, str(error), _ABOVE), unchecked("accounts", "none is known", _ABOVE)]
-    settings, control = lamplighter.settings, lamplighter.control
+    settings, context = lamplighter.settings, lamplighter.context
     modes = ", ".join(sorted({str(each.mode) for each in settings.deployments.values()}))
     found = [
         ok(
             check,
             f"{len(settings.deployments)} deployment(s) on {len(settings.accounts)} account(s), mode {modes}",
         ),
-        await app_checks.last_sweep(lamplighter.intake, control.clock.now()),
+        await app_checks.last_sweep(lamplighter.intake, context.clock.now()),
     ]
     for account in settings.accounts.values():
         checks = AccountCheck(
             account,
             settings,
-            control.owner,
-            control.arm,
-            control.model,
+            context.owner,
+            context.arm,
+            context.model,
             app.arm,
-            control.ledger,
-            control.clock.now(),
+            context.ledger,
+            context.clock.now(),
         )
         found += [finding async for finding in checks.findings()]
     return found

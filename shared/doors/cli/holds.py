@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from shared.app import Lamplighter
-from shared.doors.cli.arguments import Exit, WrongUse, hosting
+from shared.doors.cli.arguments import Exit, WrongUse, config
 from shared.doors.cli.passes import Target, wait_for
 from shared.doors.cli.terminal import Terminal, clock_time, facts
 from shared.model import Mode
@@ -24,9 +24,9 @@ async def down(app: Lamplighter, options: argparse.Namespace, terminal: Terminal
 
 
 async def _hold(app: Lamplighter, options: argparse.Namespace, terminal: Terminal, *, up: bool) -> Exit:
-    chosen = hosting(app, options.deployment)
+    chosen = config(app, options.deployment)
     try:
-        until = holds.end_of(app.control.clock.now(), options.until, options.length)
+        until = holds.end_of(app.context.clock.now(), options.until, options.length)
     except ValueError as error:
         raise WrongUse(str(error)) from None
     request = holds.HoldRequest(up, until, options.owner, options.reason)
@@ -68,8 +68,8 @@ def _forecast(forecast: dict[str, Any], *, up: bool) -> str:
 
 async def release(app: Lamplighter, options: argparse.Namespace, terminal: Terminal) -> Exit:
     """End a hold; none is no error."""
-    chosen = hosting(app, options.deployment)
-    held = await app.control.ledger.release_hold(chosen.account, chosen.name)
+    chosen = config(app, options.deployment)
+    held = await app.context.ledger.release_hold(chosen.account, chosen.name)
     step = await app.step(chosen)
     what = "is not held any more" if held else "was not held"
     terminal.show(

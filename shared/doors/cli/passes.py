@@ -8,10 +8,10 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from shared.app import OUTCOMES, POLL_SECONDS, SLICE_SECONDS, Lamplighter, PartFailed
-from shared.doors.cli.arguments import Exit, hosting
+from shared.doors.cli.arguments import Exit, config
 from shared.doors.cli.terminal import Terminal, table
 from shared.hosting.reconcile import PassReport
-from shared.model import Hosting, Observed, RecordState
+from shared.model import DeploymentConfig, Observed, RecordState
 
 Target = Literal["ready", "gone", "empty"]
 
@@ -71,7 +71,7 @@ def _passes_told(passes: list[dict[str, Any]]) -> list[str]:
 
 async def wait(app: Lamplighter, options: argparse.Namespace, terminal: Terminal) -> Exit:
     """Make passes until the deployment is ready or gone, or none of its documents is unfinished."""
-    chosen = hosting(app, options.deployment)
+    chosen = config(app, options.deployment)
     came, reason = await wait_for(app, chosen, options.target, options.timeout, terminal)
     document = {"deployment": chosen.name, "target": options.target, "reached": came, "reason": reason}
     terminal.show(document, [f"{chosen.name} is {options.target}" if came else f"time-out: {reason}"])
@@ -79,10 +79,10 @@ async def wait(app: Lamplighter, options: argparse.Namespace, terminal: Terminal
 
 
 async def wait_for(
-    app: Lamplighter, chosen: Hosting, target: Target, timeout: timedelta, terminal: Terminal
+    app: Lamplighter, chosen: DeploymentConfig, target: Target, timeout: timedelta, terminal: Terminal
 ) -> tuple[bool, str]:
     """Whether it came to hold in time, and the last reason. Raises ArmRefused, which no wait will mend."""
-    clock = app.control.clock
+    clock = app.context.clock
     until = clock.monotonic() + timeout.total_seconds()
     with terminal.progress() as tell:
         while True:
@@ -95,10 +95,10 @@ async def wait_for(
             await clock.sleep(POLL_SECONDS)
 
 
-async def _holds(app: Lamplighter, chosen: Hosting, target: Target) -> bool:
+async def _holds(app: Lamplighter, chosen: DeploymentConfig, target: Target) -> bool:
     if target == "empty":
         return not (await app.documents.demand(chosen.name)).unfinished
-    record = await app.control.ledger.record(chosen.account, chosen.name)
+    record = await app.context.ledger.record(chosen.account, chosen.name)
     if target == "ready":
         return record.state is RecordState.OPEN
     return record.state is RecordState.ABSENT and record.observed is Observed.ABSENT

@@ -8,7 +8,7 @@ from typing import Any
 
 from shared.app import Lamplighter
 from shared.doors import api
-from shared.doors.cli.arguments import Exit, WrongUse, hosting
+from shared.doors.cli.arguments import Exit, WrongUse, config
 from shared.doors.cli.terminal import Terminal, table
 
 MOST = 1000
@@ -33,7 +33,7 @@ async def requeue(app: Lamplighter, options: argparse.Namespace, terminal: Termi
 
 
 async def _failed(app: Lamplighter, deployment: str) -> AsyncIterator[str]:
-    async for document in app.documents.failed(hosting(app, deployment).name):
+    async for document in app.documents.failed(config(app, deployment).name):
         yield document.id
 
 

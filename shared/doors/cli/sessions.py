@@ -28,7 +28,7 @@ async def sessions(app: Lamplighter, options: argparse.Namespace, terminal: Term
     """The sessions in [since, until), each counted with its part in it; and what always-on had cost."""
     if options.csv and terminal.as_json:
         raise WrongUse("--csv and --json are two forms of one answer: choose one")
-    now = app.control.clock.now()
+    now = app.context.clock.now()
     since, until = _period(options, now)
     if since >= until:
         raise WrongUse("--since must come before --until")
@@ -61,11 +61,11 @@ async def _found(app: Lamplighter, only: str | None) -> Any:
         configured = [
             each.name for each in app.settings.deployments.values() if each.account == account.resource_id
         ]
-        names = {*configured, *await app.control.ledger.records(account.resource_id)}
+        names = {*configured, *await app.context.ledger.records(account.resource_id)}
         for name in sorted(names):
             if only is None or name.lower() == only.lower():
                 known = True
-                for session in await app.control.ledger.sessions(account.resource_id, name):
+                for session in await app.context.ledger.sessions(account.resource_id, name):
                     yield account.name, session
     if only is not None and not known:
         raise WrongUse(f"no deployment is or was called {only[:64]!r}")

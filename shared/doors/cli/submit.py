@@ -14,10 +14,10 @@ from typing import Any
 
 from shared.app import POLL_SECONDS, SLICE_SECONDS, Lamplighter
 from shared.doors import api
-from shared.doors.cli.arguments import Exit, WrongUse, hosting
+from shared.doors.cli.arguments import Exit, WrongUse, config
 from shared.doors.cli.terminal import Terminal, clean, table
 from shared.errors import ArmRefused, DocumentRefused, LamplighterError
-from shared.model import DocumentState, Hosting
+from shared.model import DeploymentConfig, DocumentState
 
 _UNFINISHED = (DocumentState.WAITING, DocumentState.CLAIMED)
 _REFUSED = "refused"  # nothing was stored
@@ -44,7 +44,7 @@ class _Submitted:
 
 async def submit(app: Lamplighter, options: argparse.Namespace, terminal: Terminal) -> Exit:
     """Put files into the inbox, wait for them if asked, and tell of each what became of it."""
-    chosen = hosting(app, options.deployment)
+    chosen = config(app, options.deployment)
     paths = [Path(name) for name in options.files]
     waits = options.wait or options.out is not None
     if options.out is not None:
@@ -63,7 +63,7 @@ async def submit(app: Lamplighter, options: argparse.Namespace, terminal: Termin
     return Exit.OK if all(each.state in wanted for each in files) else Exit.FAILED
 
 
-async def _hand_in(app: Lamplighter, chosen: Hosting, path: Path) -> dict[str, Any]:
+async def _hand_in(app: Lamplighter, chosen: DeploymentConfig, path: Path) -> dict[str, Any]:
     """What the API tells of the document, or why there is none."""
     try:
         data = await asyncio.to_thread(_read, path, app.settings.max_document_bytes)
@@ -88,13 +88,17 @@ def _refused(reason: str) -> dict[str, Any]:
 
 
 async def _answered(
-    app: Lamplighter, chosen: Hosting, files: list[_Submitted], timeout: timedelta, terminal: Terminal
+    app: Lamplighter,
+    chosen: DeploymentConfig,
+    files: list[_Submitted],
+    timeout: timedelta,
+    terminal: Terminal,
 ) -> None:
     """Drive the deployment's flow until none of the files is unfinished, or the time is over.
 
     Raises ArmRefused, which no wait will mend; what may mend itself is told.
     """
-    clock = app.control.clock
+    clock = app.context.clock
     until = clock.monotonic() + timeout.total_seconds()
     flow: asyncio.Task[None] | None = None
     with terminal.progress() as tell:
@@ -106,7 +110,7 @@ async def _answered(
                 await clock.sleep(_LOOK)
                 await _look(app, files)
                 done = sum(not each.is_unfinished for each in files)
-                record = await app.control.ledger.record(chosen.account, chosen.name)
+                record = await app.context.ledger.record(chosen.account, chosen.name)
                 tell(f"{done} of {len(files)} finished; {chosen.name} is {record.observed}: {record.reason}")
                 if flow.done():
                     _tell_error(flow, tell)

@@ -10,7 +10,7 @@ from typing import Any
 
 from shared.doors.cli.arguments import Exit, WrongUse
 from shared.doors.cli.terminal import Terminal, clean, table
-from shared.model import ALWAYS, Closure, Hosting, OneOffWindow, Settings, WeeklyWindow
+from shared.model import ALWAYS, Closure, DeploymentConfig, OneOffWindow, Settings, WeeklyWindow
 from shared.schedule.windows import HOUR, every_week, intervals
 from shared.settings.blob import PREFIX
 from shared.settings.load import load
@@ -70,23 +70,23 @@ def validate(options: argparse.Namespace, terminal: Terminal, environment: Mappi
     return Exit.OK
 
 
-def _told(hosting: Hosting, settings: Settings) -> dict[str, Any]:
+def _told(config: DeploymentConfig, settings: Settings) -> dict[str, Any]:
     return {
-        "deployment": hosting.name,
-        "account": settings.accounts[hosting.account].name,
-        "mode": hosting.mode,
-        "adopt": hosting.adopt,
-        "model": hosting.spec.model_name,
-        "model_version": hosting.spec.model_version,
-        "sku": hosting.spec.sku,
-        "capacity": hosting.spec.capacity,
-        "uploads": hosting.uploads,
-        "always": hosting.always,
-        "schedule": [_window_told(each) for each in hosting.windows],
-        "closures": [_closure_told(each) for each in hosting.closures],
-        "scheduled_hours_a_week": round(_hours_a_week(hosting), 2),
-        "price_per_hour": settings.prices.hosting_per_hour[hosting.spec.sku],
-        "cost_center": hosting.cost_center,
+        "deployment": config.name,
+        "account": settings.accounts[config.account].name,
+        "mode": config.mode,
+        "adopt": config.adopt,
+        "model": config.spec.model_name,
+        "model_version": config.spec.model_version,
+        "sku": config.spec.sku,
+        "capacity": config.spec.capacity,
+        "uploads": config.uploads,
+        "always": config.always,
+        "schedule": [_window_told(each) for each in config.windows],
+        "closures": [_closure_told(each) for each in config.closures],
+        "scheduled_hours_a_week": round(_hours_a_week(config), 2),
+        "price_per_hour": settings.prices.hosting_per_hour[config.spec.sku],
+        "cost_center": config.cost_center,
     }
 
 
@@ -134,11 +134,11 @@ def _days_told(days: frozenset[int]) -> str:
     return ",".join(_DAYS[day] for day in sorted(days))
 
 
-def _hours_a_week(hosting: Hosting) -> float:
+def _hours_a_week(config: DeploymentConfig) -> float:
     """The time that weekly windows cover, overlaps counted once, dates and holidays not considered."""
-    if hosting.always:
+    if config.always:
         return _A_WEEK / HOUR
-    weekly = [every_week(each) for each in hosting.windows if isinstance(each, WeeklyWindow)]
+    weekly = [every_week(each) for each in config.windows if isinstance(each, WeeklyWindow)]
     covered, reached = timedelta(0), _A_MONDAY
     for each in intervals(weekly, _A_MONDAY, _A_MONDAY + _A_WEEK):
         start, end = max(each.start, reached), min(each.end, _A_MONDAY + _A_WEEK)

@@ -17,7 +17,15 @@ from shared.errors import (
 )
 from shared.hosting.arm_writes import ARM_SECONDS
 from shared.hosting.ledger import Ledger
-from shared.model import Account, AzureDeployment, DeploymentRecord, Hosting, ModelRequest, Owner, Settings
+from shared.model import (
+    Account,
+    AzureDeployment,
+    DeploymentConfig,
+    DeploymentRecord,
+    ModelRequest,
+    Owner,
+    Settings,
+)
 from shared.planning.adoption import differences, properties_of
 from shared.planning.observed import is_ours
 from shared.ports import Arm, Catalogue, Model
@@ -84,7 +92,7 @@ class AccountCheck:
     def _name(self, what: str) -> str:
         return f"account {self.account.name}: {what}"
 
-    def _hosted(self) -> list[Hosting]:
+    def _hosted(self) -> list[DeploymentConfig]:
         return [
             each for each in self.settings.deployments.values() if each.account == self.account.resource_id
         ]
@@ -108,26 +116,24 @@ class AccountCheck:
         """What stands under configured names, and what somebody else's costs."""
         check = self._name("deployments")
         prices = self.settings.prices
-        for hosting in self._hosted():
-            found = azure.get(hosting.name.lower())
+        for config in self._hosted():
+            found = azure.get(config.name.lower())
             if found is None:
                 continue
             try:
-                record = await self.ledger.record(hosting.account, hosting.name)
+                record = await self.ledger.record(config.account, config.name)
             except StorageError:
-                record = DeploymentRecord(hosting.account, hosting.name)  # then its tag decides
+                record = DeploymentRecord(config.account, config.name)  # then its tag decides
             if is_ours(found, record, self.owner):
-                yield ok(check, f"{hosting.name} is ours and {found.provisioning_state}")
+                yield ok(check, f"{config.name} is ours and {found.provisioning_state}")
                 continue
             costs = f"{prices.hosting_per_hour.get(found.sku, 0.0):.2f} {prices.currency} an hour"
-            differs = differences(hosting.spec, properties_of(found))
+            differs = differences(config.spec, properties_of(found))
             keeps = f"; it keeps what differs from the file: {'; '.join(differs)}" if differs else ""
-            if hosting.adopt:
-                yield ok(
-                    check, f"{hosting.name} exists, costs {costs} and is adopted by the next pass{keeps}"
-                )
+            if config.adopt:
+                yield ok(check, f"{config.name} exists, costs {costs} and is adopted by the next pass{keeps}")
                 continue
-            what = f"{hosting.name} exists and is not ours: it costs {costs}, and is used but never changed"
+            what = f"{config.name} exists and is not ours: it costs {costs}, and is used but never changed"
             remedy = f"say adopt: true in deployments.yaml to have it hosted only while it is needed{keeps}"
             yield warning(check, what, remedy)
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from shared.errors import ArmError, ArmRefused
 from shared.hosting.arm_writes import ARM_SECONDS
-from shared.model import Account, AzureDeployment, Hosting, Prices
+from shared.model import Account, AzureDeployment, DeploymentConfig, Prices
 from shared.planning.scarcity import base_model
 from shared.ports import Arm, Catalogue, Offer, Quota
 from shared.reports.doctor.findings import Finding, failed, ok, unchecked, warning
@@ -39,7 +39,7 @@ class Recreation:
     """The checks of one account's deployments."""
 
     account: Account
-    hosted: Sequence[Hosting]
+    hosted: Sequence[DeploymentConfig]
     prices: Prices
     arm: Arm
     catalogue: Catalogue
@@ -47,20 +47,20 @@ class Recreation:
 
     async def findings(self, azure: Mapping[str, AzureDeployment]) -> AsyncIterator[Finding]:
         """Source, models and their age, quota, capacity; `azure`: what stands, by lower-case names."""
-        for hosting in self.hosted:
-            async for finding in self._source(hosting):
+        for config in self.hosted:
+            async for finding in self._source(config):
                 yield finding
         async for finding in self._offered(azure):
             yield finding
-        for hosting in self.hosted:
-            yield await self._capacity(hosting)
+        for config in self.hosted:
+            yield await self._capacity(config)
 
     def _name(self, what: str) -> str:
         return f"account {self.account.name}: {what}"
 
-    async def _source(self, hosting: Hosting) -> AsyncIterator[Finding]:
+    async def _source(self, config: DeploymentConfig) -> AsyncIterator[Finding]:
         """A create reads the model where it belongs, with the right of who creates."""
-        source, check = hosting.spec.model_source, self._name("model source")
+        source, check = config.spec.model_source, self._name("model source")
         if source is None or source.lower() == self.account.resource_id.lower():
             return
         try:
@@ -70,11 +70,11 @@ class Recreation:
                 f"grant the app's identity Reader on {source}: without it a create is refused with "
                 "LinkedAuthorizationFailed"
             )
-            yield failed(check, f"{hosting.name}: the models of its source cannot be read: {error}", remedy)
+            yield failed(check, f"{config.name}: the models of its source cannot be read: {error}", remedy)
         except ArmError as error:
-            yield unchecked(check, f"{hosting.name}: {error}", _AGAIN)
+            yield unchecked(check, f"{config.name}: {error}", _AGAIN)
         else:
-            yield ok(check, f"{hosting.name}: the models of its source can be read")
+            yield ok(check, f"{config.name}: the models of its source can be read")
 
     async def _offered(self, azure: Mapping[str, AzureDeployment]) -> AsyncIterator[Finding]:
         """Models, their age, SKUs and quota, as far as this endpoint and these rights tell."""
@@ -86,37 +86,37 @@ class Recreation:
             remedy = _SEE_MODELS.format(group=parts[3], name=parts[7])
             yield unchecked(check, f"{_UNTOLD}: {error}", remedy)
             return
-        for hosting in self.hosted:
-            yield _availability(check, hosting, _offers_of(hosting, offers))
-            yield _lifecycle(self._name("lifecycle"), hosting, offers, self.now)
+        for config in self.hosted:
+            yield _availability(check, config, _offers_of(config, offers))
+            yield _lifecycle(self._name("lifecycle"), config, offers, self.now)
         check = self._name("quota")
         try:
             quotas = await self.catalogue.quotas(resource_id, timeout=ARM_SECONDS)
         except ArmError as error:
             yield unchecked(check, f"{_UNTOLD}: {error}", _SEE_QUOTA)
             return
-        for hosting in self.hosted:
-            for finding in _quota(check, hosting, _offers_of(hosting, offers), quotas, azure):
+        for config in self.hosted:
+            for finding in _quota(check, config, _offers_of(config, offers), quotas, azure):
                 yield finding
 
-    async def _capacity(self, hosting: Hosting) -> Finding:
+    async def _capacity(self, config: DeploymentConfig) -> Finding:
         """Whether the region itself has room: quota is a permission, not a reservation."""
-        check, spec, base = self._name("capacity"), hosting.spec, base_model(hosting.spec.model_name)
+        check, spec, base = self._name("capacity"), config.spec, base_model(config.spec.model_name)
         if base is None:
-            what = f"{hosting.name}: the base model of {spec.model_name} is not in its name"
+            what = f"{config.name}: the base model of {spec.model_name} is not in its name"
             return unchecked(check, what, "see the base model in Azure AI Foundry, and ask for its capacity")
         try:
             left = await self.arm.capacities(self.account.resource_id, *base, timeout=ARM_SECONDS)
         except ArmError as error:
-            return unchecked(check, f"{hosting.name}: {_UNTOLD}: {error}", _SEE_CAPACITY)
+            return unchecked(check, f"{config.name}: {_UNTOLD}: {error}", _SEE_CAPACITY)
         if spec.sku not in left:
-            return unchecked(check, f"{hosting.name}: Azure tells none of {spec.sku}", _SEE_CAPACITY)
-        what = f"{hosting.name}: {left[spec.sku]:,.0f}K are left in the region for {base[0]} on {spec.sku}"
+            return unchecked(check, f"{config.name}: Azure tells none of {spec.sku}", _SEE_CAPACITY)
+        what = f"{config.name}: {left[spec.sku]:,.0f}K are left in the region for {base[0]} on {spec.sku}"
         what = f"{what}, it takes {spec.capacity}K"
         if left[spec.sku] >= spec.capacity:
             return ok(check, what)
         price = f"{self.prices.hosting_per_hour.get(spec.sku, 0.0):.2f} {self.prices.currency} an hour"
-        keep = "keep_if_scarce keeps it" if hosting.keep_if_scarce else "say keep_if_scarce: true to keep it"
+        keep = "keep_if_scarce keeps it" if config.keep_if_scarce else "say keep_if_scarce: true to keep it"
         remedy = (
             f"a delete could lose it: {keep} meanwhile, at {price}; or take "
             "sku.minimum_capacity, another SKU or another region"
@@ -124,34 +124,34 @@ class Recreation:
         return warning(check, what, remedy)
 
 
-def _offers_of(hosting: Hosting, offers: Sequence[Offer]) -> list[Offer]:
-    spec = hosting.spec
+def _offers_of(config: DeploymentConfig, offers: Sequence[Offer]) -> list[Offer]:
+    spec = config.spec
     return [each for each in offers if (each.model, each.version) == (spec.model_name, spec.model_version)]
 
 
-def _availability(check: str, hosting: Hosting, offers: Sequence[Offer]) -> Finding:
-    spec, skus = hosting.spec, sorted({each.sku for each in offers})
+def _availability(check: str, config: DeploymentConfig, offers: Sequence[Offer]) -> Finding:
+    spec, skus = config.spec, sorted({each.sku for each in offers})
     if not offers:
         remedy = (
             "compare model.name and model.version with the fine-tuning job; a wrong one fails at the create"
         )
-        return unchecked(check, f"{hosting.name}: the account does not list {spec.model_name}", remedy)
+        return unchecked(check, f"{config.name}: the account does not list {spec.model_name}", remedy)
     if spec.sku not in skus:
         remedy = f"set sku.name to one of {', '.join(skus)}"
-        return failed(check, f"{hosting.name}: its model is not offered on {spec.sku} here", remedy)
-    return ok(check, f"{hosting.name}: its model is offered on {spec.sku}")
+        return failed(check, f"{config.name}: its model is not offered on {spec.sku} here", remedy)
+    return ok(check, f"{config.name}: its model is offered on {spec.sku}")
 
 
-def _lifecycle(check: str, hosting: Hosting, offers: Sequence[Offer], now: datetime) -> Finding:
+def _lifecycle(check: str, config: DeploymentConfig, offers: Sequence[Offer], now: datetime) -> Finding:
     """Whether Azure still lets the model, or the base model if that alone is listed, be deployed anew."""
-    spec = hosting.spec
+    spec = config.spec
     of_base = [each for each in offers if (each.model, each.version) == base_model(spec.model_name)]
-    found = next(iter([*_offers_of(hosting, offers), *of_base]), None)
+    found = next(iter([*_offers_of(config, offers), *of_base]), None)
     if found is None or not found.lifecycle:
         remedy = "look for the base model's retirement date in Microsoft's list of model retirements"
-        return unchecked(check, f"{hosting.name}: Azure tells nothing of its model's age", remedy)
+        return unchecked(check, f"{config.name}: Azure tells nothing of its model's age", remedy)
     retires = f", it answers until {found.retires_at:%Y-%m-%d}" if found.retires_at else ""
-    what = f"{hosting.name}: its model is {found.lifecycle}{retires}"
+    what = f"{config.name}: its model is {found.lifecycle}{retires}"
     if found.lifecycle.lower() in _GONE or (found.retires_at and found.retires_at <= now):
         return failed(check, f"{what}: what is deleted cannot be created again", _SUCCESSOR)
     if found.lifecycle.lower() in _GOING or (found.retires_at and found.retires_at - now <= SOON):
@@ -161,23 +161,23 @@ def _lifecycle(check: str, hosting: Hosting, offers: Sequence[Offer], now: datet
 
 def _quota(
     check: str,
-    hosting: Hosting,
+    config: DeploymentConfig,
     offers: Sequence[Offer],
     quotas: Mapping[str, Quota],
     azure: Mapping[str, AzureDeployment],
 ) -> Iterator[Finding]:
     """Whether a create would find its capacity free; what the deployment itself uses now counts as free."""
-    spec = hosting.spec
+    spec = config.spec
     quota = next(
         (quotas[each.quota] for each in offers if each.sku == spec.sku and each.quota in quotas), None
     )
     if quota is None:
-        yield unchecked(check, f"{hosting.name}: Azure names no quota for it", _SEE_QUOTA)
+        yield unchecked(check, f"{config.name}: Azure names no quota for it", _SEE_QUOTA)
         return
-    existing = azure.get(hosting.name.lower())
+    existing = azure.get(config.name.lower())
     free = quota.limit - quota.used + (existing.capacity if existing and existing.sku == spec.sku else 0)
     of_all = f"{free:,.0f}K of {quota.limit:,.0f}K tokens a minute are free"
-    what = f"{hosting.name}: {of_all}, it takes {spec.capacity}K"
+    what = f"{config.name}: {of_all}, it takes {spec.capacity}K"
     remedy = "lower sku.capacity, set sku.minimum_capacity, or ask for more quota in the region"
     if free >= spec.capacity:
         yield ok(check, what)

@@ -83,7 +83,7 @@ def test_the_generated_file_is_one_that_the_app_takes(tmp_path: Path) -> None:
     """The app's own validation reads it, prompts and schema included, and finds the windows meant."""
     path = write_deployments([AD_HOC, BATCH, OFFICE], tmp_path)
     hosted = load(path, {"AZURE_OPENAI_ACCOUNT_ID": ACCOUNT_ID}).deployments
-    assert {name: hosting.uploads for name, hosting in hosted.items()} == {
+    assert {name: config.uploads for name, config in hosted.items()} == {
         "ad-hoc": UploadStart.ON_DEMAND,
         "batch": UploadStart.SCHEDULED,
         "office-hours": UploadStart.SCHEDULED,
@@ -92,5 +92,5 @@ def test_the_generated_file_is_one_that_the_app_takes(tmp_path: Path) -> None:
     assert hosted["ad-hoc"].windows == ()
     assert hosted["batch"].windows == (OneOffWindow(*BATCH.window, stop_when_empty=True),)
     assert hosted["office-hours"].windows == (OneOffWindow(*OFFICE.window),)
-    schemas = [hosting.task.response_schema is not None for hosting in hosted.values()]
+    schemas = [config.task.response_schema is not None for config in hosted.values()]
     assert schemas == [False, False, True]
