@@ -39,6 +39,7 @@ _ANSWER_SECONDS = (1.0, 3.0, 3.0, 8.0, 20.0, 100.0)
 _QUICK = (0.5, 1.0)
 LIST_LAG = 300.0
 """Seconds for which a LIST may be late: until then nobody knows a DELETE for one without effect."""
+_UNSEEN = 180.0  # seconds for which storage may hide that a DELETE was accepted, and refuse a pass
 _EFFECT_LATE_BY = (5.0, 30.0, 70.0, 90.0, 100.0, 110.0, 118.0, 400.0)  # seconds; the last is past quarantine
 
 
@@ -249,7 +250,7 @@ class SimAzure:
             if self._world.azure.takes_without_effect(deployment):
                 if self._of_ours:
                     self._world.judge.alarms.met(
-                        "no effect", deployment, Alert.DELETE_WITHOUT_EFFECT, lasts=LIST_LAG + 60.0
+                        "no effect", deployment, Alert.DELETE_WITHOUT_EFFECT, lasts=LIST_LAG + _UNSEEN
                     )
                 return
             try:
