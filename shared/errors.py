@@ -13,6 +13,11 @@ class LamplighterError(Exception):
     """The root of our errors."""
 
 
+def shown(error: Exception) -> str:
+    """The error as people may see it: of others than ours only the kind, as they may quote private text."""
+    return str(error) if isinstance(error, LamplighterError) else type(error).__name__
+
+
 @dataclass(frozen=True)
 class SettingProblem:
     """One mistake in the configuration: where it is, what was found there, and the remedy."""

@@ -71,6 +71,11 @@ def gone(error: Missing | Changed, container: str = INBOX) -> tuple[DocumentStat
     return DocumentState.SUPERSEDED, "the file was overwritten before it was answered; see the newer document"
 
 
+def deployment_of(document_id: str) -> str:
+    """The deployment, or the folder of none, that a document's id begins with; empty for an empty id."""
+    return document_id.partition("~")[0]
+
+
 def short_id(document: Document) -> str:
     """The id without the deployment, for names inside a deployment's folder."""
     return document.id.partition("~")[2]

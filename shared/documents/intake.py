@@ -15,7 +15,8 @@ from shared.alerts import event
 from shared.documents.backlog import INBOX, UNKNOWN_DEPLOYMENT, DocumentLedger, gone, identify, is_final
 from shared.documents.results import Results, source_of
 from shared.documents.source import Sources
-from shared.documents.sweep import SWEEP_SECONDS, SWEEPS, LastSweep, Sweep, SweepReport, is_nobodys
+from shared.documents.sweep import SWEEP_SECONDS, Sweep, SweepReport, is_nobodys
+from shared.documents.sweep_position import SWEEPS, LastSweep
 from shared.errors import BlobRefused, Changed, DocumentRefused, Missing
 from shared.model import DeploymentConfig, Document, DocumentState, Settings
 from shared.ports import BlobItem, Blobs, Clock, Tables

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from shared.documents.backlog import Leftover
-from shared.documents.sweep import Position
+from shared.documents.sweep_position import Position
 from shared.hosting.ledger import DecisionRow
 from shared.model import AccountRecord, DeploymentRecord, Document, DocumentState, Hold, HostingSession
 from shared.ports import Row, Value

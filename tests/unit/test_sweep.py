@@ -15,6 +15,7 @@ from shared.app import PartFailed
 from shared.documents import backlog, sweep
 from shared.documents.backlog import DOCUMENTS, identify, short_id
 from shared.documents.seen import Seen
+from shared.documents.sweep_position import LastSweep
 from shared.errors import StorageError
 from shared.model import Document, DocumentState, UploadStart
 from shared.ports import BlobItem, BlobPage, Insert, Page, Remove, Replace, Row
@@ -244,10 +245,10 @@ async def test_a_row_of_a_former_version_is_read() -> None:
     world = World.of(config())
     values = {"token": "", "began_at": START, "unaccounted": 0}
     await world.tables.write("sweeps", "inbox", [Replace("walk", values, etag=None)])
-    assert await world.app.intake.last_sweep() == sweep.LastSweep(START, 0, START)
+    assert await world.app.intake.last_sweep() == LastSweep(START, 0, START)
     walking = {**values, "token": "clauses/05.txt", "unaccounted": 2}
     await world.tables.write("sweeps", "inbox", [Replace("walk", walking, etag=None)])
-    assert await world.app.intake.last_sweep() == sweep.LastSweep(START, 2, None)
+    assert await world.app.intake.last_sweep() == LastSweep(START, 2, None)
     world.upload("clauses/06.txt")
     world.upload("clauses/04.txt")
     assert (await world.app.intake.sweep()).seen == 3, "on to the end, then from the start"

@@ -1,0 +1,85 @@
+"""The lap: the unfinished rows, read oldest first and a page at a time. The first step of a sweep.
+
+What a row names is recorded, so the walk need not look it up. What the walk then does not see has vanished.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from shared.documents.backlog import DocumentLedger, deployment_of
+from shared.documents.seen import Seen
+from shared.model import Document
+from shared.ports import Clock
+
+_KEPT = 5000  # documents of a lap that are looked at if the walk does not see them
+_BEHIND_ALL = "~"  # sorts behind every document of a deployment
+
+
+@dataclass
+class LapPart:
+    """What one sweep read of the lap: documents whose source must lie in the inbox."""
+
+    documents: list[Document] = field(default_factory=list)
+    server_time: datetime | None = None
+    read_to: str = ""  # the last document read; empty: the lap is at its end
+    left_out: bool = False  # there were more documents than are kept
+
+    def keep(self, documents: Sequence[Document], now: datetime) -> None:
+        """Keep those that nobody has claimed and that were not moved: their source lies in the inbox."""
+        for document in documents:
+            if document.moved_to or (document.claimed_until and document.claimed_until > now):
+                continue
+            if len(self.documents) == _KEPT:
+                self.left_out = True
+                return
+            self.documents.append(document)
+
+    @property
+    def looked_at_to(self) -> str:
+        """The last document of the lap that was looked at, once all that are kept were."""
+        return self.documents[-1].id if self.left_out else self.read_to
+
+
+class Lap:
+    """The laps of one process. `complete`: it has come to the end of one."""
+
+    def __init__(
+        self, clock: Clock, ledger: DocumentLedger, deployments: Collection[str], seen: Seen
+    ) -> None:
+        self.complete = False
+        self._clock = clock
+        self._ledger = ledger
+        self._names = sorted(deployments)
+        self._seen = seen
+        # How far this process has read. The sweep's row says how far everything was looked at.
+        self._read_to: str | None = None
+
+    async def read(self, part: LapPart, stopped_at: str, now: datetime, until: float) -> None:
+        """Add to the part what follows, until the lap's end or monotonic `until`; one page at the least.
+
+        `stopped_at`: where a process begins that has read nothing yet. Raises StorageError.
+        """
+        last = stopped_at if self._read_to is None else self._read_to
+        if not last:
+            self._seen.begin_lap()
+        for name in self._names:
+            if name < deployment_of(last):
+                continue
+            more = True
+            while more:
+                page = await self._ledger.unfinished_after(name, last if deployment_of(last) == name else "")
+                part.server_time = part.server_time or page.server_time
+                for document in page.documents:
+                    self._seen.note_waiting(document.id)
+                part.keep(page.documents, now)
+                last = page.documents[-1].id if page.documents else f"{name}~{_BEHIND_ALL}"
+                more = page.more
+                if self._clock.monotonic() > until and (more or name != self._names[-1]):
+                    part.read_to = self._read_to = last
+                    return
+        self._seen.end_lap()
+        part.read_to = self._read_to = ""
+        self.complete = True
