@@ -1,6 +1,6 @@
-"""One slice of draining: claim → read → ask → store, for as many documents at once as the deployment takes.
+"""One slice of draining: claim → read → ask → store, for as many documents at once as the deployment admits.
 
-Claims, the work lease and If-None-Match results keep every promise also beside another drainer.
+Claims, the work lease and If-None-Match results keep every promise even if another drainer works beside it.
 """
 
 from __future__ import annotations
@@ -8,17 +8,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import timedelta
 
-from shared.alerts import Alert, alert, event
-from shared.documents.alone import MAX_LONE_CRASHES, SUSPECT_PATIENCE, crashes_of, is_suspect
+from shared.alerts import Alert, alert
+from shared.documents.alone import SUSPECT_PATIENCE, is_suspect
 from shared.documents.ask import AnswerUnusable, Question, accept, question
 from shared.documents.blame import Witness
+from shared.documents.claims import LAST_BACKOFF, Claims, backoff
 from shared.documents.drain_tools import DrainTools
 from shared.documents.intake import gone
 from shared.documents.pacer import Pacer
-from shared.documents.results import result_name, source_of
+from shared.documents.results import source_of
 from shared.documents.retry import with_retry
 from shared.documents.waiting import first_done
 from shared.errors import (
@@ -35,33 +36,34 @@ from shared.errors import (
 from shared.hosting.answering import Trouble, note_slice
 from shared.hosting.leases import REQUEST_LIMIT, WORK_LEASE, WorkLease
 from shared.model import DeploymentConfig, DeploymentRecord, Document, DocumentState, ModelAnswer
-from shared.money.cost import token_cost
 
 AT_ONCE = 32
-"""Documents in work at once at most; fewer where the deployment admits fewer requests a minute, so that a
-claim is not spent on waiting for the pacer."""
-MAX_ATTEMPTS = 5
-"""Failures (not hand-overs or crashes) after which a document is a dead letter."""
+"""The most documents in work at once. A deployment that admits fewer requests a minute has fewer in work, so
+that a claim is not spent on waiting for the pacer."""
 _LOOK = 2.0  # seconds between looks for new documents while others are in work
 WARM_UP = timedelta(minutes=5)
-"""For so long after its first answer a deployment may still say 404 here and there."""
+"""How long after its first answer a deployment may still answer some requests with 404."""
 
 _BOOKKEEPING = 40.0  # seconds for storing an answer and settling within its claim
 _LONGEST_PAUSE = 60.0  # seconds: no window of a rate limit is longer, whatever a header says
-_FIRST_BACKOFF, _LAST_BACKOFF = timedelta(seconds=30), timedelta(minutes=2)
 
 
-@dataclass
+@dataclass(frozen=True)
 class DrainReport:
     """What a slice did."""
 
     answered: int = 0
     settled: int = 0  # failed, superseded or withdrawn
     handed_back: int = 0
-    halted: str = ""  # why nobody could be answered any more
-    heard: bool = False  # the model answered somebody, whatever it said
-    trouble: Trouble | None = None  # why nobody was answered after that
-    errors: list[Exception] = field(default_factory=list)
+    halted: str = ""  # why the slice stopped asking
+    heard: bool = False  # the model answered a document, whatever it said
+    trouble: Trouble | None = None  # why no document was answered after that
+    errors: tuple[Exception, ...] = ()
+
+    @property
+    def finished(self) -> int:
+        """Documents that came to a final state."""
+        return self.answered + self.settled
 
 
 class HandedBack(Exception):
@@ -97,13 +99,14 @@ class Slice:
         self._at_once = min(AT_ONCE, requests)
         self._running: dict[str, asyncio.Task[None]] = {}
         self._alone = ""  # the suspect in work: nothing is started beside it
-        self._handed_back: set[str] = set()  # not again in this slice
+        self._claims = Claims(tools, work.holder)
         self._witness = Witness(tools.model, tools.documents, work, endpoint, config.name)
         self._timeouts: Counter[str] = Counter()  # by document, not charged yet
         self._noted = False
-        self._report = DrainReport()
+        self._errors: list[Exception] = []
 
     async def run(self) -> DrainReport:
+        """Work until no document is left, the deployment closes, or the time is up. Call it once."""
         try:
             while self._may_go_on() and await self._work.is_open():
                 await self._start_more()
@@ -113,10 +116,15 @@ class Slice:
                 self._running = {key: task for key, task in self._running.items() if not task.done()}
         finally:
             await asyncio.gather(*self._running.values())
-        self._report.halted = self._witness.halted
-        self._report.heard = self._witness.answers > 0
-        self._report.trouble = self._witness.trouble
-        return self._report
+        return DrainReport(
+            answered=self._claims.answered,
+            settled=self._claims.settled,
+            handed_back=self._claims.handed_back,
+            halted=self._witness.halted,
+            heard=self._witness.answers > 0,
+            trouble=self._witness.trouble,
+            errors=tuple(self._errors),
+        )
 
     def _may_go_on(self) -> bool:
         return not self._witness.halted and self._clock.monotonic() < self._until
@@ -130,12 +138,12 @@ class Slice:
             return
         suspect: Document | None = None
         async for document in self._tools.claimable(self._config.name):
-            if document.id in self._running or document.id in self._handed_back:
+            if document.id in self._running or document.id in self._claims.left:
                 continue
             if is_suspect(document):
                 suspect = suspect or document
                 if self._clock.now() - document.arrived_at > SUSPECT_PATIENCE:
-                    break  # what comes later must not keep it waiting for good
+                    break  # documents that arrived later must not keep it waiting for ever
                 continue
             self._running[document.id] = asyncio.create_task(self._work_beside_others(document))
             free -= 1
@@ -151,7 +159,7 @@ class Slice:
                 await self._work_on(document, alone=False)
 
     async def _work_alone(self, document: Document) -> None:
-        """See the note [who is to blame for a crash]. Left for later if others work until the slice ends."""
+        """See Note [who is to blame for a crash]. It waits for a later slice while others work."""
         async with contextlib.AsyncExitStack() as stack:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, self._until - self._clock.monotonic())):
@@ -159,47 +167,20 @@ class Slice:
                 await self._work_on(document, alone=True)
 
     async def _work_on(self, document: Document, *, alone: bool) -> None:
-        """One document, whatever happens to it: no error of one ends the slice of the others."""
+        """Work on one document. Its errors do not end the slice of the others."""
         try:
             async with self._tools.sources.room_for(document, self._may_ask) as entered:
-                claimed = await self._claim(document, alone=alone) if entered else None
+                claimed = await self._claims.claim(document, alone=alone) if entered else None
                 if claimed is not None:
                     await self._answer(claimed)
         except Changed:
-            pass  # somebody else has it
+            pass  # another worker has claimed it
         except Exception as error:
-            self._report.errors.append(error)
-            self._handed_back.add(document.id)
+            self._errors.append(error)
+            self._claims.left.add(document.id)
             remedy = "the document is tried again when its claim runs out"
             fields = {"deployment": document.deployment, "document": document.id}
             alert(Alert.DRAIN_FAILED, remedy, error=type(error).__name__, **fields)
-
-    async def _claim(self, document: Document, *, alone: bool) -> Document | None:
-        """Make it ours until the work lease written by now would run out; None: it is not to be asked now."""
-        crashes, lone_crashes = crashes_of(document)
-        counted = replace(document, crashes=crashes, lone_crashes=lone_crashes, alone=False)
-        if lone_crashes > document.lone_crashes and await self._tools.results.spent(document) is None:
-            if lone_crashes >= MAX_LONE_CRASHES:
-                reason = (
-                    f"the app died {lone_crashes} times while it worked on this document and nothing else"
-                )
-                await self._settle(counted, DocumentState.FAILED, reason)
-            else:
-                # What kills workers now may have nothing to do with it: the next try comes later.
-                await self._give_back(
-                    counted, "the app died while it worked on it", rest=_backoff(lone_crashes + 1)
-                )
-            return None
-        return await self._tools.documents.save(
-            replace(
-                counted,
-                state=DocumentState.CLAIMED,
-                alone=alone,
-                claimed_by=self._work.holder,
-                claimed_until=self._clock.now() + timedelta(seconds=WORK_LEASE),
-                not_before=None,
-            )
-        )
 
     async def _answer(self, document: Document) -> None:
         claim_allows = self._clock.monotonic() + WORK_LEASE - REQUEST_LIMIT - _BOOKKEEPING
@@ -207,41 +188,32 @@ class Slice:
         try:
             tried_before = document.crashes or document.reason
             if tried_before and (spent := await self._tools.results.spent(document)):
-                # Something came between storing and recording: the answer is there, and is not paid twice.
-                # What it cost may be on the document already.
-                await self._done(
-                    replace(
-                        document,
-                        prompt_tokens=max(document.prompt_tokens, spent.prompt_tokens),
-                        completion_tokens=max(document.completion_tokens, spent.completion_tokens),
-                        cost=max(document.cost, spent.cost),
-                    )
-                )
+                await self._claims.done_before(document, spent)
                 return
             container, name, version = source_of(document)
             try:
                 text = await self._tools.sources.text(container, name, version)
             except (Missing, Changed) as error:
-                await self._settle(document, *gone(error, container))
+                await self._claims.settle(document, *gone(error, container))
                 return
             except BlobRefused as error:
-                await self._settle(document, DocumentState.FAILED, error.reason)
+                await self._claims.settle(document, DocumentState.FAILED, error.reason)
                 return
             asked = question(text, self._config, self._tools.prices, spent=document.cost)
             self._refuse_beyond_capacity(asked)
         except DocumentRefused as error:
-            await self._settle(document, DocumentState.FAILED, str(error))
+            await self._claims.settle(document, DocumentState.FAILED, str(error))
         except CapacityTooSmall as error:
             self._witness.saw_trouble(self._clock.now(), str(error), silent=False)
             alert(Alert.CAPACITY_TOO_SMALL, str(error), deployment=document.deployment)
-            await self._give_back(document, str(error), rest=_LAST_BACKOFF)
+            await self._claims.give_back(document, str(error), rest=LAST_BACKOFF)
         except StorageError as error:
             await self._storage_failed(document, error)
         else:
             await self._answer_question(document, asked, last_start, cut_short=self._until < claim_allows)
 
     def _refuse_beyond_capacity(self, asked: Question) -> None:
-        """What the configured capacity admits, and the one that Azure gave does not, waits for more."""
+        """Raises CapacityTooSmall if it fits into sku.capacity, but not into what Azure gave."""
         need, limit = asked.prompt_tokens + asked.request.max_output_tokens, self._pacer.tokens_per_minute
         if need > limit:
             raise CapacityTooSmall(
@@ -257,19 +229,19 @@ class Slice:
             answer = await self._ask(document, asked, last_start)
             self._witness.saw_answer()
             document = self._charged_for_timeouts(document, asked)
-            document = self._charged(document, answer.prompt_tokens, answer.completion_tokens)
+            document = self._claims.charged(document, answer.prompt_tokens, answer.completion_tokens)
             value = accept(answer, asked.request)
             await self._tools.results.store(document, answer, value, asked_at, self._clock.now())
-            await self._done(document)
+            await self._claims.done(document)
             await self._note_answer()
         except (DocumentRefused, RequestRefused) as error:
             self._witness.saw_answer()
-            await self._settle(document, DocumentState.FAILED, str(error))
+            await self._claims.settle(document, DocumentState.FAILED, str(error))
             await self._note_answer()
         except AnswerUnusable as error:
-            await self._give_back(document, str(error), blame=True)
+            await self._claims.give_back(document, str(error), blame=True)
         except HandedBack as error:
-            await self._give_back(self._charged_for_timeouts(document, asked), str(error))
+            await self._claims.give_back(self._charged_for_timeouts(document, asked), str(error))
         except StorageError as error:
             await self._storage_failed(document, error)
         except ModelError as error:
@@ -281,10 +253,10 @@ class Slice:
             blame = not in_doubt and await self._witness.accuses(
                 document, asked, error, answers_before, admitted
             )
-            await self._give_back(document, str(error), blame=blame, rest=self._rest(document, error))
+            await self._claims.give_back(document, str(error), blame=blame, rest=self._rest(document, error))
 
     async def _note_answer(self) -> None:
-        """Before the slice ends, where passes are about to give the deployment up."""
+        """Record an answer at once if passes may soon delete the deployment as one that never answers."""
         record = self._work.record
         if record is None or record.unanswered_since is None or self._noted:
             return
@@ -300,15 +272,15 @@ class Slice:
             )
 
     def _rest(self, document: Document, error: ModelError) -> timedelta:
-        """How long it rests where it is not to blame."""
+        """How long it rests if it is not to blame."""
         if isinstance(error, RateLimited):
             return timedelta(seconds=min(error.retry_after or 0.0, _LONGEST_PAUSE))
-        return _backoff(document.unanswered + 1)
+        return backoff(document.unanswered + 1)
 
     async def _storage_failed(self, document: Document, error: StorageError) -> None:
-        """Not the document's fault, and no crash; what it has cost so far is kept."""
-        self._report.errors.append(error)
-        await self._give_back(document, str(error), rest=_backoff(document.unanswered + 1))
+        """Not the document's fault, and no crash. What it has cost so far is kept."""
+        self._errors.append(error)
+        await self._claims.give_back(document, str(error), rest=backoff(document.unanswered + 1))
 
     async def _ask(self, document: Document, asked: Question, last_start: float) -> ModelAnswer:
         async def ask() -> ModelAnswer:
@@ -339,57 +311,8 @@ class Slice:
         return answer
 
     def _charged_for_timeouts(self, document: Document, asked: Question) -> Document:
-        """With what Azure may have charged for requests that were given up: prompts, and full answers."""
+        """Add what Azure may have charged for requests that timed out: the prompt and a full answer each."""
         timeouts = self._timeouts.pop(document.id, 0)
-        return self._charged(
+        return self._claims.charged(
             document, timeouts * asked.prompt_tokens, timeouts * asked.request.max_output_tokens
         )
-
-    def _charged(self, document: Document, prompt_tokens: int, completion_tokens: int) -> Document:
-        return replace(
-            document,
-            prompt_tokens=document.prompt_tokens + prompt_tokens,
-            completion_tokens=document.completion_tokens + completion_tokens,
-            cost=document.cost + token_cost(prompt_tokens, completion_tokens, self._tools.prices),
-        )
-
-    async def _done(self, document: Document) -> None:
-        finished = replace(document, result=result_name(document))
-        await self._tools.results.settle(finished, DocumentState.DONE, "answered", self._clock.now())
-        self._report.answered += 1
-
-    async def _settle(self, document: Document, state: DocumentState, reason: str) -> None:
-        await self._tools.results.settle(document, state, reason, self._clock.now())
-        self._report.settled += 1
-
-    async def _give_back(
-        self, document: Document, reason: str, *, blame: bool = False, rest: timedelta = timedelta(0)
-    ) -> None:
-        """Let it wait again. `blame`: it counts as an attempt, of which a document has five."""
-        attempts = document.attempts + blame
-        if attempts >= MAX_ATTEMPTS:
-            await self._settle(document, DocumentState.FAILED, f"gave up after {attempts} attempts: {reason}")
-            return
-        if blame:
-            rest = _backoff(attempts)
-        await self._tools.documents.save(
-            replace(
-                document,
-                state=DocumentState.WAITING,
-                reason=reason[:500],
-                attempts=attempts,
-                unanswered=document.unanswered + (rest > timedelta(0)),
-                alone=False,
-                claimed_by="",
-                claimed_until=None,
-                not_before=self._clock.now() + rest if rest else None,
-            )
-        )
-        self._handed_back.add(document.id)
-        self._report.handed_back += 1
-        event("handed_back", deployment=document.deployment, document=document.id, attempts=attempts)
-
-
-def _backoff(failures: int) -> timedelta:
-    """How long a document rests after so many failures in a row: 30 s, doubling, 2 minutes at most."""
-    return min(_LAST_BACKOFF, _FIRST_BACKOFF * (1 << min(max(failures - 1, 0), 10)))

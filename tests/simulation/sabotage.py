@@ -11,7 +11,7 @@ from typing import Any
 from unittest import mock
 
 from shared.adapters import storage_clock
-from shared.documents import blame, drain_tools, intake, results
+from shared.documents import blame, claims, drain_tools, intake, results
 from shared.documents import slice as slice_module
 from shared.documents.alone import crashes_of
 from shared.hosting import act, create, decisions, delete, leases, observe, reconcile
@@ -217,7 +217,7 @@ def blame_by_evidence(stack: contextlib.ExitStack) -> None:
 def alone(stack: contextlib.ExitStack) -> None:
     """Suspects are worked on among others, and every crash counts."""
     _put(stack, slice_module, "is_suspect", lambda _: False)
-    _put(stack, slice_module, "crashes_of", lambda document: (crashes_of(document)[0],) * 2)
+    _put(stack, claims, "crashes_of", lambda document: (crashes_of(document)[0],) * 2)
 
 
 @_variant

@@ -13,7 +13,7 @@ import pytest
 
 from shared.app import PartFailed
 from shared.documents.alone import MAX_LONE_CRASHES, SUSPECT_AFTER
-from shared.documents.slice import MAX_ATTEMPTS
+from shared.documents.claims import MAX_ATTEMPTS
 from shared.errors import (
     AccessDenied,
     ModelError,

@@ -1,0 +1,138 @@
+"""The documents of one slice: each is claimed, and then done, settled or handed back.
+
+The rules of what counts against a document are here: attempts, crashes, and what it cost.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from shared.alerts import event
+from shared.documents.alone import MAX_LONE_CRASHES, crashes_of
+from shared.documents.drain_tools import DrainTools
+from shared.documents.results import result_name
+from shared.documents.stored_result import Spent
+from shared.hosting.leases import WORK_LEASE
+from shared.model import Document, DocumentState
+from shared.money.cost import token_cost
+
+MAX_ATTEMPTS = 5
+"""Failures (not hand-overs or crashes) after which a document is a dead letter."""
+LAST_BACKOFF = timedelta(minutes=2)
+"""The longest rest of a document between two attempts."""
+
+_FIRST_BACKOFF = timedelta(seconds=30)
+
+
+class Claims:
+    """What one slice writes to its documents, and how many came to what."""
+
+    def __init__(self, tools: DrainTools, holder: str) -> None:
+        """`holder`: of the slice's work lease."""
+        self._tools = tools
+        self._holder = holder
+        self.answered = 0
+        self.settled = 0
+        self.handed_back = 0
+        self.left: set[str] = set()
+        """Documents that this slice does not take up again."""
+
+    async def claim(self, document: Document, *, alone: bool) -> Document | None:
+        """Claim it for as long as a work lease that is written now. None: it must not be asked now.
+
+        Raises Changed if another worker was first, StorageError.
+        """
+        crashes, lone_crashes = crashes_of(document)
+        counted = replace(document, crashes=crashes, lone_crashes=lone_crashes, alone=False)
+        if lone_crashes > document.lone_crashes and await self._tools.results.spent(document) is None:
+            if lone_crashes >= MAX_LONE_CRASHES:
+                reason = (
+                    f"the app died {lone_crashes} times while it worked on this document and nothing else"
+                )
+                await self.settle(counted, DocumentState.FAILED, reason)
+            else:
+                # What kills workers now may have nothing to do with it: the next try comes later.
+                await self.give_back(
+                    counted, "the app died while it worked on it", rest=backoff(lone_crashes + 1)
+                )
+            return None
+        return await self._tools.documents.save(
+            replace(
+                counted,
+                state=DocumentState.CLAIMED,
+                alone=alone,
+                claimed_by=self._holder,
+                claimed_until=self._tools.clock.now() + timedelta(seconds=WORK_LEASE),
+                not_before=None,
+            )
+        )
+
+    async def done(self, document: Document) -> None:
+        """Its answer is stored. Raises StorageError."""
+        finished = replace(document, result=result_name(document))
+        await self._tools.results.settle(finished, DocumentState.DONE, "answered", self._tools.clock.now())
+        self.answered += 1
+
+    async def done_before(self, document: Document, spent: Spent) -> None:
+        """Its answer was stored by a worker that could not record it: it is not paid twice.
+
+        What the answer cost may be on the document already. Raises StorageError.
+        """
+        await self.done(
+            replace(
+                document,
+                prompt_tokens=max(document.prompt_tokens, spent.prompt_tokens),
+                completion_tokens=max(document.completion_tokens, spent.completion_tokens),
+                cost=max(document.cost, spent.cost),
+            )
+        )
+
+    async def settle(self, document: Document, state: DocumentState, reason: str) -> None:
+        """It comes to a final state without an answer. Raises StorageError."""
+        await self._tools.results.settle(document, state, reason, self._tools.clock.now())
+        self.settled += 1
+
+    async def give_back(
+        self, document: Document, reason: str, *, blame: bool = False, rest: timedelta = timedelta(0)
+    ) -> None:
+        """Let it wait again. `blame`: it counts as an attempt, of which a document has MAX_ATTEMPTS.
+
+        Raises StorageError.
+        """
+        attempts = document.attempts + blame
+        if attempts >= MAX_ATTEMPTS:
+            await self.settle(document, DocumentState.FAILED, f"gave up after {attempts} attempts: {reason}")
+            return
+        if blame:
+            rest = backoff(attempts)
+        await self._tools.documents.save(
+            replace(
+                document,
+                state=DocumentState.WAITING,
+                reason=reason[:500],
+                attempts=attempts,
+                unanswered=document.unanswered + (rest > timedelta(0)),
+                alone=False,
+                claimed_by="",
+                claimed_until=None,
+                not_before=self._tools.clock.now() + rest if rest else None,
+            )
+        )
+        self.left.add(document.id)
+        self.handed_back += 1
+        event("handed_back", deployment=document.deployment, document=document.id, attempts=attempts)
+
+    def charged(self, document: Document, prompt_tokens: int, completion_tokens: int) -> Document:
+        """With the tokens and their cost on it, not saved yet."""
+        return replace(
+            document,
+            prompt_tokens=document.prompt_tokens + prompt_tokens,
+            completion_tokens=document.completion_tokens + completion_tokens,
+            cost=document.cost + token_cost(prompt_tokens, completion_tokens, self._tools.prices),
+        )
+
+
+def backoff(failures: int) -> timedelta:
+    """How long a document rests after so many failures in a row: 30 s, doubling, 2 minutes at most."""
+    return min(LAST_BACKOFF, _FIRST_BACKOFF * (1 << min(max(failures - 1, 0), 10)))
