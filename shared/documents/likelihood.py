@@ -15,7 +15,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from shared.documents.letters import EAST_ASIAN, LATIN, OTHER_ALPHABETS
+from shared.documents.letters.east_asian import EAST_ASIAN
+from shared.documents.letters.latin import LATIN
+from shared.documents.letters.other_alphabets import OTHER_ALPHABETS
 
 ANY_WESTERN = "any of Western Europe"
 """For names of several languages, and languages without pairs of their own, such as Irish or Galician."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from shared.documents.letters import EAST_ASIAN
+from shared.documents.letters.east_asian import EAST_ASIAN
 from shared.documents.likelihood import familiar, likelihood
 from shared.errors import DocumentRefused
 
