@@ -32,7 +32,7 @@ async def reconcile_deployments(timer: func.TimerRequest) -> None:
 @app.timer_trigger(arg_name="timer", schedule=BINDINGS.schedule)
 async def drain_backlog(timer: func.TimerRequest) -> None:
     """Answer what waits on every ready deployment, for a slice."""
-    from shared.app import slice_seconds
+    from shared.serve import slice_seconds
 
     seconds = slice_seconds(datetime.now(UTC), BINDINGS.ticks)
     await (await _lamplighter()).drain_backlog(seconds)

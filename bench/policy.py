@@ -20,7 +20,6 @@ from pathlib import Path
 from bench._optimum import optimum
 from bench._report import machine
 from bench._traces import Arrival, Trace, read, synthetic
-from shared.app import POLL_SECONDS, SOONEST, TO_DELETE
 from shared.model import (
     BillingStart,
     BillingUnit,
@@ -36,6 +35,7 @@ from shared.model import (
 from shared.planning import estimates, uploads
 from shared.planning.desired import UNITS, outlooks, wanted
 from shared.planning.uploads import paid_until
+from shared.serve import POLL_SECONDS, SOONEST, TO_DELETE
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 TICK = 60.0
@@ -118,7 +118,7 @@ def replay(trace: Trace, limit: float, billing: BillingUnit, creates: CreateTime
         want = wanted(config, demand, at, None, ahead)
         if record.state is RecordState.OPEN and not want.up and not want.keep:
             assert record.intent_at is not None
-            # As `Lamplighter._use_paid_minute` has it, unless a timer's pass comes first.
+            # As `Serving` uses the paid minute, unless a timer's pass comes first.
             ends = paid_until(record.intent_at, at, UNITS[BillingUnit.MINUTE]) - timedelta(seconds=TO_DELETE)
             stays = min((ends - START).total_seconds(), (now // TICK + 1) * TICK)
             if billing is BillingUnit.MINUTE and stays > now and upcoming < stays:

@@ -11,10 +11,11 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
-from shared.app import Lamplighter, slice_seconds
+from shared.app import Lamplighter
 from shared.documents.backlog import INBOX
 from shared.hosting.leases import BLOB_LEASE
 from shared.model import Settings
+from shared.serve import slice_seconds
 from shared.wiring import assemble
 from tests.fakes.blobs import MemoryBlobs
 from tests.fakes.tables import MemoryTables

@@ -82,7 +82,7 @@ async def test_reconcile_fails_when_draining_did(monkeypatch: pytest.MonkeyPatch
     async def broken(*_: object) -> None:
         raise StorageError("table storage did not answer")
 
-    monkeypatch.setattr("shared.app.drain", broken)
+    monkeypatch.setattr("shared.serve.drain", broken)
     answer = await command(world, "reconcile", "--drain", "--json")
     assert answer.code == 1
     assert answer.json["passes"][0]["outcome"] == "done"

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from shared.app import SLICE_SECONDS, slice_seconds
 from shared.documents.results import result_name
 from shared.errors import (
     AccessDenied,
@@ -19,6 +18,7 @@ from shared.errors import (
 )
 from shared.hosting.leases import BLOB_LEASE, WORK_LEASE
 from shared.model import DocumentState, OneOffWindow, UploadStart
+from shared.serve import SLICE_SECONDS, slice_seconds
 from tests.fakes.clock import START
 from tests.fakes.world import ACCOUNT, World, config
 

@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, Literal
 
-from shared.app import OUTCOMES, POLL_SECONDS, SLICE_SECONDS, Lamplighter, PartFailed
+from shared.app import OUTCOMES, Lamplighter, PartFailed
 from shared.doors.cli.arguments import Exit, config
 from shared.doors.cli.terminal import Terminal, table
 from shared.hosting.reconcile import PassReport
 from shared.model import DeploymentConfig, Observed, RecordState
+from shared.serve import POLL_SECONDS, SLICE_SECONDS
 
 Target = Literal["ready", "gone", "empty"]
 

@@ -12,12 +12,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from shared.app import POLL_SECONDS, SLICE_SECONDS, Lamplighter
+from shared.app import Lamplighter
 from shared.doors import api
 from shared.doors.cli.arguments import Exit, WrongUse, config
 from shared.doors.cli.terminal import Terminal, clean, table
 from shared.errors import ArmRefused, DocumentRefused, LamplighterError
 from shared.model import DeploymentConfig, DocumentState
+from shared.serve import POLL_SECONDS, SLICE_SECONDS
 
 _UNFINISHED = (DocumentState.WAITING, DocumentState.CLAIMED)
 _REFUSED = "refused"  # nothing was stored

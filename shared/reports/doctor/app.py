@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from shared.app import SLICE_SECONDS
 from shared.documents.intake import Intake
 from shared.errors import SettingsError, StorageError
 from shared.hosting.leases import REQUEST_LIMIT
 from shared.reports.doctor.findings import Finding, failed, ok, unchecked, warning
+from shared.serve import SLICE_SECONDS
 from shared.settings.bindings import BLOB_SOURCES, read_bindings
 
 SWEPT_WITHIN = timedelta(minutes=15)

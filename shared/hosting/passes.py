@@ -1,0 +1,66 @@
+"""Which accounts there are, what is configured on each, and one pass over each of them."""
+
+from __future__ import annotations
+
+import asyncio
+
+from shared.alerts import Alert, alert
+from shared.errors import ArmError, LamplighterError
+from shared.hosting.ledger import Ledger
+from shared.hosting.observe import HostingContext
+from shared.hosting.reconcile import PassReport, reconcile
+from shared.model import Account, Configs, RecordState, Settings
+
+
+def configured_on(settings: Settings, account: Account) -> Configs:
+    """The account's deployments by name. ARM resource ids ignore case."""
+    return {
+        name: config
+        for name, config in settings.deployments.items()
+        if config.account.lower() == account.resource_id.lower()
+    }
+
+
+async def known_accounts(ledger: Ledger, settings: Settings) -> list[Account]:
+    """Configured ∪ recorded: what was hosted on an account that is no longer configured is deleted.
+
+    Raises StorageError.
+    """
+    accounts = {key.lower(): account for key, account in settings.accounts.items()}
+    for known in await ledger.accounts():
+        if known.account.lower() in accounts:
+            continue
+        records = await ledger.records(known.account)
+        # An account on which nothing is left may itself be gone: do not ask it any more.
+        if any(record.state is not RecordState.ABSENT for record in records.values()):
+            name = known.account.rsplit("/", 1)[-1]
+            accounts[known.account.lower()] = Account(name, known.account, 0)
+    return list(accounts.values())
+
+
+async def pass_over(context: HostingContext, settings: Settings, account: Account) -> PassReport:
+    """One pass over one account. Raises ArmError, StorageError: see `reconcile`."""
+    return await reconcile(context, account, configured_on(settings, account))
+
+
+async def pass_over_all(context: HostingContext, settings: Settings) -> tuple[list[PassReport], list[str]]:
+    """One pass over every known account, each independent of the others: the reports, and what failed.
+
+    Raises StorageError when the accounts cannot be read.
+    """
+    accounts = await known_accounts(context.ledger, settings)
+    outcomes = await asyncio.gather(
+        *(pass_over(context, settings, account) for account in accounts), return_exceptions=True
+    )
+    reports, problems = list[PassReport](), list[str]()
+    for account, outcome in zip(accounts, outcomes, strict=True):
+        if isinstance(outcome, PassReport):
+            reports.append(outcome)
+            continue
+        problems.append(f"{account.name}: {outcome}")
+        code = outcome.code if isinstance(outcome, ArmError) else None
+        fields = {"account": account.name, "error": type(outcome).__name__, "code": code}
+        alert(Alert.PASS_FAILED, str(outcome), **fields)
+        if not isinstance(outcome, LamplighterError):
+            raise outcome
+    return reports, problems
