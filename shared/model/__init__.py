@@ -1,0 +1,36 @@
+"""The vocabulary of Lamplighter: frozen data, no logic.
+
+Times are aware UTC datetimes, durations timedeltas, money US dollars unless `Prices.currency` says otherwise,
+capacity thousands of tokens per minute. Import from here, whatever file of the package has the definition.
+"""
+
+from shared.model.configured import ALWAYS as ALWAYS
+from shared.model.configured import Account as Account
+from shared.model.configured import BillingStart as BillingStart
+from shared.model.configured import BillingUnit as BillingUnit
+from shared.model.configured import Closure as Closure
+from shared.model.configured import Configs as Configs
+from shared.model.configured import DeploymentConfig as DeploymentConfig
+from shared.model.configured import DeploymentSpec as DeploymentSpec
+from shared.model.configured import Mode as Mode
+from shared.model.configured import OneOffWindow as OneOffWindow
+from shared.model.configured import Owner as Owner
+from shared.model.configured import Prices as Prices
+from shared.model.configured import Settings as Settings
+from shared.model.configured import Task as Task
+from shared.model.configured import UploadStart as UploadStart
+from shared.model.configured import WeeklyWindow as WeeklyWindow
+from shared.model.documents import Demand as Demand
+from shared.model.documents import Document as Document
+from shared.model.documents import DocumentState as DocumentState
+from shared.model.inference import ModelAnswer as ModelAnswer
+from shared.model.inference import ModelRequest as ModelRequest
+from shared.model.recorded import NO_RECORD as NO_RECORD
+from shared.model.recorded import AccountRecord as AccountRecord
+from shared.model.recorded import Action as Action
+from shared.model.recorded import AzureDeployment as AzureDeployment
+from shared.model.recorded import DeploymentRecord as DeploymentRecord
+from shared.model.recorded import Hold as Hold
+from shared.model.recorded import HostingSession as HostingSession
+from shared.model.recorded import Observed as Observed
+from shared.model.recorded import RecordState as RecordState

@@ -1,0 +1,29 @@
+"""What the model is asked, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ModelRequest:
+    """One question to the model."""
+
+    system_prompt: str
+    text: str
+    max_output_tokens: int
+    response_schema: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class ModelAnswer:
+    """What the model said. Untrusted."""
+
+    text: str
+    finish_reason: str
+    model: str
+    prompt_tokens: int
+    completion_tokens: int
+    remaining_tokens: int | None = None  # from the response's rate limit headers
