@@ -9,7 +9,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from shared.alerts import event
-from shared.documents.alone import MAX_LONE_CRASHES, crashes_of
+from shared.documents.alone import crashes_of
+from shared.documents.condemned import condemned
 from shared.documents.drain_tools import DrainTools
 from shared.documents.results import result_name
 from shared.documents.stored_result import Spent
@@ -46,10 +47,7 @@ class Claims:
         crashes, lone_crashes = crashes_of(document)
         counted = replace(document, crashes=crashes, lone_crashes=lone_crashes, alone=False)
         if lone_crashes > document.lone_crashes and await self._tools.results.spent(document) is None:
-            if lone_crashes >= MAX_LONE_CRASHES:
-                reason = (
-                    f"the app died {lone_crashes} times while it worked on this document and nothing else"
-                )
+            if (reason := condemned(document)) is not None:
                 await self.settle(counted, DocumentState.FAILED, reason)
             else:
                 # What kills workers now may have nothing to do with it: the next try comes later.

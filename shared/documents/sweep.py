@@ -6,7 +6,8 @@ Each sweep takes 10 s at most and continues where the last one stopped; nothing 
 2. The walk: the inbox, a page at a time. It looks up each upload that is not known, and records a new one.
 3. The look ahead, if the walk does not reach the end: it lists the inbox without a look at each upload, and
    records the newest unknown ones first. So the last upload does not wait for a hundred thousand before it.
-4. The vanished: rows of the lap whose uploads the walk did not see. They were overwritten or deleted.
+4. The condemned: rows of the lap whose document killed its workers too often.
+5. The vanished: rows of the lap whose uploads the walk did not see. They were overwritten or deleted.
 
 Note [What is not final yet]. Many uploaders create an empty blob and write it later: an empty blob rests for
 ten minutes, by the storage's clock, before it is judged. Litter and folder markers are nobody's documents and
@@ -26,6 +27,7 @@ from typing import NamedTuple
 
 from shared.alerts import Alert, alert, event
 from shared.documents.backlog import INBOX, DocumentLedger, deployment_of, gone, id_of, is_final
+from shared.documents.condemned import settle_condemned
 from shared.documents.lap import Lap, LapPart
 from shared.documents.litter import is_litter
 from shared.documents.results import Results
@@ -136,6 +138,7 @@ class Sweep:
                 await self._lap.read(part, at.lap, at.began_at, until)
             if self._clock.monotonic() < until:
                 await self._walk(at, report, part, until, SWEEP_SECONDS)
+        report.settled += await settle_condemned(part.documents, self._results, self._clock.now())
         await self._settle_vanished(at, report, part, until + _RESERVE)
 
     # --- the walk -----------------------------------------------------------------------------

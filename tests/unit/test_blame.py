@@ -269,6 +269,26 @@ async def test_a_document_that_kills_workers_takes_no_other_with_it() -> None:
     assert killed[SUSPECT_AFTER:] == [1] * MAX_LONE_CRASHES
 
 
+async def test_what_is_to_blame_for_crashes_is_settled_though_nothing_is_hosted() -> None:
+    """Another deployment for it would only cost money: the sweep settles it, once its last claim ran out."""
+    world = World.of(config())
+    world.upload("clauses/deadly.txt")
+    await world.app.intake.sweep()
+    (deadly,) = await waiting(world)
+    claimed_until = world.clock.now() + timedelta(seconds=WORK_LEASE)
+    before = replace(deadly, state=DocumentState.CLAIMED, alone=True, claimed_until=claimed_until)
+    before = replace(before, crashes=SUSPECT_AFTER + 2, lone_crashes=MAX_LONE_CRASHES - 1)
+    await world.app.documents.save(before)
+    await world.app.intake.sweep()
+    assert (await world.document("clauses/deadly.txt")).state is DocumentState.CLAIMED
+    world.clock.advance(WORK_LEASE + 1)
+    await world.app.reconcile()
+    settled = await world.document("clauses/deadly.txt")
+    assert (settled.state, settled.lone_crashes) == (DocumentState.FAILED, MAX_LONE_CRASHES)
+    assert "nothing else" in settled.reason
+    assert world.azure.count("put") == 0
+
+
 async def waiting(world: World) -> list[Document]:
     return [each async for each in world.app.documents.unfinished("clauses")]
 
