@@ -34,8 +34,8 @@ from shared.model import (
 )
 from shared.planning import estimates, uploads
 from shared.planning.decision import Observation
-from shared.planning.desired import outlooks
 from shared.planning.observed import OWNER_TAG
+from shared.planning.picture import Picture
 from shared.planning.plan import plan
 
 T = TypeVar("T")
@@ -111,9 +111,8 @@ def measure(deployments: int, minutes: int) -> dict[str, object]:
     def one(now: datetime) -> int:
         arrivals = tuple(now - timedelta(minutes=minute) for minute in range(20, 0, -1))
         demand = {name: Demand(len(arrivals), arrivals=arrivals) for name in configured}
-        ahead = outlooks(configured, records, _PRICES, now)
-        seen = Observation(now, azure, records, demand, outlooks=ahead)
-        return len(plan(now, Owner("bench", ""), _ACCOUNT, configured, seen))
+        known = Picture(_ACCOUNT.resource_id, now, configured, _PRICES, records, demand)
+        return len(plan(Owner("bench", ""), _ACCOUNT, Observation(now, azure, known)))
 
     first, decided = timed(one, START)
     assert decided == deployments

@@ -33,7 +33,8 @@ from shared.model import (
     UploadStart,
 )
 from shared.planning import estimates, uploads
-from shared.planning.desired import UNITS, outlooks, wanted
+from shared.planning.desired import UNITS
+from shared.planning.picture import Picture
 from shared.planning.uploads import paid_until
 from shared.serve import POLL_SECONDS, SOONEST, TO_DELETE
 
@@ -114,8 +115,8 @@ def replay(trace: Trace, limit: float, billing: BillingUnit, creates: CreateTime
                 now = min(upcoming, busy_until)
                 continue
         demand = Demand(len(waiting), arrivals=tuple(START + timedelta(seconds=each.at) for each in waiting))
-        ahead = outlooks({_NAME: config}, {_NAME: record}, prices, at)[_NAME]
-        want = wanted(config, demand, at, None, ahead)
+        known = Picture("a", at, {_NAME: config}, prices, {_NAME: record}, {_NAME: demand})
+        want = known.wanted(_NAME)
         if record.state is RecordState.OPEN and not want.up and not want.keep:
             assert record.intent_at is not None
             # As `Serving` uses the paid minute, unless a timer's pass comes first.

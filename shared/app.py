@@ -7,7 +7,7 @@ repeated or missed call costs a minute.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from shared.alerts import Alert, alert
@@ -18,9 +18,10 @@ from shared.documents.results import Results
 from shared.errors import ArmError, ArmRefused, LamplighterError, StorageError, shown
 from shared.hosting.dry_run import DryRun, dry_run
 from shared.hosting.observe import HostingContext
-from shared.hosting.passes import configured_on, known_accounts, pass_over, pass_over_all
+from shared.hosting.passes import known_accounts, pass_over, pass_over_all
 from shared.hosting.reconcile import Outcome, PassReport
-from shared.model import Account, DeploymentConfig, DocumentState, Settings
+from shared.model import Account, Configs, DeploymentConfig, DocumentState, Settings
+from shared.planning.picture import Picture, configured_on
 from shared.serve import SLICE_SECONDS, Serving
 
 OUTCOMES = {
@@ -97,7 +98,18 @@ class Lamplighter:
 
     async def dry_run(self, account: Account) -> DryRun:
         """What a pass over the account would decide now. Raises ArmError, StorageError."""
-        return await dry_run(self.context, account, configured_on(self.settings, account))
+        return await dry_run(self.context, account, self._configured_on(account.resource_id))
+
+    async def picture(self, account: str, *, demand_of: Iterable[str] | None = None) -> Picture:
+        """What is known of an account (its resource id) now, from storage alone. Raises StorageError.
+
+        `demand_of`: whose documents are counted; None: those of all its deployments.
+        """
+        configured, now = self._configured_on(account), self.context.clock.now()
+        return await self.context.picture(account, configured, now, demand_of=demand_of)
+
+    def _configured_on(self, account: str) -> Configs:
+        return configured_on(account, self.settings.deployments)
 
     async def accounts(self) -> list[Account]:
         """Every account that passes look at: see `known_accounts`. Raises StorageError."""

@@ -16,14 +16,15 @@ _LONGEST_REASON = 2000  # characters
 async def keep_decision(step: Decision, view: View) -> bool:
     """Write a decision to the record and as a row when it changed, not every minute; whether it did.
 
-    Of the same decision the record follows the reason and the time, which may be others now.
+    Of the same decision the record follows the reasons and the time, which may be others now.
     """
     record = view.record(step.deployment)
     if _is_bookkeeping(record):
         return False
     changed = not _is_decided(record, step)
-    if changed or (record.reason, record.again_at) != (step.reason[:_LONGEST_REASON], step.again_at):
-        await view.save(_with_decision(record, step))
+    told = _with_decision(record, step)
+    if changed or (record.reason, record.again_at, record.kept) != (told.reason, told.again_at, told.kept):
+        await view.save(told)
     if changed:
         await _save_decision(step, view)
     return changed
@@ -66,6 +67,7 @@ def _with_decision(record: DeploymentRecord, step: Decision) -> DeploymentRecord
         action=step.action,
         reason=step.reason[:_LONGEST_REASON],
         again_at=step.again_at,
+        kept=step.wanted.reason[:_LONGEST_REASON] if step.wanted.scarce else "",
         decisions=record.decisions + (not _is_decided(record, step)),
     )
 

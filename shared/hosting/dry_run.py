@@ -26,5 +26,5 @@ async def dry_run(context: HostingContext, account: Account, configured: Configs
     """The records, one LIST, and the plan that follows. Raises ArmError, StorageError."""
     view = View(context, account, configured)
     await view.read(timeout=ARM_SECONDS)
-    decisions = plan(view.now, context.owner, account, configured, view.observation())
+    decisions = plan(context.owner, account, view.observation())
     return DryRun(view.now, view.azure, {each.deployment: each for each in decisions})

@@ -6,7 +6,7 @@ The view follows every write of the pass, so that the plan can be made again wit
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -21,7 +21,6 @@ from shared.model import (
     Configs,
     Demand,
     DeploymentRecord,
-    Hold,
     HostingSession,
     Observed,
     Owner,
@@ -29,8 +28,8 @@ from shared.model import (
     RecordState,
 )
 from shared.planning.decision import Observation
-from shared.planning.desired import Outlook, outlooks, wanted
 from shared.planning.observed import is_expected_gone, is_ours, is_past, observe
+from shared.planning.picture import Picture
 from shared.planning.plan import DEVELOPER_TIER, DEVELOPER_TIER_LIFE
 from shared.planning.scarcity import base_model, why_kept
 from shared.ports import Arm, Backlog, Blobs, Clock, Model, Tables
@@ -53,11 +52,26 @@ class HostingContext:
     owner: Owner
     prices: Prices
 
-    async def demand(self, names: Iterable[str]) -> dict[str, Demand]:
-        """The unfinished documents of each deployment."""
-        names = tuple(names)
+    async def picture(
+        self,
+        resource_id: str,
+        configured: Configs,
+        now: datetime,
+        *,
+        records: Mapping[str, DeploymentRecord] | None = None,
+        demand_of: Iterable[str] | None = None,
+    ) -> Picture:
+        """What is known of one account, from storage alone. Raises StorageError.
+
+        `records`: if they were read already. `demand_of`: whose documents are counted; None: everybody's.
+        """
+        if records is None:
+            records = await self.ledger.records(resource_id)
+        names = tuple(configured if demand_of is None else demand_of)
         pages = await asyncio.gather(*(self.backlog.demand(name) for name in names))
-        return dict(zip(names, pages, strict=True))
+        demand = dict(zip(names, pages, strict=True))
+        holds = await self.ledger.holds(resource_id, now)
+        return Picture(resource_id, now, configured, self.prices, records, demand, holds)
 
 
 class View:
@@ -67,14 +81,12 @@ class View:
         self.context = context
         self.account = account
         self.configured = configured
+        self.picture: Picture
         self.now: datetime
         self.endpoint: str
         self.problems: list[StorageError] = []  # what went wrong and stopped nothing
         self.azure: dict[str, AzureDeployment] = {}
-        self._records: dict[str, DeploymentRecord] = {}
-        self._demand: dict[str, Demand] = {}
         self._working: dict[str, int] = {}
-        self._holds: dict[str, Hold] = {}
         self._left: dict[str, float | str] = {}  # capacity in the region, or why it is not known
         self._known: AccountRecord
 
@@ -86,25 +98,24 @@ class View:
         context, resource_id = self.context, self.account.resource_id
         self._known = await context.ledger.account(resource_id)
         # Records before the LIST: what it shows is then never older than what they say.
-        self._records = await context.ledger.records(resource_id)
+        records = await context.ledger.records(resource_id)
         self.now = context.clock.now()
         listed = await context.arm.deployments(resource_id, timeout=timeout)
-        ours = {name.lower(): name for name in (*self._records, *self.configured)}
+        self.picture = await context.picture(resource_id, self.configured, self.now, records=records)
+        ours = {name.lower(): name for name in (*records, *self.configured)}
         self.azure = {}
         for listed_name, each in listed.items():
             name = ours.get(listed_name.lower(), listed_name)
             if not is_past(each, self.record(name), self.now):
                 self.azure[name] = each
-        self._demand = await context.demand(self.configured)
-        self._holds = await context.ledger.holds(resource_id, self.now)
-        await asyncio.gather(*(self.count_workers(name) for name in self._records))
+        await asyncio.gather(*(self.count_workers(name) for name in records))
         if any(each.keep_if_scarce for each in self.configured.values()):
             await self._ask_where_it_decides()
 
     async def look(self, timeout: float) -> None:
         """Read, and keep what was seen. Raises ArmError, StorageError."""
         await self.read(timeout)
-        for name in list(self._records):
+        for name in list(self.picture.records):
             await self.note(name, self._known.listed_at)
         self.endpoint = self._known.endpoint or await self.context.arm.endpoint(
             self.account.resource_id, timeout=timeout
@@ -140,12 +151,8 @@ class View:
 
     async def _ask_where_it_decides(self) -> None:
         """Only of deployments that would go if there is enough left."""
-        ahead = self.observation().outlooks
-        asked = [
-            name
-            for name, each in self.configured.items()
-            if wanted(each, self.demand(name), self.now, self._holds.get(name), ahead[name]).scarce
-        ]
+        picture = self.observation().picture
+        asked = [name for name in self.configured if picture.wanted(name).scarce]
         await asyncio.gather(*(self._ask_what_is_left(name) for name in asked))
 
     async def _ask_what_is_left(self, name: str) -> None:
@@ -163,37 +170,29 @@ class View:
             return
         self._left[name] = left.get(azure.sku, f"Azure says nothing of {azure.sku}")
 
-    def _with_scarcity(self, name: str, outlook: Outlook) -> Outlook:
-        config, prices = self.configured[name], self.context.prices
-        if not config.keep_if_scarce:
-            return outlook
+    def _why_kept(self, name: str) -> str:
         left = self._left.get(name, "it was not asked for yet")
-        return replace(outlook, kept=why_kept(config, self.record(name), self.azure.get(name), left, prices))
+        config, azure = self.configured[name], self.azure.get(name)
+        return why_kept(config, self.record(name), azure, left, self.context.prices)
 
     def observation(self) -> Observation:
         """What the plan is made from."""
-        ahead = outlooks(self.configured, self._records, self.context.prices, self.now)
-        return Observation(
-            self.now,
-            self.azure,
-            self._records,
-            self._demand,
-            self._working,
-            self._holds,
-            {name: self._with_scarcity(name, each) for name, each in ahead.items()},
-        )
+        kept = {name: self._why_kept(name) for name, each in self.configured.items() if each.keep_if_scarce}
+        return Observation(self.now, self.azure, replace(self.picture, kept=kept), self._working)
 
     def record(self, name: str) -> DeploymentRecord:
         """A deployment's record as it stands."""
-        return self._records.get(name) or DeploymentRecord(self.account.resource_id, name)
+        return self.picture.record(name)
 
     def demand(self, name: str) -> Demand:
         """A deployment's unfinished documents, as they were counted."""
-        return self._demand.get(name, Demand())
+        return self.picture.demand.get(name, Demand())
 
     async def save(self, record: DeploymentRecord) -> None:
         """Compare-and-swap a record. Raises Changed if another pass has overtaken this one."""
-        self._records[record.deployment] = await self.context.ledger.save(record)
+        saved = await self.context.ledger.save(record)
+        records = {**self.picture.records, record.deployment: saved}
+        self.picture = replace(self.picture, records=records)
 
     async def count_workers(self, name: str) -> int:
         """Read the work leases of a deployment (again), whatever its record says: that may be behind."""
@@ -205,7 +204,8 @@ class View:
     async def count_demand(self, name: str) -> None:
         """Read the unfinished documents of a deployment again."""
         if name in self.configured:
-            self._demand[name] = await self.context.backlog.demand(name)
+            counted = await self.context.backlog.demand(name)
+            self.picture = replace(self.picture, demand={**self.picture.demand, name: counted})
 
     async def note(self, name: str, listed_before: datetime | None = None) -> None:
         """Keep what Azure says of a deployment of ours: createdAt, limits, when it first said Succeeded.

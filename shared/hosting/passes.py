@@ -1,4 +1,4 @@
-"""Which accounts there are, what is configured on each, and one pass over each of them."""
+"""Which accounts there are, and one pass over each of them."""
 
 from __future__ import annotations
 
@@ -9,16 +9,8 @@ from shared.errors import ArmError, LamplighterError
 from shared.hosting.ledger import Ledger
 from shared.hosting.observe import HostingContext
 from shared.hosting.reconcile import PassReport, reconcile
-from shared.model import Account, Configs, RecordState, Settings
-
-
-def configured_on(settings: Settings, account: Account) -> Configs:
-    """The account's deployments by name. ARM resource ids ignore case."""
-    return {
-        name: config
-        for name, config in settings.deployments.items()
-        if config.account.lower() == account.resource_id.lower()
-    }
+from shared.model import Account, RecordState, Settings
+from shared.planning.picture import configured_on
 
 
 async def known_accounts(ledger: Ledger, settings: Settings) -> list[Account]:
@@ -40,7 +32,7 @@ async def known_accounts(ledger: Ledger, settings: Settings) -> list[Account]:
 
 async def pass_over(context: HostingContext, settings: Settings, account: Account) -> PassReport:
     """One pass over one account. Raises ArmError, StorageError: see `reconcile`."""
-    return await reconcile(context, account, configured_on(settings, account))
+    return await reconcile(context, account, configured_on(account.resource_id, settings.deployments))
 
 
 async def pass_over_all(context: HostingContext, settings: Settings) -> tuple[list[PassReport], list[str]]:

@@ -30,7 +30,7 @@ from shared.model import (
 )
 from shared.planning.decide import ANSWER_LIMIT
 from shared.planning.decision import Decision
-from shared.planning.desired import outlooks, span, wanted
+from shared.planning.desired import span
 from shared.planning.observed import LIST_LAG, STORAGE_TAG, is_twin
 from shared.planning.plan import AFTER_DELETE, DOUBT, plan
 from shared.planning.unanswered import unanswered_for
@@ -227,13 +227,8 @@ async def _is_idle(context: HostingContext, account: Account, configured: Config
         return False
     if known.problem:
         return False
-    demand = await context.demand(configured)
-    holds = await context.ledger.holds(account.resource_id, now)
-    ahead = outlooks(configured, records, context.prices, now)
-    return not any(
-        wanted(config, demand[name], now, holds.get(name), ahead[name]).up
-        for name, config in configured.items()
-    )
+    picture = await context.picture(account.resource_id, configured, now, records=records)
+    return not any(picture.wanted(name).up for name in configured)
 
 
 def _in_doubt(record: DeploymentRecord, now: datetime) -> bool:
@@ -248,7 +243,7 @@ async def _act(view: View, deadline: float) -> tuple[Decision, ...]:
     arm_busy = False
     while True:
         left = deadline - view.context.clock.monotonic()
-        decisions = plan(view.now, view.context.owner, view.account, view.configured, view.observation())
+        decisions = plan(view.context.owner, view.account, view.observation())
         steps = [
             each for each in decisions if not _is_taken(each, taken) and _may_start(each, left, arm_busy)
         ]

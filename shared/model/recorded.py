@@ -113,6 +113,7 @@ class DeploymentRecord:
     action: Action = Action.NOTHING
     reason: str = ""
     again_at: datetime | None = None  # when the wait that was decided is known to end
+    kept: str = ""  # why it may stay although nothing needs it, as capacity is scarce in the region
     decisions: int = 0  # how many were kept
     etag: str | None = None  # None: the row does not exist yet
 

@@ -84,7 +84,7 @@ def _short_gaps(of: Forecast) -> Iterator[Advised]:
     By the minute the lead alone decides, and a gap shorter than it is kept open anyway.
     """
     subject = of.subject
-    plan = planned(subject.config, subject.lead, of.since, of.until)  # windows can be joined, holds end
+    plan = planned(subject.config, subject.leads, of.since, of.until)  # windows can be joined, holds end
     saves, gaps = 0.0, list[Span]()
     first: Span | None = None
     for other in plan.certain:
@@ -105,7 +105,7 @@ def _short_gaps(of: Forecast) -> Iterator[Advised]:
         saves,
         f"it closes {len(gaps)} time(s) between two windows for {length} only: keeping it open costs "
         f"{_money(of, saves)} less, as hosting is charged by the started {subject.prices.billing_unit} and "
-        f"reopening takes a lead of {_told(subject.lead)}. Make one window of the two",
+        f"reopening takes a lead of {_told(subject.leads.alone)}. Make one window of the two",
     )
 
 
@@ -154,7 +154,7 @@ def _waiting(of: Forecast) -> Iterator[Advised]:
     if config.uploads is UploadStart.SCHEDULED or config.start_within or not subject.sessions:
         return
     windows = [
-        Span(each.start - subject.lead, each.keep_until)
+        Span(each.start - subject.leads.before(each.start), each.keep_until)
         for each in intervals(config.windows, of.since - RECENT, of.since, config.closures)
     ]
     sessions = sorted(
@@ -165,7 +165,8 @@ def _waiting(of: Forecast) -> Iterator[Advised]:
     shared: list[Span] = []
     for each in alone:
         if shared and each.start < shared[-1].start + WORTH_WAITING:
-            shared[-1] = Span(shared[-1].start, shared[-1].end + max(each.length - subject.lead, _NO_TIME))
+            more = max(each.length - subject.leads.alone, _NO_TIME)
+            shared[-1] = Span(shared[-1].start, shared[-1].end + more)
         else:
             shared.append(each)
     recently = cost(alone, subject.price, subject.prices) - cost(shared, subject.price, subject.prices)
@@ -188,7 +189,7 @@ def _was_hosted(of: Forecast, window: Interval) -> bool:
 
 
 def _asked_in(of: Forecast, window: Interval) -> bool:
-    start = window.start - of.subject.lead
+    start = window.start - of.subject.leads.before(window.start)
     return any(start <= at < window.keep_until for at in of.subject.asked or ())
 
 

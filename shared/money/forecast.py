@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from shared.model import DeploymentConfig, Hold, HostingSession, Prices, UploadStart
 from shared.money.spans import Planned, Span, cost, hours, merged, planned, without
+from shared.schedule.leads import Leads
 
 RECENT = timedelta(days=28)
 """The past from which uploads are forecast."""
@@ -23,12 +24,13 @@ class Subject:
 
     config: DeploymentConfig
     account: str  # its name, for people
-    lead: timedelta
+    leads: Leads
     sku: str  # as it is created
     prices: Prices
     hold: Hold | None = None
     sessions: tuple[HostingSession, ...] | None = None  # those of the recent past; None: they are not known
     asked: tuple[datetime, ...] | None = None  # when documents came and were finished; None: not all known
+    kept_until: datetime | None = None  # how long it may be kept that is kept now, as capacity is scarce
 
     @property
     def price(self) -> float:
@@ -57,7 +59,7 @@ class Figures:
     """A deployment's period, or the sum of several deployments'."""
 
     certain: Figure = Figure()
-    possible: Figure = Figure()  # of batch windows, at most
+    possible: Figure = Figure()  # of batch windows, and kept because capacity is scarce: at most
     uploads: Figure = Figure()  # as in the recent past
     always_on: Figure = Figure()
 
@@ -100,7 +102,7 @@ class Forecast:
 def forecast(subject: Subject, since: datetime, until: datetime) -> Forecast:
     """What the schedule and the hold will host in [since, until), which begins now."""
     config, price, prices = subject.config, subject.price, subject.prices
-    plan = planned(config, subject.lead, since, until, subject.hold)
+    plan = planned(config, subject.leads, since, until, subject.hold, subject.kept_until)
     certain = Figure(hours(plan.certain), cost(plan.certain, price, prices))
     everything = merged((*plan.certain, *plan.possible))
     # Joined by a batch window, two sessions may be charged as one, which is less by the started hour.
@@ -129,7 +131,7 @@ def recent_uploads(subject: Subject, now: datetime) -> Uploads | None:
     if subject.config.uploads is not UploadStart.ON_DEMAND or not subject.sessions:
         return None
     since = now - RECENT
-    plan = planned(subject.config, subject.lead, since, now)
+    plan = planned(subject.config, subject.leads, since, now)
     scheduled = merged((*plan.certain, *plan.possible))
     found, count = list[Span](), 0
     for each in subject.sessions:

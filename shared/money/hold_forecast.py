@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 
 from shared.model import DeploymentConfig, Hold, Prices
 from shared.money.spans import cost, hours, planned, without
+from shared.schedule.leads import Leads
 
-_AFTER = timedelta(days=2)
+AFTER = timedelta(days=2)
 """What begins in a hold and goes on after it is looked at so much further, so that it counts whole."""
 
 
@@ -25,7 +26,7 @@ class HoldForecast:
 
 def forecast_hold(
     config: DeploymentConfig,
-    lead: timedelta,
+    leads: Leads,
     now: datetime,
     hold: Hold,
     replaced: Hold | None,
@@ -39,10 +40,10 @@ def forecast_hold(
     not saved: they wait, and start it afterwards.
     """
     price = prices.hosting_per_hour.get(sku, 0.0)
-    until = hold.until + _AFTER
-    scheduled = planned(config, lead, now, hold.until).certain
-    without_it = planned(config, lead, now, until, None if hold.up else replaced).certain
-    with_it = planned(config, lead, now, until, hold).certain
+    until = hold.until + AFTER
+    scheduled = planned(config, leads, now, hold.until).certain
+    without_it = planned(config, leads, now, until, None if hold.up else replaced).certain
+    with_it = planned(config, leads, now, until, hold).certain
     more, less = (with_it, without_it) if hold.up else (without_it, with_it)
     return HoldForecast(
         hours=hours(without(more, less)),

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from shared.model import DeploymentConfig, Hold, Prices
 from shared.money.cost import span_cost
+from shared.schedule.leads import Leads
 from shared.schedule.windows import intervals
 
 
@@ -42,24 +43,28 @@ class Planned:
 
 def planned(
     config: DeploymentConfig,
-    lead: timedelta,
+    leads: Leads,
     since: datetime,
     until: datetime,
     hold: Hold | None = None,
+    kept_until: datetime | None = None,
 ) -> Planned:
     """What is hosted in [since, until): each window from its lead on; and the hold, from `since` on.
 
     What is up when a window's grace runs is kept until that ends; what a grace keeps now is taken to be up.
+    `kept_until`: how long it may stay, if it is kept now as capacity is scarce; None: it is not.
     """
     held = hold if hold is not None and since < hold.until else None
     opens = held.until if held is not None and not held.up else since
     certain, possible, graces = list[Span](), list[Span](), list[Span]()
-    for each in intervals(config.windows, since, until + lead, config.closures):
+    for each in intervals(config.windows, since, until + leads.longest, config.closures):
         spans, grace = possible if each.stop_when_empty else certain, Span(each.end, each.keep_until)
         graces.append(grace)
-        spans.append(Span(max(each.start - lead, opens), each.end))
+        spans.append(Span(max(each.start - leads.before(each.start), opens), each.end))
         if grace.start <= since == opens:
             spans.append(Span(since, grace.end))
+    if kept_until is not None:
+        possible.append(Span(since, kept_until))
     if held is not None and held.up:
         certain.append(Span(since, held.until))
     joined, everything = (_kept(each, graces, until) for each in (certain, [*certain, *possible]))

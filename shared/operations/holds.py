@@ -15,11 +15,9 @@ from typing import Any, TypeVar
 from shared.app import Lamplighter
 from shared.errors import LamplighterError, SettingProblem
 from shared.model import DeploymentConfig, Hold
-from shared.money.hold_forecast import forecast_hold
+from shared.money.hold_forecast import AFTER, forecast_hold
 from shared.operations.inputs import duration, instant, note
 from shared.planning.adoption import to_create
-from shared.planning.desired import planned_lead
-from shared.planning.estimates import from_text, learned
 
 T = TypeVar("T")
 
@@ -115,14 +113,14 @@ async def hold(app: Lamplighter, config: DeploymentConfig, request: HoldRequest)
 
     Safe to repeat. The next pass heeds it. Raises StorageError.
     """
-    ledger, now = app.context.ledger, app.context.clock.now()
-    before = (await ledger.holds(config.account, now)).get(config.name)
+    picture = await app.picture(config.account, demand_of=())
+    now, before = picture.now, picture.holds.get(config.name)
     made = Hold(config.name, request.up, request.until, request.owner, request.reason, made_at=now)
-    record = await ledger.record(config.account, config.name)
+    record = picture.record(config.name)
     sku = to_create(config.spec, adopt=config.adopt, adopted=record.adopted).sku
-    lead = planned_lead(config, learned(from_text(record.create_seconds)))
-    forecast = forecast_hold(config, lead, now, made, before, sku=sku, prices=app.settings.prices)
-    await ledger.save_hold(config.account, made)
+    leads = picture.leads(now, made.until + AFTER)[config.name]
+    forecast = forecast_hold(config, leads, now, made, before, sku=sku, prices=app.settings.prices)
+    await app.context.ledger.save_hold(config.account, made)
     return {
         "deployment": config.name,
         "hold": "up" if made.up else "down",

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from shared.model import (
-    Account,
     Action,
     AzureDeployment,
     DeploymentConfig,
@@ -74,20 +73,12 @@ class _Case:
         return replace(self.step(Action.DELETE, reason), failed=failed)
 
 
-def decide(
-    now: datetime,
-    owner: Owner,
-    account: Account,
-    name: str,
-    config: DeploymentConfig | None,
-    want: Wanted,
-    seen: Observation,
-) -> Decision:
+def decide(owner: Owner, name: str, want: Wanted, seen: Observation) -> Decision:
     """What to do about one deployment now."""
-    azure = seen.azure.get(name)
-    record = seen.records.get(name) or DeploymentRecord(account.resource_id, name)
+    azure, picture, record = seen.azure.get(name), seen.picture, seen.picture.record(name)
     observed = observe(azure, record, owner)
-    case = _Case(now, seen.began_at, name, config, want, azure, record, observed, seen.working.get(name, 0))
+    config, working = picture.configured.get(name), seen.working.get(name, 0)
+    case = _Case(picture.now, seen.began_at, name, config, want, azure, record, observed, working)
     match observed:
         case Observed.ABSENT:
             return _absent(case)

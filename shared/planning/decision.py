@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from shared.model import Action, AzureDeployment, Demand, DeploymentRecord, Hold, Observed
-from shared.planning.desired import Outlook, Wanted
+from shared.model import Action, AzureDeployment, Observed
+from shared.planning.desired import Wanted
+from shared.planning.picture import Picture
 
 
 @dataclass(frozen=True)
@@ -16,11 +17,8 @@ class Observation:
 
     began_at: datetime
     azure: Mapping[str, AzureDeployment]
-    records: Mapping[str, DeploymentRecord]
-    demand: Mapping[str, Demand] = field(default_factory=dict)
+    picture: Picture
     working: Mapping[str, int] = field(default_factory=dict)  # live work leases
-    holds: Mapping[str, Hold] = field(default_factory=dict)
-    outlooks: Mapping[str, Outlook] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.model import (
     ALWAYS,
-    NO_RECORD,
     BillingStart,
     BillingUnit,
-    Configs,
     Demand,
     DeploymentConfig,
     DeploymentRecord,
     Hold,
     Prices,
-    RecordState,
     UploadStart,
 )
-from shared.planning import estimates, uploads
 from shared.planning.estimates import LEAD_SHARE, PRIOR, CreateTime
 from shared.planning.uploads import PAID_MARGIN, Batch, paid_until, start_at
 from shared.schedule.windows import Interval, intervals
@@ -28,8 +23,6 @@ from shared.schedule.windows import Interval, intervals
 UNITS = {BillingUnit.MINUTE: timedelta(minutes=1), BillingUnit.HOUR: timedelta(hours=1)}
 _HALF_TICK = timedelta(seconds=30)
 """Passes come every minute: what falls between two of them is done by the nearer one."""
-_CHANGES = 20  # of what is wanted, that are looked at in the time ahead
-_UP = (RecordState.CREATING, RecordState.OPEN, RecordState.CLOSING)
 
 
 @dataclass(frozen=True)
@@ -60,40 +53,6 @@ class Outlook:
     kept: str = ""  # why it may stay although nothing needs it: its capacity could be lost
 
 
-def outlooks(
-    configured: Configs,
-    records: Mapping[str, DeploymentRecord],
-    prices: Prices,
-    now: datetime,
-) -> dict[str, Outlook]:
-    """Of every configured deployment of one account."""
-    of = {name: records.get(name, NO_RECORD) for name in configured}
-    times = estimates.create_times(tuple((name, each.create_seconds) for name, each in of.items()))
-    up = {name for name, record in of.items() if record.state in _UP}
-    learning = {name: each for name, each in configured.items() if each.lead is None and each.windows}
-    starts = {name: start for name, each in learning.items() if (start := _next_start(each, now))}
-    # One that is up keeps the lead that it was created by: others that come up must not shorten it.
-    all_begin = estimates.begins(starts, times)
-    begin = estimates.begins({name: start for name, start in starts.items() if name not in up}, times)
-    found = {}
-    for name, config in configured.items():
-        record = of[name]
-        lead = config.lead
-        if lead is None and name in starts:
-            lead = starts[name] - (all_begin if name in up else begin)[name]
-        free = prices.hosting_per_hour.get(config.spec.sku, 0.0) <= 0
-        found[name] = Outlook(
-            lead=planned_lead(config, times[name]) if lead is None else lead,
-            create=times[name],
-            batches=uploads.from_text(record.gathered),
-            up=name in up,
-            unit=UNITS[prices.billing_unit],
-            billed_from=billed_from(record, prices) if name in up else None,
-            free=free,
-        )
-    return found
-
-
 def billed_from(record: DeploymentRecord, prices: Prices) -> datetime | None:
     """The instant from which this generation's hosting is charged; None: it is not yet, or not to us."""
     if not record.owned:
@@ -104,12 +63,6 @@ def billed_from(record: DeploymentRecord, prices: Prices) -> datetime | None:
 def planned_lead(config: DeploymentConfig, create: CreateTime = PRIOR) -> timedelta:
     """How long before a window a create begins, as far as this deployment alone is concerned."""
     return create.quantile(LEAD_SHARE) if config.lead is None else config.lead
-
-
-def _next_start(config: DeploymentConfig, now: datetime) -> datetime | None:
-    """Of the next window whose start is still to come."""
-    ahead = intervals(config.windows, now, now + timedelta(days=1), config.closures)
-    return next((each.start for each in ahead if each.start > now), None)
 
 
 def wanted(
@@ -164,21 +117,6 @@ def wanted(
     if demand.unfinished:
         return Wanted(False, f"{waiting} to wait for the next window", changes_at=changes_at)
     return Wanted(False, "no window and no unfinished document", changes_at=changes_at)
-
-
-def wanted_from(
-    config: DeploymentConfig, demand: Demand, now: datetime, hold: Hold | None, outlook: Outlook
-) -> datetime | None:
-    """From when on it is wanted up, as things stand now; None: nothing that is known says so."""
-    at = now
-    for _ in range(_CHANGES):
-        want = wanted(config, demand, at, hold, outlook)
-        if want.up:
-            return at
-        if want.changes_at is None:
-            return None
-        at = want.changes_at
-    return None
 
 
 def _is_on(window: Interval, demand: Demand, now: datetime, outlook: Outlook) -> bool:

@@ -31,11 +31,11 @@ class CreateTime:
 
     def quantile(self, share: float) -> timedelta:
         """In so many cases it takes no longer."""
-        return timedelta(seconds=math.exp(self.mu + self.sigma * _NORMAL.inv_cdf(share)))
+        return _quantile(self.mu, self.sigma, share)
 
     def mean(self) -> timedelta:
         """What it takes on average."""
-        return timedelta(seconds=math.exp(self.mu + self.sigma**2 / 2))
+        return _mean(self.mu, self.sigma)
 
     def longer_than(self, span: timedelta) -> float:
         """The probability that it takes longer."""
@@ -50,6 +50,19 @@ class CreateTime:
         z = (math.log(seconds) - self.mu) / self.sigma
         above = self.mean().total_seconds() * _NORMAL.cdf(self.sigma - z)
         return timedelta(seconds=max(0.0, above - seconds * _NORMAL.cdf(-z)))
+
+
+# A year's preview asks for the same few thousands of times.
+
+
+@functools.lru_cache(maxsize=4096)
+def _quantile(mu: float, sigma: float, share: float) -> timedelta:
+    return timedelta(seconds=math.exp(mu + sigma * _NORMAL.inv_cdf(share)))
+
+
+@functools.lru_cache(maxsize=4096)
+def _mean(mu: float, sigma: float) -> timedelta:
+    return timedelta(seconds=math.exp(mu + sigma**2 / 2))
 
 
 PRIOR = CreateTime(math.log(300.0), math.log(3.0) / _NORMAL.inv_cdf(0.95))

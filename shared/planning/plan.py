@@ -13,10 +13,8 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from shared.model import (
-    NO_RECORD,
     Account,
     Action,
-    Configs,
     Demand,
     DeploymentConfig,
     Mode,
@@ -26,8 +24,8 @@ from shared.model import (
 )
 from shared.planning.decide import ANSWER_LIMIT, UNWRITTEN, decide
 from shared.planning.decision import Decision, Observation
-from shared.planning.desired import planned_lead, wanted
 from shared.planning.observed import is_ours
+from shared.planning.picture import Picture
 from shared.planning.slots import GIVES_WAY, giving_way, within_slots
 
 DOUBT = timedelta(minutes=30)
@@ -68,42 +66,34 @@ def delete_backoff(refusals: int, name: str) -> timedelta:
     return min(_LAST_DELETE_BACKOFF, backoff(refusals, name))
 
 
-def plan(
-    now: datetime,
-    owner: Owner,
-    account: Account,
-    configured: Configs,
-    seen: Observation,
-) -> tuple[Decision, ...]:
+def plan(owner: Owner, account: Account, seen: Observation) -> tuple[Decision, ...]:
     """Every deployment's decision, in the order in which the steps are to be taken."""
+    picture = seen.picture
+    now, configured = picture.now, picture.configured
     names = set(configured)
-    names |= {name for name, record in seen.records.items() if record.state is not RecordState.ABSENT}
-    names |= {
-        name for name, azure in seen.azure.items() if is_ours(azure, seen.records.get(name, NO_RECORD), owner)
-    }
-    demand, holds, ahead = seen.demand, seen.holds, seen.outlooks
-    wants = {
-        name: wanted(configured.get(name), demand.get(name, Demand()), now, holds.get(name), ahead.get(name))
-        for name in names
-    }
+    names |= {name for name, record in picture.records.items() if record.state is not RecordState.ABSENT}
+    names |= {name for name, azure in seen.azure.items() if is_ours(azure, picture.record(name), owner)}
+    wants = {name: picture.wanted(name) for name in names}
 
     def decided() -> list[Decision]:
-        each = (decide(now, owner, account, name, configured.get(name), wants[name], seen) for name in names)
-        modes = (_in_mode(_unless_refused(now, one, seen), configured.get(one.deployment)) for one in each)
-        return sorted(modes, key=lambda decision: _turn(now, decision, configured, seen))
+        found = (decide(owner, name, wants[name], seen) for name in names)
+        modes = (_in_mode(_unless_refused(now, one, seen), configured.get(one.deployment)) for one in found)
+        return sorted(modes, key=lambda decision: _turn(decision, picture))
 
     decisions = decided()
-    if spare := giving_way(account, decisions, configured, seen):
+    if spare := giving_way(account, decisions, seen):
         for name in spare:
             wants[name] = replace(wants[name], keep=False, reason=GIVES_WAY)
         decisions = decided()
-    return within_slots(account, _paused(now, decisions, seen), configured, seen)
+    return within_slots(account, _paused(now, decisions, seen), seen)
 
 
 def _paused(now: datetime, decisions: Sequence[Decision], seen: Observation) -> list[Decision]:
     """Creates wait for some seconds after a delete."""
     deletes = [
-        at for each in seen.records.values() if (at := each.deleted_again_at or each.deleted_at) is not None
+        at
+        for record in seen.picture.records.values()
+        if (at := record.deleted_again_at or record.deleted_at) is not None
     ]
     free_at = max(deletes, default=now - AFTER_DELETE) + AFTER_DELETE
     reason = "Azure wants a pause between a delete and a create on one account"
@@ -117,8 +107,8 @@ def _paused(now: datetime, decisions: Sequence[Decision], seen: Observation) -> 
 
 def _unless_refused(now: datetime, decision: Decision, seen: Observation) -> Decision:
     """A delete that Azure refused, or accepted without effect, is tried again after a pause."""
-    record = seen.records.get(decision.deployment)
-    if decision.action is not Action.DELETE or record is None or record.delete_not_before is None:
+    record = seen.picture.record(decision.deployment)
+    if decision.action is not Action.DELETE or record.delete_not_before is None:
         return decision
     if now >= record.delete_not_before:
         return decision
@@ -138,18 +128,15 @@ def _in_mode(decision: Decision, config: DeploymentConfig | None) -> Decision:
     return replace(decision, action=Action.WAIT, reason=reason)
 
 
-def _turn(
-    now: datetime, decision: Decision, configured: Configs, seen: Observation
-) -> tuple[int, datetime, str]:
+def _turn(decision: Decision, picture: Picture) -> tuple[int, datetime, str]:
     """The place of a step in the pass: our own records, then writes to Azure, then probes, then the rest."""
-    opens_at = decision.wanted.opens_at
-    first = opens_at or seen.demand.get(decision.deployment, Demand()).oldest or now
+    now, opens_at = picture.now, decision.wanted.opens_at
+    first = opens_at or picture.demand.get(decision.deployment, Demand()).oldest or now
     match decision.action:
         case Action.FORGET | Action.TAKE_UP | Action.ADOPT | Action.CLOSE | Action.REOPEN:
             turn = 0
         case Action.CREATE:
-            outlook = seen.outlooks.get(decision.deployment)
-            lead = outlook.lead if outlook else planned_lead(configured[decision.deployment])
+            lead = picture.outlooks[decision.deployment].lead
             at_risk = opens_at is not None and now >= opens_at - lead + WINDOW_PATIENCE
             turn = 1 if at_risk else 3 if opens_at is not None else 4
         case Action.DELETE:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from shared.model import Account, Action, Configs, Mode, Observed, RecordState
+from shared.model import Account, Action, Mode, Observed, RecordState
 from shared.planning.decision import Decision, Observation
 
 GIVES_WAY = "nothing needs it, and another waits for its slot"
@@ -18,17 +18,12 @@ def is_fine_tuned(model_name: str) -> bool:
     return ".ft-" in model_name or model_name.startswith("ftchkpt-")
 
 
-def within_slots(
-    account: Account,
-    decisions: Sequence[Decision],
-    configured: Configs,
-    seen: Observation,
-) -> tuple[Decision, ...]:
+def within_slots(account: Account, decisions: Sequence[Decision], seen: Observation) -> tuple[Decision, ...]:
     """Creates beyond the account's slots wait: who comes first in the order of decisions gets one."""
-    free = account.fine_tuned_slots - len(_holders(configured, seen))
+    free = account.fine_tuned_slots - len(_holders(seen))
     result = []
     for decision in decisions:
-        if _takes_one(decision, configured):
+        if _takes_one(decision, seen):
             free -= 1
             if free < 0:
                 reason = f"the account's {account.fine_tuned_slots} slots for fine-tuned models are taken"
@@ -37,24 +32,17 @@ def within_slots(
     return tuple(result)
 
 
-def giving_way(
-    account: Account,
-    decisions: Sequence[Decision],
-    configured: Configs,
-    seen: Observation,
-) -> frozenset[str]:
+def giving_way(account: Account, decisions: Sequence[Decision], seen: Observation) -> frozenset[str]:
     """Those that only use up their paid hour, as many as creates lack a slot: work goes before money.
 
     First whose hour ends first. Slots that become free anyway are waited for, and nobody gives way in vain.
     """
-    creates = sum(_takes_one(each, configured) for each in decisions)
-    holders = _holders(configured, seen) - {each.deployment for each in decisions if _is_leaving(each, seen)}
+    creates = sum(_takes_one(each, seen) for each in decisions)
+    holders = _holders(seen) - {each.deployment for each in decisions if _is_leaving(each, seen)}
     spare = sorted(
         (each.wanted.paid_until, each.deployment)
         for each in decisions
-        if each.deployment in holders
-        and each.wanted.paid_until is not None
-        and _may_go(each, configured, seen)
+        if each.deployment in holders and each.wanted.paid_until is not None and _may_go(each, seen)
     )
     free = account.fine_tuned_slots - len(holders)
     lacking = creates - free
@@ -64,33 +52,35 @@ def giving_way(
 
 
 def _is_leaving(decision: Decision, seen: Observation) -> bool:
-    record = seen.records.get(decision.deployment)
+    record = seen.picture.records.get(decision.deployment)
     if decision.observed is Observed.ABSENT:
         return record is not None and record.state is RecordState.DELETING
     return decision.action in _LEAVING or decision.observed is Observed.DELETING
 
 
-def _may_go(decision: Decision, configured: Configs, seen: Observation) -> bool:
+def _may_go(decision: Decision, seen: Observation) -> bool:
     """Whether it can be deleted now: Azure may have refused, or nothing is to be written."""
-    refused_until = seen.records[decision.deployment].delete_not_before
+    refused_until = seen.picture.records[decision.deployment].delete_not_before
     return (
         decision.observed is Observed.READY
-        and configured[decision.deployment].mode is Mode.ENFORCE
+        and seen.picture.configured[decision.deployment].mode is Mode.ENFORCE
         and (refused_until is None or refused_until <= seen.began_at)
     )
 
 
-def _takes_one(decision: Decision, configured: Configs) -> bool:
-    return decision.action is Action.CREATE and is_fine_tuned(configured[decision.deployment].spec.model_name)
+def _takes_one(decision: Decision, seen: Observation) -> bool:
+    if decision.action is not Action.CREATE:
+        return False
+    return is_fine_tuned(seen.picture.configured[decision.deployment].spec.model_name)
 
 
-def _holders(configured: Configs, seen: Observation) -> set[str]:
+def _holders(seen: Observation) -> set[str]:
     """Who takes a slot. A LIST may lag behind a create of ours, which takes its slot all the same."""
-    models = {name: each.spec.model_name for name, each in configured.items()}
+    models = {name: each.spec.model_name for name, each in seen.picture.configured.items()}
     listed = {name for name, each in seen.azure.items() if is_fine_tuned(each.model_name)}
     begun = {
         name
-        for name, record in seen.records.items()
+        for name, record in seen.picture.records.items()
         if record.state is not RecordState.ABSENT and is_fine_tuned(models.get(name, ""))
     }
     return listed | begun

@@ -13,7 +13,7 @@ from shared.app import Lamplighter
 from shared.documents.backlog import UNKNOWN_DEPLOYMENT, History, short_id, short_id_at
 from shared.documents.results import RESULTS, file_name
 from shared.model import Action, DeploymentConfig, Document, DocumentState, RecordState
-from shared.planning.desired import clock_time, outlooks, wanted, wanted_from
+from shared.planning.desired import clock_time
 from shared.reports.status import iso, unreadable
 
 MANY = 1000
@@ -80,7 +80,7 @@ async def listed_documents(app: Lamplighter, query: Query) -> dict[str, Any]:
     names, more_folders = ([query.deployment], False) if query.deployment else await _everywhere(app)
     found, place = await _page(app, names, query)
     waiting = {each.deployment for each in found if each.state is DocumentState.WAITING}
-    # Once for all of a deployment's: each question takes four reads of the records.
+    # Once for all of a deployment's: each question takes four reads.
     causes = {
         name: await _why_they_wait(app, config)
         for name in sorted(waiting)
@@ -173,19 +173,14 @@ async def told(app: Lamplighter, found: Document, cause: _Cause | None = None) -
 
 async def _why_they_wait(app: Lamplighter, config: DeploymentConfig) -> _Cause:
     """That the deployment is not wanted now, or else what keeps it from answering."""
-    ledger, now = app.context.ledger, app.context.clock.now()
-    record, account, holds, demand = await asyncio.gather(
-        ledger.record(config.account, config.name),
-        ledger.account(config.account),
-        ledger.holds(config.account, now),
-        app.documents.demand(config.name),
+    picture, account = await asyncio.gather(
+        app.picture(config.account, demand_of=[config.name]),
+        app.context.ledger.account(config.account),
     )
-    ahead = outlooks({config.name: config}, {config.name: record}, app.settings.prices, now)
-    hold, outlook = holds.get(config.name), ahead[config.name]
-    want = wanted(config, demand, now, hold, outlook)
+    record, want = picture.record(config.name), picture.wanted(config.name)
     is_absent = record.state is RecordState.ABSENT
     if is_absent and not want.up:
-        until = wanted_from(config, demand, now, hold, outlook)
+        until = picture.wanted_from(config.name)
         starts = f"; it is started at {clock_time(until)}" if until else ""
         return _Cause(f"{want.reason}{starts}", is_open=False, until=until)
     if problem := unreadable(account):

@@ -12,7 +12,15 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from shared.app import Lamplighter
-from shared.model import DeploymentConfig, Hold, HostingSession, Settings, UploadStart, WeeklyWindow
+from shared.model import (
+    DeploymentConfig,
+    DeploymentRecord,
+    Hold,
+    HostingSession,
+    Settings,
+    UploadStart,
+    WeeklyWindow,
+)
 from shared.money.advice import advise
 from shared.money.forecast import (
     RECENT,
@@ -27,8 +35,9 @@ from shared.money.forecast import (
 )
 from shared.money.spans import Planned, Span
 from shared.planning.adoption import to_create
-from shared.planning.desired import planned_lead
-from shared.planning.estimates import from_text, learned
+from shared.planning.decide import SESSION_MARGIN
+from shared.planning.desired import clock_time
+from shared.planning.picture import Picture, configured_on
 from shared.reports.status import hold_told
 from shared.schedule.clocks import clock_changes
 from shared.schedule.marks import Special, marks
@@ -48,8 +57,7 @@ _LONGEST_BEFORE = timedelta(days=7)  # what came so long before the recent past 
 class Known:
     """What the records tell of a deployment."""
 
-    adopted: str = ""
-    create_seconds: str = ""
+    record: DeploymentRecord
     hold: Hold | None = None
     sessions: tuple[HostingSession, ...] | None = None
     asked: tuple[datetime, ...] | None = None
@@ -62,15 +70,15 @@ Records = Mapping[tuple[str, str], Known]
 async def read_records(app: Lamplighter, now: datetime) -> Records:
     """Of every configured deployment. Reads tables only. Raises StorageError."""
     ledger, since = app.context.ledger, now - RECENT
-    holds = {key: await ledger.holds(key, now) for key in app.settings.accounts}
+    pictures = {key: await app.picture(key, demand_of=()) for key in app.settings.accounts}
     found = {}
     for name, config in app.settings.deployments.items():
-        record = await ledger.record(config.account, name)
+        picture = pictures[config.account]
+        record = picture.record(name)
         sessions = await ledger.sessions_since(record, since)
         found[config.account, name] = Known(
-            adopted=record.adopted,
-            create_seconds=record.create_seconds,
-            hold=holds[config.account].get(name),
+            record=record,
+            hold=picture.holds.get(name),
             sessions=tuple(each for each in sessions if each.likely_end is None or each.likely_end > since),
             asked=await app.documents.asked(name, since - _LONGEST_BEFORE, _MANY),
         )
@@ -81,25 +89,46 @@ def forecasts(
     settings: Settings, records: Records, since: datetime, until: datetime, only: str | None = None
 ) -> list[Forecast]:
     """Of every deployment in the file, or of one, named in whatever case."""
-    return [
-        forecast(_subject(config, settings, records), since, until)
-        for name, config in settings.deployments.items()
-        if only is None or name.lower() == only.lower()
-    ]
+    pictures = {key: _picture(key, settings, records, since) for key in settings.accounts}
+    # The past is told apart by leads, too.
+    leads = {key: picture.leads(since - RECENT, until) for key, picture in pictures.items()}
+    found = []
+    for name, config in settings.deployments.items():
+        if only is None or name.lower() == only.lower():
+            known, picture = records.get((config.account, name)), pictures[config.account]
+            subject = Subject(
+                config=config,
+                account=settings.accounts[config.account].name,
+                leads=leads[config.account][name],
+                sku=to_create(config.spec, adopt=config.adopt, adopted=picture.record(name).adopted).sku,
+                prices=settings.prices,
+                hold=picture.holds.get(name),
+                sessions=known.sessions if known else None,
+                asked=known.asked if known else None,
+                kept_until=_kept_until(picture, name, until),
+            )
+            found.append(forecast(subject, since, until))
+    return found
 
 
-def _subject(config: DeploymentConfig, settings: Settings, records: Records) -> Subject:
-    known = records.get((config.account, config.name), Known())
-    return Subject(
-        config=config,
-        account=settings.accounts[config.account].name,
-        lead=planned_lead(config, learned(from_text(known.create_seconds))),
-        sku=to_create(config.spec, adopt=config.adopt, adopted=known.adopted).sku,
-        prices=settings.prices,
-        hold=known.hold,
-        sessions=known.sessions,
-        asked=known.asked,
+def _picture(account: str, settings: Settings, records: Records, now: datetime) -> Picture:
+    known = {name: each for (of, name), each in records.items() if of == account}
+    return Picture(
+        account,
+        now,
+        configured_on(account, settings.deployments),
+        settings.prices,
+        records={name: each.record for name, each in known.items()},
+        holds={name: each.hold for name, each in known.items() if each.hold is not None},
     )
+
+
+def _kept_until(picture: Picture, name: str, until: datetime) -> datetime | None:
+    """How long one that is kept as capacity is scarce may stay: to the end of its longest session."""
+    if not picture.wanted(name).scarce:
+        return None
+    deadline = picture.record(name).delete_after
+    return until if deadline is None else min(until, deadline - SESSION_MARGIN)
 
 
 def previewed(
@@ -118,7 +147,7 @@ def previewed(
         "deployments": [_told(each) for each in found],
         "cost_centers": [{"cost_center": name} | _sum(each) for name, each in centers.items()],
         "total": _sum(found),
-        "notes": [*NOTES, *_without_a_price(found)],
+        "notes": [*NOTES, *_without_a_price(found), *_kept(found)],
     }
 
 
@@ -129,6 +158,15 @@ def _without_a_price(found: Sequence[Forecast]) -> list[str]:
         f"prices.hosting_per_hour has no {sku}: it is counted as free."
         for sku, known in prices.items()
         if sku not in known
+    ]
+
+
+def _kept(found: Sequence[Forecast]) -> list[str]:
+    return [
+        f"{each.subject.config.name} is kept as capacity is scarce (keep_if_scarce): what that may add until "
+        f"{clock_time(each.subject.kept_until)} is counted like a batch window, at most."
+        for each in found
+        if each.subject.kept_until is not None
     ]
 
 
@@ -172,6 +210,7 @@ def _told(of: Forecast) -> dict[str, Any]:
         "mode": config.mode,
         "time_zone": zone,
         "hold": subject.hold and hold_told(subject.hold),
+        "kept_until": subject.kept_until and subject.kept_until.isoformat(),
         **_sum([of]),
         "uploads_told": _uploads(of),
         "intervals": _plan(of.plan, zone),

@@ -19,7 +19,6 @@ from shared.model import (
     AccountRecord,
     Action,
     AzureDeployment,
-    Demand,
     DeploymentConfig,
     DeploymentRecord,
     Hold,
@@ -30,9 +29,10 @@ from shared.model import (
 )
 from shared.money.cost import always_on_cost, hosting_cost, within
 from shared.planning.adoption import differences, from_text, properties_of
-from shared.planning.desired import outlooks, wanted
+from shared.planning.desired import Wanted
 from shared.planning.estimates import CreateTime
 from shared.planning.observed import DELETE_AFTER_TAG, OUR_TAGS
+from shared.planning.picture import Picture
 from shared.planning.uploads import LATE_SHARE
 
 _DECISIONS = 20
@@ -53,18 +53,16 @@ async def listed(app: Lamplighter) -> dict[str, Any]:
     Also the accounts, those included that are no longer configured and still host something.
     """
     now = app.context.clock.now()
-    demand = await app.context.demand(app.settings.deployments)
     names = {each.resource_id: each.name for each in await app.accounts()}
     found = await asyncio.gather(*(app.context.ledger.account(key) for key in names))
     accounts = dict(zip(names, found, strict=True))
-    holds = {key: await app.context.ledger.holds(key, now) for key in app.settings.accounts}
+    pictures = {key: await app.picture(key) for key in app.settings.accounts}
     failed = await _failed(app, list(app.settings.deployments), now)
     told = []
     for name, config in app.settings.deployments.items():
-        record = await app.context.ledger.record(config.account, name)
-        session = await app.context.ledger.session(record)
-        hold = holds[config.account].get(name)
-        entry = _entry(app, config, record, accounts[config.account], demand[name], hold, session, now)
+        picture = pictures[config.account]
+        session = await app.context.ledger.session(picture.record(name))
+        entry = _entry(app, config, picture, accounts[config.account], session)
         told.append(entry | {"failed": failed[name]})
     sweep = await app.intake.last_sweep()
     swept = sweep and {
@@ -114,17 +112,16 @@ async def explained(app: Lamplighter, config: DeploymentConfig, *, ask_azure: bo
     not answer, what it has is unknown, and `azure_problem` says why. Raises StorageError.
     """
     ledger, now = app.context.ledger, app.context.clock.now()
-    record, account, holds, demand, decisions, failed = await asyncio.gather(
-        ledger.record(config.account, config.name),
+    picture, account, decisions, failed = await asyncio.gather(
+        app.picture(config.account, demand_of=[config.name]),
         ledger.account(config.account),
-        ledger.holds(config.account, now),
-        app.documents.demand(config.name),
         ledger.decisions(config.account, config.name, _DECISIONS),
         _failed(app, [config.name], now),
     )
+    record, demand = picture.record(config.name), picture.demand[config.name]
     month = now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     session, sessions = await asyncio.gather(ledger.session(record), ledger.sessions_since(record, month))
-    told = _entry(app, config, record, account, demand, holds.get(config.name), session, now)
+    told = _entry(app, config, picture, account, session)
     told |= _step(record.action, record.reason, record.again_at, record, account, now)
     told |= {
         "unfinished_more": demand.more,
@@ -153,6 +150,7 @@ async def _live(
     read = replace(account, problem="")
     told = {"observed": decision.observed, "observed_reason": None, "observed_at": iso(seen.at)}
     told |= {"last_seen": None}  # what the last pass could not read is still told as account_problem
+    told |= _wanted(decision.wanted)  # what is kept because scarce depends on what Azure has left now
     told |= _step(decision.action, decision.reason, decision.again_at, record, read, seen.at)
     if azure is not None:
         told["differences"] = differences(config.spec, properties_of(_without_our_tags(azure)))
@@ -162,36 +160,34 @@ async def _live(
 def _entry(
     app: Lamplighter,
     config: DeploymentConfig,
-    record: DeploymentRecord,
+    picture: Picture,
     account: AccountRecord,
-    demand: Demand,
-    hold: Hold | None,
     session: HostingSession | None,
-    now: datetime,
 ) -> dict[str, Any]:
-    ahead = outlooks({config.name: config}, {config.name: record}, app.settings.prices, now)[config.name]
-    want = wanted(config, demand, now, hold, ahead)
-    # Whether capacity is scarce is not in the records: the last pass asked, and gave this reason.
-    kept = config.keep_if_scarce and not want.up and record.action in (Action.SERVE, Action.PROBE)
+    name, now, want = config.name, picture.now, picture.wanted(config.name)
+    record, hold = picture.record(name), picture.holds.get(name)
     return {
         "deployment": config.name,
         "account": app.settings.accounts[config.account].name,
         "model": config.spec.model_name,
         **_seen(record, account),
-        "wanted": "up" if want.up else "down",
-        "reason": record.reason if kept else want.reason,
-        "next_change": iso(want.changes_at),
+        **_wanted(want),
         "step": record.action,
         "step_reason": record.reason,
         "problem": record.trouble or record.problem or None,
-        "unfinished": demand.unfinished,
-        "start_within": _promise(config, ahead.create),
+        "unfinished": picture.demand[name].unfinished,
+        "start_within": _promise(config, picture.outlooks[name].create),
         "mode": config.mode,
         "hold": hold and hold_told(hold),
         "adopted": bool(record.adopted),
         "differences": differences(config.spec, from_text(record.adopted)) if record.adopted else [],
         "session": session and _session(session, now, app.settings.prices),
     }
+
+
+def _wanted(want: Wanted) -> dict[str, Any]:
+    """What is wanted, why, and when the schedule next changes that."""
+    return {"wanted": "up" if want.up else "down", "reason": want.reason, "next_change": iso(want.changes_at)}
 
 
 def _seen(record: DeploymentRecord, account: AccountRecord) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 from shared.model import Closure, OneOffWindow, WeeklyWindow
 from shared.schedule.clocks import to_utc
+from shared.schedule.leads import Leads
 from shared.schedule.public_holidays import public_holidays
 
 DAY = timedelta(days=1)
@@ -63,7 +64,7 @@ def intervals(
 
 def hosted_spans(
     windows: Iterable[WeeklyWindow | OneOffWindow],
-    lead: timedelta,
+    leads: Leads,
     since: datetime,
     until: datetime,
     closures: Iterable[Closure] = (),
@@ -73,8 +74,8 @@ def hosted_spans(
     Windows with `stop_when_empty` count as if there were documents all the time.
     """
     spans: list[tuple[datetime, datetime]] = []
-    for each in intervals(windows, since, until + lead, closures):
-        start, end = each.start - lead, each.keep_until
+    for each in intervals(windows, since, until + leads.longest, closures):
+        start, end = each.start - leads.before(each.start), each.keep_until
         if spans and start <= spans[-1][1]:
             start, end = spans[-1][0], max(spans.pop()[1], end)
         spans.append((start, end))

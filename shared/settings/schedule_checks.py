@@ -15,6 +15,7 @@ from shared.planning.desired import planned_lead
 from shared.planning.estimates import PRIOR
 from shared.planning.plan import DEVELOPER_TIER, DEVELOPER_TIER_LIFE
 from shared.planning.uploads import LATE_SHARE
+from shared.schedule.leads import Leads
 from shared.schedule.marks import marks
 from shared.schedule.public_holidays import public_holidays
 from shared.schedule.windows import DAY, HOUR, every_week, hosted_spans, intervals, local_times, on_day
@@ -26,7 +27,10 @@ AHEAD = timedelta(days=366)
 
 
 def schedule_mistakes(config: DeploymentConfig) -> list[SettingProblem]:
-    """Windows that open on no day, and windows that the longest session would cut short every time."""
+    """Windows that open on no day, and windows that the longest session would cut short every time.
+
+    By the lead that the deployment has alone: what it waits for others is warned of.
+    """
     if config.always:
         return []
     key = f"deployments.{config.name}.schedule"
@@ -71,7 +75,7 @@ def _too_long_together(config: DeploymentConfig) -> Iterator[str]:
         for each in config.windows
         if isinstance(each, WeeklyWindow) and not each.stop_when_empty
     ]
-    spans = hosted_spans(windows, planned_lead(config), _A_MONDAY, _A_MONDAY + 14 * DAY)
+    spans = hosted_spans(windows, Leads(planned_lead(config)), _A_MONDAY, _A_MONDAY + 14 * DAY)
     start, end = max(spans, key=lambda span: span[1] - span[0], default=(_A_MONDAY, _A_MONDAY))
     needed = end - start + SESSION_MARGIN
     if needed > config.max_session:
@@ -83,8 +87,11 @@ def _too_long_together(config: DeploymentConfig) -> Iterator[str]:
         )
 
 
-def schedule_warnings(config: DeploymentConfig, now: datetime) -> list[SettingProblem]:
-    """Windows that are over or never open, that the clocks move, or that form too long a session once."""
+def schedule_warnings(config: DeploymentConfig, leads: Leads, now: datetime) -> list[SettingProblem]:
+    """Windows that are over or never open, that the clocks move, or that form too long a session once.
+
+    `leads`: of the next 12 months, where creates of the account go in turn.
+    """
     if config.always:
         return [SettingProblem(f"deployments.{config.name}.always", "", each) for each in _of_always(config)]
     key = f"deployments.{config.name}.schedule"
@@ -93,7 +100,7 @@ def schedule_warnings(config: DeploymentConfig, now: datetime) -> list[SettingPr
         for number, window in enumerate(config.windows)
         for remedy in _of_window(window, config, now)
     ]
-    found += [SettingProblem(key, "", remedy) for remedy in _of_session(config, now)]
+    found += [SettingProblem(key, "", remedy) for remedy in _of_session(config, leads, now)]
     uploads = f"deployments.{config.name}.uploads"
     found += [SettingProblem(f"{uploads}.start", "", remedy) for remedy in _of_uploads(config, now)]
     return found + [SettingProblem(f"{uploads}.start_within", "", remedy) for remedy in _of_waiting(config)]
@@ -159,9 +166,9 @@ def _of_window(window: WeeklyWindow | OneOffWindow, config: DeploymentConfig, no
             yield f"on {mark.day} {mark.what}"
 
 
-def _of_session(config: DeploymentConfig, now: datetime) -> Iterator[str]:
+def _of_session(config: DeploymentConfig, leads: Leads, now: datetime) -> Iterator[str]:
     """The first session that would be too long, with documents all the time."""
-    for start, end in hosted_spans(config.windows, planned_lead(config), now, now + AHEAD, config.closures):
+    for start, end in hosted_spans(config.windows, leads, now, now + AHEAD, config.closures):
         if end - start + SESSION_MARGIN > config.max_session:
             yield (
                 f"windows follow each other without a break from {start:%Y-%m-%d %H:%M} to "

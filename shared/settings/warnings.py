@@ -7,8 +7,10 @@ from datetime import datetime
 
 from shared.errors import SettingProblem
 from shared.model import DeploymentConfig, Prices, Settings, WeeklyWindow
+from shared.planning.picture import Picture, configured_on
 from shared.planning.plan import DEVELOPER_TIER
 from shared.planning.slots import is_fine_tuned
+from shared.schedule.leads import Leads
 from shared.settings.answer_schema import schema_warnings
 from shared.settings.schedule_checks import AHEAD, schedule_warnings
 from shared.settings.slot_checks import slot_warnings
@@ -27,12 +29,14 @@ def settings_warnings(settings: Settings, now: datetime) -> list[SettingProblem]
     """Every warning, each with its key and remedy; those about schedules are for the next 12 months."""
     hosted = list(settings.deployments.values())
     found = [*_of_prices(settings.prices)]
-    for account in settings.accounts.values():
-        of_account = [each for each in hosted if each.account == account.resource_id]
-        found += slot_warnings(account, of_account, now, now + AHEAD)
-        found += _of_equal_models(of_account)
+    leads: dict[str, Leads] = {}
+    for key, account in settings.accounts.items():
+        of_account = configured_on(key, settings.deployments)
+        leads |= Picture(key, now, of_account, settings.prices).leads(now, now + AHEAD)
+        found += slot_warnings(account, [*of_account.values()], now, now + AHEAD)
+        found += _of_equal_models([*of_account.values()])
     for config in hosted:
-        found += schedule_warnings(config, now)
+        found += schedule_warnings(config, leads[config.name], now)
         found += _of_deployment(config, settings)
         for remedy in schema_warnings(config.task.response_schema or {}):
             found.append(SettingProblem(f"{_key(config)}.task.response_schema", "", remedy))

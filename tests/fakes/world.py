@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from shared.app import Lamplighter
 from shared.model import (
@@ -23,6 +24,7 @@ from shared.model import (
     UploadStart,
     WeeklyWindow,
 )
+from shared.planning.picture import Picture
 from shared.wiring import assemble
 from tests.fakes.azure import MemoryAzure
 from tests.fakes.blobs import MemoryBlobs
@@ -85,6 +87,12 @@ def settings(*deployments: DeploymentConfig) -> Settings:
         prices=PRICES,
         max_document_bytes=1_000_000,
     )
+
+
+def picture(now: datetime, *deployments: DeploymentConfig, prices: Prices = PRICES, **known: Any) -> Picture:
+    """The account at an instant; `known`: records, demand, holds and what is kept, by name."""
+    configured = {each.name: each for each in deployments}
+    return Picture(ACCOUNT.resource_id, now, configured, prices, **known)
 
 
 @dataclass

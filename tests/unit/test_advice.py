@@ -10,6 +10,7 @@ import pytest
 from shared.model import Hold, HostingSession, UploadStart
 from shared.money.advice import Advice, Advised, advise
 from shared.money.forecast import Subject, forecast
+from shared.schedule.leads import Leads
 from tests.fakes.clock import START
 from tests.unit.test_forecast import BY_THE_HOUR, DAY, HOUR, session, subject, weekly
 
@@ -92,7 +93,7 @@ def test_by_the_minute_no_gap_is_dearer() -> None:
 def test_three_windows_are_joined_one_after_the_other() -> None:
     """What was kept open goes on as one session: 2 + 2 + 2 started hours are four, none counted twice."""
     windows = (weekly("09:00", "10:05"), weekly("10:25", "11:30"), weekly("11:50", "12:40"))
-    base = replace(subject(*windows), prices=BY_THE_HOUR, lead=timedelta(minutes=15))
+    base = replace(subject(*windows), prices=BY_THE_HOUR, leads=Leads(timedelta(minutes=15)))
     (told,) = advised(base, Advice.SHORT_GAP)
     assert told.saves == pytest.approx(5 * 2 * 1.70)
     assert told.text.startswith("it closes 10 time(s) between two windows for 5 min only")

@@ -13,6 +13,7 @@ import pytest
 from shared.documents.backlog import identify
 from shared.doors import api
 from shared.errors import ArmRefused
+from shared.hosting.observe import HostingContext
 from shared.model import DocumentState, OneOffWindow, RecordState, UploadStart
 from shared.ports import BlobItem
 from shared.reports import documents as explain_documents
@@ -280,14 +281,14 @@ async def test_a_listing_asks_once_why_a_deployment_s_documents_wait(monkeypatch
     for number in range(20):
         world.upload(f"clauses/{number}.txt")
     await world.app.intake.sweep()
-    wanted = explain_documents.wanted
+    read = HostingContext.picture
 
-    def counted(*arguments: Any) -> Any:
+    async def counted(*arguments: Any, **named: Any) -> Any:
         nonlocal asked
         asked += 1
-        return wanted(*arguments)
+        return await read(*arguments, **named)
 
-    monkeypatch.setattr(explain_documents, "wanted", counted)
+    monkeypatch.setattr(HostingContext, "picture", counted)
     documents = (await api.documents(world.app, "clauses", None)).body["documents"]
     assert (len(documents), asked) == (20, 1)
     assert all("wait for the next window" in each["reason"] for each in documents)

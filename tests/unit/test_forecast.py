@@ -17,6 +17,7 @@ from shared.model import (
     WeeklyWindow,
 )
 from shared.money.forecast import RECENT, Figure, Forecast, Subject, Uploads, compare, forecast, summed
+from shared.schedule.leads import Leads
 from tests.fakes.clock import START
 from tests.fakes.world import ACCOUNT, PRICES, config
 
@@ -42,7 +43,7 @@ def subject(
 ) -> Subject:
     """A deployment at 1.70 an hour, with a lead of a quarter of an hour."""
     one = config(name, *windows, uploads=uploads)
-    return Subject(one, ACCOUNT.name, one.lead, one.spec.sku, PRICES)
+    return Subject(one, ACCOUNT.name, Leads(one.lead), one.spec.sku, PRICES)
 
 
 def a_week(of: Subject) -> Forecast:
@@ -86,7 +87,7 @@ def test_a_batch_window_is_told_as_up_to() -> None:
 
 def test_the_lead_is_taken_as_it_was_learned() -> None:
     """Half an hour instead of a quarter: five times more of it."""
-    learned = replace(subject(weekly("09:00", "18:00")), lead=timedelta(minutes=30))
+    learned = replace(subject(weekly("09:00", "18:00")), leads=Leads(timedelta(minutes=30)))
     assert a_week(learned).figures.certain == figure(5 * 9.5)
 
 
@@ -117,7 +118,7 @@ def test_by_the_started_hour_each_span_is_rounded_up() -> None:
 def test_a_batch_window_between_two_windows_never_costs_less_than_nothing() -> None:
     """Two started hours apart, one together: up to nothing more, not less."""
     windows = (weekly("09:00", "09:10"), weekly("09:40", "09:50"), weekly("09:10", "09:40", batch=True))
-    told = a_week(replace(subject(*windows), lead=timedelta(0), prices=BY_THE_HOUR)).figures
+    told = a_week(replace(subject(*windows), leads=Leads(timedelta(0)), prices=BY_THE_HOUR)).figures
     assert told.possible == Figure(pytest.approx(2.5), 0)
 
 
@@ -195,7 +196,7 @@ def test_uploads_never_make_more_than_always_on() -> None:
     """Nearly always up by uploads in the past, and in a window for most of the time ahead."""
     sessions = (session(START - RECENT, RECENT),)
     base = subject(weekly("00:15", "23:59", "0123456"), uploads=UploadStart.ON_DEMAND)
-    told = a_week(replace(base, sessions=sessions, lead=timedelta(0))).figures
+    told = a_week(replace(base, sessions=sessions, leads=Leads(timedelta(0)))).figures
     assert told.most.cost <= told.always_on.cost + 1e-9
     whole = a_week(replace(subject(uploads=UploadStart.ON_DEMAND), sessions=sessions)).figures
     assert whole.most == whole.always_on == figure(168)
@@ -216,7 +217,7 @@ def test_figures_are_summed() -> None:
 def changes(before: DeploymentConfig | None, after: DeploymentConfig | None) -> list[str]:
     """What another file changes in a week, in words."""
     old, new = (
-        [a_week(Subject(one, ACCOUNT.name, one.lead, one.spec.sku, PRICES))] if one else []
+        [a_week(Subject(one, ACCOUNT.name, Leads(one.lead), one.spec.sku, PRICES))] if one else []
         for one in (before, after)
     )
     return [

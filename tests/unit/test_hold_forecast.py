@@ -9,11 +9,12 @@ import pytest
 
 from shared.model import BillingUnit, DeploymentConfig, Hold, OneOffWindow
 from shared.money.hold_forecast import HoldForecast, forecast_hold
+from shared.schedule.leads import Leads
 from tests.fakes.clock import START
 from tests.fakes.world import PRICES, config
 
 HOUR = timedelta(hours=1)
-LEAD = timedelta(minutes=15)
+LEADS = Leads(timedelta(minutes=15))
 BY_THE_HOUR = replace(PRICES, billing_unit=BillingUnit.HOUR)
 
 
@@ -34,7 +35,7 @@ def hold(way: str, until: float) -> Hold:
 
 
 def forecast(config: DeploymentConfig, hold: Hold, after: Hold | None = None) -> HoldForecast:
-    return forecast_hold(config, LEAD, START, hold, after, sku=config.spec.sku, prices=PRICES)
+    return forecast_hold(config, LEADS, START, hold, after, sku=config.spec.sku, prices=PRICES)
 
 
 def test_held_up_without_a_window_all_of_it_is_paid() -> None:
@@ -89,7 +90,7 @@ def test_by_the_started_hour_a_window_may_take_up_what_the_hold_adds() -> None:
     """09:00 to 12:30 with its lead is 3 h 45 min, charged as four; from 08:45 on held up, nothing more."""
     asked = config("clauses", window(1, 4.5))
     up = Hold("clauses", True, START + 5 * HOUR, "dana", "a demo", START)
-    told = forecast_hold(asked, LEAD, START, up, None, sku="GlobalStandard", prices=BY_THE_HOUR)
+    told = forecast_hold(asked, LEADS, START, up, None, sku="GlobalStandard", prices=BY_THE_HOUR)
     assert told.hours == 1.25
     assert told.cost == pytest.approx(1 * 1.70), "five started hours instead of four"
 
@@ -97,5 +98,5 @@ def test_by_the_started_hour_a_window_may_take_up_what_the_hold_adds() -> None:
 def test_on_the_developer_tier_a_hold_is_free() -> None:
     """Azure asks no hosting fee there, whether the file has a price for it or not."""
     for prices in (PRICES, replace(PRICES, hosting_per_hour={"DeveloperTier": 0.0})):
-        told = forecast_hold(config(), LEAD, START, hold("up", 20), None, sku="DeveloperTier", prices=prices)
+        told = forecast_hold(config(), LEADS, START, hold("up", 20), None, sku="DeveloperTier", prices=prices)
         assert (told.hours, told.price_per_hour, told.cost) == (20, 0, 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from shared.model import Demand, DocumentState, Hold, OneOffWindow, RecordState
-from shared.planning.plan import wanted
+from shared.planning.desired import wanted
 from tests.fakes.clock import START
 from tests.fakes.world import ACCOUNT, World, config
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
@@ -9,7 +10,6 @@ from itertools import product
 import pytest
 
 from shared.model import (
-    Account,
     Action,
     AzureDeployment,
     Demand,
@@ -29,10 +29,11 @@ from shared.planning.decide import (
     WINDOW_RETRY,
 )
 from shared.planning.decision import Decision, Observation
+from shared.planning.desired import wanted
 from shared.planning.observed import LIST_LAG, OWNER_TAG, QUARANTINE, SETTLE, STORAGE_TAG, is_ours, observe
-from shared.planning.plan import AFTER_DELETE, backoff, plan, wanted
+from shared.planning.plan import AFTER_DELETE, backoff, plan
 from shared.planning.unanswered import not_answered
-from tests.fakes.world import ACCOUNT, config
+from tests.fakes.world import ACCOUNT, config, picture
 
 ME = Owner("test", "store")
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -73,14 +74,10 @@ def decide(
 ) -> Decision:
     """The decision about one deployment."""
     chosen = given or config()
-    seen = Observation(
-        began_at or now,
-        {"clauses": found} if found else {},
-        {"clauses": known} if known else {},
-        {"clauses": demand},
-        {"clauses": working},
-    )
-    (decision,) = plan(now, ME, ACCOUNT, {"clauses": chosen}, seen)
+    records = {"clauses": known} if known else {}
+    known_now = picture(now, chosen, records=records, demand={"clauses": demand})
+    seen = Observation(began_at or now, {"clauses": found} if found else {}, known_now, {"clauses": working})
+    (decision,) = plan(ME, ACCOUNT, seen)
     return decision
 
 
@@ -269,8 +266,8 @@ def test_backoff_grows_to_an_hour_and_spreads() -> None:
 def test_a_create_waits_after_a_delete_on_the_account() -> None:
     """Azure wants 15 to 20 s between a delete and the next create, of whichever deployment."""
     other = record(RecordState.ABSENT, "other", deleted_at=NOW - timedelta(seconds=5))
-    seen = Observation(NOW, {}, {"other": other}, {"clauses": BUSY})
-    (decision,) = plan(NOW, ME, ACCOUNT, {"clauses": config()}, seen)
+    known = picture(NOW, config(), records={"other": other}, demand={"clauses": BUSY})
+    (decision,) = plan(ME, ACCOUNT, Observation(NOW, {}, known))
     assert decision.action is Action.WAIT
     assert decision.again_at == NOW - timedelta(seconds=5) + AFTER_DELETE
 
@@ -342,16 +339,16 @@ def test_a_foreign_deployment_is_never_written_to() -> None:
 
 def test_ours_and_no_longer_configured_is_deleted_through_the_fence() -> None:
     """Taking a deployment out of the file closes and deletes it."""
-    seen = Observation(NOW, {"old": azure(name="old")}, {"old": record(name="old")})
-    (decision,) = plan(NOW, ME, ACCOUNT, {}, seen)
+    known = picture(NOW, records={"old": record(name="old")})
+    (decision,) = plan(ME, ACCOUNT, Observation(NOW, {"old": azure(name="old")}, known))
     assert (decision.deployment, decision.action) == ("old", Action.CLOSE)
     assert "deployments.yaml" in decision.reason
 
 
 def test_what_is_neither_ours_nor_configured_is_not_even_mentioned() -> None:
     """Other teams' deployments on the account are none of our business."""
-    seen = Observation(NOW, {"theirs": azure(name="theirs", tags={})}, {})
-    assert plan(NOW, ME, ACCOUNT, {}, seen) == ()
+    seen = Observation(NOW, {"theirs": azure(name="theirs", tags={})}, picture(NOW))
+    assert plan(ME, ACCOUNT, seen) == ()
 
 
 # --- what is wanted -----------------------------------------------------------------------------
@@ -403,26 +400,20 @@ def test_the_next_change_is_told() -> None:
 # --- an account as a whole ------------------------------------------------------------------------
 
 
-def order(
-    configured: list[DeploymentConfig], seen: Observation, account: Account = ACCOUNT
-) -> list[tuple[str, Action]]:
-    decisions = plan(NOW, ME, account, {each.name: each for each in configured}, seen)
+def order(*configured: DeploymentConfig, demand: Mapping[str, Demand]) -> list[tuple[str, Action]]:
+    """The steps of an account on which `old` is closing."""
+    known = picture(NOW, *configured, records={"old": record(RecordState.CLOSING, "old")}, demand=demand)
+    decisions = plan(ME, ACCOUNT, Observation(NOW, {"old": azure(name="old")}, known))
     return [(each.deployment, each.action) for each in decisions]
 
 
 def test_deletes_come_before_creates() -> None:
     """They take seconds, cost money while they wait, and free quota and slots."""
-    seen = Observation(
-        NOW,
-        {"old": azure(name="old")},
-        {"old": record(RecordState.CLOSING, "old")},
-        {"a": BUSY},
-    )
-    assert order([config("a"), config("old")], seen) == [("old", Action.DELETE), ("a", Action.CREATE)]
+    steps = order(config("a"), config("old"), demand={"a": BUSY})
+    assert steps == [("old", Action.DELETE), ("a", Action.CREATE)]
 
 
 def test_a_window_at_risk_comes_before_deletes() -> None:
     """A create takes minutes: once a window's lead runs, its start does not wait for deletes."""
     soon = config("w", OneOffWindow(NOW + timedelta(minutes=5), NOW + timedelta(hours=1)))
-    seen = Observation(NOW, {"old": azure(name="old")}, {"old": record(RecordState.CLOSING, "old")})
-    assert order([soon, config("old")], seen) == [("w", Action.CREATE), ("old", Action.DELETE)]
+    assert order(soon, config("old"), demand={}) == [("w", Action.CREATE), ("old", Action.DELETE)]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from shared.doors import api
 from shared.errors import ArmRefused, ArmUncertain
 from shared.model import (
     Action,
@@ -18,14 +20,14 @@ from shared.model import (
     Owner,
     RecordState,
 )
-from shared.planning.decide import SILENT_PROBES
+from shared.planning.decide import SESSION_MARGIN, SILENT_PROBES
 from shared.planning.decision import Observation
-from shared.planning.desired import Outlook
 from shared.planning.plan import plan
 from shared.planning.scarcity import base_model
 from shared.reports.status import listed
 from tests.fakes.clock import START
-from tests.fakes.world import ACCOUNT, World, config
+from tests.fakes.world import ACCOUNT, World, config, picture
+from tests.unit.command_line import command
 
 KEEP = replace(config(), keep_if_scarce=True)
 HOUR = timedelta(hours=1)
@@ -82,6 +84,42 @@ async def test_it_is_kept_while_the_region_has_less_than_it_would_give_back(
         assert (shown["wanted"], shown["reason"]) == ("down", record.reason)
         world.azure.left = 120.0
         await world.until(lambda: not world.azure.names(), timedelta(minutes=3))
+
+
+async def test_what_is_kept_is_in_the_preview_as_far_as_its_session_may_last() -> None:
+    """It may go at any time, so it is counted at most; held down it goes."""
+    world = await after_a_document(KEEP, left=119.0)
+    session_ends = START + KEEP.max_session - SESSION_MARGIN
+
+    async def previewed() -> dict[str, Any]:
+        reply = await api.preview(world.app, "1")
+        told: dict[str, Any] = reply.body
+        return told
+
+    told = await previewed()
+    (clauses,) = told["deployments"]
+    left = session_ends - world.clock.now()
+    assert clauses["certain"]["hours"] == 0
+    assert clauses["batch_at_most"]["hours"] == pytest.approx(left / HOUR, abs=0.1)
+    assert clauses["kept_until"] == clauses["intervals"][0]["end"]
+    assert "clauses is kept as capacity is scarce" in told["notes"][-1]
+    hold = Hold("clauses", False, world.clock.now() + HOUR, "dana", "enough", world.clock.now())
+    await world.app.context.ledger.save_hold(ACCOUNT.resource_id, hold)
+    (clauses,) = (await previewed())["deployments"]
+    assert (clauses["kept_until"], clauses["batch_at_most"]["hours"]) == (None, 0)
+
+
+async def test_explain_asks_what_the_region_has_left_now() -> None:
+    """`status` goes by what the last pass learned, `explain` by what Azure says to it."""
+    world = await after_a_document(KEEP, left=119.0)
+    world.azure.left = 120.0
+    (told,) = (await listed(world.app))["deployments"]
+    assert "keep_if_scarce" in told["reason"]
+    told = (await command(world, "explain", "clauses", "--json")).json
+    assert (told["reason"], told["next_step"]["action"]) == ("no window and no unfinished document", "close")
+    off = world.reconfigured(config())
+    (told,) = (await listed(off.app))["deployments"]
+    assert told["reason"] == "no window and no unfinished document", "the file says so no more"
 
 
 @pytest.mark.parametrize("error", [ArmRefused("403"), ArmUncertain("timed out")])
@@ -163,8 +201,8 @@ def test_one_that_stopped_answering_is_asked_again_and_not_deleted() -> None:
     )
     steps = []
     for kept in ("scarce", ""):
-        ahead = {"clauses": Outlook(timedelta(), kept=kept)}
-        seen = Observation(START, {"clauses": azure}, {"clauses": record}, outlooks=ahead)
-        (decision,) = plan(START, Owner("test", "store"), ACCOUNT, {"clauses": KEEP}, seen)
+        known = picture(START, KEEP, records={"clauses": record}, kept={"clauses": kept})
+        seen = Observation(START, {"clauses": azure}, known)
+        (decision,) = plan(Owner("test", "store"), ACCOUNT, seen)
         steps.append(decision.action)
     assert steps == [Action.PROBE, Action.CLOSE]

@@ -7,13 +7,15 @@ from datetime import date, timedelta
 
 import pytest
 
-from shared.model import ALWAYS, Closure, OneOffWindow, UploadStart, WeeklyWindow
+from shared.errors import SettingProblem
+from shared.model import ALWAYS, Closure, DeploymentConfig, OneOffWindow, UploadStart, WeeklyWindow
+from shared.schedule.leads import Leads
 from shared.settings.schedule_checks import schedule_mistakes, schedule_warnings
 from tests.fakes.world import config
 from tests.unit.schedules import WORKDAYS, at, weekly
 
 NOW = at("2026-11-25T10:00")
-HOUR = timedelta(hours=1)
+HOUR, QUARTER = timedelta(hours=1), timedelta(minutes=15)
 
 
 def mistakes(*windows: WeeklyWindow | OneOffWindow, max_session: timedelta = 12 * HOUR) -> list[str]:
@@ -21,9 +23,12 @@ def mistakes(*windows: WeeklyWindow | OneOffWindow, max_session: timedelta = 12 
 
 
 def warnings(*windows: WeeklyWindow | OneOffWindow, closures: tuple[Closure, ...] = ()) -> list[str]:
-    return [
-        str(each) for each in schedule_warnings(replace(config("desk", *windows), closures=closures), NOW)
-    ]
+    return [str(each) for each in warned(replace(config("desk", *windows), closures=closures))]
+
+
+def warned(desk: DeploymentConfig) -> list[SettingProblem]:
+    """With a lead of a quarter of an hour."""
+    return schedule_warnings(desk, Leads(QUARTER), NOW)
 
 
 # --- mistakes -----------------------------------------------------------------------------------------
@@ -115,7 +120,7 @@ def test_round_the_clock_is_neither_too_long_nor_warned_of() -> None:
     assert warnings(ALWAYS) == []
     desk = replace(config("desk", ALWAYS), start_within=HOUR)
     desk = replace(desk, spec=replace(desk.spec, sku="DeveloperTier"))
-    tier, within = (str(each) for each in schedule_warnings(desk, NOW))
+    tier, within = (str(each) for each in warned(desk))
     assert tier.startswith("deployments.desk.always: Azure deletes a DeveloperTier deployment after 24 h")
     assert within.startswith("deployments.desk.always: with it uploads.start_within has no effect")
 
@@ -168,7 +173,7 @@ def test_documents_without_a_window_that_can_still_open_are_warned_of(
     def about_uploads(uploads: UploadStart) -> list[str]:
         return [
             each.remedy
-            for each in schedule_warnings(replace(desk, uploads=uploads), NOW)
+            for each in warned(replace(desk, uploads=uploads))
             if each.key == "deployments.desk.uploads.start"
         ]
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from shared.model import (
     Action,
     AzureDeployment,
+    BillingUnit,
     Demand,
     DeploymentConfig,
     DeploymentRecord,
@@ -19,10 +21,9 @@ from shared.model import (
     RecordState,
 )
 from shared.planning.decision import Decision, Observation
-from shared.planning.desired import Outlook
 from shared.planning.observed import OWNER_TAG
 from shared.planning.plan import plan
-from tests.fakes.world import ACCOUNT, config
+from tests.fakes.world import ACCOUNT, PRICES, config, picture
 
 ME = Owner("test", "store")
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -38,20 +39,31 @@ def ours(name: str, state: str = "Succeeded") -> AzureDeployment:
     return azure(name, state, **{OWNER_TAG: "test"})
 
 
-def record(name: str, state: RecordState = RecordState.OPEN) -> DeploymentRecord:
-    begun = NOW - HOUR / 2
+def record(name: str, state: RecordState, paid: float) -> DeploymentRecord:
+    """One whose hour ends in so many minutes."""
+    begun = NOW + timedelta(minutes=paid) - HOUR
     return DeploymentRecord(ACCOUNT.resource_id, name, state, 1, begun, intent_at=begun, opened_at=begun)
 
 
-def paid(minutes: float) -> Outlook:
-    """Billed by the hour, which ends in so many minutes."""
-    billed_from = NOW + timedelta(minutes=minutes) - HOUR
-    return Outlook(timedelta(minutes=15), up=True, unit=HOUR, billed_from=billed_from)
+def seen_with(
+    azure: dict[str, AzureDeployment],
+    records: dict[str, DeploymentRecord],
+    demand: dict[str, Demand],
+) -> Observation:
+    """The account, billed by the hour; nothing is configured yet."""
+    by_the_hour = replace(PRICES, billing_unit=BillingUnit.HOUR)
+    return Observation(NOW, azure, picture(NOW, prices=by_the_hour, records=records, demand=demand))
+
+
+def with_record(seen: Observation, name: str, **changes: Any) -> Observation:
+    changed = replace(seen.picture.records[name], **changes)
+    return replace(seen, picture=replace(seen.picture, records={**seen.picture.records, name: changed}))
 
 
 def decisions(configured: list[DeploymentConfig], seen: Observation, slots: int) -> dict[str, Decision]:
     account = replace(ACCOUNT, fine_tuned_slots=slots)
-    found = plan(NOW, ME, account, {each.name: each for each in configured}, seen)
+    known = replace(seen.picture, configured={each.name: each for each in configured})
+    found = plan(ME, account, replace(seen, picture=known))
     return {each.deployment: each for each in found}
 
 
@@ -63,7 +75,7 @@ def test_windows_then_the_oldest_document_get_the_slots() -> None:
     """The rest wait, with that reason."""
     window = config("w", OneOffWindow(NOW + timedelta(minutes=15), NOW + HOUR))
     demand = {"young": BUSY, "old": Demand(1, False, (NOW - HOUR,))}
-    seen = Observation(NOW, {"x": azure("x")}, {}, demand)
+    seen = seen_with({"x": azure("x")}, {}, demand)
     found = decisions([config("young"), config("old"), window], seen, slots=3)
     assert [(name, each.action) for name, each in found.items()] == [
         ("w", Action.CREATE),
@@ -77,12 +89,11 @@ def idle_in_paid_hours(
     states: dict[str, RecordState], demand: dict[str, Demand], azure_state: str = "Succeeded"
 ) -> Observation:
     """`a`, whose hour ends in 50 minutes, and `b`, whose hour ends in 20."""
-    return Observation(
-        NOW,
+    paid = {"a": 50, "b": 20}
+    return seen_with(
         {name: ours(name, azure_state if name == "b" else "Succeeded") for name in states},
-        {name: record(name, state) for name, state in states.items()},
+        {name: record(name, state, paid[name]) for name, state in states.items()},
         demand,
-        outlooks={"a": paid(50), "b": paid(20)},
     )
 
 
@@ -135,7 +146,7 @@ def test_nobody_gives_way_in_vain() -> None:
     crowded = idle_in_paid_hours({"a": RecordState.OPEN}, {})
     crowded = replace(crowded, azure={**crowded.azure, "x": azure("x"), "y": azure("y")})
     assert decisions([config("a"), config("c")], crowded, slots=2)["a"].action is Action.SERVE
-    wanted = replace(crowded, demand={"c": BUSY})
+    wanted = replace(crowded, picture=replace(crowded.picture, demand={"c": BUSY}))
     assert decisions([config("a"), config("c")], wanted, slots=2)["a"].action is Action.SERVE
 
 
@@ -145,8 +156,7 @@ def test_who_cannot_go_gives_no_way(why: str) -> None:
     seen = idle_in_paid_hours(dict.fromkeys("ab", RecordState.OPEN), {"c": BUSY})
     b = config("b", mode=Mode.OBSERVE if why == "observed only" else Mode.ENFORCE)
     if why == "its delete was refused":
-        refused = replace(seen.records["b"], delete_not_before=NOW + HOUR)
-        seen = replace(seen, records={**seen.records, "b": refused})
+        seen = with_record(seen, "b", delete_not_before=NOW + HOUR)
     if why == "Azure moves it":
         seen = replace(seen, azure={**seen.azure, "b": ours("b", "Moving")})
     assert decisions([config("a"), b, config("c")], seen, slots=2)["a"].action is Action.CLOSE
@@ -157,8 +167,7 @@ def test_several_give_way_in_one_pass() -> None:
     seen = idle_in_paid_hours(
         {"a": RecordState.CLOSING, "b": RecordState.DELETING}, {"c": BUSY, "d": BUSY}, azure_state="Deleting"
     )
-    deleted = replace(seen.records["b"], deleted_at=NOW)
-    seen = replace(seen, records={**seen.records, "b": deleted})
+    seen = with_record(seen, "b", deleted_at=NOW)
     found = decisions([config(name) for name in "abcd"], seen, slots=2)
     assert found["a"].action is Action.DELETE
     assert "pause" in found["c"].reason
@@ -167,6 +176,6 @@ def test_several_give_way_in_one_pass() -> None:
 def test_one_whose_delete_was_not_answered_is_waited_for() -> None:
     """Azure lists it no more, and its record is kept for two minutes: nobody else has to go."""
     seen = idle_in_paid_hours({"a": RecordState.OPEN, "b": RecordState.DELETING}, {"c": BUSY})
-    unsure = replace(seen.records["b"], settled=False, changed_at=NOW)
-    seen = replace(seen, azure={"a": seen.azure["a"]}, records={**seen.records, "b": unsure})
+    seen = with_record(seen, "b", settled=False, changed_at=NOW)
+    seen = replace(seen, azure={"a": seen.azure["a"]})
     assert decisions([config("a"), config("c")], seen, slots=2)["a"].action is Action.SERVE

@@ -9,7 +9,8 @@ import pytest
 
 from shared.model import Demand, Hold, OneOffWindow, UploadStart
 from shared.money.spans import Planned, Span, merged, planned, without
-from shared.planning.plan import wanted
+from shared.planning.desired import wanted
+from shared.schedule.leads import Leads
 from tests.fakes.clock import START
 from tests.fakes.world import config
 
@@ -30,7 +31,7 @@ def window(start: float, end: float, grace: float = 0, *, batch: bool = False) -
 def plan(*windows: OneOffWindow, held: str = "", until: float = 0) -> Planned:
     """The next day's plan, held up or down until so many hours from now."""
     hold = Hold("clauses", held == "up", START + until * HOUR, "dana", "a demo", START) if held else None
-    return planned(config("clauses", *windows), LEAD, START, START + DAY, hold)
+    return planned(config("clauses", *windows), Leads(LEAD), START, START + DAY, hold)
 
 
 def test_a_window_is_hosted_from_its_lead_to_the_end_of_its_grace() -> None:
@@ -114,7 +115,7 @@ def test_the_plan_is_what_a_pass_wants_at_each_instant(seed: int) -> None:
     hold = Hold("clauses", dice.random() < 0.5, START + dice.randrange(1, 200) * step, "dana", "demo", START)
     held = hold if dice.random() < 0.6 else None
     one = config("clauses", *windows, uploads=UploadStart.SCHEDULED)
-    told = planned(one, LEAD, START, START + DAY, held)
+    told = planned(one, Leads(LEAD), START, START + DAY, held)
     for demand, expected in ((Demand(), told.certain), (Demand(1), merged((*told.certain, *told.possible)))):
         found, now = list[Span](), START
         up = any(each.start <= START < each.end for each in expected)  # what was up before is up

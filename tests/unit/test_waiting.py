@@ -21,11 +21,11 @@ from shared.model import (
     RecordState,
     UploadStart,
 )
-from shared.planning.desired import Outlook, billed_from, outlooks, wanted
+from shared.planning.desired import Outlook, billed_from, wanted
 from shared.planning.estimates import PRIOR, begins, learned
 from shared.planning.uploads import MOST_BATCHES, Batch, from_text, paid_until, start_at, to_text
 from tests.fakes.clock import START
-from tests.fakes.world import ACCOUNT, PRICES, config
+from tests.fakes.world import ACCOUNT, PRICES, config, picture
 
 MINUTE = timedelta(minutes=1)
 WAITS = replace(config(), start_within=30 * MINUTE)
@@ -107,15 +107,14 @@ def test_creates_of_one_account_queue_before_their_windows() -> None:
 def test_one_that_came_up_early_is_not_deleted_because_others_came_up() -> None:
     """Its lead does not shrink while it is up."""
     window = OneOffWindow(START + 25 * MINUTE, START + 90 * MINUTE)
-    hosted = {name: replace(config(name, window), lead=None) for name in "abc"}
+    hosted = [replace(config(name, window), lead=None) for name in "abc"]
     for up in itertools.product((False, True), repeat=2):
         states = {name: RecordState.OPEN for name, is_up in zip("bc", up, strict=True) if is_up}
         records = {
             name: DeploymentRecord(ACCOUNT.resource_id, name, state=state)
             for name, state in {"a": RecordState.OPEN, **states}.items()
         }
-        ahead = outlooks(hosted, records, PRICES, START)
-        assert wanted(hosted["a"], Demand(), START, None, ahead["a"]).up
+        assert picture(START, *hosted, records=records).wanted("a").up
 
 
 # --- when to create ----------------------------------------------------------------------------------
@@ -205,8 +204,8 @@ def test_a_paid_hour_is_used_to_its_end_and_no_longer() -> None:
         (BillingUnit.MINUTE, 10, False),
     ):
         now, prices = START + minutes * MINUTE, replace(PRICES, billing_unit=unit)
-        ahead = outlooks({"clauses": config()}, {"clauses": record}, prices, now)["clauses"]
-        assert wanted(config(), Demand(), now, None, ahead).keep is keep
+        known = picture(now, config(), prices=prices, records={"clauses": record})
+        assert known.wanted("clauses").keep is keep
 
 
 def test_an_hour_is_paid_by_azures_clock() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from shared.model import Demand, OneOffWindow
-from shared.planning.plan import wanted
+from shared.planning.desired import wanted
 from shared.schedule.windows import Interval, intervals
 from tests.fakes.world import config
 from tests.unit.schedules import DAY, WORKDAYS, at, opened, weekly

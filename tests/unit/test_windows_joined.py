@@ -7,7 +7,8 @@ from datetime import timedelta
 from itertools import pairwise
 
 from shared.model import Closure, Demand, OneOffWindow
-from shared.planning.plan import wanted
+from shared.planning.desired import wanted
+from shared.schedule.leads import Leads
 from shared.schedule.windows import Interval, hosted_spans, intervals
 from tests.fakes.world import config
 from tests.unit.schedules import DAY, WORKDAYS, at, opened, shown, weekly
@@ -93,9 +94,9 @@ def test_batch_windows_that_touch_are_one() -> None:
 def test_a_span_includes_lead_and_grace() -> None:
     """A gap that the lead fills is none: the deployment is created anew before it was deleted."""
     windows = [MORNING, weekly("12:10", "18:00", grace=timedelta(minutes=5))]
-    spans = hosted_spans(windows, timedelta(minutes=15), at("2026-11-25"), at("2026-11-26"))
+    spans = hosted_spans(windows, Leads(timedelta(minutes=15)), at("2026-11-25"), at("2026-11-26"))
     assert spans == [(at("2026-11-25T08:45"), at("2026-11-25T18:05"))]
-    apart = hosted_spans(windows, timedelta(minutes=5), at("2026-11-25"), at("2026-11-26"))
+    apart = hosted_spans(windows, Leads(timedelta(minutes=5)), at("2026-11-25"), at("2026-11-26"))
     assert [(end - start) // MINUTE for start, end in apart] == [185, 360]
 
 

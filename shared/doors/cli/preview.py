@@ -140,16 +140,19 @@ def _schedule_lines(each: dict[str, Any]) -> Iterator[str]:
     if hold := each["hold"]:
         who = clean(f"{hold['owner']}: {hold['reason']}")
         yield f"  held {hold['way']} until {clock_time(hold['until'])} UTC by {who}"
-    yield from _interval_lines(each["intervals"])
+    yield from _interval_lines(each["intervals"], kept=each["kept_until"] is not None)
     for mark in each["marks"]:
         at = datetime.fromisoformat(mark["local"])
         yield clean(f"  {at:%a %Y-%m-%d %H:%M} {mark['kind']}: {mark['text']}")
     yield f"  uploads: {each['uploads_told']}"
 
 
-def _interval_lines(intervals: Sequence[dict[str, Any]], sign: str = " ") -> Iterator[str]:
+def _interval_lines(
+    intervals: Sequence[dict[str, Any]], sign: str = " ", *, kept: bool = False
+) -> Iterator[str]:
+    possible = "  up to: while documents wait" + (" or capacity is scarce" if kept else "")
     for each in intervals[:_SHOWN]:
-        what = "" if each["certain"] else "  up to: while documents wait"
+        what = "" if each["certain"] else possible
         yield f"{sign} {_times(each)}{what}"
     if left := len(intervals[_SHOWN:]):
         yield f"{sign} and {left} more to {clock_time(intervals[-1]['end'])} UTC: --json tells them all"
