@@ -135,9 +135,14 @@ class Picture:
         """Before these."""
         starts, times = self._next_starts, self._create_times
         all_begin = estimates.begins(starts, times)
+        # Created for its window, one has left the queue. What is up for something else may have to be created
+        # again before it.
+        left = {name for name in starts if name in self._up and all_begin[name] <= self.now}
+        queue = {name: start for name, start in starts.items() if name not in left}
         # One that is up keeps the lead that it was created by: others that come up must not shorten it.
-        absent = {name: start for name, start in starts.items() if name not in self._up}
-        begin = all_begin | estimates.begins(absent, times)
+        begin = all_begin | {
+            name: at for name, at in estimates.begins(queue, times).items() if name not in self._up
+        }
         return {name: start - begin[name] for name, start in starts.items()}
 
     @cached_property

@@ -77,6 +77,18 @@ async def test_all_say_when_the_pass_creates_deployments_whose_windows_start_tog
             assert timedelta(seconds=-1) < times[name] - at <= MINUTE, (source, name)
 
 
+async def test_what_is_up_for_something_else_is_still_in_the_queue() -> None:
+    """It may be deleted before its window, and created again for it: the times stay those that were told."""
+    world = World.of(*together("a", "b"))
+    world.upload("b/a.txt")
+    await world.app.reconcile()
+    (first, second) = (await api.deployments(world.app)).body["deployments"]
+    assert (first["observed"], second["observed"]) == ("absent", "creating")
+    alone = OPENS - PRIOR.quantile(LEAD_SHARE)
+    assert datetime.fromisoformat(first["next_change"]) == alone - PRIOR.mean()
+    assert (await created(world))["a"] - datetime.fromisoformat(first["next_change"]) <= MINUTE
+
+
 def test_validate_warns_of_the_sessions_that_the_pass_makes() -> None:
     """Without records the leads are those of the prior: 2:15 alone are enough, and in turn they are not."""
     now = START
