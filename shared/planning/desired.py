@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -9,12 +10,15 @@ from shared.model import (
     ALWAYS,
     BillingStart,
     BillingUnit,
+    Closure,
     Demand,
     DeploymentConfig,
     DeploymentRecord,
     Hold,
+    OneOffWindow,
     Prices,
     UploadStart,
+    WeeklyWindow,
 )
 from shared.planning.estimates import LEAD_SHARE, PRIOR, CreateTime
 from shared.planning.uploads import PAID_MARGIN, Batch, paid_until, start_at
@@ -65,6 +69,14 @@ def planned_lead(config: DeploymentConfig, create: CreateTime = PRIOR) -> timede
     return create.quantile(LEAD_SHARE) if config.lead is None else config.lead
 
 
+@functools.lru_cache(maxsize=1024)
+def windows_ahead(
+    windows: tuple[WeeklyWindow | OneOffWindow, ...], closures: tuple[Closure, ...], now: datetime
+) -> tuple[Interval, ...]:
+    """The windows of the eight days ahead, and those of yesterday, which may still be open."""
+    return tuple(intervals(windows, now - timedelta(days=1), now + timedelta(days=8), closures))
+
+
 def wanted(
     config: DeploymentConfig | None,
     demand: Demand,
@@ -81,7 +93,7 @@ def wanted(
         reason = f"held {way} by {hold.owner} until {clock_time(hold.until)}: {hold.reason}"
         return Wanted(hold.up, reason, changes_at=hold.until)
     outlook = outlook or Outlook(planned_lead(config))
-    ahead = intervals(config.windows, now - timedelta(days=1), now + timedelta(days=8), config.closures)
+    ahead = windows_ahead(config.windows, config.closures, now)
     waiting = (
         f"{demand.unfinished}{'+' if demand.more else ''} unfinished document{plural(demand.unfinished)}"
     )
@@ -135,7 +147,7 @@ def _for_documents(
     waiting: str,
     now: datetime,
     outlook: Outlook,
-    ahead: list[Interval],
+    ahead: tuple[Interval, ...],
     changes_at: datetime | None,
 ) -> Wanted:
     """Documents start it themselves: at once, or as late as `start_within` allows."""

@@ -6,7 +6,7 @@ The pass, the reports, previews, holds and the checks of a file all ask a pictur
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -14,17 +14,16 @@ from functools import cached_property
 from shared.model import (
     Configs,
     Demand,
-    DeploymentConfig,
     DeploymentRecord,
     Hold,
     Prices,
     RecordState,
 )
 from shared.planning import estimates, uploads
-from shared.planning.desired import UNITS, Outlook, Wanted, billed_from, planned_lead, wanted
+from shared.planning.desired import UNITS, Outlook, Wanted, billed_from, planned_lead, wanted, windows_ahead
 from shared.planning.estimates import CreateTime
 from shared.schedule.leads import Leads
-from shared.schedule.windows import DAY, Interval, intervals
+from shared.schedule.windows import DAY, intervals
 
 _CHANGES = 20  # of what is wanted, that are looked at in the time ahead
 _UP = (RecordState.CREATING, RecordState.OPEN, RecordState.CLOSING)
@@ -90,22 +89,16 @@ class Picture:
         alone = {name: planned_lead(each, self._create_times[name]) for name, each in self.configured.items()}
         in_turn: dict[str, dict[datetime, timedelta]] = {name: {} for name in alone}
         starts = {
-            name: sorted({each.start for each in _opening(config, since, until + 2 * DAY)})
+            name: [each.start for each in found if each.start >= since]
             for name, config in self._learning.items()
+            if (found := intervals(config.windows, since, until + 2 * DAY, config.closures))
         }
         for start in sorted({each for its_own in starts.values() for each in its_own}):
-            if start >= until + DAY:
-                break
-            following = {}
-            for name, its_own in starts.items():
-                place = bisect_left(its_own, start)
-                if place < len(its_own) and its_own[place] < start + DAY:
-                    following[name] = its_own[place]
-            for name, begin in estimates.begins(following, self._create_times).items():
-                if following[name] == start and start - begin > alone[name]:
-                    in_turn[name][start] = start - begin
+            for name, lead in self._leads_before(start, starts).items():
+                if lead > alone[name]:
+                    in_turn[name][start] = lead
         for name, lead in self._next_leads.items():
-            in_turn[name][self._next_starts[name]] = lead
+            in_turn[name][self._starts[name][0]] = lead
         return {name: Leads(lead, in_turn[name]) for name, lead in alone.items()}
 
     @cached_property
@@ -120,30 +113,50 @@ class Picture:
         return {name: each for name, each in self.configured.items() if each.lead is None and each.windows}
 
     @cached_property
-    def _next_starts(self) -> Mapping[str, datetime]:
-        """Of each one's next window, if it starts within a day."""
+    def _starts(self) -> Mapping[str, list[datetime]]:
+        """When their windows to come start, in order."""
         found = {}
         for name, config in self._learning.items():
-            opening = _opening(config, self.now, self.now + DAY)
-            start = next((each.start for each in opening if each.start > self.now), None)
-            if start is not None:
-                found[name] = start
+            ahead = windows_ahead(config.windows, config.closures, self.now)
+            if starts := [each.start for each in ahead if each.start > self.now]:
+                found[name] = starts
         return found
 
     @cached_property
     def _next_leads(self) -> Mapping[str, timedelta]:
-        """Before these."""
-        starts, times = self._next_starts, self._create_times
-        all_begin = estimates.begins(starts, times)
+        """Of each one's next window."""
+        starts = {name: its_own[0] for name, its_own in self._starts.items()}
+        leads = self._leads_of(starts, frozenset())
         # Created for its window, one has left the queue. What is up for something else may have to be created
         # again before it.
-        left = {name for name in starts if name in self._up and all_begin[name] <= self.now}
-        queue = {name: start for name, start in starts.items() if name not in left}
+        left = frozenset(name for name in self._up & leads.keys() if starts[name] - leads[name] <= self.now)
+        if not left:
+            return leads
         # One that is up keeps the lead that it was created by: others that come up must not shorten it.
-        begin = all_begin | {
-            name: at for name, at in estimates.begins(queue, times).items() if name not in self._up
-        }
-        return {name: start - begin[name] for name, start in starts.items()}
+        last = max(starts[name] for name in left)
+        behind = {name: start for name, start in starts.items() if name not in self._up and start <= last}
+        return leads | self._leads_of(behind, left)
+
+    def _leads_of(self, starts: Mapping[str, datetime], left: frozenset[str]) -> dict[str, timedelta]:
+        """Before one window of each; those that left the queue do not count."""
+        queue = {name: its_own for name, its_own in self._starts.items() if name not in left}
+        found: dict[str, timedelta] = {}
+        for start in set(starts.values()):
+            before = self._leads_before(start, queue)
+            found.update((name, lead) for name, lead in before.items() if starts.get(name) == start)
+        return found
+
+    def _leads_before(
+        self, start: datetime, starts: Mapping[str, Sequence[datetime]]
+    ) -> dict[str, timedelta]:
+        """Before the windows that start then. In the queue are the next windows of all within a day."""
+        queue = {}
+        for name, its_own in starts.items():
+            place = bisect_left(its_own, start)
+            if place < len(its_own) and its_own[place] < start + DAY:
+                queue[name] = its_own[place]
+        begins = estimates.begins(queue, self._create_times)
+        return {name: start - begin for name, begin in begins.items() if queue[name] == start}
 
     @cached_property
     def _up(self) -> frozenset[str]:
@@ -158,9 +171,3 @@ class Picture:
 def configured_on(resource_id: str, deployments: Configs) -> Configs:
     """The deployments of one account: ARM ids ignore case."""
     return {name: each for name, each in deployments.items() if each.account.lower() == resource_id.lower()}
-
-
-def _opening(config: DeploymentConfig, since: datetime, until: datetime) -> Iterator[Interval]:
-    """The windows that start in [since, until)."""
-    found = intervals(config.windows, since, until, config.closures)
-    return (each for each in found if each.start >= since)

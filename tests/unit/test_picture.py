@@ -89,6 +89,20 @@ async def test_what_is_up_for_something_else_is_still_in_the_queue() -> None:
     assert (await created(world))["a"] - datetime.fromisoformat(first["next_change"]) <= MINUTE
 
 
+async def test_before_a_weekend_status_knows_the_queue_of_monday() -> None:
+    """However far ahead it is, and though one of them has a window before that."""
+    before = OneOffWindow(START + 30 * HOUR, START + 31 * HOUR)
+    monday = OneOffWindow(START + 64 * HOUR, START + 70 * HOUR)
+    first, second = (replace(each, windows=(monday,)) for each in together("a", "b"))
+    world = World.of(first, replace(second, windows=(before, monday)))
+    now = world.clock.now()
+    begins = monday.start - PRIOR.quantile(LEAD_SHARE) - PRIOR.mean()
+    (told, _) = (await api.deployments(world.app)).body["deployments"]
+    assert datetime.fromisoformat(told["next_change"]) == begins
+    ahead = previewed(world.app.settings, await read_records(world.app, now), *period(now, days=3))
+    assert datetime.fromisoformat(ahead["deployments"][0]["intervals"][0]["start"]) == begins
+
+
 def test_validate_warns_of_the_sessions_that_the_pass_makes() -> None:
     """Without records the leads are those of the prior: 2:15 alone are enough, and in turn they are not."""
     now = START
