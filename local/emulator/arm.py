@@ -88,12 +88,12 @@ class ControlPlane:
         return await self._serve(request, "get", act)
 
     async def list_models(self, request: web.Request) -> web.StreamResponse:
-        """What the account offers: models, with their SKUs and the quota of each."""
+        """The models that the account offers, with their SKUs and the quota of each."""
 
         def act(account: Account, fault: Fault | None) -> web.Response:
-            told = (None, None) if fault is None else (fault.lifecycle, fault.retires)
+            shown = (None, None) if fault is None else (fault.lifecycle, fault.retires)
             models = sorted(self.deployments.models(account))
-            return self._page(request, [model_json(account, *model, *told) for model in models])
+            return self._page(request, [model_json(*model, *shown) for model in models])
 
         return await self._serve(request, "models", act)
 
@@ -101,20 +101,16 @@ class ControlPlane:
         """The quotas of a subscription in a region."""
 
         def act(_: Fault | None) -> web.Response:
-            subscription, region = (request.match_info[part].lower() for part in ("subscription", "location"))
-            accounts = self.accounts.values() if region == REGION else ()
-            now = self.clock()
-            quotas = [
-                usage_json(each, *self.deployments.quota(each, now))
-                for each in accounts
-                if each.subscription.lower() == subscription
-            ]
-            return self._page(request, quotas)
+            used: Mapping[str, int] = {}
+            if request.match_info["location"].lower() == REGION:
+                used = self.deployments.quotas(request.match_info["subscription"], self.clock())
+            limit = self.deployments.rules.quota
+            return self._page(request, [usage_json(name, amount, limit) for name, amount in used.items()])
 
         return await self._serve_subscription(request, "usages", act)
 
     async def list_capacities(self, request: web.Request) -> web.StreamResponse:
-        """What every region has left of a model, by SKU; here there is one region."""
+        """The capacity that every region has left for a model, by SKU; here there is one region."""
 
         def act(fault: Fault | None) -> web.Response:
             asked = {name: request.query.get(f"model{name.title()}", "") for name in _MODEL}

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from local.emulator.options import Account, SerialiseUntil
-from local.emulator.specification import DEVELOPER_TIER, ArmError, Specification
+from local.emulator.specification import DEVELOPER_TIER, SKUS, ArmError, Specification, usage_name
 
 ACCEPTED, CREATING, SUCCEEDED, DELETING = "Accepted", "Creating", "Succeeded", "Deleting"
 NEVER_READY = "never_ready"  # an outcome: Succeeded, and yet no request ever does
@@ -242,10 +242,21 @@ class Deployments:
         runs = (run for each in self.generations if each.account == account for run in each.runs)
         return {(run.specification.model_name, run.specification.model_version) for run in runs}
 
-    def quota(self, account: Account, at: datetime) -> tuple[int, int]:
-        """How much capacity the account uses, and how much it may use."""
-        used = sum(each.run(at).specification.capacity for each in self.list(account, at))
-        return used, self.rules.quota
+    def quotas(self, subscription: str, at: datetime) -> dict[str, int]:
+        """The capacity in use of every quota of a subscription, by the quota's name.
+
+        Quotas exist for each SKU of every model that an account of the subscription was asked to deploy.
+        """
+        own = (each for each in self.generations if _is_of(subscription, each))
+        models = {run.specification.model_name for generation in own for run in generation.runs}
+        names = sorted({usage_name(model, sku) for model in models for sku in SKUS})
+        return {name: self._in_use(subscription, name, at) for name in names}
+
+    def _in_use(self, subscription: str, quota: str, at: datetime, besides: Generation | None = None) -> int:
+        """The capacity of all deployments that draw on a quota, in every account of the subscription."""
+        there = (each for each in self.generations if each.exists(at) and each is not besides)
+        asked = (each.run(at).specification for each in there if _is_of(subscription, each))
+        return sum(each.capacity for each in asked if each.usage_name == quota)
 
     def _provision(self, specification: Specification, by: str, now: datetime, outcome: str) -> Run:
         seconds = self.rules.provisioning.sample(self._random)
@@ -276,14 +287,18 @@ class Deployments:
     def _refuse_without_quota(
         self, account: Account, existing: Generation | None, asked: Specification, now: datetime
     ) -> None:
-        others = [each.run(now).specification for each in self.list(account, now) if each is not existing]
-        used = sum(each.capacity for each in others)
+        used = self._in_use(account.subscription, asked.usage_name, now, besides=existing)
         _refuse_above(
             asked.capacity, used, self.rules.quota, f"Tokens Per Minute (thousands) - {asked.model_name}"
         )
         if asked.fine_tuned:
-            used = sum(each.fine_tuned for each in others)
+            others = [other for other in self.list(account, now) if other is not existing]
+            used = sum(other.run(now).specification.fine_tuned for other in others)
             _refuse_above(1, used, self.rules.slots, "Fine-tuned model deployments")
+
+
+def _is_of(subscription: str, generation: Generation) -> bool:
+    return generation.account.subscription.lower() == subscription.lower()
 
 
 def _refuse_another_model(existing: Generation | None, asked: Specification, now: datetime) -> None:
