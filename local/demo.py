@@ -1,7 +1,7 @@
-"""The main job of ``dev.py run``: files through the three scenarios, watched from outside.
+"""The main job of ``dev.py run``: send files through the three scenarios and watch from outside.
 
-What it reports comes from where a user or an accountant would look: the app's HTTP API, the storage account,
-and the emulator's meter. It knows nothing of the app's inside.
+The report comes from the places where a user or an accountant would look: the app's HTTP API, the storage
+account, and the emulator's meter. It uses nothing of the app's internals.
 """
 
 import argparse
@@ -37,15 +37,15 @@ from local.stack import (
     stay_up,
 )
 
-# After the last window: what is in flight, the deletes, and the pauses between writes to one account.
+# Time after the last window for requests in flight, deletes, and the pauses between writes to one account.
 SETTLE = timedelta(seconds=150)
 LOOK_SECONDS = 1.0
-# What answering one document may take: the emulator is quick, a real model is not.
+# Seconds allowed for answering one document: the emulator is quick, a real model is not.
 EMULATED_SECONDS, UPSTREAM_SECONDS = 2.0, 30.0
 
 
 class Demo:
-    """Hands documents in, looks on once a second, and stops when everything is settled or it is too late."""
+    """Submits documents, looks at the stack once a second, and stops when all is settled or time is up."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Demo:
         self._refused: dict[tuple[str, str], Document] = {}
 
     async def run(self, display: Display) -> Snapshot:
-        """Carry the job out and return what was seen last. Raises StackError if a part of the stack ends."""
+        """Run the job and return the last snapshot. Raises StackError if a part of the stack ends."""
         deadline = max(scenario.ends for scenario in self._scenarios) + SETTLE
         submitting = asyncio.gather(*(self._submit(scenario) for scenario in self._scenarios))
         snapshot = Snapshot()
@@ -81,7 +81,7 @@ class Demo:
         return snapshot
 
     async def results(self, snapshot: Snapshot, folder: Path) -> dict[tuple[str, str], dict[str, Any]]:
-        """Fetch the result of every answered document, and keep a copy of each below ``folder``."""
+        """Fetch the result of every answered document and write a copy of each below ``folder``."""
         found = {}
         for (name, file), document in snapshot.documents.items():
             result = await self._get(f"/documents/{document.id}/result") if document.state == "done" else None
@@ -105,7 +105,7 @@ class Demo:
         submit = self._upload if scenario.door is Door.INBOX else self._post
         for file, path in self._files.items():
             content = path.read_bytes()
-            # The app lets an empty upload rest for minutes, as a program may still be writing it.
+            # The app waits some minutes before it judges an empty upload: a program may still be writing it.
             refusal = await submit(scenario.name, file, content) if content else "the file is empty"
             if refusal:
                 self._refused[scenario.name, file] = Document("failed", refusal)
@@ -113,7 +113,7 @@ class Demo:
     async def _upload(self, deployment: str, file: str, content: bytes) -> str | None:
         uri = self._stack.services.azurite.blob_uri
         credential = AzureNamedKeyCredential(account_name(uri), ACCOUNT_KEY)
-        # Without the environment's proxy settings: this stays on the machine.
+        # Ignore the proxy settings of the environment: the address is on this machine.
         container = ContainerClient(uri, "inbox", credential=credential, use_env_settings=False)
         async with container:
             with suppress(ResourceExistsError):
@@ -139,7 +139,7 @@ class Demo:
         return f"{response.status} {response.reason}: {text}"
 
     async def _look(self, before: Snapshot) -> Snapshot:
-        """Look at everything once; what does not answer now is shown as it was before."""
+        """Take one snapshot; a source that does not answer now keeps the values of the snapshot before."""
         names = [scenario.name for scenario in self._scenarios]
         bill, listing, *lists = await asyncio.gather(
             self._get_json(f"{self._stack.services.emulator_url}/emulator/bill"),
@@ -173,7 +173,7 @@ class Demo:
 async def carry_out(
     stack: Stack, scenarios: Sequence[Scenario], files: Mapping[str, Path], folder: Path
 ) -> bool:
-    """Do the job and print its report; whether every document was answered and nothing is hosted any more."""
+    """Run the job and print its report; return True if all documents were answered and nothing is hosted."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as http:
         demo = Demo(stack, http, scenarios, files)
         with Display(scenarios, len(files)) as display:
@@ -188,7 +188,7 @@ async def carry_out(
 
 
 async def upstream_model(upstream: str) -> str:
-    """The model to ask for: UPSTREAM_MODEL, else the first that the server lists. Raises StackError."""
+    """Return UPSTREAM_MODEL, else the first model that the server lists. Raises StackError."""
     if named := os.environ.get("UPSTREAM_MODEL"):
         return named
     headers = {"Authorization": f"Bearer {os.environ.get('UPSTREAM_API_KEY', '')}"}
@@ -212,20 +212,20 @@ def _run(files: Mapping[str, Path], upstream: str | None, *, keep: bool) -> int:
     folder = new_folder("run")
     print(f"Starting Azurite, the emulator and the functions host; logs and results: {folder}", flush=True)
     if not model:
-        print("The emulator answers in the model's place. For real answers: --upstream URL", flush=True)
+        print("The emulator makes up the answers. For real answers: --upstream URL", flush=True)
     with run_services(folder, behaviour) as services:
-        each = UPSTREAM_SECONDS if upstream else EMULATED_SECONDS
-        scenarios = plan_scenarios(datetime.now(UTC), len(files), each)
+        seconds = UPSTREAM_SECONDS if upstream else EMULATED_SECONDS
+        scenarios = plan_scenarios(datetime.now(UTC), len(files), seconds)
         with run_host(services, write_deployments(scenarios, folder), folder) as stack:
-            well = asyncio.run(carry_out(stack, scenarios, files, folder))
+            succeeded = asyncio.run(carry_out(stack, scenarios, files, folder))
             if keep:
                 print(f"\n{describe(stack)}")
                 stay_up(services.emulator, stack.host)
-    return 0 if well else 1
+    return 0 if succeeded else 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Start the stack, do the job, stop the stack; the exit code is 0 only if all of it went well."""
+    """Start the stack, run the job, stop the stack; the exit code is 0 only if all of it succeeded."""
     parser = argparse.ArgumentParser(prog="python -m local.demo", description=__doc__)
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
     parser.add_argument("--keep", action="store_true", help="leave the stack up until Ctrl-C")

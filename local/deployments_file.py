@@ -1,6 +1,6 @@
-"""What a deployments file asks of the local stack: accounts for the emulator, and settings for the app.
+"""What the local stack needs of a deployments file: accounts for the emulator, settings for the app.
 
-The app itself reads and checks the file; here what cannot be read is left out.
+The app itself reads and validates the file; this module skips whatever it cannot read.
 """
 
 import os
@@ -20,9 +20,9 @@ _SETTING = re.compile(r"\$\{(\w+)\}")
 
 
 def accounts_in(deployments_file: Path) -> list[str]:
-    """The resource ids of the accounts that a deployments file names, for the emulator to have them."""
+    """Return the resource ids of the accounts in a deployments file, with which the emulator is started."""
     known = {"AZURE_OPENAI_ACCOUNT_ID": ACCOUNT_ID, **os.environ}
-    accounts: dict[str, str] = {}  # by name, which is part of the endpoint
+    accounts: dict[str, str] = {}  # by name, which is part of the endpoint and so must be unique
     for text in _resource_ids(deployments_file):
         resource_id = _SETTING.sub(lambda match: known.get(match[1], ""), text)
         with suppress(ValueError):
@@ -31,14 +31,14 @@ def accounts_in(deployments_file: Path) -> list[str]:
 
 
 def own_settings(deployments_file: Path) -> dict[str, str]:
-    """The app settings that resource ids ask for with `${NAME}`, from the caller's environment."""
+    """Return the app settings that resource ids refer to as `${NAME}`, from the caller's environment."""
     named = {name for text in _resource_ids(deployments_file) for name in _SETTING.findall(text)}
     own = {name: os.environ[name] for name in sorted(named) if name in os.environ}
     return {"AZURE_OPENAI_ACCOUNT_ID": ACCOUNT_ID, **own}
 
 
 def _resource_ids(deployments_file: Path) -> list[str]:
-    """Of the accounts, as the file has them: with `${NAME}` for an app setting."""
+    """Return the accounts' resource ids as the file has them, with `${NAME}` for an app setting."""
     with suppress(OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, LookupError, TypeError):
         content = yaml.safe_load(deployments_file.read_text(encoding="utf-8-sig"))
         return [str(account["resource_id"]) for account in content["accounts"].values()]

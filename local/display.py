@@ -1,4 +1,4 @@
-"""The demonstration on the terminal: live while it runs, then its report; plain lines without a terminal."""
+"""The demonstration's output: a live table, then a report; only plain lines without a terminal."""
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,7 +26,7 @@ def _console() -> Console:
 
 
 class Display:
-    """Shows snapshots as they come: what changed as lines, and on a terminal the present below them."""
+    """Prints the changes between snapshots as lines and, on a terminal, keeps a live table below them."""
 
     def __init__(self, scenarios: Sequence[Scenario], files: int) -> None:
         self._scenarios = scenarios
@@ -46,7 +46,7 @@ class Display:
         self._live.stop()
 
     def show(self, snapshot: Snapshot, changes: Iterable[tuple[str, str]]) -> None:
-        """Print what changed, each with the seconds since the start, and renew the live table."""
+        """Print each change with the seconds since the start, and refresh the live table."""
         for name, event in changes:
             seconds = time.monotonic() - self._began
             self._console.print(Text(f"{seconds:4.0f} s  {name:<13} {event}"), soft_wrap=True)
@@ -78,7 +78,7 @@ def print_report(
     results: Mapping[tuple[str, str], Mapping[str, Any]],
     folder: Path,
 ) -> None:
-    """Print each document's answer or why there is none, what the meter says, and what a month would cost."""
+    """Print each document's answer or the reason for its absence, the meter's figures, and monthly costs."""
     console = _console()
     for scenario in scenarios:
         console.print(Text(f"\n{scenario.title} ({scenario.name})", style="bold"))
@@ -103,7 +103,7 @@ def _why_not(snapshot: Snapshot, scenario: Scenario, file: str) -> str:
     document = snapshot.documents.get((scenario.name, file))
     if document is None:
         return "NOT ANSWERED: the app never listed it"
-    why = "its result cannot be fetched" if document.state == "done" else plain(document.reason)
+    why = "its result cannot be read" if document.state == "done" else plain(document.reason)
     return f"NOT ANSWERED ({plain(document.state)}): {why or 'no reason was given'}"
 
 

@@ -1,4 +1,4 @@
-"""What the demonstration sees from outside, and what changed since it last looked."""
+"""Snapshots that the demonstration takes from outside, and the changes between two of them."""
 
 import json
 import unicodedata
@@ -20,7 +20,7 @@ class Document:
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing more will happen to it."""
+        """Whether its state is final."""
         return self.state in FINAL
 
 
@@ -41,12 +41,13 @@ class Snapshot:
     bill: Mapping[str, Any] = field(default_factory=lambda: {"open": 0, "deployments": []})
 
     def count(self, deployment: str, *states: str) -> int:
-        """How many of a deployment's documents are in one of these states."""
-        return sum(key[0] == deployment and each.state in states for key, each in self.documents.items())
+        """Count a deployment's documents that are in one of these states."""
+        documents = self.documents.items()
+        return sum(name == deployment and document.state in states for (name, _), document in documents)
 
 
 def changes(before: Snapshot, after: Snapshot) -> Iterator[tuple[str, str]]:
-    """What happened between two snapshots: pairs of a deployment's name and a sentence."""
+    """Yield what happened between two snapshots: a deployment's name and a short text."""
     for name, deployment in after.deployments.items():
         old = before.deployments.get(name)
         if old is None or old.observed != deployment.observed:
@@ -67,9 +68,9 @@ def changes(before: Snapshot, after: Snapshot) -> Iterator[tuple[str, str]]:
 
 
 def plain(text: str, limit: int = 200) -> str:
-    """Untrusted text as one short line without anything that a terminal would act on.
+    """Return untrusted text as one short line that is safe to print on a terminal.
 
-    Control, format (bidirectional overrides), surrogate and private characters are dropped.
+    Drops control, format (bidirectional overrides), surrogate and private characters.
     """
     visible = (" " if c.isspace() else c for c in text if c.isspace() or unicodedata.category(c)[0] != "C")
     line = " ".join("".join(visible).split())
@@ -77,16 +78,16 @@ def plain(text: str, limit: int = 200) -> str:
 
 
 def answer_text(result: Mapping[str, Any]) -> str:
-    """The answer in a stored result, as one short line."""
+    """Return the answer of a stored result as one short line."""
     answer = result.get("answer")
     return plain(answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False))
 
 
 def unique_names(names: Sequence[str]) -> list[str]:
-    """The names to submit files under, in Unicode; one that came twice would overwrite the earlier upload."""
+    """Return a distinct Unicode name for each file: a second upload of a name would overwrite the first."""
     taken: list[str] = []
     for given in names:
-        name = given.encode(errors="replace").decode()  # on POSIX a file's name can be any bytes
+        name = given.encode(errors="replace").decode()  # on POSIX a file name may be any bytes
         candidate, number = name, 2
         while candidate in taken:
             candidate, number = f"{number}-{name}", number + 1

@@ -1,4 +1,4 @@
-"""The three scenarios of the demonstration: their deployments.yaml, and what each would cost in a month."""
+"""The three scenarios of the demonstration: their deployments.yaml and their cost in a month."""
 
 import json
 import math
@@ -14,13 +14,13 @@ import yaml
 PRICE = 1.70  # dollars per hour of a GlobalStandard deployment, from Microsoft's own worked example
 HOURS_IN_MONTH = 730
 WORKING_DAYS = 21  # in a month
-REAL_CREATE_MINUTES = 5  # a cautious median: Azure documents no figure
+REAL_CREATE_MINUTES = 5  # an assumed median: Azure documents no figure
 OFFICE_HOURS = 9
 OFFICE_LEAD_MINUTES = 15
 MODEL = "gpt-4.1-mini-2025-04-14.ft-0e2c5d7f41aa4c0f9c1d5b8e6a7f3d21"
 
-# An account's writes wait for each other, and a create waits long after a delete. With these times the three
-# creates come before the first delete if the machine is not too slow: office, ad hoc, batch.
+# Azure serialises the writes of an account, and a create has to wait 20 s after a delete. With these times
+# the three creates (office, ad hoc, batch) come before the first delete, unless the machine is very slow.
 _LEAD = timedelta(seconds=12)
 _OFFICE_OPENS = timedelta(seconds=10)
 _AD_HOC_ARRIVES = timedelta(seconds=6)
@@ -43,7 +43,7 @@ _OFFICE_SCHEMA: dict[str, Any] = {
 
 
 class Door(StrEnum):
-    """How documents are handed in."""
+    """How documents are submitted."""
 
     INBOX = "inbox"
     HTTP = "http"
@@ -51,7 +51,7 @@ class Door(StrEnum):
 
 @dataclass(frozen=True)
 class Scenario:
-    """A deployment of the demonstration, and when its documents come in by which door."""
+    """A deployment of the demonstration, and when and how its documents are submitted."""
 
     name: str
     title: str
@@ -62,12 +62,12 @@ class Scenario:
 
     @property
     def ends(self) -> datetime:
-        """From here on nothing but documents can keep the deployment."""
+        """The time from which only documents can keep the deployment."""
         return self.submit_at if self.window is None or self.stop_when_empty else self.window[1]
 
 
 def plan_scenarios(now: datetime, documents: int, seconds_each: float) -> list[Scenario]:
-    """The scenarios for so many documents, each taking up to so many seconds, when they start at ``now``."""
+    """Return the scenarios that start at ``now``, timed for a number of documents of a given duration."""
     now = now.replace(microsecond=0)
     office, batch = now + _OFFICE_OPENS, now + _BATCH_OPENS
     work = timedelta(seconds=math.ceil(40 + documents * seconds_each))
@@ -79,7 +79,7 @@ def plan_scenarios(now: datetime, documents: int, seconds_each: float) -> list[S
 
 
 def write_deployments(scenarios: Sequence[Scenario], folder: Path) -> Path:
-    """Write a deployments.yaml for them, with its prompts and schema, into ``folder``; return its path."""
+    """Write a deployments.yaml with its prompts and schema into ``folder`` and return its path."""
     (folder / "prompt.md").write_text(_PROMPT + "\n", encoding="utf-8")
     (folder / "office.md").write_text(_OFFICE_PROMPT + "\n", encoding="utf-8")
     (folder / "office.schema.json").write_text(json.dumps(_OFFICE_SCHEMA, indent=2), encoding="utf-8")
@@ -123,7 +123,7 @@ def _deployment(scenario: Scenario) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Metered:
-    """What the emulator's meter says about one scenario: seconds and dollars over its deployments."""
+    """The emulator's meter for one scenario: seconds and dollars, summed over its deployments."""
 
     sessions: int = 0
     hosted_seconds: float = 0.0
@@ -132,7 +132,7 @@ class Metered:
 
 
 def read_meter(bill: Mapping[str, Any], scenario: Scenario) -> Metered:
-    """Sum up the rows of ``GET /emulator/bill`` for a scenario."""
+    """Sum the rows of ``GET /emulator/bill`` that belong to a scenario."""
     rows = [row for row in bill["deployments"] if row["deployment"] == scenario.name]
     return Metered(
         sessions=len(rows),
@@ -149,10 +149,10 @@ def _creating_seconds(row: dict[str, Any]) -> float:
 
 
 def minutes_a_day(scenario: Scenario, metered: Metered) -> int:
-    """Started minutes that Azure would bill for this pattern on one working day.
+    """Return the started minutes that Azure would bill for this pattern on one working day.
 
-    Ad hoc and batch: what was hosted here beyond creating, and a creation as slow as Azure's. Business hours:
-    the whole window and its lead, not the short one of the demonstration.
+    Ad hoc and batch: the time hosted here after creation, plus a creation as slow as Azure's. Business hours:
+    a real window and its lead, not the short ones of the demonstration.
     """
     if scenario.window is not None and not scenario.stop_when_empty:
         return OFFICE_HOURS * 60 + OFFICE_LEAD_MINUTES
@@ -161,7 +161,7 @@ def minutes_a_day(scenario: Scenario, metered: Metered) -> int:
 
 
 def month_dollars(scenario: Scenario, metered: Metered) -> float:
-    """What the pattern, once per working day, costs in a month."""
+    """Return the dollars that the pattern costs in a month, once per working day."""
     return minutes_a_day(scenario, metered) / 60 * WORKING_DAYS * PRICE
 
 

@@ -1,7 +1,7 @@
-"""The whole local stack: Azurite, the emulator and the functions host, each a process of its own.
+"""The whole local stack: Azurite, the emulator and the functions host, each in a process of its own.
 
-``python -m local.stack`` (``dev.py up``) runs it until Ctrl-C. The app is given what it would be given in
-Azure: settings in its environment. Of the caller's environment it sees only what any process here needs.
+``python -m local.stack`` (``dev.py up``) runs it until Ctrl-C. As in Azure, the app gets its settings as
+environment variables. Of the caller's environment it sees only what every process on this machine needs.
 """
 
 import argparse
@@ -25,25 +25,25 @@ from local.azurite import Azurite, AzuriteError, run_azurite
 from local.deployments_file import ACCOUNT_ID, accounts_in, own_settings
 
 ROOT = Path(__file__).resolve().parent.parent
-# Ports that local.settings.sample.json names: Azurite's usual three, and the emulator's.
+# The ports in local.settings.sample.json: Azurite's three default ports, and the emulator's.
 STANDARD_PORTS = (10000, 10001, 10002, 10010)
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
 GRACE_SECONDS = 3.0  # for functions in flight when the stack is stopped
 
-# What a process needs from the machine, and where it finds certificates; no credentials, proxies or settings.
+# Variables that a process needs, and those that name certificates: no credentials, proxies or app settings.
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "USERPROFILE")
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _ADDRESS = re.compile(r"\bhttp://127\.0\.0\.1:\d+")
 
 
 class StackError(RuntimeError):
-    """A part of the stack did not start or has ended; the message holds the end of its output."""
+    """A part of the stack did not start or has ended. The message contains the end of its output."""
 
 
 @dataclass(frozen=True)
 class Behaviour:
-    """How the emulated Azure behaves: seconds, short ones so that a demonstration is quick."""
+    """The emulator's timing in seconds, short so that a demonstration is quick, and its upstream server."""
 
     provision_median: float = 4.0
     provision_p95: float = 5.0
@@ -54,7 +54,7 @@ class Behaviour:
     upstream_model: str | None = None
 
     def arguments(self) -> list[str]:
-        """The emulator's command line for it."""
+        """Return the emulator's command line arguments."""
         given = {name: value for name, value in vars(self).items() if value is not None}
         return [text for name, value in given.items() for text in (f"--{name.replace('_', '-')}", str(value))]
 
@@ -68,11 +68,11 @@ class Part:
     log: Path
 
     def output(self) -> str:
-        """What it has written so far."""
+        """Return what the process has written so far."""
         return self.log.read_text(encoding="utf-8", errors="replace")
 
     def check(self) -> None:
-        """Raise StackError, with the end of its output, if it has ended."""
+        """Raise StackError with the end of the output if the process has ended."""
         code = self.process.poll()
         if code is not None:
             tail = "\n".join("  | " + line for line in self.output().splitlines()[-15:])
@@ -81,10 +81,10 @@ class Part:
             )
 
     def wait_for_address(self) -> str:
-        """The address that it prints when it is ready. Raises StackError after START_SECONDS."""
+        """Return the address that it prints when it is ready. Raises StackError after START_SECONDS."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
-            # Only whole lines: the last one may still be in the making.
+            # Only whole lines: the last one may be incomplete.
             if match := _ADDRESS.search(self.output().rpartition("\n")[0]):
                 return match.group()
             self.check()
@@ -96,9 +96,9 @@ class Part:
 def run_part(
     name: str, arguments: Sequence[str], environment: Mapping[str, str], log: Path
 ) -> Iterator[Part]:
-    """Run a Python module from the repository's root until the block is left; its output goes to ``log``.
+    """Run a Python module from the repository's root until the context ends; its output goes to ``log``.
 
-    It stays in the caller's process group: whoever ends the group ends it too.
+    The process stays in the caller's process group, so a signal to the group ends it too.
     """
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -121,7 +121,7 @@ def run_part(
 
 @dataclass(frozen=True)
 class Services:
-    """What the app needs around it: storage, and an Azure to create deployments in."""
+    """The services that the app needs: storage, and an emulated Azure for its deployments."""
 
     azurite: Azurite
     emulator: Part
@@ -136,7 +136,7 @@ class Stack:
     host: Part
     host_url: str
     function_key: str
-    settings_file: Path  # what the app was given, for commands
+    settings_file: Path  # the app's settings, for the command line
 
     def check(self) -> None:
         """Raise StackError if a part has ended."""
@@ -148,9 +148,9 @@ class Stack:
 def run_services(
     folder: Path, behaviour: Behaviour, *, accounts: Sequence[str] = (), standard_ports: bool = False
 ) -> Iterator[Services]:
-    """Run Azurite, in memory, and the emulator, on free ports or on STANDARD_PORTS; logs go to ``folder``.
+    """Run Azurite (in memory) and the emulator on free ports or on STANDARD_PORTS; logs go to ``folder``.
 
-    ``accounts``: resource ids of Azure OpenAI accounts that the emulator has; without any, ACCOUNT_ID.
+    ``accounts``: resource ids of the emulator's Azure OpenAI accounts; ACCOUNT_ID if there are none.
     """
     ports = STANDARD_PORTS if standard_ports else (0, 0, 0, 0)
     check_ports(ports)
@@ -176,12 +176,12 @@ def run_host(services: Services, deployments_file: Path, folder: Path) -> Iterat
 
 
 def machine_environment() -> dict[str, str]:
-    """The little that the app's process takes over from the caller's environment."""
+    """Return the few variables that the app's process inherits from the caller's environment."""
     return {name: os.environ[name] for name in (*_PASSED_ON, *_CERTIFICATES) if name in os.environ}
 
 
 def app_settings(services: Services, deployments_file: Path) -> dict[str, str]:
-    """The app settings, as a function app has them in Azure; local.settings.sample.json holds the same."""
+    """Return the app settings as in Azure; local.settings.sample.json has the same."""
     azurite = services.azurite
     uris = {"blob": azurite.blob_uri, "queue": azurite.queue_uri, "table": azurite.table_uri}
     storage = {
@@ -200,7 +200,7 @@ def app_settings(services: Services, deployments_file: Path) -> dict[str, str]:
 
 
 def check_ports(ports: Sequence[int]) -> None:
-    """Raise StackError naming the first port of 127.0.0.1 that is taken; 0 stands for any free one."""
+    """Raise StackError for the first port of 127.0.0.1 that is taken; 0 means any free port."""
     for port in ports:
         with socket.socket() as probe:
             if os.name != "nt":
@@ -215,9 +215,9 @@ def check_ports(ports: Sequence[int]) -> None:
 
 
 def stop_with_parent() -> None:
-    """Let a request to terminate, and the end of the process that started this one, act like Ctrl-C.
+    """Treat SIGTERM, and the end of the process that started this one, like Ctrl-C.
 
-    So nothing is left behind even when the parent was killed; Windows does not tell a child about that.
+    So no process is left behind even if the parent was killed. Windows has no means to notice that.
     """
     for name in ("SIGTERM", "SIGBREAK"):
         if hasattr(signal, name):
@@ -235,16 +235,16 @@ def stop_with_parent() -> None:
 
 
 def new_folder(purpose: str) -> Path:
-    """A new working folder for one start of the stack, below ``.dev`` which git ignores."""
+    """Create a working folder for one start of the stack, below ``.dev``, which git ignores."""
     folder = ROOT / ".dev" / f"{purpose}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     folder.mkdir(parents=True)
     return folder
 
 
 def describe(stack: Stack) -> str:
-    """The addresses of a stack, how to hand it a document, and how to use the command line on it."""
+    """Describe a running stack: its addresses, how to submit a document, how to use the command line."""
     services = stack.services
-    python, settings = (os.path.relpath(each) for each in (sys.executable, stack.settings_file))
+    python, settings = (os.path.relpath(path) for path in (sys.executable, stack.settings_file))
     return f"""\
 The functions   {stack.host_url}/api, key {stack.function_key}
 The emulator    {services.emulator_url} (the bill: {services.emulator_url}/emulator/bill)
@@ -263,7 +263,7 @@ To look at it with the command line (status, explain NAME, preview, sessions, su
 
 
 def describe_services(services: Services) -> str:
-    """What to do with services that wait for a host."""
+    """Describe services that run without a host, and how to start one."""
     return f"""\
 The emulator    {services.emulator_url} (the bill: {services.emulator_url}/emulator/bill)
 The storage     {services.azurite.blob_uri} (Azurite's public key)
@@ -273,7 +273,7 @@ To run the app on them: cp local.settings.sample.json local.settings.json, then 
 
 
 def run_command(work: Callable[[], int]) -> int:
-    """The exit code of work with the stack, which Ctrl-C or the end of the parent process stops."""
+    """Run work on the stack until it ends, or until Ctrl-C or the parent's end; return the exit code."""
     stop_with_parent()
     try:
         return work()
@@ -285,7 +285,7 @@ def run_command(work: Callable[[], int]) -> int:
 
 
 def stay_up(*parts: Part) -> NoReturn:
-    """Watch over the parts until Ctrl-C. Raises StackError when one of them has ended."""
+    """Check the parts once a second until Ctrl-C. Raises StackError when one of them has ended."""
     print("Ctrl-C stops it.", flush=True)
     while True:
         for part in parts:
@@ -294,7 +294,7 @@ def stay_up(*parts: Part) -> NoReturn:
 
 
 def check_file(deployments_file: Path, settings: Mapping[str, str]) -> None:
-    """Raise StackError with the app's own words for a deployments file that it cannot use."""
+    """Raise StackError with the app's own messages if it cannot use a deployments file."""
     command = [sys.executable, "-m", "shared", "validate", str(deployments_file)]
     environment = machine_environment() | dict(settings)
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Azure on one machine: Azure Resource Manager for model deployments, and the Azure OpenAI data plane.
+"""An emulator of Azure Resource Manager for model deployments, and of the Azure OpenAI data plane.
 
-It follows what Azure documents and what public reports show, and keeps its own meter of what is hosted.
+It follows Azure's documentation and public reports, and meters by itself what is hosted.
 """

@@ -1,4 +1,4 @@
-"""The command line: `python -m local.emulator`."""
+"""The emulator's command line: `python -m local.emulator`."""
 
 import argparse
 import asyncio
@@ -12,27 +12,27 @@ from local.emulator.faults import Fault
 from local.emulator.server import Options, emulator
 
 _DESCRIPTION = """\
-Emulates Azure Resource Manager for the deployments of Azure OpenAI accounts, and the accounts' data plane,
-on one port of 127.0.0.1. Prints one line with its URL when it is ready, and stops on SIGINT or SIGTERM.
+Emulates Azure Resource Manager for the deployments of Azure OpenAI accounts, and the data plane of the
+accounts, on one port of 127.0.0.1. Prints one line with its URL when it is ready; SIGINT or SIGTERM stops it.
 
-  /subscriptions/...                            ARM: PUT, GET, LIST, DELETE of deployments, GET of an account,
-                                                its models (from their first deployment on), quota
-                                                and what the region has left of a model
-  /ACCOUNT/openai/v1/chat/completions           chat completions, the model being a deployment's name
+  /subscriptions/...                            ARM: PUT, GET, LIST, DELETE of deployments; GET of an account,
+                                                its models (from their first deployment on), quotas,
+                                                and the capacity left in the region for a model
+  /ACCOUNT/openai/v1/chat/completions           chat completions; the model is the name of a deployment
   /ACCOUNT/openai/deployments/NAME/chat/completions?api-version=...   the same, on the classic path
-  GET /emulator/bill                            what was hosted, since when, for how much; calls, requests,
-                                                and calls that a client's transport sent again
-  POST, GET, DELETE /emulator/faults            ask for faults, list how often they fired, clear them
-                                                (an unknown key is answered with the valid ones)
-  POST /emulator/accounts/ACCOUNT/endpoint      the account is created again, without deployments, under
-                                                another subdomain: {"subdomain": "NAME"}
-  GET /emulator/health                          200 when it is up
+  GET /emulator/bill                            hosting with times and costs; calls, requests, and calls
+                                                that a client's transport repeated
+  POST, GET, DELETE /emulator/faults            add faults, list how often they fired, remove them
+                                                (the error for an unknown key lists the valid keys)
+  POST /emulator/accounts/ACCOUNT/endpoint      delete the account and create it again, without deployments,
+                                                under another subdomain: {"subdomain": "NAME"}
+  GET /emulator/health                          200 when the emulator is ready
 
-A prompt that contains [[content_filter]] meets the content filter. Models differ in their parameters, as in
-Azure: gpt-35 takes max_tokens only; o1, o3, o4 and gpt-5 take max_completion_tokens only, and not a tiny one;
-o1-mini takes no message from the system.
+A prompt that contains [[content_filter]] triggers the content filter. As in Azure, models differ in their
+parameters: gpt-35 takes max_tokens only; o1, o3, o4 and gpt-5 take max_completion_tokens only, and not a tiny
+one; o1-mini takes no system message.
 
-A fault, as JSON, names the calls that meet it and one effect; `count` calls meet it (default 1):
+A fault, as JSON, names the calls that it applies to and one effect; it applies to `count` calls (default 1):
 
 """
 
@@ -42,13 +42,13 @@ _WHICH_CALLS = (
 
 
 def _faults() -> str:
-    """The keys of a fault, as its own documentation has them."""
+    """Return the keys of a fault, from the docstring of Fault."""
     lines = inspect.cleandoc(Fault.__doc__ or "").splitlines()[2:]
     return "".join(f"  {line}".rstrip() + "\n" for line in (*_WHICH_CALLS, *lines))
 
 
 def parser() -> argparse.ArgumentParser:
-    """The arguments; each default is that of Options."""
+    """Return the parser of the command line; the defaults are those of Options."""
     result = argparse.ArgumentParser(
         "python -m local.emulator",
         description=_DESCRIPTION + _faults(),
@@ -73,44 +73,40 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         required=True,
         metavar="RESOURCE_ID",
-        help="an account's ARM resource id; may be given several times",
+        help="ARM resource id of an account; repeat it for several accounts",
     )
-    option("port", int, "PORT", "0 takes a free one")
-    option("seed", int, "N", "of the provisioning times: the same seed, the same times")
+    option("port", int, "PORT", "0 takes a free port")
+    option("seed", int, "N", "seed of the provisioning times: the same seed gives the same times")
     option("provision-median", float, "S", "median seconds from PUT to Succeeded, lognormal")
-    option("provision-p95", float, "S", "its 95th percentile; equal to the median, each takes exactly that")
+    option("provision-p95", float, "S", "its 95th percentile; if equal to the median, it is constant")
     option("delete-seconds", float, "S", "seconds from DELETE until the deployment is gone")
-    option("warmup-seconds", float, "S", "seconds from Succeeded until requests no longer get a 404")
+    option("warmup-seconds", float, "S", "seconds from Succeeded until requests get answers instead of 404")
     choice(
         "serialise-until",
         ("terminal", "accepted"),
-        "how long a write keeps others on its account waiting (409)",
+        "how long a write blocks others on its account (409)",
     )
-    option("quota", int, "N", "capacity of an account, in thousands of tokens per minute")
+    option("quota", int, "N", "of each SKU and model in a subscription, in thousands of tokens per minute")
     option("slots", int, "N", "fine-tuned deployments that an account may have")
     option("page-size", int, "N", "deployments, models or quotas on a page of LIST")
-    option("latency-seconds", float, "S", "seconds that an answer takes")
-    option("context-tokens", int, "N", "tokens of prompt and answer that the model takes")
-    option(
-        "request-window", int, "S", "1 or 10: requests per minute are counted over so many seconds as well"
-    )
+    option("latency-seconds", float, "S", "seconds until a request is answered")
+    option("context-tokens", int, "N", "context length: tokens of prompt and answer together")
+    option("request-window", int, "S", "1 or 10: requests per minute also hold over this many seconds")
     option("hosting-price", float, "DOLLARS", "per hour of a fine-tuned deployment; DeveloperTier has no fee")
-    choice("billing-unit", ("second", "minute", "hour"), "hosting is billed in started units")
-    choice(
-        "billing-starts", ("create", "ready"), "from the PUT, or from the first moment requests are answered"
-    )
+    choice("billing-unit", ("second", "minute", "hour"), "hosting is billed in started units of this length")
+    choice("billing-starts", ("create", "ready"), "billing starts at the PUT or at the first answer")
     option(
         "upstream",
         str,
         "URL",
         "forward to this OpenAI-compatible server (base URL with its /v1; the key is UPSTREAM_API_KEY)",
     )
-    option("upstream-model", str, "NAME", "the model to ask for there")
+    option("upstream-model", str, "NAME", "the model to request there")
     return result
 
 
 async def serve(options: Options) -> None:
-    """Run until a signal says stop."""
+    """Run the emulator until a signal stops it."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     # Not loop.add_signal_handler, which Windows lacks; SIGBREAK exists there only.
@@ -123,7 +119,7 @@ async def serve(options: Options) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns the exit status."""
+    """Run the emulator; return the exit code."""
     command = parser()
     given = vars(command.parse_args(arguments))
     accounts = tuple(given.pop("account"))

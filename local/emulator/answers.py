@@ -1,4 +1,4 @@
-"""Chat requests, and answers to them that depend on nothing but the request."""
+"""Chat requests, and deterministic answers that depend only on the request."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ _FIRST_WORDS = 12
 
 
 class InvalidRequest(Exception):
-    """A request that the data plane refuses with 400, in OpenAI's shape."""
+    """A request that the data plane refuses with 400, in OpenAI's error format."""
 
     def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
@@ -28,7 +28,7 @@ class InvalidRequest(Exception):
 
 @dataclass(frozen=True)
 class ChatRequest:
-    """What the emulator reads of a chat completion request; `document` is the last message from the user."""
+    """The parts of a chat completion request that the emulator uses; `document` is the last user message."""
 
     prompt: str
     document: str
@@ -42,16 +42,16 @@ class ChatRequest:
 
     @property
     def estimated_tokens(self) -> int:
-        """What Azure charges on arrival: the prompt and the tokens that the answers may have at most.
+        """Return the tokens that Azure charges on arrival: the prompt and the largest possible answers.
 
-        Azure does not document its estimate for a request without max_tokens: here, it is the prompt.
+        Azure does not document its estimate for a request without max_tokens: here it is the prompt.
         """
         return self.prompt_tokens + (self.max_tokens or 0) * self.choices
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer, cut to the tokens allowed."""
+    """One answer, truncated to the allowed tokens."""
 
     content: str
     finish_reason: str
@@ -59,25 +59,29 @@ class Answer:
 
 
 def count_tokens(text: str) -> int:
-    """Tokens of a text: a quarter of its bytes in UTF-8, rounded up."""
+    """Return the tokens of a text: a quarter of its bytes in UTF-8, rounded up."""
     return math.ceil(len(text.encode()) / _BYTES_PER_TOKEN)
 
 
 def parse(body: Mapping[str, Any]) -> ChatRequest:
-    """Read a chat completion request; raises InvalidRequest for what is missing or malformed."""
+    """Parse a chat completion request. Raises InvalidRequest for missing or malformed parts."""
     messages = body.get("messages")
-    if not isinstance(messages, list) or not messages or not all(isinstance(each, dict) for each in messages):
+    if (
+        not isinstance(messages, list)
+        or not messages
+        or not all(isinstance(message, dict) for message in messages)
+    ):
         raise InvalidRequest("'messages' must be a list of at least one message.", param="messages")
     if body.get("stream"):
         raise InvalidRequest("This emulator does not stream: leave out 'stream'.", param="stream")
-    texts = [_text(each.get("content")) for each in messages]
-    of_user = [text for each, text in zip(messages, texts, strict=True) if each.get("role") == "user"]
+    texts = [_text(message.get("content")) for message in messages]
+    from_user = [text for message, text in zip(messages, texts, strict=True) if message.get("role") == "user"]
     response_format = body.get("response_format") or {"type": "text"}
     if not isinstance(response_format, dict):
         raise InvalidRequest("'response_format' must be an object.", param="response_format")
     return ChatRequest(
         prompt="\n".join(texts),
-        document=of_user[-1] if of_user else "",
+        document=from_user[-1] if from_user else "",
         max_tokens=_positive(body, "max_completion_tokens") or _positive(body, "max_tokens"),
         choices=_positive(body, "n") or 1,
         response_format=response_format,
@@ -85,7 +89,7 @@ def parse(body: Mapping[str, Any]) -> ChatRequest:
 
 
 def prompt_of(body: Mapping[str, Any]) -> str:
-    """The text of all messages of a request, which may be malformed."""
+    """Return the text of all messages of a request; empty if the request is malformed."""
     try:
         return parse(body).prompt
     except InvalidRequest:
@@ -93,9 +97,9 @@ def prompt_of(body: Mapping[str, Any]) -> str:
 
 
 def answer(request: ChatRequest) -> Answer:
-    """The answer to a request, always the same for the same request.
+    """Return the answer to a request, always the same for the same request.
 
-    Raises InvalidRequest for a response format that cannot be met.
+    Raises InvalidRequest for a response format that the emulator cannot satisfy.
     """
     content = _content(request)
     tokens = count_tokens(content)
@@ -136,7 +140,7 @@ def _structured(request: ChatRequest) -> object:
 
 
 def _text(content: object) -> str:
-    """The text of a message: a string, or its parts of type text."""
+    """Return the text of a message: a string, or its parts of type text."""
     if isinstance(content, list):
         parts = [
             part.get("text") for part in content if isinstance(part, dict) and part.get("type") == "text"

@@ -28,13 +28,13 @@ from local.emulator.state import SUCCEEDED, Deployments, Operation
 _CALL_ID = "x-ms-client-request-id"
 _Act = Callable[[Account, Fault | None], web.Response]
 
-# Azure throttles each subscription and principal: calls in the bucket, calls refilled a second.
+# Azure throttles by subscription and principal: size of the token bucket, calls refilled per second.
 _BUCKETS = {"reads": (250, 25.0), "writes": (200, 10.0), "deletes": (200, 10.0)}
 _BUCKET_OF: dict[ArmOperation, str] = {"put": "writes", "delete": "deletes"}  # all others are reads
 
 
 def _path(template: str) -> str:
-    """A route whose fixed parts match whatever their case, as resource ids do."""
+    """Return a route whose fixed parts are case-insensitive, as in resource ids."""
     parts = template.strip("/").split("/")
     fixed = (part if part.startswith("{") else f"{{_{at}:(?i:{part})}}" for at, part in enumerate(parts))
     return "/" + "/".join(fixed)
@@ -88,33 +88,29 @@ class ControlPlane:
         return await self._serve(request, "get", act)
 
     async def list_models(self, request: web.Request) -> web.StreamResponse:
-        """What the account offers: models, with their SKUs and the quota of each."""
+        """List the models that the account offers, with their SKUs and the quota of each SKU."""
 
         def act(account: Account, fault: Fault | None) -> web.Response:
-            told = (None, None) if fault is None else (fault.lifecycle, fault.retires)
+            shown = (None, None) if fault is None else (fault.lifecycle, fault.retires)
             models = sorted(self.deployments.models(account))
-            return self._page(request, [model_json(account, *model, *told) for model in models])
+            return self._page(request, [model_json(*model, *shown) for model in models])
 
         return await self._serve(request, "models", act)
 
     async def list_usages(self, request: web.Request) -> web.StreamResponse:
-        """The quotas of a subscription in a region."""
+        """List the quotas of a subscription in a region."""
 
         def act(_: Fault | None) -> web.Response:
-            subscription, region = (request.match_info[part].lower() for part in ("subscription", "location"))
-            accounts = self.accounts.values() if region == REGION else ()
-            now = self.clock()
-            quotas = [
-                usage_json(each, *self.deployments.quota(each, now))
-                for each in accounts
-                if each.subscription.lower() == subscription
-            ]
-            return self._page(request, quotas)
+            used: Mapping[str, int] = {}
+            if request.match_info["location"].lower() == REGION:
+                used = self.deployments.quotas(request.match_info["subscription"], self.clock())
+            limit = self.deployments.rules.quota
+            return self._page(request, [usage_json(name, amount, limit) for name, amount in used.items()])
 
         return await self._serve_subscription(request, "usages", act)
 
     async def list_capacities(self, request: web.Request) -> web.StreamResponse:
-        """What every region has left of a model, by SKU; here there is one region."""
+        """List the capacity left for a model by region and SKU; the emulator has one region."""
 
         def act(fault: Fault | None) -> web.Response:
             asked = {name: request.query.get(f"model{name.title()}", "") for name in _MODEL}
@@ -143,8 +139,8 @@ class ControlPlane:
                 at -= timedelta(seconds=fault.lag_seconds)
             omitted = "" if fault is None else (fault.omit or "").lower()
             found = self.deployments.list(account, at)
-            shown = [deployment_json(each, at) for each in found if each.name.lower() != omitted]
-            return self._page(request, shown)
+            listed = (generation for generation in found if generation.name.lower() != omitted)
+            return self._page(request, [deployment_json(generation, at) for generation in listed])
 
         return await self._serve(request, "list", act)
 
@@ -181,7 +177,7 @@ class ControlPlane:
         return await self._serve(request, "delete", act)
 
     async def get_operation(self, request: web.Request) -> web.StreamResponse:
-        """The azure-asyncoperation URL: 200 with a status."""
+        """Answer the azure-asyncoperation URL: 200 with the status of the operation."""
         operation = self._operation(request)
         if isinstance(operation, ArmError):
             return _error(operation)
@@ -197,7 +193,7 @@ class ControlPlane:
         return web.json_response({**body, "endTime": timestamp(operation.ends)})
 
     async def get_result(self, request: web.Request) -> web.StreamResponse:
-        """The Location URL: 202 while the operation runs, then 204."""
+        """Answer the Location URL: 202 while the operation runs, then 204."""
         operation = self._operation(request)
         if isinstance(operation, ArmError):
             return _error(operation)
@@ -246,7 +242,7 @@ class ControlPlane:
         return await self.faults.carry_out(fault, request, answer)
 
     def _page(self, request: web.Request, rows: Sequence[Mapping[str, Any]]) -> web.Response:
-        """The rows from the $skiptoken on, and where the rest is. Raises ArmError for another token."""
+        """Return a page of rows from the $skiptoken on, and a link to the next. Raises ArmError."""
         token = request.query.get("$skiptoken", "0")
         if not token.isdecimal():
             raise ArmError(
@@ -269,7 +265,7 @@ class ControlPlane:
         )
 
     def _admit(self, request: web.Request, operation: ArmOperation) -> dict[str, str]:
-        """Check the bearer, the api-version and the throttle; returns the throttle's headers."""
+        """Check the bearer token, the api-version and the throttle; return the throttle's headers."""
         principal = _principal(request)
         if not request.query.get("api-version"):
             raise ArmError(
@@ -292,7 +288,7 @@ class ControlPlane:
 
 
 def _principal(request: web.Request) -> str:
-    """Who calls: the token itself is neither kept nor shown."""
+    """Return an identifier of the caller: a hash, as the token must be neither stored nor shown."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise ArmError(

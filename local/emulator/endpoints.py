@@ -1,4 +1,4 @@
-"""The subdomains at which accounts answer requests."""
+"""The subdomains of accounts, at which their data planes answer."""
 
 from collections.abc import Iterable
 
@@ -6,21 +6,21 @@ from local.emulator.options import RESERVED_NAMES, SUBDOMAIN, Account
 
 
 class Endpoints:
-    """Every account's subdomain: its own name, until it was deleted and created again under another."""
+    """Maps accounts to subdomains: at first an account's name, another one once it was created again."""
 
     def __init__(self, accounts: Iterable[Account]) -> None:
         self._by_subdomain = {account.name.lower(): account for account in accounts}
 
     def account(self, subdomain: str) -> Account | None:
-        """The account that answers there, if any does."""
+        """Return the account that answers at a subdomain, if there is one."""
         return self._by_subdomain.get(subdomain.lower())
 
     def of(self, account: Account) -> str:
-        """The subdomain of an account."""
-        return next(name for name, each in self._by_subdomain.items() if each == account)
+        """Return the subdomain of an account."""
+        return next(name for name, owner in self._by_subdomain.items() if owner == account)
 
     def move(self, account: Account, subdomain: object) -> None:
-        """Have the account answer there, and nowhere else. Raises ValueError for what cannot be one."""
+        """Move an account to another subdomain. Raises ValueError for one that is invalid or taken."""
         if not isinstance(subdomain, str) or not SUBDOMAIN.fullmatch(subdomain):
             raise ValueError("subdomain must be a string of 2 to 64 letters, digits, hyphens, dots")
         if subdomain.lower() in RESERVED_NAMES:

@@ -1,8 +1,8 @@
-"""Which parameters a family of models takes, by the name of the model.
+"""The request parameters that a family of models accepts, by the model's name.
 
-Azure refuses with 400 what a model does not know. Older models (gpt-35) know `max_tokens` only; reasoning
-models (o1, o3, o4, gpt-5) know `max_completion_tokens` only, and answer one that is too small for their
-reasoning with 400; o1-mini takes no message from the system. All others take both, and every role.
+Azure refuses an unknown parameter with 400. Older models (gpt-35) accept `max_tokens` only. Reasoning models
+(o1, o3, o4, gpt-5) accept `max_completion_tokens` only and answer 400 if it is too small for their reasoning;
+o1-mini accepts no system message. All other models accept both parameters and every role.
 """
 
 from collections.abc import Mapping
@@ -10,14 +10,14 @@ from typing import Any
 
 from local.emulator.answers import InvalidRequest
 
-REASONING_TOKENS = 64  # that a reasoning model needs before it can answer
+REASONING_TOKENS = 64  # a reasoning model needs at least these before it can answer
 _OLD = ("gpt-35", "gpt-3.5")
 _REASONING = ("o1", "o3", "o4", "gpt-5")
 MODELS = (*_OLD, *_REASONING)
 
 
 def refuse_parameters(model: str, body: Mapping[str, Any]) -> None:
-    """Raises InvalidRequest for a parameter that the model does not take, in the words of public reports."""
+    """Raise InvalidRequest for a parameter that the model does not accept, worded as in public reports."""
     if model.startswith(_OLD) and "max_completion_tokens" in body:
         raise InvalidRequest("Unrecognized request argument supplied: max_completion_tokens")
     if not model.startswith(_REASONING):

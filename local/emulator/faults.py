@@ -1,6 +1,6 @@
-"""Faults on request: what is to go wrong, with which calls, and how often.
+"""Fault injection: which calls fail, how, and how often.
 
-A call that a client's transport sends again is another call: it takes effect, and meets the next fault.
+A call that a client's transport repeats is another call: it takes effect again and may trigger a fault again.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ _EFFECTS = (
     "retires",
     "left",
 )
-_SLOW = ("status", "drop", "delay_seconds")  # effects that may take `delay_seconds` as well
+_SLOW = ("status", "drop", "delay_seconds")  # effects that can be combined with `delay_seconds`
 _ONLY_FOR: dict[str, tuple[Operation, ...]] = {
     "late_seconds": ("put", "delete"),
     "no_effect": ("delete",),
@@ -47,23 +47,23 @@ _ONLY_FOR: dict[str, tuple[Operation, ...]] = {
 
 
 class Fault(BaseModel):
-    """One fault, as `POST /emulator/faults` takes it: which calls, how many of them, and one effect.
+    """One fault, the body of `POST /emulator/faults`: which calls, how many of them, and one effect.
 
-    `deployment`: only calls for it; `containing`: only chat requests with this text in their prompt.
+    `deployment`: only calls for this deployment; `containing`: only chat requests whose prompt has this text.
 
-    `status` (with `code`, `message`, `param`, `headers`): that error is the answer, and nothing happens.
-    A 409 of ARM is a RequestConflict unless its `code` says otherwise.
-    `delay_seconds`: the call waits so long, then runs as usual; with `status` or `drop`, before that.
+    `status` (with `code`, `message`, `param`, `headers`): the answer is that error, and nothing else happens.
+    A 409 of ARM is a RequestConflict unless `code` says otherwise.
+    `delay_seconds`: the call waits for that time, then runs as usual; with `status` or `drop`, before them.
     `drop`: the connection is closed without an answer, before or after the effect.
-    `late_seconds`: the connection is closed at once, and the PUT or DELETE takes effect so much later.
+    `late_seconds`: the connection is closed at once; the PUT or DELETE takes effect after that time.
     `no_effect`: the DELETE is accepted (202), and nothing happens.
-    `stuck`: the deployment stays in Deleting, billed and keeping its account busy, until faults are cleared.
-    `provision`: the state that the created deployment comes to: Failed, any other, or never_ready.
-    `drop_tags`: the deployment is created, and shows none of its tags.
-    `lag_seconds`: LIST shows what was so long ago.
+    `stuck`: the deployment stays in Deleting, billed and blocking its account, until the faults are removed.
+    `provision`: the final state of the created deployment: Failed, any other, or never_ready.
+    `drop_tags`: the deployment is created without its tags.
+    `lag_seconds`: LIST shows the state of that time ago.
     `omit`: LIST leaves out the deployment of this name.
     `lifecycle`: every model is listed with this status; `retires`: with this time as the end of inference.
-    `left`: so much capacity is left in the region, in thousands of tokens per minute.
+    `left`: the capacity left in the region, in thousands of tokens per minute.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -118,20 +118,20 @@ class _Pending:
 
 
 class Faults:
-    """The faults that were asked for, oldest first; each fires on `count` matching calls."""
+    """The queued faults, oldest first; each fires on `count` matching calls."""
 
     def __init__(self) -> None:
         self._pending: list[_Pending] = []
         self._late: set[asyncio.Task[None]] = set()
 
     def add(self, body: bytes) -> Fault:
-        """Read and queue a fault; raises ValueError, with the valid keys, for what is not one."""
+        """Parse and queue a fault. Raises ValueError with the valid keys for an invalid one."""
         try:
             fault = Fault.model_validate_json(body)
         except ValidationError as error:
             found = "; ".join(
-                f"{'.'.join(map(str, each['loc'])) or 'fault'}: {each['msg']}"
-                for each in error.errors(include_url=False, include_input=False)
+                f"{'.'.join(map(str, problem['loc'])) or 'fault'}: {problem['msg']}"
+                for problem in error.errors(include_url=False, include_input=False)
             )
             raise ValueError(f"{found}. Valid keys: {', '.join(Fault.model_fields)}") from error
         self._pending.append(_Pending(fault))
@@ -140,7 +140,7 @@ class Faults:
     def take(
         self, plane: Plane, operation: Operation, deployment: str | None, prompt: str = ""
     ) -> Fault | None:
-        """The fault that this call meets, if any; it counts as fired."""
+        """Return the fault that applies to this call, if any, and count it as fired."""
         for pending in self._pending:
             fault = pending.fault
             named = fault.deployment is None or fault.deployment.lower() == (deployment or "").lower()
@@ -151,24 +151,24 @@ class Faults:
         return None
 
     def listed(self) -> list[dict[str, Any]]:
-        """Every fault since the last clear, with how often it fired and will still fire."""
+        """Return all faults since the last `clear`, with how often each fired and will still fire."""
         return [
             {
-                **each.fault.model_dump(exclude_none=True),
-                "fired": each.fired,
-                "remaining": each.fault.count - each.fired,
+                **pending.fault.model_dump(exclude_none=True),
+                "fired": pending.fired,
+                "remaining": pending.fault.count - pending.fired,
             }
-            for each in self._pending
+            for pending in self._pending
         ]
 
     def clear(self) -> None:
-        """Forget all faults; an effect that is already on its way still comes."""
+        """Remove all faults; an effect that is already scheduled still happens."""
         self._pending.clear()
 
     async def carry_out(
         self, fault: Fault | None, request: web.Request, act: Callable[[], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        """Answer a call by `act`, as far as its fault lets it."""
+        """Answer a call by `act`, changed by its fault."""
         if fault is None:
             return await act()
         if fault.delay_seconds is not None:
@@ -186,7 +186,7 @@ class Faults:
         return dropped(request) if fault.drop == "after" else response
 
     async def close(self) -> None:
-        """Give up the effects that have not come yet."""
+        """Cancel the effects that are scheduled for later."""
         for task in self._late:
             task.cancel()
         await asyncio.gather(*self._late, return_exceptions=True)
@@ -194,14 +194,14 @@ class Faults:
 
 def _error_asked_for(fault: Fault) -> web.Response:
     code = "RequestConflict" if (fault.plane, fault.status) == ("arm", 409) else str(fault.status)
-    error = {"code": fault.code or code, "message": fault.message or "A fault on request."}
+    error = {"code": fault.code or code, "message": fault.message or "An injected fault."}
     if fault.param is not None:
         error["param"] = fault.param
     return web.json_response({"error": error}, status=fault.status or 500, headers=fault.headers)
 
 
 def dropped(request: web.Request) -> web.StreamResponse:
-    """Close the connection: the response returned here reaches nobody."""
+    """Close the connection; the response that is returned here is never sent."""
     if request.transport is not None:
         request.transport.abort()
     return web.Response()

@@ -47,7 +47,7 @@ class DataPlane:
         )
 
     async def chat_v1(self, request: web.Request) -> web.StreamResponse:
-        """The v1 path: the deployment is the `model` of the body, and no dated api-version is allowed."""
+        """Answer on the v1 path: `model` in the body names the deployment; a dated api-version is refused."""
         try:
             _authenticate(request)
             if request.query.get("api-version") not in _V1_API_VERSIONS:
@@ -61,7 +61,7 @@ class DataPlane:
             return refusal.response()
 
     async def chat_classic(self, request: web.Request) -> web.StreamResponse:
-        """The classic path: the deployment is in the path, and an api-version is required."""
+        """Answer on the classic path: the path names the deployment; an api-version is required."""
         try:
             _authenticate(request)
             if not request.query.get("api-version"):
@@ -100,7 +100,7 @@ class DataPlane:
             usage.requests_refused += 1
             return refusal.response()
         if not generation.serving(self.clock()):
-            # Azure does not say what becomes of a request whose deployment is deleted: here, it is cut.
+            # Azure does not document what a delete does to a request in flight: here it is cut off.
             return dropped(request)
         usage.requests_answered += 1
         tokens = completion.get("usage") or {}
@@ -111,7 +111,7 @@ class DataPlane:
     def _admit(
         self, request: web.Request, generation: Generation, body: dict[str, Any]
     ) -> tuple[ChatRequest, dict[str, str]]:
-        """Refuse what Azure refuses before the model sees it; returns the rate limit headers as well."""
+        """Parse a request and return it with the rate limit headers. Raises Refusal as Azure refuses it."""
         now = self.clock()
         if not generation.serving(now):
             raise refusals.deployment_not_found()
@@ -121,7 +121,7 @@ class DataPlane:
             asked = parse(body)
             refuse_parameters(generation.run(now).specification.model_name, body)
         except InvalidRequest as error:
-            headers = refusals.limit_headers(limits.admit(0, now))  # a failing request counts, too
+            headers = refusals.limit_headers(limits.admit(0, now))  # a request that fails counts as well
             raise refusals.invalid(error, headers) from error
         verdict = limits.admit(asked.estimated_tokens, now)
         headers = refusals.limit_headers(verdict)
@@ -170,7 +170,7 @@ class DataPlane:
         }
 
     def _limits_of(self, generation: Generation, now: datetime) -> DeploymentLimits:
-        """The limiter of a generation; an update of the capacity starts with fresh counters."""
+        """Return the limiter of a generation; a change of the capacity resets the counters."""
         asked = generation.run(now).specification
         key = (generation.number, asked.tokens_per_minute, asked.requests_per_minute)
         if key not in self._limits:

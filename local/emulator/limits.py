@@ -1,15 +1,15 @@
-"""Rate limits, pure: each question takes `now`, and nothing waits."""
+"""Rate limits as pure state: every method takes `now`, and none waits."""
 
 import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-_NEVER_SECONDS = 86_400  # public reports show this Retry-After for a request above the limit itself
+_NEVER_SECONDS = 86_400  # Retry-After in public reports for a request that is larger than the limit
 
 
 class Window:
-    """A counter that is reset `seconds` after the first charge since its last reset."""
+    """A counter that is reset `seconds` after its first charge."""
 
     def __init__(self, seconds: int, allowance: int) -> None:
         self._length = timedelta(seconds=seconds)
@@ -22,7 +22,7 @@ class Window:
         return max(0, self.allowance - self._used)
 
     def resets_in(self, now: datetime) -> float:
-        """Seconds until the counter is reset; 0 when nothing is counted."""
+        """Return the seconds until the counter is reset; 0 if it is at zero."""
         self._roll(now)
         return 0.0 if self._resets is None else (self._resets - now).total_seconds()
 
@@ -40,7 +40,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the limiter says of one request: `exceeded` is None when it may pass. Seconds."""
+    """The limiter's decision on one request; `exceeded` is None if it may pass. Times are in seconds."""
 
     exceeded: Literal["token", "call"] | None
     retry_after: float
@@ -53,11 +53,11 @@ class Verdict:
 
 
 class DeploymentLimits:
-    """Tokens and requests per minute of one deployment, as Azure documents them.
+    """The limits of one deployment, tokens and requests per minute, as Azure documents them.
 
     Tokens are counted over a minute. Requests are counted over a minute and over `request_window` seconds
-    (Azure: 1 or 10), where they get their share of the minute. Every request counts, refused ones too; the
-    tokens of a refused one do not.
+    (Azure: 1 or 10), with the share of the minute's limit. Every request counts, even one that is refused;
+    its tokens then do not.
     """
 
     def __init__(self, tokens_per_minute: int, requests_per_minute: int, request_window: int) -> None:
@@ -96,7 +96,7 @@ class DeploymentLimits:
 
 
 class TokenBucket:
-    """Azure Resource Manager's throttle: a bucket of `size` calls, refilled by `per_second`."""
+    """The throttle of Azure Resource Manager: a bucket of `size` calls, refilled by `per_second`."""
 
     def __init__(self, size: int, per_second: float) -> None:
         self._size = size
@@ -105,7 +105,7 @@ class TokenBucket:
         self._filled: datetime | None = None
 
     def take(self, now: datetime) -> int:
-        """Take one call; returns the whole seconds to wait when the bucket is empty, else 0."""
+        """Take one call; return 0, or the whole seconds to wait if the bucket is empty."""
         if self._filled is not None:
             gained = (now - self._filled).total_seconds() * self._per_second
             self._level = min(self._size, self._level + gained)

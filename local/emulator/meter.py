@@ -1,4 +1,4 @@
-"""The bill: what was hosted, for how long and for how much, by the emulator's own record."""
+"""The bill: what was hosted, how long, and at what cost, from the emulator's own records."""
 
 import math
 from collections import Counter, defaultdict
@@ -15,10 +15,10 @@ _UNIT_SECONDS: dict[BillingUnit, int] = {"second": 1, "minute": 60, "hour": 3600
 
 @dataclass(frozen=True)
 class Prices:
-    """Dollars per hour of hosting. Azure does not document its unit, nor when billing starts: both are set.
+    """Dollars per hour of hosting. Azure documents neither unit nor start of billing: both are settings.
 
-    Every started unit is billed whole, until the DELETE, also of a deployment that failed to provision.
-    Provisioned deployments, which Azure bills by their capacity, are metered at the same price as others.
+    Every started unit is billed in full, until the DELETE, even if provisioning failed. Provisioned
+    deployments, which Azure bills by capacity, are metered at the same price as others.
     """
 
     hosting_per_hour: float
@@ -28,7 +28,7 @@ class Prices:
 
 @dataclass
 class Usage:
-    """What one generation was asked. `cut`: requests in flight when its DELETE was accepted."""
+    """The requests to one generation. `cut`: requests in flight when its DELETE was accepted."""
 
     requests_answered: int = 0
     requests_refused: int = 0
@@ -39,7 +39,7 @@ class Usage:
 
 
 class Meter:
-    """Counts calls and requests, and computes the bill at `now` from the generations themselves."""
+    """Counts calls and requests, and computes the bill at `now` from the generations."""
 
     def __init__(self, prices: Prices) -> None:
         self._prices = prices
@@ -49,11 +49,11 @@ class Meter:
         self._resent: Counter[str] = Counter()
 
     def usage(self, generation: Generation) -> Usage:
-        """The counters of a generation, to be changed in place."""
+        """Return the counters of a generation, which the caller changes in place."""
         return self._usage[generation.number]
 
     def count_arm_call(self, account: str, operation: str, identifier: str | None = None) -> None:
-        """`identifier`: the client's own of this call; if it comes again, a transport sent the call again."""
+        """Count a call. A transport that repeats a call keeps its `identifier`, the client's request id."""
         self._arm_calls[account][operation] += 1
         if identifier in self._arm_call_ids:
             self._resent[account] += 1
@@ -61,14 +61,14 @@ class Meter:
             self._arm_call_ids.add(identifier)
 
     def note_delete(self, generation: Generation) -> None:
-        """A DELETE was accepted: what is in flight on the deployment is cut."""
+        """Record an accepted DELETE, which cuts off the requests in flight on the deployment."""
         usage = self.usage(generation)
         usage.cut = usage.in_flight
 
     def bill(
         self, accounts: Iterable[str], generations: Iterable[Generation], now: datetime
     ) -> dict[str, Any]:
-        """The bill as JSON: a row per generation, totals, what is open, and calls to ARM per account."""
+        """Return the bill as JSON: a row per generation, totals, open deployments, ARM calls per account."""
         generations, accounts = list(generations), list(accounts)
         rows = [self._row(generation, now) for generation in generations]
         summed = ("hosted_seconds", "billed_seconds", "dollars", *asdict(Usage()))

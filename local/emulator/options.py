@@ -1,4 +1,4 @@
-"""What one emulator is told at its start."""
+"""The settings of one emulator."""
 
 import re
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ RESERVED_NAMES = frozenset({"emulator", "subscriptions"})
 
 @dataclass(frozen=True)
 class Account:
-    """A Microsoft.CognitiveServices account, by the parts of its resource id."""
+    """A Microsoft.CognitiveServices account: the parts of its resource id."""
 
     subscription: str
     group: str
@@ -27,7 +27,7 @@ class Account:
 
     @classmethod
     def parse(cls, resource_id: str) -> "Account":
-        """Read an account's ARM resource id; raises ValueError if it is not one."""
+        """Parse the ARM resource id of an account. Raises ValueError for anything else."""
         match = _RESOURCE_ID.fullmatch(resource_id)
         if match is None:
             raise ValueError(
@@ -49,7 +49,7 @@ class Account:
 
     @property
     def key(self) -> str:
-        """What identifies it: resource ids are case-insensitive."""
+        """Return the resource id in lower case, as resource ids are case-insensitive."""
         return self.resource_id.lower()
 
 
@@ -58,8 +58,8 @@ class Options:
     """Settings of one emulator: durations in seconds, capacity in thousands of tokens per minute,
     prices in dollars.
 
-    The defaults of provisioning are the distribution to plan with while Azure documents none: median
-    5 minutes, 95th percentile 15. Raises ValueError, naming the setting, for what cannot be emulated.
+    The defaults of provisioning are assumptions, as Azure documents no times: median 5 minutes, 95th
+    percentile 15. Raises ValueError with the name of the setting for an invalid value.
     """
 
     accounts: tuple[str, ...]
@@ -89,7 +89,7 @@ class Options:
         names = [Account.parse(resource_id).name.lower() for resource_id in self.accounts]
         if len(set(names)) < len(names):
             raise ValueError("two accounts share a name: it is part of the endpoint, so Azure allows it once")
-        # Written so that NaN, which compares false with everything, is refused as well.
+        # The comparison is negated so that NaN is refused as well.
         if not (
             0 < self.provision_median <= self.provision_p95
             or self.provision_median == self.provision_p95 == 0

@@ -1,4 +1,4 @@
-"""The data plane's error answers, in the shapes that Azure and public reports show."""
+"""The error responses of the data plane, in the formats that Azure and public reports show."""
 
 import math
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from local.emulator.limits import Verdict
 
 
 class Refusal(Exception):
-    """An error answer: its status, error object and headers."""
+    """An error response: status, error object and headers."""
 
     def __init__(
         self, status: int, error: Mapping[str, Any], headers: Mapping[str, str] | None = None
@@ -26,7 +26,7 @@ class Refusal(Exception):
 
 
 def unauthorized() -> Refusal:
-    """No bearer and no key."""
+    """401: neither a bearer token nor a key."""
     message = (
         "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid "
         "key for an active subscription and use a correct regional API endpoint for your resource."
@@ -35,17 +35,17 @@ def unauthorized() -> Refusal:
 
 
 def resource_not_found() -> Refusal:
-    """No such account, or a call on the classic path without its api-version."""
+    """404: no such account, or no api-version on the classic path."""
     return Refusal(404, {"code": "404", "message": "Resource not found"})
 
 
 def api_version_not_supported() -> Refusal:
-    """A dated api-version on the v1 path."""
+    """400: a dated api-version on the v1 path."""
     return Refusal(400, {"code": "BadRequest", "message": "API version not supported"})
 
 
 def deployment_not_found() -> Refusal:
-    """No such deployment, or one that does not answer yet."""
+    """404: no such deployment, or one that does not answer yet."""
     message = (
         "The API deployment for this resource does not exist. If you created the deployment within the last "
         "5 minutes, please wait a moment and try again."
@@ -54,7 +54,7 @@ def deployment_not_found() -> Refusal:
 
 
 def invalid(error: InvalidRequest, headers: Mapping[str, str] | None = None) -> Refusal:
-    """A malformed request, in OpenAI's shape."""
+    """400: a malformed request, in OpenAI's error format."""
     shown = {
         "message": error.message,
         "type": "invalid_request_error",
@@ -65,7 +65,7 @@ def invalid(error: InvalidRequest, headers: Mapping[str, str] | None = None) -> 
 
 
 def context_length_exceeded(limit: int, prompt: int, completion: int, headers: Mapping[str, str]) -> Refusal:
-    """More tokens than the model takes."""
+    """400: more tokens than the model's context length."""
     message = (
         f"This model's maximum context length is {limit} tokens. However, you requested "
         f"{prompt + completion} tokens ({prompt} in the messages, {completion} in the completion). "
@@ -75,7 +75,7 @@ def context_length_exceeded(limit: int, prompt: int, completion: int, headers: M
 
 
 def content_filter(headers: Mapping[str, str]) -> Refusal:
-    """A prompt that Azure's content filter stops."""
+    """400: Azure's content filter refuses the prompt."""
     safe = {"filtered": False, "severity": "safe"}
     filtered = {"filtered": True, "severity": "medium"}
     result = {"hate": filtered, "self_harm": safe, "sexual": safe, "violence": safe}
@@ -90,7 +90,7 @@ def content_filter(headers: Mapping[str, str]) -> Refusal:
 
 
 def too_many_requests(verdict: Verdict, api_version: str) -> Refusal:
-    """Above the deployment's tokens or requests per minute, with the time to wait."""
+    """429: above the deployment's tokens or requests per minute, with the time to wait."""
     seconds = math.ceil(verdict.retry_after)
     message = (
         "Requests to the ChatCompletions_Create Operation under Azure OpenAI API version "
@@ -105,7 +105,7 @@ def too_many_requests(verdict: Verdict, api_version: str) -> Refusal:
 
 
 def limit_headers(verdict: Verdict) -> dict[str, str]:
-    """Azure's rate limit headers, which answers carry too; resets in whole seconds."""
+    """Return Azure's rate limit headers, which successful answers have too; resets in whole seconds."""
     return {
         "x-ratelimit-limit-requests": str(verdict.limit_requests),
         "x-ratelimit-remaining-requests": str(verdict.remaining_requests),

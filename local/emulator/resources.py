@@ -1,4 +1,4 @@
-"""How Azure Resource Manager shows accounts and deployments."""
+"""Accounts, models, quotas and deployments as the JSON of Azure Resource Manager."""
 
 import hashlib
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Any
 from yarl import URL
 
 from local.emulator.options import Account
-from local.emulator.specification import DEVELOPER_TIER, REGION, SKUS
+from local.emulator.specification import REGION, SKUS, usage_name
 from local.emulator.state import SUCCEEDED, Generation
 
 
@@ -28,11 +28,9 @@ def account_json(account: Account, subdomain: str, origin: URL) -> dict[str, Any
     }
 
 
-def model_json(
-    account: Account, name: str, version: str, lifecycle: str | None, retires: str | None
-) -> dict[str, Any]:
-    """A model as an account lists it. Whether DeveloperTier has a quota is not known: here it has none."""
-    skus = [{"name": sku} | ({} if sku == DEVELOPER_TIER else {"usageName": _quota(account)}) for sku in SKUS]
+def model_json(name: str, version: str, lifecycle: str | None, retires: str | None) -> dict[str, Any]:
+    """A model as an account lists it, with its SKUs and the quota of each."""
+    skus = [{"name": sku, "usageName": usage_name(name, sku)} for sku in SKUS]
     return {
         "format": "OpenAI",
         "name": name,
@@ -44,7 +42,7 @@ def model_json(
 
 
 def capacity_json(subscription: str, model: Mapping[str, str], sku: str, left: int) -> dict[str, Any]:
-    """What is left in the region for a model and SKU, as a subscription lists it."""
+    """The capacity left in the region for a model and SKU, as a subscription lists it."""
     name = f"{model['name']}.{model['version']}.{sku}"
     return {
         "id": f"/subscriptions/{subscription}/providers/Microsoft.CognitiveServices/modelCapacities/{name}",
@@ -60,19 +58,14 @@ def capacity_json(subscription: str, model: Mapping[str, str], sku: str, left: i
     }
 
 
-def usage_json(account: Account, used: int, limit: int) -> dict[str, Any]:
+def usage_json(name: str, used: int, limit: int) -> dict[str, Any]:
     """A quota of the subscription, in thousands of tokens per minute."""
     return {
-        "name": {"value": _quota(account), "localizedValue": "Tokens Per Minute (thousands)"},
+        "name": {"value": name, "localizedValue": "Tokens Per Minute (thousands)"},
         "currentValue": used,
         "limit": limit,
         "unit": "Count",
     }
-
-
-def _quota(account: Account) -> str:
-    """Azure names one for each model and SKU; the emulator has one for each account."""
-    return f"OpenAI.{account.name}"
 
 
 def deployment_json(generation: Generation, at: datetime) -> dict[str, Any]:

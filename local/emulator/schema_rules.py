@@ -1,6 +1,6 @@
-"""What Azure refuses in a schema for strict structured outputs, in the words of public reports.
+"""The rules of Azure for schemas of strict structured outputs, with messages as in public reports.
 
-By the page "Structured outputs" of Azure's documentation: it refuses more than OpenAI's newest models do.
+Source: the page "Structured outputs" of Azure's documentation. OpenAI's newest models accept more.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ _MOST_PROPERTIES = 100
 
 
 def refusal_of(schema: Mapping[str, Any]) -> str | None:
-    """Why Azure refuses a valid JSON schema as strict; None: it takes it."""
+    """Return why Azure refuses a valid JSON schema as strict; None if it accepts the schema."""
     if schema.get("type") != "object":
         return f"schema must be a JSON Schema of 'type: \"object\"', got 'type: \"{schema.get('type')}\"'."
     if "anyOf" in schema:
@@ -39,10 +39,10 @@ def refusal_of(schema: Mapping[str, Any]) -> str | None:
             )
         for keyword in ("properties", "$defs", "definitions"):
             inside = 0 if keyword != "properties" else levels
-            for name, each in part.get(keyword, {}).items():
-                waiting.append((each, (*context, keyword, name), inside))
-        for at, each in enumerate(part.get("anyOf", [])):
-            waiting.append((each, (*context, "anyOf", str(at)), levels))
+            for name, inner in part.get(keyword, {}).items():
+                waiting.append((inner, (*context, keyword, name), inside))
+        for at, branch in enumerate(part.get("anyOf", [])):
+            waiting.append((branch, (*context, "anyOf", str(at)), levels))
         if "items" in part:
             waiting.append((part["items"], (*context, "items"), levels))
     return None

@@ -1,4 +1,4 @@
-"""The emulator as one web application on one port of 127.0.0.1, wired and started."""
+"""The emulator as one web application on one port of 127.0.0.1."""
 
 import json
 import random
@@ -28,17 +28,17 @@ Clock = Callable[[], datetime]
 
 @dataclass(frozen=True)
 class Running:
-    """A started emulator; `url` has no slash at its end and is the base URL of its ARM."""
+    """A running emulator; `url` is the base URL of its ARM, without a slash at the end."""
 
     url: str
 
 
 @asynccontextmanager
 async def emulator(options: Options, clock: Clock = lambda: datetime.now(UTC)) -> AsyncIterator[Running]:
-    """Run an emulator while the context is open; requests still under way at its end are cut.
+    """Run an emulator until the context ends, which cuts off the requests in flight.
 
-    `clock` gives an aware time, and may be set by hand: deployments, limits and the bill follow it. What
-    waits for real (latency, and the delays of faults) does not. Raises OSError if the port is taken.
+    `clock` returns an aware time; a test may set it. Deployments, limits and the bill follow it; latency and
+    the delays of faults take real time. Raises OSError if the port is taken.
     """
     accounts = [Account.parse(resource_id) for resource_id in options.accounts]
     rules = Rules(
@@ -82,7 +82,7 @@ async def emulator(options: Options, clock: Clock = lambda: datetime.now(UTC)) -
         return web.json_response(meter.bill(names, deployments.generations, clock()))
 
     async def recreate(request: web.Request) -> web.Response:
-        """An account deleted and created again under another subdomain, without deployments."""
+        """Delete an account and create it again under another subdomain, without deployments."""
         name = request.match_info["account"].lower()
         found = next((account for account in accounts if account.name.lower() == name), None)
         if found is None:
@@ -92,8 +92,8 @@ async def emulator(options: Options, clock: Clock = lambda: datetime.now(UTC)) -
             endpoints.move(found, body.get("subdomain") if isinstance(body, dict) else None)
         except ValueError as error:
             return _refused(400, "InvalidEndpoint", str(error))
-        for each in deployments.list(found, clock()):
-            meter.note_delete(each)
+        for generation in deployments.list(found, clock()):
+            meter.note_delete(generation)
         deployments.remove_all(found, clock())
         return web.json_response({"endpoint": f"{request.url.origin()}/{endpoints.of(found)}/"})
 
@@ -147,7 +147,7 @@ def _fault_routes(faults: Faults, on_clear: Callable[[], None]) -> list[web.Rout
 async def _errors_as_json(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """What the web framework refuses (unknown path, method, a body too large), in Azure's error shape."""
+    """Return the errors of the web framework (path, method, size of the body) in Azure's error format."""
     try:
         return await handler(request)
     except web.HTTPException as refusal:

@@ -1,5 +1,6 @@
-"""What a PUT of a deployment asks for, and what Azure knows of models and SKUs."""
+"""The body of a PUT of a deployment, and the models and SKUs that Azure knows."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -7,10 +8,11 @@ from typing import Any
 DEVELOPER_TIER = "DeveloperTier"
 REGION = "swedencentral"
 SKUS = (DEVELOPER_TIER, "GlobalStandard", "ProvisionedManaged", "Standard")
-"""What the region offers for every model; DataZoneStandard exists in the USA only."""
+"""The SKUs that the region offers for every model; DataZoneStandard exists in the USA only."""
 REGIONAL_CAPACITY = 100_000
-"""What is left in the region for each model and SKU, in thousands of tokens per minute."""
+"""The capacity left in the region for each model and SKU, in thousands of tokens per minute."""
 _NAME_LENGTH = 64
+_VERSION = re.compile(r"-\d{4}(-\d\d-\d\d)?$")  # a date at the end of a base model's name
 
 
 class ArmError(Exception):
@@ -28,7 +30,7 @@ class ArmError(Exception):
 
 @dataclass(frozen=True)
 class Specification:
-    """The body of a PUT, kept as it was sent: `properties` includes what the emulator does not know."""
+    """The body of a PUT, kept as it was sent, including properties that the emulator does not know."""
 
     sku: Mapping[str, Any]
     tags: Mapping[str, str]
@@ -53,7 +55,12 @@ class Specification:
 
     @property
     def fine_tuned(self) -> bool:
-        return ".ft-" in self.model_name or self.model_name.startswith("ftchkpt-")
+        return is_fine_tuned(self.model_name)
+
+    @property
+    def usage_name(self) -> str:
+        """The name of the quota that the deployment draws on; see `usage_name`."""
+        return usage_name(self.model_name, self.sku_name)
 
     @property
     def tokens_per_minute(self) -> int:
@@ -73,7 +80,7 @@ class Specification:
 
 
 def parse(deployment: str, body: object) -> Specification:
-    """Read the body of a PUT; raises ArmError as Azure refuses it."""
+    """Read the body of a PUT. Raises ArmError with Azure's status and code for a body that Azure refuses."""
     if len(deployment) > _NAME_LENGTH:
         raise ArmError(
             400,
@@ -91,7 +98,7 @@ def parse(deployment: str, body: object) -> Specification:
     if not all(isinstance(value, str) for value in tags.values()):
         raise ArmError(400, "InvalidRequestContent", "The values of tags must be strings.")
     if model.get("format") != "OpenAI":
-        # Azure answers a wrong model format with a 500 that says nothing.
+        # Azure answers a wrong model format with a 500 without a message.
         raise ArmError(500, "InternalServerError", "")
     _check_model(model)
     if sku.get("name") not in SKUS:
@@ -104,9 +111,28 @@ def parse(deployment: str, body: object) -> Specification:
     return Specification({**sku, "capacity": capacity}, dict(tags), dict(properties))
 
 
+def usage_name(model: str, sku: str) -> str:
+    """The name of the quota of a model and SKU, such as OpenAI.GlobalStandard.gpt-4o-finetune.
+
+    As public outputs of `az cognitiveservices usage list` show: each SKU has its own quota for a base model
+    and another one for its fine-tuned versions, and ProvisionedManaged has one for all models. The names
+    have gpt4.1 for gpt-4.1, so a client has to read the name from the model's SKU.
+    """
+    if sku == "ProvisionedManaged":
+        return f"OpenAI.{sku}"
+    family = _VERSION.sub("", model.partition(".ft-")[0]).replace("gpt-4.1", "gpt4.1")
+    # The name of a checkpoint does not contain its base model: here each checkpoint has a quota of its own.
+    return f"OpenAI.{sku}.{family}" + ("-finetune" if is_fine_tuned(model) else "")
+
+
+def is_fine_tuned(model: str) -> bool:
+    """Whether the name is that of a fine-tuned model or of a checkpoint."""
+    return ".ft-" in model or model.startswith("ftchkpt-")
+
+
 def _check_model(model: Mapping[str, Any]) -> None:
     name = model.get("name")
-    if isinstance(name, str) and (".ft-" in name or name.startswith(("gpt-", "ftchkpt-"))):
+    if isinstance(name, str) and (is_fine_tuned(name) or name.startswith("gpt-")):
         return
     raise ArmError(
         400,

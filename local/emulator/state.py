@@ -1,7 +1,7 @@
-"""The deployments of all accounts, as a pure state machine: every question and change takes `now`.
+"""The deployments of all accounts as a pure state machine: every query and change takes the time.
 
-A deployment's state is computed from the times at which its writes take hold, so that it can be asked for
-any moment, which is also how a stale LIST is answered. A *generation* is one creation of a deployment.
+A state is computed from the times at which writes take effect. So it can be computed for any moment, also for
+the past of a stale LIST. A *generation* is one deployment from its creation to its end.
 """
 
 import math
@@ -10,25 +10,25 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from local.emulator.options import Account, SerialiseUntil
-from local.emulator.specification import DEVELOPER_TIER, ArmError, Specification
+from local.emulator.specification import DEVELOPER_TIER, SKUS, ArmError, Specification, usage_name
 
 ACCEPTED, CREATING, SUCCEEDED, DELETING = "Accepted", "Creating", "Succeeded", "Deleting"
-NEVER_READY = "never_ready"  # an outcome: Succeeded, and yet no request ever does
-_ACCEPTED_SHARE = 0.1  # of the provisioning time; then Creating
+NEVER_READY = "never_ready"  # an outcome: the state is Succeeded, but no request ever succeeds
+_ACCEPTED_SHARE = 0.1  # of the provisioning time the state is Accepted; then it is Creating
 _DEVELOPER_TIER_LIFE = timedelta(hours=24)
-_UNUSED_LIFE = timedelta(days=15)  # Azure deletes a fine-tuned deployment that nobody called for so long
+_UNUSED_LIFE = timedelta(days=15)  # Azure deletes a fine-tuned deployment without calls after that time
 _Z95 = 1.6448536269514722  # the 95th percentile of the standard normal distribution
 
 
 @dataclass(frozen=True)
 class ProvisioningTime:
-    """How long provisioning takes, in seconds: lognormal by its median and 95th percentile."""
+    """The duration of provisioning in seconds: lognormal, given by its median and 95th percentile."""
 
     median: float
     p95: float
 
     def sample(self, source: random.Random) -> float:
-        """One duration in seconds; equal percentiles make it a constant."""
+        """Return one duration in seconds; it is constant if both percentiles are equal."""
         if self.median == self.p95:
             return self.median
         return source.lognormvariate(math.log(self.median), math.log(self.p95 / self.median) / _Z95)
@@ -36,19 +36,19 @@ class ProvisioningTime:
 
 @dataclass(frozen=True)
 class Rules:
-    """How the accounts behave; seconds, and thousands of tokens per minute."""
+    """The behaviour of accounts. Times are in seconds, the quota in thousands of tokens per minute."""
 
     provisioning: ProvisioningTime
     delete_seconds: float
     warmup_seconds: float
     serialise_until: SerialiseUntil
-    quota: int
-    slots: int
+    quota: int  # of each SKU and model, for all accounts of a subscription
+    slots: int  # fine-tuned deployments of an account
 
 
 @dataclass(frozen=True)
 class Run:
-    """One accepted PUT: what it asked for, by whom, and when it takes hold."""
+    """One accepted PUT: its body, its caller, and when it takes effect."""
 
     specification: Specification
     by: str
@@ -56,7 +56,7 @@ class Run:
     creating: datetime
     settled: datetime
     outcome: str  # the provisioning state from `settled` on
-    serves: datetime | None  # from then on requests are answered
+    serves: datetime | None  # requests are answered from then on; None: never
 
 
 @dataclass
@@ -70,7 +70,7 @@ class Generation:
     deleted: datetime | None = None  # DELETE accepted
     gone: datetime | None = None
     last_call: datetime | None = None
-    stuck: bool = False  # its deletion ends when somebody ends it, not by itself
+    stuck: bool = False  # its deletion ends only with `end_stuck`
 
     @property
     def created(self) -> datetime:
@@ -81,9 +81,9 @@ class Generation:
         return f"{self.account.resource_id}/deployments/{self.name}"
 
     def hosted_until(self) -> datetime | None:
-        """When hosting ends: at the DELETE, or when Azure itself removes it; None if that is not in sight.
+        """Return when hosting ends: at the DELETE, or when Azure removes it; None if neither is known.
 
-        Whether Azure bills a deletion that is stuck is not known: here it does, as the deployment is there.
+        It is unknown whether Azure bills a stuck deletion: here it does, as the deployment still exists.
         """
         deleted = self.gone if self.stuck else self.deleted
         ends = [end for end in (deleted, self._removed_by_azure()) if end is not None]
@@ -96,11 +96,11 @@ class Generation:
         return removed is None or at < removed
 
     def run(self, at: datetime) -> Run:
-        """The last PUT accepted by then."""
+        """Return the last PUT that was accepted by that time."""
         return [run for run in self.runs if run.accepted <= at][-1]
 
     def state(self, at: datetime) -> str:
-        """The provisioning state; only asked while it exists."""
+        """Return the provisioning state at a time at which it exists."""
         if self.deleted is not None and self.deleted <= at:
             return DELETING
         run = self.run(at)
@@ -109,17 +109,19 @@ class Generation:
         return CREATING if at < run.settled else run.outcome
 
     def busy(self, at: datetime) -> bool:
-        """Whether a write to it is still under way."""
+        """Return whether a write to it is still in progress."""
         return self.state(at) == DELETING or at < self.run(at).settled
 
     def serving(self, at: datetime) -> bool:
-        """Whether requests are answered. Azure does not say what a deployment being deleted does: here,
-        it answers no more."""
+        """Return whether requests are answered.
+
+        Azure does not document what a deployment does while it is deleted: here it answers no more.
+        """
         serves = self.run(at).serves
         return self.exists(at) and self.state(at) != DELETING and serves is not None and serves <= at
 
     def ready(self, at: datetime) -> datetime | None:
-        """When its first request could have succeeded, if that moment came."""
+        """Return when its first request could succeed; None if that has not come to pass."""
         first = min((run.serves for run in self.runs if run.serves is not None), default=None)
         end = self.hosted_until()
         return first if first is not None and first <= at and (end is None or first < end) else None
@@ -133,12 +135,12 @@ class Generation:
 
 @dataclass(frozen=True)
 class Operation:
-    """A deletion under way, as its azure-asyncoperation URL shows it."""
+    """A deletion in progress, as its azure-asyncoperation URL shows it."""
 
     identifier: str
     generation: Generation
     started: datetime
-    ends: datetime | None  # None: not in sight
+    ends: datetime | None  # None: unknown
 
     def ended(self, at: datetime) -> bool:
         return self.ends is not None and self.ends <= at
@@ -147,8 +149,8 @@ class Operation:
 class Deployments:
     """Every deployment that exists or ever existed.
 
-    A PUT on a deployment that is Succeeded takes hold at once; on one that came to another state it is
-    provisioned anew. An operation ends with the provisioning time, whatever state that led to.
+    A PUT on a deployment in the state Succeeded takes effect at once; in another state, the deployment is
+    provisioned again. An operation ends with the provisioning time, with any outcome.
     """
 
     def __init__(self, rules: Rules, source: random.Random) -> None:
@@ -158,12 +160,12 @@ class Deployments:
         self.generations: list[Generation] = []
 
     def list(self, account: Account, at: datetime) -> list[Generation]:
-        """What exists in the account at that time, by name."""
+        """Return the deployments that exist in the account at that time, sorted by name."""
         found = [each for each in self.generations if each.account == account and each.exists(at)]
-        return sorted(found, key=lambda each: each.name.lower())
+        return sorted(found, key=lambda generation: generation.name.lower())
 
     def find(self, account: Account, name: str, at: datetime) -> Generation | None:
-        """The deployment of that name, whatever its case, if it exists at that time."""
+        """Return the deployment of that name (case-insensitive) if it exists at that time."""
         return next((each for each in self.list(account, at) if each.name.lower() == name.lower()), None)
 
     def put(
@@ -175,7 +177,7 @@ class Deployments:
         now: datetime,
         outcome: str = SUCCEEDED,
     ) -> tuple[Generation, bool]:
-        """Accept a PUT; the second value tells whether it creates. Raises ArmError on a conflict or quota."""
+        """Accept a PUT; the second value is True for a creation. Raises ArmError on a conflict or quota."""
         existing = self.find(account, name, now)
         self._refuse_if_busy(account, name, now)
         _refuse_another_model(existing, specification, now)
@@ -195,7 +197,7 @@ class Deployments:
     def delete(
         self, account: Account, name: str, now: datetime, *, for_ever: bool = False
     ) -> Operation | None:
-        """Accept a DELETE; None where there is nothing to delete. Raises ArmError for a conflict.
+        """Accept a DELETE; return None if there is nothing to delete. Raises ArmError on a conflict.
 
         `for_ever`: the deployment stays in Deleting until `end_stuck`.
         """
@@ -208,7 +210,7 @@ class Deployments:
         return self._started(existing, now, existing.gone)
 
     def pretend_to_delete(self, account: Account, name: str, now: datetime) -> Operation | None:
-        """Accept a DELETE as `delete` does, and leave everything as it is."""
+        """Accept a DELETE as `delete` does, but delete nothing."""
         existing = self.find(account, name, now)
         if existing is None:
             return None
@@ -216,15 +218,15 @@ class Deployments:
         return self._started(existing, now, now)
 
     def end_stuck(self, now: datetime) -> None:
-        """Deletions that were stuck end now."""
-        for each in self.generations:
-            if each.stuck and each.gone is None:
-                each.gone = now
+        """End all stuck deletions now."""
+        for generation in self.generations:
+            if generation.stuck and generation.gone is None:
+                generation.gone = now
 
     def remove_all(self, account: Account, now: datetime) -> None:
-        """The account itself is deleted, and all that it has with it, at once."""
-        for each in self.list(account, now):
-            each.deleted, each.gone = each.deleted or now, now
+        """Remove all deployments at once, as the deletion of the account itself does."""
+        for generation in self.list(account, now):
+            generation.deleted, generation.gone = generation.deleted or now, now
 
     def _started(self, generation: Generation, now: datetime, ends: datetime | None) -> Operation:
         operation = Operation(f"delete-{generation.number}", generation, now, ends)
@@ -235,17 +237,29 @@ class Deployments:
         return self._operations.get(identifier)
 
     def models(self, account: Account) -> set[tuple[str, str]]:
-        """Name and version of every model that the account was ever asked to deploy.
+        """Return name and version of every model that the account was ever asked to deploy.
 
-        The emulator trains none: it learns of a model from the first deployment of it.
+        The emulator trains no models: it knows a model from its first deployment on.
         """
-        runs = (run for each in self.generations if each.account == account for run in each.runs)
+        own = (generation for generation in self.generations if generation.account == account)
+        runs = (run for generation in own for run in generation.runs)
         return {(run.specification.model_name, run.specification.model_version) for run in runs}
 
-    def quota(self, account: Account, at: datetime) -> tuple[int, int]:
-        """How much capacity the account uses, and how much it may use."""
-        used = sum(each.run(at).specification.capacity for each in self.list(account, at))
-        return used, self.rules.quota
+    def quotas(self, subscription: str, at: datetime) -> dict[str, int]:
+        """Return the capacity in use of every quota of a subscription, by the quota's name.
+
+        Quotas exist for each SKU of every model that an account of the subscription was asked to deploy.
+        """
+        own = (generation for generation in self.generations if _is_of(subscription, generation))
+        models = {run.specification.model_name for generation in own for run in generation.runs}
+        names = sorted({usage_name(model, sku) for model in models for sku in SKUS})
+        return {name: self._in_use(subscription, name, at) for name in names}
+
+    def _in_use(self, subscription: str, quota: str, at: datetime, besides: Generation | None = None) -> int:
+        """Return the capacity of all deployments that draw on a quota, in all accounts of a subscription."""
+        there = (each for each in self.generations if each.exists(at) and each is not besides)
+        asked = (each.run(at).specification for each in there if _is_of(subscription, each))
+        return sum(each.capacity for each in asked if each.usage_name == quota)
 
     def _provision(self, specification: Specification, by: str, now: datetime, outcome: str) -> Run:
         seconds = self.rules.provisioning.sample(self._random)
@@ -263,9 +277,9 @@ class Deployments:
         return replace(run, serves=run.settled + timedelta(seconds=self.rules.warmup_seconds))
 
     def _refuse_if_busy(self, account: Account, name: str, now: datetime) -> None:
-        for each in self.list(account, now):
-            same = each.name.lower() == name.lower()
-            if each.busy(now) and (same or self.rules.serialise_until == "terminal"):
+        for other in self.list(account, now):
+            same = other.name.lower() == name.lower()
+            if other.busy(now) and (same or self.rules.serialise_until == "terminal"):
                 raise ArmError(
                     409,
                     "RequestConflict",
@@ -276,14 +290,18 @@ class Deployments:
     def _refuse_without_quota(
         self, account: Account, existing: Generation | None, asked: Specification, now: datetime
     ) -> None:
-        others = [each.run(now).specification for each in self.list(account, now) if each is not existing]
-        used = sum(each.capacity for each in others)
+        used = self._in_use(account.subscription, asked.usage_name, now, besides=existing)
         _refuse_above(
             asked.capacity, used, self.rules.quota, f"Tokens Per Minute (thousands) - {asked.model_name}"
         )
         if asked.fine_tuned:
-            used = sum(each.fine_tuned for each in others)
+            others = [other for other in self.list(account, now) if other is not existing]
+            used = sum(other.run(now).specification.fine_tuned for other in others)
             _refuse_above(1, used, self.rules.slots, "Fine-tuned model deployments")
+
+
+def _is_of(subscription: str, generation: Generation) -> bool:
+    return generation.account.subscription.lower() == subscription.lower()
 
 
 def _refuse_another_model(existing: Generation | None, asked: Specification, now: datetime) -> None:

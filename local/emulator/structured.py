@@ -1,4 +1,4 @@
-"""Values that conform to a JSON schema, chosen by nothing but the schema and a text."""
+"""Values that conform to a JSON schema, chosen deterministically from the schema and a text."""
 
 import hashlib
 import math
@@ -10,21 +10,21 @@ from typing import Any
 import jsonschema
 from referencing.exceptions import Unresolvable
 
-_DEEP = 8  # from this depth on, only what the schema requires
+_DEEP = 8  # from this depth on, only required properties
 _TOO_DEEP = 64
-_SPREAD = 100  # how far a number goes from its only bound
+_SPREAD = 100  # the range of a number that has only one bound
 _Pick = Callable[[int], int]  # a number below the given one
 
 
 class Unanswerable(Exception):
-    """No value was found for the schema; the message says at which keyword."""
+    """No value was found for the schema; the message names the keyword."""
 
 
 def conforming_value(schema: dict[str, Any], text: str) -> object:
-    """A value that conforms to the schema; strings are words of the text.
+    """Return a value that conforms to the schema; strings are words of the text.
 
-    Raises jsonschema.SchemaError for an invalid schema, and Unanswerable where no value was found: for
-    `pattern`, `not` and conditions the value is not searched for, only checked.
+    Raises jsonschema.SchemaError for an invalid schema, and Unanswerable if no value was found: the value is
+    only checked against `pattern`, `not` and conditions, not chosen by them.
     """
     jsonschema.Draft202012Validator.check_schema(schema)
     value = _Maker(schema, text).make(schema, "$", 0)
@@ -120,7 +120,7 @@ class _Maker:
         highs = [schema[key] for key in ("maximum", "exclusiveMaximum") if key in schema]
         low = max(lows) if lows else min([0, *(bound - _SPREAD for bound in highs)])
         high = min(highs) if highs else low + _SPREAD
-        # Strictly inside, so that exclusive bounds hold as well.
+        # Strictly inside, so that exclusive bounds are met as well.
         return float(low + (high - low) * (1 + self._pick(path, _SPREAD - 1)) / _SPREAD)
 
     def _string(self, schema: Mapping[str, Any], path: str) -> str:
@@ -136,7 +136,7 @@ class _Maker:
     def _branch(self, branches: list[Any], path: str, depth: int) -> dict[str, Any]:
         usable = [branch for branch in branches if isinstance(branch, dict)]
         if depth >= _DEEP:
-            # Recursive schemas end in the branch that leads nowhere: null, or what is not a reference.
+            # To end a recursion, prefer null, then a branch that is not a reference.
             usable.sort(key=lambda branch: (branch.get("type") != "null", "$ref" in branch))
             return usable[0] if usable else {}
         return usable[self._pick(path, len(usable))] if usable else {}
@@ -163,7 +163,7 @@ class _Maker:
             part = part.replace("~1", "/").replace("~0", "~")
             found = found.get(part) if isinstance(found, dict) else None
         if not isinstance(found, dict):
-            raise Unanswerable(f"a '$ref' leads nowhere: {reference[:80]}")
+            raise Unanswerable(f"a '$ref' has no target: {reference[:80]}")
         return found
 
     def _pick(self, path: str, below: int) -> int:

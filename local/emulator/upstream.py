@@ -1,4 +1,4 @@
-"""Real answers: chat requests forwarded to any OpenAI-compatible server."""
+"""Real answers: forwards chat requests to an OpenAI-compatible server."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ _TIMEOUT = aiohttp.ClientTimeout(total=600)
 
 
 class Upstream:
-    """One OpenAI-compatible server, by its base URL (up to and including /v1), and a model there."""
+    """An OpenAI-compatible server, given by its base URL (with its /v1), and a model there."""
 
     def __init__(self, url: str, model: str, key: str | None) -> None:
         self._url = f"{url.rstrip('/')}/chat/completions"
@@ -18,10 +18,10 @@ class Upstream:
         self._session: aiohttp.ClientSession | None = None
 
     async def chat(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        """The status and body of the server's answer.
+        """Return the status and body of the server's answer.
 
-        A server out of reach, one that refuses the key, path or model, and an answer that is not JSON are a
-        502 here: a 401 or 404 of the emulator speaks of the deployment.
+        The status is 502 if the server cannot be reached, refuses the key, path or model, or does not answer
+        with JSON: a 401 or 404 from the emulator would mean the deployment.
         """
         if self._session is None:
             self._session = aiohttp.ClientSession(headers=self._headers, timeout=_TIMEOUT)

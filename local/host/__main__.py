@@ -1,4 +1,4 @@
-"""`python -m local.host`: load the app, start its triggers, run until a signal ends it."""
+"""The host's command line, `python -m local.host`: load the app, start its triggers, run until a signal."""
 
 import argparse
 import asyncio
@@ -19,7 +19,7 @@ from local.host.triggers import Triggers, open_blob_service
 
 
 async def serve(options: argparse.Namespace) -> None:
-    """Run the functions that function_app.py registers in its `app` until SIGTERM or SIGINT, then exit."""
+    """Run the functions that function_app.py registers in `app` until SIGTERM or SIGINT, then exit."""
     time_limit = options.function_timeout or read_time_limit(options.app_dir)
     loop, worker = asyncio.get_running_loop(), Worker(time_limit)
     for number in (signal.SIGTERM, signal.SIGINT):  # loop.add_signal_handler is not on every system
@@ -27,15 +27,18 @@ async def serve(options: argparse.Namespace) -> None:
     if options.memory_limit:
         memory.watch(options.memory_limit * 1024 * 1024, worker.cut_all)
     sys.path.insert(0, str(options.app_dir.resolve()))
-    functions = importlib.import_module("function_app").app.get_functions()  # may be called once only
+    functions = importlib.import_module("function_app").app.get_functions()  # may be called only once
 
     async def status(_: web.Request) -> web.Response:
-        return web.json_response({"functions": [{"name": each.get_function_name()} for each in functions]})
+        names = [function.get_function_name() for function in functions]
+        return web.json_response({"functions": [{"name": name} for name in names]})
 
     web_app = web.Application(client_max_size=100 * 1024 * 1024)  # bytes, as in Azure
     web_app.router.add_get("/admin/host/status", status)
     async with open_blob_service("AzureWebJobsStorage") as storage:
-        records = storage.get_container_client("azure-webjobs-hosts")  # where Azure's host keeps its own
+        records = storage.get_container_client(
+            "azure-webjobs-hosts"
+        )  # where the host in Azure keeps its records
         with suppress(ResourceExistsError):
             await records.create_container()
         triggers = Triggers(worker, records, options.blob_poll_seconds, web_app.router, options.function_key)
@@ -50,22 +53,26 @@ async def serve(options: argparse.Namespace) -> None:
                 await worker.stop.wait()
                 grace.reschedule(loop.time() + options.grace_seconds)
                 await runner.cleanup()
-    os._exit(0)  # at once, though a handler's thread may still be running
+    os._exit(0)  # do not wait for the threads of handlers
 
 
 def main() -> None:
     """Parse the command line and run the host."""
     parser = argparse.ArgumentParser("python -m local.host", description="Runs a Python v2 function app.")
-    parser.add_argument("--app-dir", type=Path, default=Path(), help="holds function_app.py and host.json")
-    parser.add_argument("--port", type=int, default=7071, help="0: a free one")
+    parser.add_argument(
+        "--app-dir", type=Path, default=Path(), help="folder of function_app.py and host.json"
+    )
+    parser.add_argument("--port", type=int, default=7071, help="0 takes a free port")
     parser.add_argument("--blob-poll-seconds", type=float, default=1.0)
     parser.add_argument("--function-timeout", type=float, help="seconds; overrides host.json")
-    parser.add_argument("--memory-limit", type=int, help="MB, beyond which the worker restarts")
+    parser.add_argument("--memory-limit", type=int, help="MB; the worker restarts when it uses more")
     key = os.environ.get("LOCAL_FUNCTION_KEY")
-    parser.add_argument("--function-key", default=key, required=not key, help="or set LOCAL_FUNCTION_KEY")
-    parser.add_argument("--grace-seconds", type=float, default=10.0, help="for invocations when stopped")
+    parser.add_argument("--function-key", default=key, required=not key, help="default: LOCAL_FUNCTION_KEY")
+    parser.add_argument(
+        "--grace-seconds", type=float, default=10.0, help="time for running invocations at the stop"
+    )
     options = parser.parse_args()
-    # The root logger at INFO, as Microsoft's worker has it: what the app's packages log is the app's concern.
+    # The root logger at INFO, as in Microsoft's worker: the app itself must quieten its packages.
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     asyncio.run(serve(options))
 

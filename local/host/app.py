@@ -1,4 +1,4 @@
-"""The app as the host has it: its settings, time limit, and the worker that runs its handlers."""
+"""The app in the host: its settings, its time limit, and the worker that runs its handlers."""
 
 import asyncio
 import inspect
@@ -18,11 +18,11 @@ from azure.functions.decorators.function_app import Function
 
 
 class HostError(SystemExit):
-    """The app cannot be run here: ends the host with 1 and a message that says why and what to do."""
+    """The app cannot run here. Ends the host with exit code 1 and a message with the remedy."""
 
 
 def read_time_limit(app_dir: Path) -> float:
-    """Return host.json's function time limit in seconds; no other key is modelled. Raises HostError."""
+    """Return the function time limit of host.json in seconds; other keys are ignored. Raises HostError."""
     path = app_dir / "host.json"
     try:
         content = json.loads(path.read_text()) if path.exists() else {}
@@ -41,11 +41,11 @@ def resolve(text: str) -> str:
 
 
 class Worker:
-    """Invokes handlers, coroutines on the event loop and others in threads; logs each, never its content.
+    """Invokes handlers, coroutines on the event loop and others in threads; logs invocations, never content.
 
-    Exceeding `time_limit` (seconds) makes Azure restart the whole worker, which cuts every invocation, and so
-    does exceeding an instance's memory: here the process is replaced by the same one on the same `port`, or
-    ends if it was told to `stop`.
+    Azure restarts the whole worker when an invocation exceeds `time_limit` (seconds) or the instance its
+    memory, which cuts off all invocations. Here the process replaces itself on the same `port`, or ends if
+    `stop` is set.
     """
 
     def __init__(self, time_limit: float) -> None:
@@ -57,7 +57,7 @@ class Worker:
         """Call the handler with its trigger's value. Raises what the handler raises, after logging it."""
         label = f"function={function.get_function_name()} invocation={uuid4()}"
         run, started, outcome = function.get_user_function(), time.monotonic(), "cancelled"
-        # In a thread, as a handler may be blocking the event loop.
+        # In a thread, because a handler may block the event loop.
         watchdog = threading.Timer(self._time_limit, self.cut_all, (f"{label} outcome=timeout",))
         watchdog.daemon = True
         watchdog.start()
@@ -74,13 +74,13 @@ class Worker:
             logging.info("%s outcome=%s duration=%.3fs", label, outcome, time.monotonic() - started)
 
     async def sleep(self, seconds: float) -> bool:
-        """Sleep until it is time or the host stops; return whether it goes on."""
+        """Sleep for that time or until the host stops; return False if it stops."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self.stop.wait(), seconds)
         return not self.stop.is_set()
 
     def cut_all(self, cause: str) -> None:
-        """Restart the worker in the middle of whatever it does."""
+        """Restart the worker at once, which cuts off all invocations."""
         logging.error("%s: the worker restarts, which cuts every invocation", cause)
         if self.stop.is_set():
             os._exit(0)

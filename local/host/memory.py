@@ -1,4 +1,4 @@
-"""The memory of the worker, held against a limit as the platform holds an instance's."""
+"""A memory limit for the worker, like the limit of an instance in Azure."""
 
 import threading
 import time
@@ -7,12 +7,12 @@ from pathlib import Path
 
 from local.host.app import HostError
 
-_LOOK = 0.05  # seconds; what was reached between two looks is not missed
+_LOOK = 0.05  # seconds between two looks; the peak includes what happened in between
 _STATUS = Path("/proc/self/status")
 
 
 def peak_bytes() -> int:
-    """The most memory that this process has had resident so far. Raises HostError where that is not told."""
+    """Return the peak resident memory of this process. Raises HostError if the system does not report it."""
     try:
         lines = _STATUS.read_text().splitlines()
     except OSError as error:
@@ -21,7 +21,7 @@ def peak_bytes() -> int:
 
 
 def watch(limit: int, exceeded: Callable[[str], None]) -> None:
-    """Call it from a thread, with how much it was, once the process has had more resident (bytes)."""
+    """Call `exceeded` with the amount, from a thread, once the peak memory is above `limit` (bytes)."""
     peak_bytes()
 
     def look() -> None:

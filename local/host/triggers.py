@@ -1,4 +1,4 @@
-"""Timer, blob and HTTP triggers, and the records in which the host remembers what it has done."""
+"""Timer, blob and HTTP triggers, and the host's records of what it has done."""
 
 import asyncio
 import hashlib
@@ -28,14 +28,14 @@ from cronsim import CronSim, CronSimError
 from local.azurite import ACCOUNT_KEY, account_name
 from local.host.app import HostError, Worker, resolve
 
-TRIES = 5  # of a blob; then Azure puts a message on the queue webjobs-blobtrigger-poison
+TRIES = 5  # for a blob; after that, Azure puts a message on the queue webjobs-blobtrigger-poison
 
 
 def open_blob_service(connection: str) -> BlobServiceClient:
-    """Open a connection. Raises ValueError if it is not Azurite: uploads in Azure are the app's there."""
+    """Open the blob service of a connection. Raises ValueError if it is not Azurite."""
     uri = resolve(f"%{connection}__blobServiceUri%")
     credential = AzureNamedKeyCredential(account_name(uri), ACCOUNT_KEY)
-    quiet = logging.getLogger(f"{__name__}.storage")  # in Azure the host is another process, with its own log
+    quiet = logging.getLogger(f"{__name__}.storage")  # in Azure the host is another process with its own log
     quiet.setLevel(logging.WARNING)
     retry = LinearRetry(backoff=1, retry_total=2)
     return BlobServiceClient(uri, credential=credential, retry_policy=retry, logger=quiet)
@@ -45,13 +45,13 @@ def next_occurrence(schedule: str, when: datetime) -> datetime:
     """Return the first time after `when`, in UTC, that a six-field NCRONTAB schedule names.
 
     cronsim walks the calendar. NCRONTAB differs from its cron (NCrontab's CrontabSchedule.cs): day and day
-    of week must both match, and there is no 7 for Sunday, no L, W or #. Raises HostError for anything else.
+    of week must both match, and there is no 7 for Sunday, no L, W or #. Raises HostError for other syntax.
     """
     fields = schedule.upper().split()
     known = re.fullmatch(r"([*,/\s\d-]|[A-Z]{3})+", schedule.upper())
     if len(fields) != 6 or not known or re.search(r"(?<!/)7", fields[5]):
         raise HostError(f"schedule {schedule!r} is not NCRONTAB: six fields, without L, W, # and 7")
-    fields[5] = re.sub(r"(?<![-\w])(\w+)/", r"\1-6/", fields[5])  # a step would run on to cron's 7
+    fields[5] = re.sub(r"(?<![-\w])(\w+)/", r"\1-6/", fields[5])  # else a step would reach cron's 7
     try:
         occurrences = CronSim(" ".join(fields), when)
         occurrences.day_and = True
@@ -61,10 +61,10 @@ def next_occurrence(schedule: str, when: datetime) -> datetime:
 
 
 async def _parameter(function: Function, source: BlobClient, etag: str) -> object:
-    """What a blob trigger's handler is called with, as Microsoft's worker makes it; raises AzureError.
+    """Return the argument of a blob trigger's handler as Microsoft's worker builds it. Raises AzureError.
 
-    For an SDK type the host sends a reference (the worker's bindings/meta.py), for an InputStream the whole
-    content. The blob must still be the version of this ETag.
+    For an SDK type it is a reference (see bindings/meta.py of the worker), for an InputStream the whole
+    content. The blob must still have this ETag.
     """
     unchanged: dict[str, Any] = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
     trigger = function.get_trigger()
@@ -83,16 +83,16 @@ async def _parameter(function: Function, source: BlobClient, etag: str) -> objec
 
 @dataclass(frozen=True)
 class Triggers:
-    """Runs functions by their triggers until the host stops. Raises AzureError when the storage fails."""
+    """Runs functions by their triggers until the host stops. Raises AzureError if the storage fails."""
 
     worker: Worker
     records: ContainerClient
     poll_seconds: float
     router: web.UrlDispatcher
-    key: str  # for Azure's function, host and master keys alike
+    key: str  # stands for Azure's function, host and master keys
 
     def start(self, functions: list[Function], group: asyncio.TaskGroup) -> None:
-        """Start all triggers. Raises HostError for those that are not modelled."""
+        """Start all triggers. Raises HostError for a type that this host does not support."""
         for function in functions:
             match trigger := function.get_trigger():
                 case http.HttpTrigger():
@@ -102,14 +102,15 @@ class Triggers:
                 case blob.BlobTrigger():
                     group.create_task(self._poll_blobs(function, trigger))
                 case _:
-                    raise HostError(f"{function.get_function_name()}: {type(trigger).__name__} not modelled")
+                    name = function.get_function_name()
+                    raise HostError(f"{name}: {type(trigger).__name__} is not supported here")
 
     async def _run_timer(self, function: Function, trigger: timer.TimerTrigger) -> None:
-        """Fire on schedule, never two at once; what was missed while the host was down once, `past_due`."""
+        """Fire on schedule, never twice at once; fire once with `past_due` if the host was down meanwhile."""
         path, schedule = f"timers/{function.get_function_name()}/status", resolve(trigger.schedule)
         now = datetime.now(UTC)
         due, record = next_occurrence(schedule, now), await self._read(path)
-        if record and record["schedule"] == schedule:  # a changed schedule has missed nothing
+        if record and record["schedule"] == schedule:  # a changed schedule has missed no run
             due = datetime.fromisoformat(record["next"])
         past_due, due = due < now, min(due, now) if trigger.run_on_startup else due
         while True:
@@ -122,15 +123,15 @@ class Triggers:
             due, past_due = next_occurrence(schedule, now), False
 
     async def _poll_blobs(self, function: Function, trigger: blob.BlobTrigger) -> None:
-        """List the container again and again, and hand over each version (name and ETag) at least once."""
+        """List the container repeatedly and invoke the function at least once per version (name and ETag)."""
         folder, _, template = resolve(trigger.path).partition("/")
         names = re.compile(re.sub(r"\\{\w+\\}", ".+", re.escape(template)), re.DOTALL)
-        taken: set[tuple[str, str]] = set()  # versions being tried, or settled
+        taken: set[tuple[str, str]] = set()  # versions in work or finished
 
         async def hand_over(name: str, etag: str) -> None:
             try:
                 await self._try(function, container.get_blob_client(name), etag)
-            except AzureError as error:  # or it was deleted or overwritten, and is listed no more
+            except AzureError as error:  # such as a blob that was deleted or overwritten meanwhile
                 logging.warning("function=%s %r not read: %s", function.get_function_name(), name, error)
                 taken.discard((name, etag))
 
@@ -147,16 +148,16 @@ class Triggers:
                 taken &= listed
 
     async def _try(self, function: Function, source: BlobClient, etag: str) -> None:
-        """Invoke until it succeeds, five times at most; the receipt tells a restarted host what is done."""
+        """Invoke until it succeeds, five times at most; the receipt survives a restart of the host."""
         name, label = f"{source.container_name}/{source.blob_name}", function.get_function_name()
-        key = hashlib.sha256(f"{name} {etag}".encode()).hexdigest()  # the name may be too long to nest
+        key = hashlib.sha256(f"{name} {etag}".encode()).hexdigest()  # the name may be too long for a path
         path = f"blobreceipts/{label}/{key}"
         receipt = await self._read(path) or {"blob": name, "tries": 0, "state": "started"}
         while receipt["state"] == "started" and receipt["tries"] < TRIES:
             if not await self.worker.sleep(self.poll_seconds if receipt["tries"] else 0):
                 return
             value = await _parameter(function, source, etag)
-            receipt["tries"] += 1  # before it starts, so that a crash spends one
+            receipt["tries"] += 1  # before it starts, so that a crash counts as a try
             await self._write(path, receipt)
             with suppress(Exception):  # logged by the worker
                 await self.worker.invoke(function, value)
@@ -167,7 +168,7 @@ class Triggers:
             await self._write(path, receipt | {"state": "poisoned"})
 
     def _add_route(self, function: Function, trigger: http.HttpTrigger) -> None:
-        """Serve a function. Raises HostError or ValueError for a route with more than plain {name}."""
+        """Serve a function. Raises HostError or ValueError for a route with other syntax than {name}."""
 
         async def serve(request: web.Request) -> web.Response:
             key = request.headers.get("x-functions-key") or request.query.get("code", "")
@@ -187,7 +188,7 @@ class Triggers:
 
         path = "/api/" + (trigger.route or "").strip("/")
         if ":" in path:  # to aiohttp it would be a regular expression
-            raise HostError(f"the local host models only {{name}} in a route, not {path!r}")
+            raise HostError(f"the local host supports only {{name}} in a route, not {path!r}")
         for method in [method.name for method in trigger.methods or ()] or ["*"]:
             self.router.add_route(method, path, serve)
 

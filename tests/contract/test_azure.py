@@ -628,7 +628,13 @@ async def test_an_answer_conforms_to_the_schema_that_was_asked_for(emulated: Azu
 
 
 async def test_offers_and_quotas_are_read_page_by_page() -> None:
-    """Of the account itself, and of its subscription with every account there; an offer names its quota."""
+    """An offer names its quota, which all accounts of the subscription share, and no other subscription."""
+    names = {
+        "DeveloperTier": "OpenAI.DeveloperTier.gpt4.1-mini-finetune",
+        "GlobalStandard": "OpenAI.GlobalStandard.gpt4.1-mini-finetune",
+        "ProvisionedManaged": "OpenAI.ProvisionedManaged",
+        "Standard": "OpenAI.Standard.gpt4.1-mini-finetune",
+    }
     other = ACCOUNT.replace("contoso", "fabrikam")
     elsewhere = other.replace("/s/", "/t/").replace("fabrikam", "elsewhere")
     options = Options(
@@ -639,22 +645,15 @@ async def test_offers_and_quotas_are_read_page_by_page() -> None:
         await arm.put(ACCOUNT, SPEC, timeout=SECONDS)
         await arm.put(ACCOUNT, replace(SPEC, name="next", model_version="2"), timeout=SECONDS)
         assert await arm.offers(ACCOUNT, timeout=SECONDS) == [
-            Offer(
-                SPEC.model_name,
-                version,
-                sku,
-                "" if sku == "DeveloperTier" else "OpenAI.contoso",
-                "GenerallyAvailable",
-            )
+            Offer(SPEC.model_name, version, sku, quota, "GenerallyAvailable")
             for version in ("1", "2")
-            for sku in ("DeveloperTier", "GlobalStandard", "ProvisionedManaged", "Standard")
+            for sku, quota in names.items()
         ]
         assert await arm.offers(other, timeout=SECONDS) == []
-        in_subscription = {"OpenAI.contoso": Quota(240, 500), "OpenAI.fabrikam": Quota(0, 500)}
-        assert await arm.quotas(other, timeout=SECONDS) == in_subscription
-        left = {
-            sku: 100_000.0 for sku in ("DeveloperTier", "GlobalStandard", "ProvisionedManaged", "Standard")
-        }
+        used = {quota: Quota(240 if sku == SPEC.sku else 0, 500) for sku, quota in names.items()}
+        assert await arm.quotas(other, timeout=SECONDS) == used
+        assert await arm.quotas(elsewhere, timeout=SECONDS) == {}
+        left = dict.fromkeys(names, 100_000.0)
         assert await arm.capacities(other, "gpt-4.1-mini", "2025-04-14", timeout=SECONDS) == left
         with pytest.raises(ArmRefused):
             await arm.offers(ACCOUNT.replace("contoso", "nobody"), timeout=SECONDS)

@@ -253,10 +253,10 @@ async def test_what_the_deployment_itself_uses_is_free_for_it(setup: Setup) -> N
     assert "120K of 1,000K tokens a minute are free" in told(answer, "account main: quota")
 
 
-async def test_a_sku_without_a_quota_is_not_checked(setup: Setup) -> None:
-    """Azure names none for it."""
-    await setup.deploy(replace(CLAUSES, name="other"))
+async def test_the_quota_of_another_sku_is_another(setup: Setup) -> None:
+    """All of it is in use on GlobalStandard, and none on DeveloperTier."""
+    await setup.deploy(replace(CLAUSES, name="other", capacity=QUOTA))
     setup.configure(sku__name="DeveloperTier")
     answer = await setup.run("doctor", "--json")
-    assert "account main: models" in findings(answer, "ok")
-    assert "account main: quota" in findings(answer, "not checked")
+    assert "account main: quota" in findings(answer, "ok")
+    assert "1,000K of 1,000K tokens a minute are free" in told(answer, "account main: quota")

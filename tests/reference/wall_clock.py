@@ -87,7 +87,7 @@ def _fill(is_open: bytearray, first: int, last: int, value: int) -> None:
 
 
 def starts_on(window: WeeklyWindow, day: date, holidays: Collection[date]) -> bool:
-    """Whether the window of a local date is one, by README's words."""
+    """Whether the window of a local date is one, by the words of docs/configuration.md."""
     if window.starting is not None and day < window.starting:
         return False
     if window.until is not None and window.until < day:

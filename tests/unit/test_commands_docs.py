@@ -15,7 +15,7 @@ from shared.__main__ import parser
 
 ROOT = Path(__file__).parents[2]
 WORKFLOW = ROOT / ".github" / "workflows" / "deploy.yml"
-FILES = [*(ROOT / "docs" / f"{name}.md" for name in ("commands", "ci", "migrating")), WORKFLOW]
+FILES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), WORKFLOW]
 _LINE = re.compile(r"python -m shared ([^\n`]+)")
 
 

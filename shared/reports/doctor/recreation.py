@@ -6,7 +6,7 @@ told beforehand can keep the deployment that is there.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -96,8 +96,7 @@ class Recreation:
             yield unchecked(check, f"{_UNTOLD}: {error}", _SEE_QUOTA)
             return
         for config in self.hosted:
-            for finding in _quota(check, config, _offers_of(config, offers), quotas, azure):
-                yield finding
+            yield _quota(check, config, offers, quotas, azure.get(config.name.lower()))
 
     async def _capacity(self, config: DeploymentConfig) -> Finding:
         """Whether the region itself has room: quota is a permission, not a reservation."""
@@ -164,24 +163,38 @@ def _quota(
     config: DeploymentConfig,
     offers: Sequence[Offer],
     quotas: Mapping[str, Quota],
-    azure: Mapping[str, AzureDeployment],
-) -> Iterator[Finding]:
+    existing: AzureDeployment | None,
+) -> Finding:
     """Whether a create would find its capacity free; what the deployment itself uses now counts as free."""
     spec = config.spec
-    quota = next(
-        (quotas[each.quota] for each in offers if each.sku == spec.sku and each.quota in quotas), None
-    )
-    if quota is None:
-        yield unchecked(check, f"{config.name}: Azure names no quota for it", _SEE_QUOTA)
-        return
-    existing = azure.get(config.name.lower())
-    free = quota.limit - quota.used + (existing.capacity if existing and existing.sku == spec.sku else 0)
-    of_all = f"{free:,.0f}K of {quota.limit:,.0f}K tokens a minute are free"
+    name = _quota_name(spec.model_name, spec.model_version, spec.sku, offers, quotas)
+    if name is None:
+        return unchecked(check, f"{config.name}: Azure names no quota for it", _SEE_QUOTA)
+    limit, free = quotas[name].limit, quotas[name].limit - quotas[name].used
+    if existing is not None and name == _quota_name(
+        existing.model_name, existing.model_version, existing.sku, offers, quotas
+    ):
+        free += existing.capacity
+    of_all = f"{free:,.0f}K of {limit:,.0f}K tokens a minute are free"
     what = f"{config.name}: {of_all}, it takes {spec.capacity}K"
     remedy = "lower sku.capacity, set sku.minimum_capacity, or ask for more quota in the region"
     if free >= spec.capacity:
-        yield ok(check, what)
-    elif spec.minimum_capacity is not None and free >= spec.minimum_capacity:
-        yield warning(check, f"{what}, at least {spec.minimum_capacity}K", remedy)
-    else:
-        yield failed(check, what, remedy)
+        return ok(check, what)
+    if spec.minimum_capacity is not None and free >= spec.minimum_capacity:
+        return warning(check, f"{what}, at least {spec.minimum_capacity}K", remedy)
+    return failed(check, what, remedy)
+
+
+def _quota_name(
+    model: str, version: str, sku: str, offers: Sequence[Offer], quotas: Mapping[str, Quota]
+) -> str | None:
+    """The quota that a model draws on with a SKU; None if Azure does not name it.
+
+    Every SKU has a quota of its own. Some lists name a SKU twice, once with the quota of the base model and
+    once with that of its fine-tuned versions, which ends in `-finetune`: the latter counts here.
+    """
+    wanted = (model, version, sku)
+    names = [each.quota for each in offers if (each.model, each.version, each.sku) == wanted]
+    known = [name for name in names if name in quotas]
+    tuned = [name for name in known if name.lower().endswith("-finetune")]
+    return next(iter([*tuned, *known]), None)

@@ -88,7 +88,7 @@ def test_a_value_is_found_at_the_edges_of_what_schemas_say(schema):
         ({"type": "string", "pattern": "^[0-9]{4}$"}, "'pattern' at [$] is not met"),
         ({"type": "integer", "minimum": 3, "maximum": 2}, "no number lies within"),
         ({"$ref": "https://example.com/schema.json"}, "leads out of the schema"),
-        ({"$ref": "#/$defs/nothing"}, "leads nowhere"),
+        ({"$ref": "#/$defs/nothing"}, "has no target"),
         ({"$ref": "#"}, "never ends"),
         ({"type": "object", "required": ["a"], "properties": {"a": {"$ref": "#"}}}, "never ends"),
     ],

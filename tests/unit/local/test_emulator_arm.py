@@ -220,13 +220,22 @@ async def test_a_list_comes_in_pages():
         assert bill["arm_calls"][ACCOUNT] == {"put": 5, "delete": 0, "list": 3, "get": 0}
 
 
-async def test_quota_is_told_for_the_region_it_is_in():
-    """What the account's deployments use of it, in whatever case the region is named; none elsewhere."""
+async def test_quota_is_listed_for_the_region_it_is_in():
+    """Each SKU has its own, in whatever case the region is named; another region has none."""
     async with azure(quota=50) as cloud:
-        await cloud.put("clauses", capacity=20)
-        [usage] = [each async for each in cloud.arm.usages.list("SwedenCentral")]
-        assert (usage.name.value, usage.current_value, usage.limit) == (f"OpenAI.{ACCOUNT}", 20, 50)
-        assert [each async for each in cloud.arm.usages.list("westeurope")] == []
+        await cloud.ready("clauses", capacity=20)
+        await cloud.put("summaries", capacity=30, sku="Standard")
+        used = {
+            usage.name.value: (usage.current_value, usage.limit)
+            async for usage in cloud.arm.usages.list("SwedenCentral")
+        }
+        assert used == {
+            "OpenAI.DeveloperTier.gpt4.1-mini-finetune": (0, 50),
+            "OpenAI.GlobalStandard.gpt4.1-mini-finetune": (20, 50),
+            "OpenAI.ProvisionedManaged": (0, 50),
+            "OpenAI.Standard.gpt4.1-mini-finetune": (30, 50),
+        }
+        assert [usage async for usage in cloud.arm.usages.list("westeurope")] == []
 
 
 async def test_arm_throttles_reads_by_a_bucket():

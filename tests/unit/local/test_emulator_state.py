@@ -2,6 +2,7 @@
 
 import random
 import statistics
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -158,6 +159,28 @@ def test_quota_counts_what_exists_and_is_released_when_it_is_gone():
     put(cloud, "clauses", at(100), capacity=100)
     cloud.delete(ACCOUNT, "clauses", at(200))
     put(cloud, "summaries", at(210), capacity=100)
+
+
+def test_each_sku_and_model_has_a_quota_of_its_own():
+    """GlobalStandard is used up: the base model, another SKU and another model have room all the same."""
+    cloud = deployments(quota=100)
+    put(cloud, "clauses", at(0), capacity=100)
+    put(cloud, "base", at(100), capacity=100, model="gpt-4.1-mini-2025-04-14")
+    put(cloud, "standard", at(200), capacity=100, sku="Standard")
+    put(cloud, "other", at(300), capacity=100, model="gpt-4o-2024-08-06.ft-1")
+    with pytest.raises(ArmError, match="available capacity 0"):
+        put(cloud, "twin", at(400), capacity=1, model="gpt-4.1-mini-2025-04-14.ft-2")
+
+
+def test_the_accounts_of_a_subscription_share_its_quota():
+    """And another subscription has its own."""
+    cloud = deployments(quota=100)
+    put(cloud, "clauses", at(0), capacity=60)
+    neighbour, elsewhere = replace(ACCOUNT, name="neighbour"), replace(ACCOUNT, subscription="another")
+    with pytest.raises(ArmError, match="available capacity 40"):
+        cloud.put(neighbour, "clauses", asking(60), "test", at(100))
+    cloud.put(elsewhere, "clauses", asking(60), "test", at(100))
+    assert set(cloud.quotas(ACCOUNT.subscription.upper(), at(100)).values()) == {0, 60}
 
 
 def test_slots_count_fine_tuned_deployments_only():

@@ -118,11 +118,11 @@ def test_a_key_is_needed(tmp_path: Path, azurite: Azurite) -> None:
     [
         (
             '@app.queue_trigger(arg_name="it", queue_name="q", connection="Docs")',
-            "function: QueueTrigger not modelled",
+            "function: QueueTrigger is not supported here",
         ),
         ('@app.route(route="optional/{id?}")', "optional/{id?}"),
         ('@app.route(route="files/{*rest}")', "files/{*rest}"),
-        ('@app.route(route="typed/{id:guid}")', "models only {name} in a route, not '/api/typed/{id:guid}'"),
+        ('@app.route(route="typed/{id:guid}")', "only {name} in a route, not '/api/typed/{id:guid}'"),
     ],
 )
 def test_what_is_not_modelled_ends_the_host(
