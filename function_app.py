@@ -167,15 +167,13 @@ async def _answer(
     req: func.HttpRequest, call: Callable[[Lamplighter], Awaitable[Reply]], *, known: tuple[str, ...] = ()
 ) -> func.HttpResponse:
     """Call the app. `known`: the route's query parameters; any other would be ignored, and is refused."""
-    from shared.doors.api import problem, refuse_unknown
-    from shared.errors import SettingsError, StorageError
+    from shared.doors.api import refusal, refuse_unknown
+    from shared.errors import LamplighterError
 
     try:
         reply = refuse_unknown(req.params, known) or await call(await _lamplighter())
-    except SettingsError as error:
-        reply = problem(503, f"the configuration cannot be used: {error}")
-    except StorageError as error:
-        reply = problem(503, f"try again: {error}")
+    except LamplighterError as error:
+        reply = refusal(error)
     body = json.dumps(reply.body, ensure_ascii=False)
     return func.HttpResponse(
         body, status_code=reply.status, headers=reply.headers, mimetype="application/json"

@@ -17,9 +17,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from shared.doors.cli.about import ABOUT
-from shared.doors.cli.arguments import Exit, WrongUse, count, duration, instant, month, note, read_values
+from shared.doors.cli.arguments import Parser, count, duration, instant, month, note, read_values
 from shared.doors.cli.doctor import doctor
 from shared.doors.cli.documents import documents
+from shared.doors.cli.exits import Exit, failure
 from shared.doors.cli.holds import down, release, up
 from shared.doors.cli.passes import reconcile, wait
 from shared.doors.cli.preview import preview
@@ -29,7 +30,7 @@ from shared.doors.cli.state import explain, status
 from shared.doors.cli.submit import submit
 from shared.doors.cli.terminal import AlertLines, OutputClosed, Terminal, is_closed
 from shared.doors.cli.validate import validate
-from shared.errors import LamplighterError, SettingsError
+from shared.errors import LamplighterError
 from shared.model import DocumentState
 from shared.reports.preview import MOST_DAYS, USUAL_DAYS
 from shared.version import VERSION
@@ -48,12 +49,12 @@ Settings come from the environment, as in the app, or from the Values of --setti
 
 def parser() -> argparse.ArgumentParser:
     """Every command with its arguments; `run` is the function that carries it out."""
-    common = argparse.ArgumentParser(add_help=False)
+    common = Parser(add_help=False)
     common.add_argument("--json", action="store_true", help="one JSON document on standard output")
     common.add_argument(
         "--settings", type=Path, metavar="FILE", help="app settings, as in local.settings.json"
     )
-    patient = argparse.ArgumentParser(add_help=False)
+    patient = Parser(add_help=False)
     patient.add_argument(
         "--timeout",
         type=duration,
@@ -61,10 +62,10 @@ def parser() -> argparse.ArgumentParser:
         metavar="DURATION",
         help="how long to wait at most (30m)",
     )
-    one = argparse.ArgumentParser(add_help=False)
+    one = Parser(add_help=False)
     one.add_argument("deployment", metavar="DEPLOYMENT", help="a name from deployments.yaml")
 
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="lamplighter" if Path(sys.argv[0]).stem == "lamplighter" else "python -m shared",
         description=__doc__,
         epilog=_EXIT_CODES,
@@ -73,7 +74,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"lamplighter {VERSION}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def add(name: str, what: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    def add(name: str, what: str, *parents: Parser) -> argparse.ArgumentParser:
         does, example = ABOUT[name]
         return commands.add_parser(
             name,
@@ -174,14 +175,14 @@ def main(arguments: Sequence[str] | None = None, environment: MutableMapping[str
             # Into the environment itself: azure-identity reads AZURE_CLIENT_ID from there.
             environment.update(read_values(options.settings))
         return int(asyncio.run(_carry_out(options, terminal, environment)))
-    except SettingsError as error:
-        problems = [{"key": each.key, "value": each.value, "remedy": each.remedy} for each in error.problems]
-        told = [f"{error.source} cannot be used:", *(f"  {each}" for each in error.problems)]
-        return _give_up(terminal, Exit.UNUSABLE, {"error": error.source, "problems": problems}, told)
-    except WrongUse as error:
-        return _give_up(terminal, Exit.UNUSABLE, {"error": str(error)}, [str(error)])
     except LamplighterError as error:
-        return _give_up(terminal, Exit.FAILED, {"error": str(error)}, [f"failed: {error}"])
+        failed = failure(error)
+        if terminal.as_json:
+            terminal.show(failed.document, [])
+        else:
+            for line in failed.lines:
+                terminal.tell(line)
+        return int(failed.code)
     except OutputClosed:
         return _PIPE_CLOSED
     except KeyboardInterrupt:
@@ -205,15 +206,6 @@ async def _carry_out(options: argparse.Namespace, terminal: Terminal, environmen
         return Exit(await options.run(await app.current(), options, terminal))
     finally:
         await app.close()
-
-
-def _give_up(terminal: Terminal, code: Exit, document: object, lines: Sequence[str]) -> int:
-    if terminal.as_json:
-        terminal.show(document, [])
-    else:
-        for line in lines:
-            terminal.tell(line)
-    return int(code)
 
 
 def run() -> int:

@@ -5,7 +5,8 @@ Messages say what happened, where, and what to do; they never carry secrets, pro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -41,6 +42,39 @@ class SettingsError(LamplighterError):
 
 def _with_remedy(message: str, remedy: str) -> str:
     return f"{message} Remedy: {remedy}." if remedy else message
+
+
+# --- requests -----------------------------------------------------------------------------------
+
+
+class InvalidRequest(LamplighterError):
+    """What somebody asks for cannot be carried out as it was asked. The message says what to write.
+
+    `problems`: the same by key, where the request has keys.
+    """
+
+    def __init__(self, message: str, problems: Sequence[SettingProblem] = ()) -> None:
+        self.problems = tuple(problems)
+        super().__init__(message)
+
+
+class NotFound(LamplighterError):
+    """What somebody asks for is not there."""
+
+
+class UnknownDeployment(NotFound):
+    """No deployment has this name; the message names the closest one, or all."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        by_lower_name = {each.lower(): each for each in known}
+        close = difflib.get_close_matches(name.lower(), by_lower_name, n=1)
+        names = ", ".join(sorted(by_lower_name.values()))
+        hint = f"did you mean {by_lower_name[close[0]]!r}?" if close else f"known are {names}"
+        super().__init__(f"no deployment is called {name[:64]!r}: {hint}")
+
+
+class Conflict(LamplighterError):
+    """The state in which something is does not allow what somebody asks for. Nothing was changed."""
 
 
 # --- storage ------------------------------------------------------------------------------------
@@ -170,3 +204,15 @@ class RequestRefused(ModelError):
 
 class DocumentRefused(LamplighterError):
     """The document itself cannot be answered; the message is the reason shown to its owner."""
+
+
+class DocumentTooLarge(DocumentRefused):
+    """The document is larger than the app, or its deployment, takes."""
+
+
+class ResultDeleted(LamplighterError):
+    """The document has a result, and somebody deleted the blob."""
+
+
+class ResultDamaged(LamplighterError):
+    """Where the document's result belongs stands a blob that is no JSON."""

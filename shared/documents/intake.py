@@ -7,7 +7,6 @@ by the same checks.
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import replace
 
@@ -17,8 +16,15 @@ from shared.documents.results import Results, source_of
 from shared.documents.source import Sources
 from shared.documents.sweep import SWEEP_SECONDS, Sweep, SweepReport, is_nobodys
 from shared.documents.sweep_position import SWEEPS, LastSweep
-from shared.errors import BlobRefused, Changed, DocumentRefused, Missing
-from shared.model import DeploymentConfig, Document, DocumentState, Settings
+from shared.errors import (
+    BlobRefused,
+    Changed,
+    DocumentRefused,
+    DocumentTooLarge,
+    Missing,
+    UnknownDeployment,
+)
+from shared.model import Document, DocumentState, Settings
 from shared.ports import BlobItem, Blobs, Clock, Tables
 
 __all__ = [
@@ -63,25 +69,21 @@ class Intake:
         self._ledger = ledger
         self._results = results
         self._settings = settings
-        self._by_folder = {name.lower(): config for name, config in settings.deployments.items()}
         self._sweep = Sweep(clock, tables, blobs, ledger, results, settings, self._partition, self.take_in)
 
-    def config(self, folder: str) -> DeploymentConfig | None:
-        """The deployment that a folder of the inbox names, in whatever case."""
-        return self._by_folder.get(folder.lower())
-
-    async def arrived(self, name: str) -> Document | None:
+    async def arrived(self, name: str, *, looked_at: str | None = None) -> Document | None:
         """Record the blob of that name as it stands.
 
-        None if it is gone again, nobody's document, or empty: that may still be written, and rests until the
-        sweep finds it so after a while.
+        `looked_at`: the version (ETag) whose content its caller has found answerable, and which is not read
+        again. None if the blob is gone again, nobody's document, or empty: that may still be written, and
+        rests until the sweep finds it so after a while.
         """
         item = await self._blobs.stat(INBOX, name)
         if item is None or not item.size or is_nobodys(item):
             return None
-        return await self.take_in(item)
+        return await self.take_in(item, looked_at=item.etag == looked_at)
 
-    async def take_in(self, item: BlobItem) -> Document:
+    async def take_in(self, item: BlobItem, *, looked_at: bool = False) -> Document:
         """Record an upload, or end what was begun for it. Raises StorageError if that cannot be done."""
         document = identify(item, self._partition(item.name))
         if document.deployment not in self._settings.deployments:
@@ -89,7 +91,7 @@ class Intake:
         known = await self._ledger.get(document.id)
         try:
             if known is None or _is_rehydrated(known, item):
-                return await self._examine(item, document, known)
+                return await self._examine(item, document, known, looked_at=looked_at)
             if known.state is DocumentState.WITHDRAWN:
                 # Its container or its file was restored, as it was: it waits again.
                 return await self._next_run(known, item.size)
@@ -102,7 +104,9 @@ class Intake:
             # Accounted for: only its owner can change that, and no sweep asks again.
             return await self._leave(document, known, error.reason)
 
-    async def _examine(self, item: BlobItem, document: Document, known: Document | None) -> Document:
+    async def _examine(
+        self, item: BlobItem, document: Document, known: Document | None, *, looked_at: bool = False
+    ) -> Document:
         """Record it as waiting, or with what it cannot be answered for. `known`: its row, if it has one."""
         if item.archived:
             return await self._leave(document, known, ARCHIVED)
@@ -111,7 +115,9 @@ class Intake:
             if config is None:
                 raise DocumentRefused(self._nowhere(item.name))
             refuse_by_size(item.size, self._settings.max_document_bytes)
-            await self.sources.look_at(INBOX, item.name, item.etag, item.size, config, self._settings.prices)
+            if not looked_at:
+                prices = self._settings.prices
+                await self.sources.look_at(INBOX, item.name, item.etag, item.size, config, prices)
         except DocumentRefused as refusal:
             if known is not None:
                 unfinished = await self._next_run(known, item.size) if is_final(known) else known
@@ -148,16 +154,9 @@ class Intake:
     def _nowhere(self, name: str) -> str:
         folder, slash, _ = name.partition("/")
         if slash:
-            return self.no_such_deployment(folder)
+            return str(UnknownDeployment(folder, self._settings.deployments))
         names = ", ".join(sorted(self._settings.deployments))
         return f"it lies outside any folder: put it into the folder of a deployment ({names})"
-
-    def no_such_deployment(self, folder: str) -> str:
-        """That no deployment has this name, and which was likely meant."""
-        close = difflib.get_close_matches(folder.lower(), self._by_folder, n=1)
-        names = ", ".join(sorted(self._settings.deployments))
-        hint = f"did you mean {self._by_folder[close[0]].name!r}?" if close else f"known are {names}"
-        return f"no deployment is called {folder[:64]!r}: {hint}"
 
     async def requeue(self, document: Document) -> Document:
         """Give a dead letter its next run, read from where it was moved to; its cost goes on summing up.
@@ -167,7 +166,7 @@ class Intake:
         """
         config = self._settings.deployments.get(document.deployment)
         if config is None:
-            raise DocumentRefused(self.no_such_deployment(document.deployment))
+            raise DocumentRefused(str(UnknownDeployment(document.deployment, self._settings.deployments)))
         if not is_final(document):
             return document
         if document.state is not DocumentState.FAILED:
@@ -222,18 +221,18 @@ class Intake:
     def _partition(self, name: str) -> str:
         """The partition of an upload: its folder's deployment; else the folder, if one may be called so."""
         folder, slash, _ = name.partition("/")
-        config = self.config(folder) if slash else None
+        config = self._settings.get(folder) if slash else None
         if config is not None:
             return config.name
         return folder if slash and _DEPLOYMENT_NAME.fullmatch(folder) else UNKNOWN_DEPLOYMENT
 
 
 def refuse_by_size(size: int, limit: int) -> None:
-    """Raises DocumentRefused for an empty file and one above the limit (both in bytes)."""
+    """Raises DocumentRefused for an empty file, DocumentTooLarge for one above the limit (both in bytes)."""
     if size == 0:
         raise DocumentRefused("the file is empty")
     if size > limit:
-        raise DocumentRefused(f"the file has {size:,} bytes; limits.max_document_bytes is {limit:,}")
+        raise DocumentTooLarge(f"the file has {size:,} bytes; limits.max_document_bytes is {limit:,}")
 
 
 def _is_rehydrated(known: Document, item: BlobItem) -> bool:

@@ -19,7 +19,7 @@ from typing import ParamSpec, TypeVar
 from shared.documents.ask import least_tokens, question, refuse_more_than_admitted
 from shared.documents.read import how_many, read_text
 from shared.documents.results import source_of
-from shared.errors import DocumentRefused
+from shared.errors import DocumentRefused, DocumentTooLarge
 from shared.model import DeploymentConfig, Document, Prices
 from shared.ports import Blobs
 
@@ -154,11 +154,14 @@ class Sources:
 
 
 def refuse_by_least(size: int, config: DeploymentConfig) -> None:
-    """Raises DocumentRefused for a file of which the deployment could not admit the shortest text.
+    """Raises DocumentTooLarge for a file of which the deployment could not admit the shortest text.
 
     By the configured capacity: what Azure gives at times may be less.
     """
-    refuse_more_than_admitted(least_tokens(size, config.task), config)
+    try:
+        refuse_more_than_admitted(least_tokens(size, config.task), config)
+    except DocumentRefused as refusal:
+        raise DocumentTooLarge(str(refusal)) from None
 
 
 def _text(data: bytes) -> str:

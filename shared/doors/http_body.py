@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from email.message import Message
 from email.parser import HeaderParser
 
+from shared.errors import LamplighterError
+
 AS_IT_IS = "send the file as it is: curl --data-binary @letter.txt -H 'Content-Type: text/plain'"
 LARGEST_WRAPPING = 64 * 1024
 """Bytes that a form may add to its file."""
@@ -16,7 +18,7 @@ _LONGEST_BOUNDARY = 70  # RFC 2046, 5.1.1
 _FORM_FIELDS = re.compile(rb"\s*[\w.+%*\[\]-]{1,100}=[^\s&=]*(?:&[\w.+%*\[\]-]{1,100}=[^\s&=]*)*\s*")
 
 
-class UnsupportedBody(Exception):
+class UnsupportedBody(LamplighterError):
     """What the body is and how to send it instead."""
 
 

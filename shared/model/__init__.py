@@ -1,4 +1,4 @@
-"""The vocabulary of Lamplighter: frozen data, no logic.
+"""The vocabulary of Lamplighter: frozen data and look-ups in it, no logic.
 
 Times are aware UTC datetimes, durations timedeltas, money US dollars unless `Prices.currency` says otherwise,
 capacity thousands of tokens per minute. Import from here, whatever file of the package has the definition.

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, TypeAlias
+
+from shared.errors import UnknownDeployment
 
 
 class UploadStart(StrEnum):
@@ -187,3 +190,18 @@ class Settings:
     deployments: Mapping[str, DeploymentConfig]  # by name
     prices: Prices
     max_document_bytes: int
+
+    @cached_property
+    def _by_lower_name(self) -> Configs:
+        return {name.lower(): config for name, config in self.deployments.items()}
+
+    def get(self, name: str) -> DeploymentConfig | None:
+        """The deployment of that name, in whatever case; None if there is none."""
+        return self._by_lower_name.get(name.lower())
+
+    def find(self, name: str) -> DeploymentConfig:
+        """The deployment of that name, in whatever case. Raises UnknownDeployment with the likely name."""
+        found = self.get(name)
+        if found is None:
+            raise UnknownDeployment(name, self.deployments)
+        return found

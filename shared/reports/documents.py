@@ -1,8 +1,9 @@
-"""How documents stand, and why: what the API answers and what `documents` shows."""
+"""How documents stand, and why: what the API answers and what `documents` shows. Also their results."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,9 +13,17 @@ from typing import Any
 from shared.app import Lamplighter
 from shared.documents.backlog import UNKNOWN_DEPLOYMENT, History, short_id, short_id_at
 from shared.documents.results import RESULTS, file_name
+from shared.errors import (
+    InvalidRequest,
+    Missing,
+    NotFound,
+    ResultDamaged,
+    ResultDeleted,
+    UnknownDeployment,
+)
 from shared.model import Action, DeploymentConfig, Document, DocumentState, RecordState
 from shared.planning.desired import clock_time
-from shared.reports.status import iso, unreadable
+from shared.reports.status import unreadable
 
 MANY = 1000
 """Documents of a page."""
@@ -38,16 +47,16 @@ class Query:
 def read_query(
     app: Lamplighter, deployment: str | None, since: str | None, state: str | None, after: str | None
 ) -> Query:
-    """The query as it was written; what is empty counts as not there. Raises ValueError with the remedy."""
+    """The query as it was written; what is empty counts as not there. Raises InvalidRequest."""
     states = [each.value for each in DocumentState]
     if state and state not in states:
-        raise ValueError(f"no state is called {state[:64]!r}: known are {', '.join(states)}")
+        raise InvalidRequest(f"no state is called {state[:64]!r}: known are {', '.join(states)}")
     if after and not _PLACE.fullmatch(after):
-        raise ValueError("after must be what the page before says as next")
-    config = app.intake.config(deployment) if deployment else None
+        raise InvalidRequest("after must be what the page before says as next")
+    config = app.settings.get(deployment) if deployment else None
     if deployment and config is None and not _FOLDER.fullmatch(deployment):
-        raise ValueError(
-            f"{app.intake.no_such_deployment(deployment)}; uploads outside of such folders "
+        raise InvalidRequest(
+            f"{UnknownDeployment(deployment, app.settings.deployments)}; uploads outside of such folders "
             f"are those of {UNKNOWN_DEPLOYMENT}"
         )
     kind = DocumentState(state) if state else None
@@ -63,20 +72,59 @@ def _start(app: Lamplighter, since: str | None, state: DocumentState | None, aft
         at = datetime.fromisoformat(since)
         return short_id_at(at if at.tzinfo else at.replace(tzinfo=UTC))
     except (ValueError, OverflowError):
-        raise ValueError("since must be an ISO time such as 2026-11-22T14:00:00Z") from None
+        raise InvalidRequest("since must be an ISO time such as 2026-11-22T14:00:00Z") from None
 
 
-async def is_known(app: Lamplighter, deployment: str) -> bool:
-    """Whether it is configured, or has documents: those of a folder that is or was a deployment's."""
-    return app.intake.config(deployment) is not None or await app.documents.knows(deployment)
+@dataclass(frozen=True)
+class DocumentReport:
+    """One document: how it stands, why, and what it has cost over all runs."""
+
+    id: str
+    deployment: str
+    name: str
+    state: DocumentState
+    reason: str
+    waits_until: datetime | None  # when its deployment is next started, where that is known
+    run: int
+    attempts: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost: float
+    currency: str
+    result: str | None  # container/name
+    moved_to: str | None  # container/name of the finished source
+    size: int  # bytes
+    arrived_at: datetime
+    finished_at: datetime | None
 
 
-async def listed_documents(app: Lamplighter, query: Query) -> dict[str, Any]:
-    """A page of documents by arrival; whether there are more, and behind which place (`next`).
+@dataclass(frozen=True)
+class DocumentsReport:
+    """A page of documents by arrival."""
 
-    Each deployment's are read a page at most. `more_folders`: there are more folders of no deployment than
-    are looked into.
+    documents: list[DocumentReport]
+    more: bool
+    next: str | None  # behind which place there are more
+    more_folders: bool  # there are more folders of no deployment than are looked into
+
+
+async def documents(app: Lamplighter, query: Query) -> DocumentsReport:
+    """A page of documents. Each deployment's are read a page at most.
+
+    Raises UnknownDeployment for a name that neither is configured nor has any document, StorageError.
     """
+    report = await _listed(app, query)
+    if query.deployment and not report.documents and not await _is_known(app, query.deployment):
+        raise UnknownDeployment(query.deployment, app.settings.deployments)
+    return report
+
+
+async def _is_known(app: Lamplighter, deployment: str) -> bool:
+    """Whether it is configured, or has documents: those of a folder that is or was a deployment's."""
+    return app.settings.get(deployment) is not None or await app.documents.knows(deployment)
+
+
+async def _listed(app: Lamplighter, query: Query) -> DocumentsReport:
     names, more_folders = ([query.deployment], False) if query.deployment else await _everywhere(app)
     found, place = await _page(app, names, query)
     waiting = {each.deployment for each in found if each.state is DocumentState.WAITING}
@@ -86,13 +134,8 @@ async def listed_documents(app: Lamplighter, query: Query) -> dict[str, Any]:
         for name in sorted(waiting)
         if (config := app.settings.deployments.get(name)) is not None
     }
-    documents = [await told(app, each, causes.get(each.deployment)) for each in found]
-    return {
-        "documents": documents,
-        "more": place is not None,
-        "next": place,
-        "more_folders": more_folders,
-    }
+    reports = [await report_of(app, each, causes.get(each.deployment)) for each in found]
+    return DocumentsReport(reports, place is not None, place, more_folders)
 
 
 async def _page(app: Lamplighter, names: Sequence[str], query: Query) -> tuple[list[Document], str | None]:
@@ -141,34 +184,65 @@ class _Cause:
         return f"{self.reason}; its last try: {document.reason}"
 
 
-async def told(app: Lamplighter, found: Document, cause: _Cause | None = None) -> dict[str, Any]:
+async def document_report(app: Lamplighter, document_id: str) -> DocumentReport:
+    """The document of that id. Raises NotFound, StorageError."""
+    return await report_of(app, await _found(app, document_id))
+
+
+async def _found(app: Lamplighter, document_id: str) -> Document:
+    found = await app.documents.get(document_id)
+    if found is None:
+        raise NotFound("no document has this id")
+    return found
+
+
+async def report_of(app: Lamplighter, found: Document, cause: _Cause | None = None) -> DocumentReport:
     """The document for people. `cause`: why its deployment's documents wait, if that is known already."""
     reason, until = found.reason, None
     config = app.settings.deployments.get(found.deployment)
     if found.state is DocumentState.WAITING and config is None:
-        reason = app.intake.no_such_deployment(found.deployment)
+        reason = str(UnknownDeployment(found.deployment, app.settings.deployments))
     elif found.state is DocumentState.WAITING and config is not None:
         cause = cause or await _why_they_wait(app, config)
         reason, until = cause.of(found), cause.until
-    return {
-        "id": found.id,
-        "deployment": found.deployment,
-        "name": file_name(found),
-        "state": found.state,
-        "reason": reason,
-        "waits_until": iso(until),
-        "run": found.run,
-        "attempts": found.attempts,
-        "prompt_tokens": found.prompt_tokens,
-        "completion_tokens": found.completion_tokens,
-        "cost": round(found.cost, 6),
-        "currency": app.settings.prices.currency,
-        "result": f"{RESULTS}/{found.result}" if found.result else None,
-        "moved_to": found.moved_to or None,
-        "size": found.size,
-        "arrived_at": iso(found.arrived_at),
-        "finished_at": iso(found.finished_at),
-    }
+    return DocumentReport(
+        id=found.id,
+        deployment=found.deployment,
+        name=file_name(found),
+        state=found.state,
+        reason=reason,
+        waits_until=until,
+        run=found.run,
+        attempts=found.attempts,
+        prompt_tokens=found.prompt_tokens,
+        completion_tokens=found.completion_tokens,
+        cost=round(found.cost, 6),
+        currency=app.settings.prices.currency,
+        result=f"{RESULTS}/{found.result}" if found.result else None,
+        moved_to=found.moved_to or None,
+        size=found.size,
+        arrived_at=found.arrived_at,
+        finished_at=found.finished_at,
+    )
+
+
+async def stored_result(app: Lamplighter, document_id: str) -> Any:
+    """The result of a document as JSON. Its content is untrusted.
+
+    Raises NotFound for an unknown id and for a document without a result, ResultDeleted, ResultDamaged,
+    StorageError.
+    """
+    found = await _found(app, document_id)
+    if not found.result:
+        raise NotFound(f"there is no result: the document is {found.state}. {found.reason}".strip())
+    try:
+        return json.loads(await app.context.blobs.read(RESULTS, found.result))
+    except Missing:
+        raise ResultDeleted(f"the result {found.result} was deleted from the container {RESULTS}") from None
+    except ValueError:
+        raise ResultDamaged(
+            f"the result {found.result} in {RESULTS} is not what was stored: it is no JSON"
+        ) from None
 
 
 async def _why_they_wait(app: Lamplighter, config: DeploymentConfig) -> _Cause:

@@ -12,6 +12,7 @@ import pytest
 
 from shared.documents.backlog import identify
 from shared.doors import api
+from shared.doors.prefer import wait_seconds
 from shared.errors import ArmRefused
 from shared.hosting.observe import HostingContext
 from shared.model import DocumentState, OneOffWindow, RecordState, UploadStart
@@ -66,13 +67,40 @@ async def test_a_waiting_document_says_until_when_its_deployment_sleeps() -> Non
 
 
 async def test_two_submits_of_one_name_are_two_documents() -> None:
-    """Nobody overwrites what somebody else handed in."""
+    """Nobody overwrites what somebody else handed in; the second caller reads which name the document got."""
     world = waiting_world()
     first = await api.submit(world.app, "clauses", "letter.txt", b"one", None)
     second = await api.submit(world.app, "clauses", "letter.txt", b"two", None)
     assert first.body["id"] != second.body["id"]
-    assert len(world.blobs.names("inbox")) == 2
-    assert all(name.endswith(".txt") for name in world.blobs.names("inbox"))
+    assert (first.body["name"], "note" in first.body) == ("letter.txt", False)
+    name = second.body["name"]
+    assert name != "letter.txt" and name.endswith(".txt")
+    assert second.body["note"] == f"this name is taken: the document is called {name!r}"
+    assert world.blobs.names("inbox") == sorted(["clauses/letter.txt", f"clauses/{name}"])
+
+
+async def test_a_submitted_file_is_not_read_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was looked at before it was stored. If somebody overwrites it at once, that version is read."""
+    world, reads = waiting_world(), list[str]()
+    read, create = world.blobs.read, world.blobs.create
+
+    async def counted(container: str, name: str, etag: str | None = None) -> bytes:
+        reads.append(name)
+        return await read(container, name, etag)
+
+    monkeypatch.setattr(world.blobs, "read", counted)
+    assert (await api.submit(world.app, "clauses", "a.txt", b"Dear all", None)).status == 202
+    assert reads == []
+
+    async def overwritten(container: str, name: str, data: bytes, content_type: str) -> str:
+        version = await create(container, name, data, content_type)
+        world.upload(name, b"%PDF-1.4")
+        return version
+
+    monkeypatch.setattr(world.blobs, "create", overwritten)
+    second = await api.submit(world.app, "clauses", "b.txt", b"Dear all", None)
+    assert (second.body["state"], reads[0]) == ("failed", "clauses/b.txt")
+    assert "PDF" in second.body["reason"]
 
 
 async def test_who_waits_gets_the_result() -> None:
@@ -95,12 +123,34 @@ async def test_who_waits_gets_the_result() -> None:
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [(None, 0), ("", 0), ("wait=60", 60), ("respond-async; wait=5", 5), ('wait="7"', 7), ("wait=999999", 200)]
-    + [(bad, 0) for bad in ("wait=-5", "wait=abc", "await=9", "wait", "wait=99999999999999")],
+    [
+        (None, 0),
+        ("", 0),
+        ("wait=60", 60),
+        ("respond-async; wait=5", 5),
+        ('WAIT = "7"', 7),
+        ("wait=3, wait=abc", 3),
+        ("wait=999999", 200),
+        ("wait=99999999999999", 200),
+        ("await=9", 0),
+        ("wait-for=9", 0),
+        ('greeting="please wait, ok"', 0),
+    ],
 )
-def test_the_prefer_header_is_untrusted(header: str | None, seconds: float) -> None:
-    """Whatever stands there, the wait lies between nothing and what an HTTP answer may take."""
-    assert api._wait(header) == seconds
+def test_the_prefer_header_says_how_long_to_wait(header: str | None, seconds: float) -> None:
+    """No longer than an HTTP answer may take; other preferences are ignored, as RFC 7240 says."""
+    assert wait_seconds(header) == seconds
+
+
+@pytest.mark.parametrize(
+    "header", ["wait=abc", "wait=-5", "wait", "wait=", "wait=1.5", "wait=\u00b2", 'wait="']
+)
+async def test_a_wait_that_is_no_number_is_refused(header: str) -> None:
+    """With what to write, and nothing is stored: ignored, the caller would wonder why nobody waits."""
+    world = waiting_world()
+    reply = await api.submit(world.app, "clauses", "letter.txt", b"Dear all", header)
+    assert (reply.status, world.blobs.names("inbox")) == (400, [])
+    assert "write wait=60 (200 at most)" in reply.body["error"]
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.doors.cli.arguments import WrongUse
-from shared.errors import ArmRefused, StorageError
+from shared.errors import ArmRefused, InvalidRequest, StorageError
 from shared.model import AzureDeployment, OneOffWindow, RecordState, UploadStart
 from tests.fakes.clock import START
 from tests.fakes.world import World, config
@@ -220,6 +219,6 @@ async def test_submit_refuses_what_would_overwrite_its_own_results(letter: Path,
     (tmp_path / "b" / "letter.txt").write_text("Another")
     world = World.of(config())
     twice = (str(letter), str(tmp_path / "b" / "letter.txt"))
-    with pytest.raises(WrongUse, match=r"two of the files are called 'letter.txt'"):
+    with pytest.raises(InvalidRequest, match=r"two of the files are called 'letter.txt'"):
         await command(world, "submit", "clauses", *twice, "--out", str(tmp_path / "out"))
     assert world.blobs.names("inbox") == []

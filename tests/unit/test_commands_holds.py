@@ -8,8 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.doors.cli.arguments import WrongUse
-from shared.errors import ArmRefused, ArmUncertain, StorageError
+from shared.errors import ArmRefused, ArmUncertain, InvalidRequest, StorageError
 from shared.model import Mode, OneOffWindow
 from tests.fakes.clock import START
 from tests.fakes.world import ACCOUNT, World, config
@@ -138,7 +137,7 @@ async def test_down_lets_a_document_in_work_be_finished_first() -> None:
 async def test_a_hold_ends_in_the_future_and_before_it_is_forgotten(until: str) -> None:
     """Never leak cost: a year is refused, and so is a time that is over."""
     world = World.of(config())
-    with pytest.raises(WrongUse, match="within 30 days"):
+    with pytest.raises(InvalidRequest, match="within 30 days"):
         await command(world, "up", "clauses", "--until", until, *WHY)
     assert await world.app.context.ledger.holds(ACCOUNT.resource_id, START) == {}
 

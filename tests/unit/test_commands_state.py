@@ -10,9 +10,8 @@ from datetime import timedelta
 import pytest
 
 from shared.__main__ import parser
-from shared.doors.cli.arguments import WrongUse
 from shared.doors.cli.terminal import bounds
-from shared.errors import ArmRefused
+from shared.errors import ArmRefused, InvalidRequest, UnknownDeployment
 from shared.model import BillingStart, DeploymentSpec, HostingSession, Mode, OneOffWindow, RecordState
 from shared.money.cost import hosting_cost, within
 from tests.fakes.clock import START
@@ -96,7 +95,7 @@ async def test_status_and_explain_name_what_failed_and_the_command_that_lists_it
     assert "PDF" in reasons["a.txt"] and "no deployment is called 'elsewhere'" in reasons["c.txt"]
     world.clock.advance(8 * 86400)
     assert "documents --state failed" not in (await command(world, "status")).out
-    with pytest.raises(WrongUse, match="no deployment is called 'nobody'"):
+    with pytest.raises(UnknownDeployment, match="no deployment is called 'nobody'"):
         await command(world, "documents", "--deployment", "nobody")
 
 
@@ -179,9 +178,9 @@ async def test_explain_tells_that_a_deployment_was_adopted() -> None:
 async def test_an_unknown_deployment_is_wrong_use() -> None:
     """With the name that was likely meant."""
     world = World.of(config())
-    with pytest.raises(WrongUse, match="did you mean 'clauses'"):
+    with pytest.raises(UnknownDeployment, match="did you mean 'clauses'"):
         await command(world, "explain", "clause")
-    with pytest.raises(WrongUse, match="known are clauses"):
+    with pytest.raises(UnknownDeployment, match="known are clauses"):
         await command(world, "explain", "\x1b[31m")
 
 
@@ -256,7 +255,7 @@ async def test_sessions_of_a_calendar_month_in_utc() -> None:
     december = (await command(world, "sessions", "--month", "2026-12")).out
     assert december.startswith("2026-12-01 00:00 to 2027-01-01 00:00 UTC")
     assert "saved      0.0000 USD" in december
-    with pytest.raises(WrongUse, match="--month names the whole period"):
+    with pytest.raises(InvalidRequest, match="--month names the whole period"):
         await command(world, "sessions", "--month", "2026-11", "--since", "2026-11-02")
     for nonsense in ("2026-13", "November", "2026-11-01", "9999-12"):
         with pytest.raises(SystemExit):
@@ -265,7 +264,7 @@ async def test_sessions_of_a_calendar_month_in_utc() -> None:
 
 async def test_sessions_are_either_csv_or_json() -> None:
     """Both at once would silently be one of them."""
-    with pytest.raises(WrongUse, match="choose one"):
+    with pytest.raises(InvalidRequest, match="choose one"):
         await command(World.of(config()), "sessions", "--csv", "--json")
 
 
@@ -279,7 +278,7 @@ async def test_sessions_count_the_part_within_the_period() -> None:
     empty = await command(world, "sessions", "--json", "--until", "2026-11-20", "--since", "2026-11-19")
     assert empty.json["sessions"] == []
     assert empty.json["totals"]["always_on_cost"] == 0
-    with pytest.raises(WrongUse, match="--since must come before --until"):
+    with pytest.raises(InvalidRequest, match="--since must come before --until"):
         await command(world, "sessions", "--since", "2026-11-23", "--until", "2026-11-22")
 
 
@@ -291,7 +290,7 @@ async def test_sessions_of_what_is_no_longer_configured_still_count() -> None:
     named = (await command(world, "sessions", "--json", "--deployment", "Clauses")).json
     assert len(named["sessions"]) == 1
     assert (await command(world, "sessions", "--json", "--deployment", "other")).json["sessions"] == []
-    with pytest.raises(WrongUse, match="no deployment is or was called"):
+    with pytest.raises(InvalidRequest, match="no deployment is or was called"):
         await command(world, "sessions", "--deployment", "never")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shared.doors import api
-from shared.doors.cli.arguments import Exit
+from shared.doors.cli.exits import Exit
 from shared.errors import ArmConflict, ArmRefused, ArmUncertain
 from shared.hosting.leases import WorkLease
 from shared.model import (

@@ -11,10 +11,9 @@ import pytest
 import yaml
 
 from shared.__main__ import main, parser
-from shared.doors.cli.arguments import WrongUse
 from shared.doors.cli.preview import preview
 from shared.doors.cli.terminal import Terminal
-from shared.errors import SettingsError
+from shared.errors import InvalidRequest, SettingsError, UnknownDeployment
 from tests.fakes.clock import START
 from tests.unit.command_line import Answer, Screen
 from tests.unit.settings_file import ACCOUNT_ID
@@ -140,13 +139,13 @@ async def test_a_change_of_the_clocks_is_marked(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--deployment", "offcie"], "no deployment is called 'offcie': known are office"),
+        (["--deployment", "offcie"], "no deployment is called 'offcie': did you mean 'office'"),
         (["--diff", "missing.yaml"], "missing.yaml: cannot be read"),
     ],
 )
 async def test_wrong_use_is_told(tmp_path: Path, arguments: list[str], says: str) -> None:
     """The command line ends with 2."""
-    with pytest.raises((WrongUse, SettingsError), match=says):
+    with pytest.raises((InvalidRequest, UnknownDeployment, SettingsError), match=says):
         await run(file(tmp_path, office={}), *arguments)
 
 
@@ -246,5 +245,5 @@ async def test_two_currencies_are_not_compared(tmp_path: Path) -> None:
     new = file(tmp_path, office={})
     old = tmp_path / "old.yaml"
     old.write_text(new.read_text().replace("prices:\n", "prices:\n  currency: EUR\n"))
-    with pytest.raises(WrongUse, match="different currencies"):
+    with pytest.raises(InvalidRequest, match="different currencies"):
         await run(new, "--diff", str(old))

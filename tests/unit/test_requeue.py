@@ -482,8 +482,8 @@ async def test_requeue_everything_that_failed(monkeypatch: pytest.MonkeyPatch) -
 )
 async def test_requeue_says_what_it_is_to_requeue(arguments: tuple[str, ...]) -> None:
     """Ids, or everything that failed of one deployment, and not both."""
-    from shared.doors.cli.arguments import WrongUse
+    from shared.errors import InvalidRequest
 
     world = World.of(config())
-    with pytest.raises(WrongUse, match="name documents by their ids, or --deployment NAME --failed"):
+    with pytest.raises(InvalidRequest, match="name documents by their ids, or --deployment NAME --failed"):
         await command(world, "requeue", *arguments)

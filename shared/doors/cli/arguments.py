@@ -1,36 +1,42 @@
-"""What commands have in common: their exit codes, and how names, settings and values are given to them."""
+"""How commands are given their arguments and settings."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable, Mapping
-from enum import IntEnum
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, NoReturn, TypeVar
 
-from shared.app import Lamplighter
 from shared.errors import SettingProblem, SettingsError
-from shared.model import DeploymentConfig
 from shared.operations import inputs
 
 T = TypeVar("T")
 
 
-class Exit(IntEnum):
-    """What a script may rely on."""
+class Parser(argparse.ArgumentParser):
+    """Explains wrong arguments on standard error or, if --json is among them, as a JSON document."""
 
-    OK = 0
-    FAILED = 1  # what was asked for did not come to hold, or not whole
-    UNUSABLE = 2  # wrong use, or a configuration that cannot be used
+    _as_json = False
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """See ArgumentParser: it is called with all arguments, and for a command with the rest of them."""
+        given = list(sys.argv[1:] if args is None else args)
+        options = given[: given.index("--")] if "--" in given else given
+        self._as_json = "--json" in options
+        return super().parse_known_args(given, namespace)
 
-class WrongUse(Exception):
-    """The arguments do not fit the configuration; the message says what to write."""
+    def error(self, message: str) -> NoReturn:
+        """See ArgumentParser: ends the program with 2."""
+        if self._as_json:
+            sys.stdout.write(json.dumps({"error": message}, indent=2) + "\n")
+            self.exit(2)
+        super().error(message)
 
 
 def _argument(read: Callable[[str], T]) -> Callable[[str], T]:
-    """For argparse: what `read` refuses is told with its remedy."""
+    """For argparse, which shows the message of what `read` refuses."""
 
     def convert(text: str) -> T:
         try:
@@ -50,14 +56,6 @@ note = _argument(inputs.note)
 def count(most: int) -> Callable[[str], int]:
     """A whole number from 1 to `most`."""
     return _argument(lambda text: inputs.count(text, most))
-
-
-def config(app: Lamplighter, name: str) -> DeploymentConfig:
-    """The deployment of that name, in whatever case. Raises WrongUse."""
-    found = app.intake.config(name)
-    if found is None:
-        raise WrongUse(app.intake.no_such_deployment(name))
-    return found
 
 
 def read_values(path: Path) -> Mapping[str, str]:

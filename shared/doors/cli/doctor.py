@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from shared.doors.cli.arguments import Exit
+from shared.doors.cli.exits import Exit
 from shared.doors.cli.terminal import Terminal, clean
 from shared.errors import SettingsError, StorageError
 from shared.reports.doctor import app as app_checks

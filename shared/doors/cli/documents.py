@@ -1,39 +1,38 @@
-"""`documents`: which documents there are and how they stand, as through the HTTP API."""
+"""`documents`: which documents there are and how they stand."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from typing import Any
 
 from shared.app import Lamplighter
-from shared.doors import api
-from shared.doors.cli.arguments import Exit, WrongUse
+from shared.doors.cli.exits import Exit
 from shared.doors.cli.terminal import Terminal, clock_time, table
+from shared.reports.documents import DocumentsReport, read_query
+from shared.reports.documents import documents as list_documents
 
 
 async def documents(app: Lamplighter, options: argparse.Namespace, terminal: Terminal) -> Exit:
-    """A page of documents, oldest first. Raises WrongUse with what the API answers to a wrong question."""
+    """Show a page of documents, oldest first. Raises InvalidRequest and UnknownDeployment."""
     since = options.since.isoformat() if options.since else None
-    reply = await api.documents(app, options.deployment, since, options.state, options.after)
-    if reply.status >= 400:
-        raise WrongUse(reply.body["error"])
-    terminal.show(reply.body, _lines(reply.body))
+    query = read_query(app, options.deployment, since, options.state, options.after)
+    report = await list_documents(app, query)
+    terminal.show(report, _lines(report))
     return Exit.OK
 
 
-def _lines(page: dict[str, Any]) -> Iterator[str]:
-    if page["documents"]:
+def _lines(page: DocumentsReport) -> Iterator[str]:
+    if page.documents:
         rows = [
-            (each["id"], each["state"], clock_time(each["arrived_at"]), each["name"], each["reason"] or "-")
-            for each in page["documents"]
+            (each.id, each.state, clock_time(each.arrived_at), each.name, each.reason or "-")
+            for each in page.documents
         ]
         yield from table(("ID", "STATE", "ARRIVED", "FILE", "REASON"), rows)
     else:
-        yield "no documents" + (" up to here" if page["more"] else "")
-    if page["more"]:
-        yield from ("", f"There are more: repeat the command with --after {page['next']}")
-    if page["more_folders"]:
+        yield "no documents" + (" up to here" if page.more else "")
+    if page.more:
+        yield from ("", f"There are more: repeat the command with --after {page.next}")
+    if page.more_folders:
         yield from (
             "",
             "More folders than can be looked into are no deployment's: name one with --deployment",

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from shared.app import OUTCOMES, Lamplighter, PartFailed
-from shared.doors.cli.arguments import Exit, config
+from shared.doors.cli.exits import Exit
 from shared.doors.cli.terminal import Terminal, table
 from shared.hosting.reconcile import PassReport
 from shared.model import DeploymentConfig, Observed, RecordState
@@ -72,7 +72,7 @@ def _passes_told(passes: list[dict[str, Any]]) -> list[str]:
 
 async def wait(app: Lamplighter, options: argparse.Namespace, terminal: Terminal) -> Exit:
     """Make passes until the deployment is ready or gone, or none of its documents is unfinished."""
-    chosen = config(app, options.deployment)
+    chosen = app.settings.find(options.deployment)
     came, reason = await wait_for(app, chosen, options.target, options.timeout, terminal)
     document = {"deployment": chosen.name, "target": options.target, "reached": came, "reason": reason}
     terminal.show(document, [f"{chosen.name} is {options.target}" if came else f"time-out: {reason}"])

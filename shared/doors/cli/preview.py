@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from shared.doors.cli.arguments import Exit, WrongUse
+from shared.doors.cli.exits import Exit
 from shared.doors.cli.terminal import Terminal, bounds, clean, clock_time, table
-from shared.errors import StorageError
+from shared.errors import InvalidRequest, StorageError, UnknownDeployment
 from shared.model import Settings
 from shared.reports import preview as told
 from shared.settings.bindings import STORAGE
@@ -24,9 +24,10 @@ _SHOWN = 14
 async def preview(
     options: argparse.Namespace, terminal: Terminal, environment: Mapping[str, str], now: datetime
 ) -> Exit:
-    """Tell the forecast; from the file alone, with a note, where the storage cannot be read.
+    """Show the forecast; from the file alone, with a note, where the storage cannot be read.
 
-    Raises SettingsError for either file, WrongUse; StorageError where the configuration itself lies in it.
+    Raises SettingsError for either file, InvalidRequest, UnknownDeployment; StorageError where the
+    configuration itself lies in the storage.
     """
     since, until = told.period(now, days=options.days, months=options.months)
     settings, records, problem = await _in_force(environment, now)
@@ -63,7 +64,7 @@ async def _in_force(
             await app.close()
     place = environment.get("DEPLOYMENTS_FILE") or "deployments.yaml"
     if place.startswith(PREFIX):
-        raise WrongUse(
+        raise InvalidRequest(
             f"DEPLOYMENTS_FILE is {place}: name its storage, too, in {STORAGE}__blobServiceUri and "
             f"{STORAGE}__tableServiceUri"
         )
@@ -73,10 +74,10 @@ async def _in_force(
 def _check(files: Sequence[Settings], only: str | None) -> None:
     known = told.names(*files)
     if only is not None and only.lower() not in (name.lower() for name in known):
-        raise WrongUse(f"no deployment is called {only[:64]!r}: known are {', '.join(known)}")
+        raise UnknownDeployment(only, known)
     currencies = {each.prices.currency for each in files}
     if len(currencies) > 1:
-        raise WrongUse(f"the two files have different currencies ({', '.join(sorted(currencies))})")
+        raise InvalidRequest(f"the two files have different currencies ({', '.join(sorted(currencies))})")
 
 
 def _lines(document: dict[str, Any]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""`requeue`: dead letters get their next run, as through the HTTP API."""
+"""`requeue`: documents that failed get their next run."""
 
 from __future__ import annotations
 
@@ -7,56 +7,60 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from shared.app import Lamplighter
-from shared.doors import api
-from shared.doors.cli.arguments import Exit, WrongUse, config
+from shared.doors.cli.exits import Exit
 from shared.doors.cli.terminal import Terminal, table
+from shared.errors import Conflict, InvalidRequest, NotFound
+from shared.operations.requeue import requeue as requeue_document
+from shared.reports.as_json import to_json
+from shared.reports.documents import report_of
 
 MOST = 1000
 """Documents that one call requeues at most."""
 
 
 async def requeue(app: Lamplighter, options: argparse.Namespace, terminal: Terminal) -> Exit:
-    """Requeue the documents named, or all of a deployment that failed; tell of each what became of it."""
+    """Requeue the documents named, or all that failed of a deployment; show what became of each."""
     whole = options.failed and options.deployment is not None
     if bool(options.ids) == whole or (options.ids and (options.failed or options.deployment is not None)):
-        raise WrongUse("name documents by their ids, or --deployment NAME --failed for all that failed")
+        raise InvalidRequest("name documents by their ids, or --deployment NAME --failed for all that failed")
     ids = _failed(app, options.deployment) if whole else _named(options.ids)
-    told: list[dict[str, Any]] = []
+    outcomes: list[dict[str, Any]] = []
     more = False
-    async for each in ids:
-        if sum(not one["error"] for one in told) == MOST:
+    async for document_id in ids:
+        if sum(not outcome["error"] for outcome in outcomes) == MOST:
             more = True
             break
-        told.append(await _requeue(app, each))
-    terminal.show({"documents": told, "more": more}, _lines(told, more))
-    return Exit.FAILED if any(each["error"] for each in told) else Exit.OK
+        outcomes.append(await _requeue(app, document_id))
+    terminal.show({"documents": outcomes, "more": more}, _lines(outcomes, more))
+    return Exit.FAILED if any(outcome["error"] for outcome in outcomes) else Exit.OK
 
 
 async def _failed(app: Lamplighter, deployment: str) -> AsyncIterator[str]:
-    async for document in app.documents.failed(config(app, deployment).name):
+    async for document in app.documents.failed(app.settings.find(deployment).name):
         yield document.id
 
 
 async def _named(ids: list[str]) -> AsyncIterator[str]:
-    for each in ids:
-        yield each
+    for document_id in ids:
+        yield document_id
 
 
 async def _requeue(app: Lamplighter, document_id: str) -> dict[str, Any]:
-    """What the API tells of the document, or why it was not requeued."""
-    reply = await api.requeue(app, document_id)
-    if reply.status >= 400:
-        return {"id": document_id, "state": None, "run": None, "error": reply.body["error"]}
-    return {**reply.body, "error": None}
+    """The document as it stands then, or why it was not requeued."""
+    try:
+        requeued = await requeue_document(app, document_id)
+    except (NotFound, Conflict) as refusal:
+        return {"id": document_id, "state": None, "run": None, "error": str(refusal)}
+    return {**to_json(await report_of(app, requeued)), "error": None}
 
 
-def _lines(told: list[dict[str, Any]], more: bool) -> Iterator[str]:
-    if not told:
+def _lines(outcomes: list[dict[str, Any]], more: bool) -> Iterator[str]:
+    if not outcomes:
         yield "nothing has failed"
         return
     rows = [
         (each["id"], each["state"] or "not requeued", each["run"] or "-", each["error"] or each["reason"])
-        for each in told
+        for each in outcomes
     ]
     yield from table(("ID", "STATE", "RUN", "REASON"), rows)
     if more:

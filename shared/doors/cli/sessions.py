@@ -14,8 +14,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from shared.app import Lamplighter
-from shared.doors.cli.arguments import Exit, WrongUse
+from shared.doors.cli.exits import Exit
 from shared.doors.cli.terminal import Terminal, bounds, clock_time, money, table
+from shared.errors import InvalidRequest
 from shared.model import HostingSession
 from shared.money.cost import always_on_cost, hosting_cost, within
 
@@ -27,11 +28,11 @@ _DIGITS = 4  # a started minute costs less than a cent or a few
 async def sessions(app: Lamplighter, options: argparse.Namespace, terminal: Terminal) -> Exit:
     """The sessions in [since, until), each counted with its part in it; and what always-on had cost."""
     if options.csv and terminal.as_json:
-        raise WrongUse("--csv and --json are two forms of one answer: choose one")
+        raise InvalidRequest("--csv and --json are two forms of one answer: choose one")
     now = app.context.clock.now()
     since, until = _period(options, now)
     if since >= until:
-        raise WrongUse("--since must come before --until")
+        raise InvalidRequest("--since must come before --until")
     counted_to = min(until, now)
     found = [(account, each) async for account, each in _found(app, options.deployment)]
     parts = [(account, part) for account, each in found if (part := within(each, since, until)) is not None]
@@ -49,7 +50,7 @@ def _period(options: argparse.Namespace, now: datetime) -> tuple[datetime, datet
     if options.month is None:
         return options.since or now - _LATELY, options.until or now
     if options.since or options.until:
-        raise WrongUse("--month names the whole period: leave --since and --until out")
+        raise InvalidRequest("--month names the whole period: leave --since and --until out")
     since, until = options.month
     return since, until
 
@@ -68,7 +69,7 @@ async def _found(app: Lamplighter, only: str | None) -> Any:
                 for session in await app.context.ledger.sessions(account.resource_id, name):
                     yield account.name, session
     if only is not None and not known:
-        raise WrongUse(f"no deployment is or was called {only[:64]!r}")
+        raise InvalidRequest(f"no deployment is or was called {only[:64]!r}")
 
 
 def _told(app: Lamplighter, account: str, part: HostingSession, counted_to: datetime) -> dict[str, Any]:

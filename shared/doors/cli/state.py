@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from shared.app import Lamplighter
-from shared.doors.cli.arguments import Exit, config
+from shared.doors.cli.exits import Exit
 from shared.doors.cli.terminal import Terminal, clean, clock_time, facts, money, table
 from shared.model import Observed
 from shared.reports.status import explained, listed
@@ -95,7 +95,7 @@ async def explain(app: Lamplighter, options: argparse.Namespace, terminal: Termi
 
     FAILED if Azure does not let the account be read.
     """
-    document = await explained(app, config(app, options.deployment), ask_azure=True)
+    document = await explained(app, app.settings.find(options.deployment), ask_azure=True)
     terminal.show(document, _explained(document))
     return Exit.FAILED if document["azure_problem"] else Exit.OK
 

@@ -1,4 +1,4 @@
-"""`submit`: files in as through the HTTP door, and, if waited for, their answers out."""
+"""`submit`: files in and, if waited for, their answers out."""
 
 from __future__ import annotations
 
@@ -7,36 +7,50 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from shared.app import Lamplighter
-from shared.doors import api
-from shared.doors.cli.arguments import Exit, WrongUse, config
+from shared.documents.intake import refuse_by_size
+from shared.doors.cli.exits import Exit
 from shared.doors.cli.terminal import Terminal, clean, table
-from shared.errors import ArmRefused, DocumentRefused, LamplighterError
+from shared.errors import (
+    ArmRefused,
+    Conflict,
+    DocumentRefused,
+    InvalidRequest,
+    LamplighterError,
+    NotFound,
+    ResultDamaged,
+    ResultDeleted,
+)
 from shared.model import DeploymentConfig, DocumentState
+from shared.operations.submit import submit as submit_document
+from shared.reports.as_json import to_json
+from shared.reports.documents import DocumentReport, document_report, report_of, stored_result
 from shared.serve import POLL_SECONDS, SLICE_SECONDS
 
 _UNFINISHED = (DocumentState.WAITING, DocumentState.CLAIMED)
-_REFUSED = "refused"  # nothing was stored
+_REFUSED = "refused"  # the state of a file of which nothing was stored
 _LOOK = 1.0  # seconds
 
 
 @dataclass
-class _Submitted:
+class _File:
     """A file, and what became of it."""
 
     path: Path
-    told: dict[str, Any]  # as the HTTP API tells a document
+    document: DocumentReport | None = None  # None: it was refused
+    refusal: str = ""
+    note: str | None = None
     answer: Any = None
     saved: str | None = None
 
     @property
     def state(self) -> str:
-        return str(self.told["state"])
+        return self.document.state if self.document else _REFUSED
 
     @property
     def is_unfinished(self) -> bool:
@@ -44,82 +58,78 @@ class _Submitted:
 
 
 async def submit(app: Lamplighter, options: argparse.Namespace, terminal: Terminal) -> Exit:
-    """Put files into the inbox, wait for them if asked, and tell of each what became of it."""
-    chosen = config(app, options.deployment)
+    """Put files into the inbox, wait for them if asked, and show what became of each."""
+    config = app.settings.find(options.deployment)
     paths = [Path(name) for name in options.files]
     waits = options.wait or options.out is not None
     if options.out is not None:
         twice = [name for name, count in Counter(path.name for path in paths).items() if count > 1]
         if twice:
-            raise WrongUse(f"two of the files are called {twice[0]!r}: their results would be one file")
+            raise InvalidRequest(f"two of the files are called {twice[0]!r}: their results would be one file")
         options.out.mkdir(parents=True, exist_ok=True)
-    files = [_Submitted(path, await _hand_in(app, chosen, path)) for path in paths]
+    files = [await _hand_in(app, config, path) for path in paths]
     if waits:
-        await _answered(app, chosen, files, options.timeout, terminal)
-        for each in files:
-            if each.state == DocumentState.DONE:
-                await _fetch(app, each, options.out)
-    terminal.show({"deployment": chosen.name, "documents": [_told(each) for each in files]}, _lines(files))
+        await _answered(app, config, files, options.timeout, terminal)
+        for file in files:
+            if file.state == DocumentState.DONE:
+                await _fetch(app, file, options.out)
+    terminal.show({"deployment": config.name, "documents": [_written(file) for file in files]}, _lines(files))
     wanted = {DocumentState.DONE} if waits else {*_UNFINISHED, DocumentState.DONE}
-    return Exit.OK if all(each.state in wanted for each in files) else Exit.FAILED
+    return Exit.OK if all(file.state in wanted for file in files) else Exit.FAILED
 
 
-async def _hand_in(app: Lamplighter, chosen: DeploymentConfig, path: Path) -> dict[str, Any]:
-    """What the API tells of the document, or why there is none."""
+async def _hand_in(app: Lamplighter, config: DeploymentConfig, path: Path) -> _File:
+    name = path.name.encode(errors="surrogatepass").decode(errors="replace")  # a name that is no UTF-8
     try:
         data = await asyncio.to_thread(_read, path, app.settings.max_document_bytes)
-    except OSError as error:
-        return _refused(f"the file cannot be read ({error.strerror})")
-    except DocumentRefused as refusal:
-        return _refused(str(refusal))
-    name = path.name.encode(errors="surrogatepass").decode(errors="replace")  # a name that is no UTF-8
-    reply = await api.submit(app, chosen.name, name, data, None)
-    return _refused(reply.body["error"]) if reply.status >= 400 else dict(reply.body)
+        submitted = await submit_document(app, config, name.strip(), data)
+    except (InvalidRequest, DocumentRefused, Conflict) as refusal:
+        return _File(path, refusal=str(refusal))
+    return _File(path, await report_of(app, submitted.document), note=submitted.note)
 
 
 def _read(path: Path, limit: int) -> bytes:
-    """Raises DocumentRefused for a file above the limit, before it is read."""
-    if (size := path.stat().st_size) > limit:
-        raise DocumentRefused(f"the file has {size:,} bytes; limits.max_document_bytes is {limit:,}")
-    return path.read_bytes()
-
-
-def _refused(reason: str) -> dict[str, Any]:
-    return {"id": None, "state": _REFUSED, "reason": reason}
+    """The file's bytes. Raises DocumentTooLarge before it is read, InvalidRequest if it cannot be read."""
+    try:
+        if size := path.stat().st_size:
+            refuse_by_size(size, limit)
+        return path.read_bytes()
+    except OSError as error:
+        raise InvalidRequest(f"the file cannot be read ({error.strerror})") from None
 
 
 async def _answered(
     app: Lamplighter,
-    chosen: DeploymentConfig,
-    files: list[_Submitted],
+    config: DeploymentConfig,
+    files: list[_File],
     timeout: timedelta,
     terminal: Terminal,
 ) -> None:
     """Drive the deployment's flow until none of the files is unfinished, or the time is over.
 
-    Raises ArmRefused, which no wait will mend; what may mend itself is told.
+    Raises ArmRefused, as no wait changes that; other errors of Azure and storage are shown as progress.
     """
     clock = app.context.clock
     until = clock.monotonic() + timeout.total_seconds()
     flow: asyncio.Task[None] | None = None
     with terminal.progress() as tell:
         try:
-            while any(each.is_unfinished for each in files) and clock.monotonic() < until:
+            while any(file.is_unfinished for file in files) and clock.monotonic() < until:
                 if flow is None:
                     left = min(until - clock.monotonic(), SLICE_SECONDS)
-                    flow = asyncio.create_task(app.drive(chosen, left))
+                    flow = asyncio.create_task(app.drive(config, left))
                 await clock.sleep(_LOOK)
                 await _look(app, files)
-                done = sum(not each.is_unfinished for each in files)
-                record = await app.context.ledger.record(chosen.account, chosen.name)
-                tell(f"{done} of {len(files)} finished; {chosen.name} is {record.observed}: {record.reason}")
+                done = sum(not file.is_unfinished for file in files)
+                record = await app.context.ledger.record(config.account, config.name)
+                tell(f"{done} of {len(files)} finished; {config.name} is {record.observed}: {record.reason}")
                 if flow.done():
                     _tell_error(flow, tell)
                     flow = None
                     if done < len(files):
                         # It returned at once: somebody else drives it, or nothing wants it yet.
                         await clock.sleep(max(0.0, min(POLL_SECONDS, until - clock.monotonic())))
-            if flow is not None and not any(each.is_unfinished for each in files):
+            if flow is not None and not any(file.is_unfinished for file in files):
                 tell("finishing")  # the flow's last pass deletes what nobody needs
                 await asyncio.wait([flow], timeout=SLICE_SECONDS)
         finally:
@@ -138,44 +148,55 @@ def _tell_error(flow: asyncio.Task[None], tell: Any) -> None:
         raise error
 
 
-async def _look(app: Lamplighter, files: list[_Submitted]) -> None:
-    for each in files:
-        if each.is_unfinished:
-            reply = await api.document(app, each.told["id"])
-            each.told = dict(reply.body)
+async def _look(app: Lamplighter, files: list[_File]) -> None:
+    for file in files:
+        if file.document is not None and file.is_unfinished:
+            file.document = await document_report(app, file.document.id)
 
 
-async def _fetch(app: Lamplighter, file: _Submitted, folder: Path | None) -> None:
-    reply = await api.result(app, file.told["id"])
-    if reply.status != 200:
-        file.told |= {"state": DocumentState.FAILED, "reason": reply.body["error"]}
+async def _fetch(app: Lamplighter, file: _File, folder: Path | None) -> None:
+    """Take a document's answer, and write its result into the folder."""
+    assert file.document is not None
+    try:
+        result = await stored_result(app, file.document.id)
+    except (NotFound, ResultDeleted, ResultDamaged) as error:
+        file.document = replace(file.document, state=DocumentState.FAILED, reason=str(error))
         return
-    file.answer = reply.body["answer"]
+    file.answer = result["answer"]
     if folder is not None:
         target = folder / f"{file.path.name}.json"
-        target.write_text(json.dumps(reply.body, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        target.write_text(json.dumps(result, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
         file.saved = str(target)
 
 
-def _told(file: _Submitted) -> dict[str, Any]:
-    return {"file": str(file.path), **file.told, "answer": file.answer, "saved": file.saved}
+def _written(file: _File) -> dict[str, Any]:
+    document = file.document or {"id": None, "state": _REFUSED, "reason": file.refusal}
+    note = {"note": file.note} if file.note else {}
+    return {
+        "file": str(file.path),
+        **to_json(document),
+        **note,
+        "answer": file.answer,
+        "saved": file.saved,
+    }
 
 
-def _lines(files: list[_Submitted]) -> Iterator[str]:
+def _lines(files: list[_File]) -> Iterator[str]:
     rows = [
         (
-            each.path,
-            each.state,
-            f"{each.told.get('cost', 0.0):.6f}",
-            each.saved or each.told["id"] or "-",
-            each.told["reason"],
+            file.path,
+            file.state,
+            f"{file.document.cost if file.document else 0.0:.6f}",
+            file.saved or (file.document.id if file.document else "-"),
+            file.document.reason if file.document else file.refusal,
         )
-        for each in files
+        for file in files
     ]
     yield from table(("FILE", "STATE", "COST", "ID OR RESULT", "REASON"), rows)
-    for each in files:
-        if each.answer is not None and each.saved is None:
-            answer = each.answer
+    yield from (clean(f"{file.path}: {file.note}") for file in files if file.note)
+    for file in files:
+        if file.answer is not None and file.saved is None:
+            answer = file.answer
             if not isinstance(answer, str):
                 answer = json.dumps(answer, ensure_ascii=False, indent=2)
-            yield from ("", f"{clean(each.path)}:", clean(answer, lines=True))
+            yield from ("", f"{clean(file.path)}:", clean(answer, lines=True))

@@ -12,7 +12,9 @@ import logging
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, TextIO
+from typing import TextIO
+
+from shared.reports.as_json import to_json
 
 # Control and format characters (which turn text around), lone surrogates, line and paragraph separators.
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
@@ -84,10 +86,12 @@ class Terminal:
         self._err = err
         self.as_json = as_json
 
-    def show(self, document: Any, text: Iterable[str]) -> None:
-        """The command's answer: the JSON document if that was asked for, else the text."""
+    def show(self, report: object, text: Iterable[str]) -> None:
+        """The command's answer: the report as JSON if that was asked for, else the text."""
         self.write(
-            json.dumps(document, indent=2) + "\n" if self.as_json else "".join(f"{line}\n" for line in text)
+            json.dumps(to_json(report), indent=2) + "\n"
+            if self.as_json
+            else "".join(f"{line}\n" for line in text)
         )
 
     def write(self, text: str) -> None:

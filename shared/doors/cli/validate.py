@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from shared.doors.cli.arguments import Exit, WrongUse
+from shared.doors.cli.exits import Exit
 from shared.doors.cli.terminal import Terminal, clean, table
+from shared.errors import InvalidRequest
 from shared.model import ALWAYS, Closure, DeploymentConfig, OneOffWindow, Settings, WeeklyWindow
 from shared.schedule.windows import HOUR, every_week, intervals
 from shared.settings.blob import PREFIX
@@ -25,11 +26,11 @@ _A_MONDAY = datetime(2026, 1, 5, tzinfo=UTC)  # any will do, so that the same fi
 def validate(options: argparse.Namespace, terminal: Terminal, environment: Mapping[str, str]) -> Exit:
     """Tell what the file holds, and what in it is likely a mistake. The code is 0 with warnings, too.
 
-    Raises SettingsError with every problem, WrongUse if no file is named.
+    Raises SettingsError with every problem, InvalidRequest if no file is named.
     """
     place = options.file or environment.get("DEPLOYMENTS_FILE") or "deployments.yaml"
     if place.startswith(PREFIX):
-        raise WrongUse(f"DEPLOYMENTS_FILE is {place}: name the FILE that you mean to upload")
+        raise InvalidRequest(f"DEPLOYMENTS_FILE is {place}: name the FILE that you mean to upload")
     settings = load(Path(place), environment)
     deployments = [_told(each, settings) for each in settings.deployments.values()]
     warnings = settings_warnings(settings, datetime.now(UTC))
