@@ -104,7 +104,7 @@ class Sweep:
     async def last(self) -> LastSweep | None:
         """When the inbox was last swept, and what could not be recorded; None if it never was."""
         at = await read_position(self._tables)
-        return LastSweep(at.began_at, at.unaccounted, at.walked_at) if at else None
+        return LastSweep(at.began_at, at.unaccounted, at.walked_at, at.resting) if at else None
 
     async def run(self) -> SweepReport:
         """Sweep once. The position is kept also if the caller's time limit or an error ends the sweep."""
@@ -172,6 +172,7 @@ class Sweep:
             accounting -= self._clock.monotonic() - began if unknown else 0.0
             if not finished:  # the next sweep reads the page again, for what is left of it
                 return self._clock.monotonic() > until
+            at.resting += resting
             at.token = page.token or ""
             if not at.token:
                 self._seen.end_walk()

@@ -24,6 +24,7 @@ class LastSweep:
     began_at: datetime
     unaccounted: int  # uploads that could not be recorded; target 0
     walked_at: datetime | None  # every upload from before is accounted for; None: no walk has come to its end
+    resting: int  # empty uploads that may still be written
 
 
 @dataclass
@@ -38,10 +39,11 @@ class Position:
     walk_began_at: datetime | None = None
     walked_at: datetime | None = None  # when the last walk began that accounted for everything
     behind_since: datetime | None = None  # when the first walk after it began
+    resting: int = 0  # empty uploads that this walk found resting so far
 
     def begin_walk(self, now: datetime) -> None:
         """A walk starts at the beginning of the inbox."""
-        self.unaccounted = 0
+        self.unaccounted = self.resting = 0
         self.walk_began_at = now
         self.behind_since = self.behind_since or now
 

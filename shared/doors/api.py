@@ -38,8 +38,9 @@ from shared.operations.submit import submit as submit_document
 from shared.reports.as_json import to_json
 from shared.reports.documents import document_report, read_query, report_of, stored_result
 from shared.reports.documents import documents as list_documents
+from shared.reports.explain import explained
 from shared.reports.preview import MOST_DAYS, USUAL_DAYS, period, previewed, read_records
-from shared.reports.status import explained, listed
+from shared.reports.status import listed
 
 P = ParamSpec("P")
 
@@ -222,8 +223,9 @@ async def preview(app: Lamplighter, days: str | None) -> Reply:
     now = app.context.clock.now()
     records = await read_records(app, now)
     # A year of many deployments takes a second: in a thread, as workers renew their leases meanwhile.
-    found = await asyncio.to_thread(previewed, app.settings, records, *period(now, days=length))
-    return Reply(200, to_json(found))
+    since, until = period(now, days=length)
+    body = await asyncio.to_thread(lambda: to_json(previewed(app.settings, records, since, until)))
+    return Reply(200, body)
 
 
 async def _step(app: Lamplighter, config: DeploymentConfig) -> str:

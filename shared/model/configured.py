@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, TypeAlias
 
-from shared.errors import UnknownDeployment
+from shared.errors import SettingProblem, UnknownDeployment
 
 
 class UploadStart(StrEnum):
@@ -190,6 +190,7 @@ class Settings:
     deployments: Mapping[str, DeploymentConfig]  # by name
     prices: Prices
     max_document_bytes: int
+    unused: tuple[SettingProblem, ...] = ()  # what the file says and nothing heeds
 
     @cached_property
     def _by_lower_name(self) -> Configs:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from shared.app import Lamplighter
@@ -38,7 +37,19 @@ from shared.planning.adoption import to_create
 from shared.planning.decide import SESSION_MARGIN
 from shared.planning.desired import clock_time
 from shared.planning.picture import Picture, configured_on
-from shared.reports.status import hold_told
+from shared.reports.preview_document import (
+    AdviceReport,
+    Amount,
+    ChangeReport,
+    CostCenterPreview,
+    DeploymentPreview,
+    Interval,
+    MarkReport,
+    PlannedFigures,
+    PreviewReport,
+    Sum,
+)
+from shared.reports.status import hold_report
 from shared.schedule.clocks import clock_changes
 from shared.schedule.marks import Special, marks
 
@@ -133,22 +144,22 @@ def _kept_until(picture: Picture, name: str, until: datetime) -> datetime | None
 
 def previewed(
     settings: Settings, records: Records, since: datetime, until: datetime, only: str | None = None
-) -> dict[str, Any]:
+) -> PreviewReport:
     """Intervals, hours and dollars of each deployment and cost center in [since, until), beside always-on."""
     found = forecasts(settings, records, since, until, only)
     centers: dict[str | None, list[Forecast]] = {}
     for each in found:
         centers.setdefault(each.subject.config.cost_center, []).append(each)
-    return {
-        "since": since.isoformat(),
-        "until": until.isoformat(),
-        "currency": settings.prices.currency,
-        "records_known": bool(records),
-        "deployments": [_told(each) for each in found],
-        "cost_centers": [{"cost_center": name} | _sum(each) for name, each in centers.items()],
-        "total": _sum(found),
-        "notes": [*NOTES, *_without_a_price(found), *_kept(found)],
-    }
+    return PreviewReport(
+        since=since,
+        until=until,
+        currency=settings.prices.currency,
+        records_known=bool(records),
+        deployments=[_deployment(each) for each in found],
+        cost_centers=[CostCenterPreview(name, _sum(each)) for name, each in centers.items()],
+        total=_sum(found),
+        notes=[*NOTES, *_without_a_price(found), *_kept(found)],
+    )
 
 
 def _without_a_price(found: Sequence[Forecast]) -> list[str]:
@@ -170,22 +181,22 @@ def _kept(found: Sequence[Forecast]) -> list[str]:
     ]
 
 
-def changed(before: Sequence[Forecast], after: Sequence[Forecast]) -> list[dict[str, Any]]:
+def changed(before: Sequence[Forecast], after: Sequence[Forecast]) -> list[ChangeReport]:
     """What the second file changes for each deployment that it changes."""
-    told = []
+    found = []
     for each in compare(before, after):
-        entry = {
-            "deployment": each.deployment,
-            "before": each.before and _figures(each.before.figures),
-            "after": each.after and _figures(each.after.figures),
-            "certain": _figure(each.certain),
-            "at_most": _figure(each.most),
-            "appears": _plan(each.appears, _zone_of(each)),
-            "vanishes": _plan(each.vanishes, _zone_of(each)),
-        }
-        if entry["before"] != entry["after"] or entry["appears"] or entry["vanishes"]:
-            told.append(entry)
-    return told
+        change = ChangeReport(
+            deployment=each.deployment,
+            before=_figures(each.before.figures) if each.before else None,
+            after=_figures(each.after.figures) if each.after else None,
+            certain=_amount(each.certain),
+            at_most=_amount(each.most),
+            appears=_plan(each.appears, _zone_of(each)),
+            vanishes=_plan(each.vanishes, _zone_of(each)),
+        )
+        if change.before != change.after or change.appears or change.vanishes:
+            found.append(change)
+    return found
 
 
 def _zone_of(change: Change) -> str:
@@ -194,67 +205,61 @@ def _zone_of(change: Change) -> str:
 
 
 def time_zone(config: DeploymentConfig) -> str:
-    """In which people think of its schedule: its first weekly window's."""
+    """The time zone of its schedule: its first weekly window's, else UTC."""
     return next((each.time_zone for each in config.windows if isinstance(each, WeeklyWindow)), "UTC")
 
 
-def _told(of: Forecast) -> dict[str, Any]:
+def _deployment(of: Forecast) -> DeploymentPreview:
     subject = of.subject
     config, zone = subject.config, time_zone(subject.config)
-    return {
-        "deployment": config.name,
-        "account": subject.account,
-        "cost_center": config.cost_center,
-        "sku": subject.sku,
-        "price_per_hour": subject.price,
-        "mode": config.mode,
-        "time_zone": zone,
-        "hold": subject.hold and hold_told(subject.hold),
-        "kept_until": subject.kept_until and subject.kept_until.isoformat(),
-        **_sum([of]),
-        "uploads_told": _uploads(of),
-        "intervals": _plan(of.plan, zone),
-        "marks": _marks(of, zone),
-        "advice": [
-            {
-                "name": each.name,
-                "saves": round(each.saves, 4),
-                "currency": subject.prices.currency,
-                "text": each.text,
-            }
-            for each in advise(of)
-        ],
-    }
+    currency = subject.prices.currency
+    return DeploymentPreview(
+        deployment=config.name,
+        account=subject.account,
+        cost_center=config.cost_center,
+        sku=subject.sku,
+        price_per_hour=subject.price,
+        mode=config.mode,
+        time_zone=zone,
+        hold=hold_report(subject.hold) if subject.hold else None,
+        kept_until=subject.kept_until,
+        sum=_sum([of]),
+        uploads_told=_uploads(of),
+        intervals=_plan(of.plan, zone),
+        marks=_marks(of, zone),
+        advice=[AdviceReport(each.name, round(each.saves, 4), currency, each.text) for each in advise(of)],
+    )
 
 
-def _sum(forecasts: Sequence[Forecast]) -> dict[str, Any]:
-    """Their figures, and whose uploads are missing in them."""
+def _sum(forecasts: Sequence[Forecast]) -> Sum:
     missing = [each.subject.config.name for each in forecasts if _unknown(each)]
-    return {**_figures(summed(forecasts)), "not_forecast": missing}
+    return Sum(_figures(summed(forecasts)), missing)
 
 
-def _figures(figures: Figures) -> dict[str, Any]:
-    """`saving_at_least` counts batch windows as full and uploads as in the recent past."""
+def _figures(figures: Figures) -> PlannedFigures:
     always_on = figures.always_on
-    return {
-        "certain": _figure(figures.certain),
-        "batch_at_most": _figure(figures.possible),
-        "uploads": _figure(figures.uploads),
-        "always_on": _figure(always_on),
-        "saving_at_least": round(always_on.minus(figures.most).cost, 4),
-        "saving_at_most": round(always_on.minus(figures.certain).cost, 4),
-    }
+    return PlannedFigures(
+        certain=_amount(figures.certain),
+        batch_at_most=_amount(figures.possible),
+        uploads=_amount(figures.uploads),
+        always_on=_amount(always_on),
+        saving_at_least=round(always_on.minus(figures.most).cost, 4),
+        saving_at_most=round(always_on.minus(figures.certain).cost, 4),
+    )
 
 
-def _figure(figure: Figure) -> dict[str, float]:
-    return {"hours": round(figure.hours, 4), "cost": round(figure.cost, 4)}
+def _amount(figure: Figure) -> Amount:
+    return Amount(round(figure.hours, 4), round(figure.cost, 4))
 
 
 def _unknown(of: Forecast) -> bool:
-    return of.uploads is None and of.subject.config.uploads is UploadStart.ON_DEMAND
+    config = of.subject.config
+    return of.uploads is None and config.uploads is UploadStart.ON_DEMAND and not config.always
 
 
 def _uploads(of: Forecast) -> str:
+    if of.subject.config.always:
+        return "documents are answered at once, unless it is held down"
     if of.subject.config.uploads is UploadStart.SCHEDULED:
         return "documents wait for a window"
     if of.uploads is not None:
@@ -267,44 +272,29 @@ def _uploads(of: Forecast) -> str:
     return f"not forecast: there was no session outside of windows in the last {RECENT.days} days"
 
 
-def _plan(plan: Planned, zone: str) -> list[dict[str, Any]]:
-    """Its intervals in order; those that are not certain are hosted only while documents wait."""
+def _plan(plan: Planned, zone: str) -> list[Interval]:
     spans = [*((each, True) for each in plan.certain), *((each, False) for each in plan.possible)]
     return [_interval(span, certain, ZoneInfo(zone)) for span, certain in sorted(spans)]
 
 
-def _interval(span: Span, certain: bool, zone: ZoneInfo) -> dict[str, Any]:
-    return {
-        "start": span.start.isoformat(),
-        "end": span.end.isoformat(),
-        "local_start": span.start.astimezone(zone).isoformat(),
-        "local_end": span.end.astimezone(zone).isoformat(),
-        "certain": certain,
-    }
+def _interval(span: Span, certain: bool, zone: ZoneInfo) -> Interval:
+    local_start, local_end = span.start.astimezone(zone), span.end.astimezone(zone)
+    return Interval(span.start, span.end, local_start, local_end, certain)
 
 
-def _marks(of: Forecast, zone: str) -> list[dict[str, Any]]:
+def _marks(of: Forecast, zone: str) -> list[MarkReport]:
     """Holidays, dates of one's own, closures, and every change of the clocks, in order."""
     config = of.subject.config
     found = marks(config.windows, of.since, of.until, config.closures)
-    told = [
-        {"at": each.at.isoformat(), "local": each.local.isoformat(), "kind": each.kind, "text": each.what}
-        for each in found
-    ]
+    reports = [MarkReport(each.at, each.local, each.kind, each.what) for each in found]
     known = {each.at for each in found if each.kind is Special.CLOCKS}
     for change in clock_changes(zone, of.since, of.until) if config.windows else ():
         if change.at not in known:
             # No window is open then, but from then on all are at another time in UTC.
             way, by = ("forward", change.by) if change.by > timedelta(0) else ("back", -change.by)
-            told.append(
-                {
-                    "at": change.at.isoformat(),
-                    "local": change.at.astimezone(ZoneInfo(zone)).isoformat(),
-                    "kind": Special.CLOCKS,
-                    "text": f"the clocks go {way} by {by}",
-                }
-            )
-    return sorted(told, key=lambda each: each["at"])
+            local = change.at.astimezone(ZoneInfo(zone))
+            reports.append(MarkReport(change.at, local, Special.CLOCKS, f"the clocks go {way} by {by}"))
+    return sorted(reports, key=lambda each: each.at)
 
 
 def period(now: datetime, *, days: int | None = None, months: int | None = None) -> tuple[datetime, datetime]:

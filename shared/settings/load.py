@@ -170,7 +170,15 @@ def _settings(file: DeploymentsFile) -> Settings:
             billing_starts=prices.billing_starts,
         ),
         max_document_bytes=file.limits.max_document_bytes,
+        unused=tuple(_unused(file)),
     )
+
+
+def _unused(file: DeploymentsFile) -> Iterator[SettingProblem]:
+    for name, given in file.deployments.items():
+        if given.always and "max_session" in given.model_fields_set:
+            remedy = "has no effect beside always: true, which nothing ends: remove one of the two"
+            yield SettingProblem(f"deployments.{name}.max_session", "", remedy)
 
 
 def _config(name: str, given: DeploymentSection, file: DeploymentsFile) -> DeploymentConfig:

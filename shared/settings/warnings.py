@@ -28,7 +28,7 @@ _MOST_CAPACITY = 10_000  # thousands of tokens a minute, which is 10 million
 def settings_warnings(settings: Settings, now: datetime) -> list[SettingProblem]:
     """Every warning, each with its key and remedy; those about schedules are for the next 12 months."""
     hosted = list(settings.deployments.values())
-    found = [*_of_prices(settings.prices)]
+    found = [*settings.unused, *_of_prices(settings.prices)]
     leads: dict[str, Leads] = {}
     for key, account in settings.accounts.items():
         of_account = configured_on(key, settings.deployments)

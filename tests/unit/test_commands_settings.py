@@ -86,13 +86,18 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str, **environment: str)
     ],
 )
 def test_wrong_use_ends_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Nothing is carried out, and the usage is told on standard error."""
+    """Nothing is carried out; the usage goes to standard error, or with --json a document to the output."""
     with pytest.raises(SystemExit) as ended:
         main(arguments, {})
     assert ended.value.code == 2
     printed = capsys.readouterr()
     assert printed.out == ""
     assert "usage:" in printed.err
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments, "--json"], {})
+    assert ended.value.code == 2
+    printed = capsys.readouterr()
+    assert list(json.loads(printed.out)) == ["error"] and printed.err == ""
 
 
 def test_times_are_read_with_their_zone() -> None:
@@ -226,6 +231,10 @@ def test_validate_tells_what_round_the_clock_costs(file: Path, capsys: pytest.Ca
     )
     (told,) = json.loads(out)["deployments"]
     assert told["certain"] == told["always_on"]
+    file.write_text(file.read_text().replace("start: scheduled", "start: on_demand"))
+    _, out, _ = run(capsys, "preview", AZURE_OPENAI_ACCOUNT_ID=ACCOUNT_ID, DEPLOYMENTS_FILE=str(file))
+    assert "at 1.70 an hour, round the clock\n  uploads: documents are answered at once" in out
+    assert "not forecast" not in out and "up to" not in out, "uploads start nothing that is up already"
 
 
 def test_validate_tells_dates_and_closures(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -41,15 +41,13 @@ async def told_to_begin(world: World) -> dict[str, dict[str, datetime]]:
         source: {each["deployment"]: datetime.fromisoformat(each["next_change"]) for each in found}
         for source, found in {"api": listed, "one": by_api, "status": shown, "explain": explained}.items()
     }
-    ahead = previewed(app.settings, await read_records(app, now), *period(now, days=1))["deployments"]
-    told["preview"] = {
-        each["deployment"]: datetime.fromisoformat(each["intervals"][0]["start"]) for each in ahead
-    }
+    ahead = previewed(app.settings, await read_records(app, now), *period(now, days=1)).deployments
+    told["preview"] = {each.deployment: each.intervals[0].start for each in ahead}
     told["hold"] = {}
     for name, one in app.settings.deployments.items():
-        answer = await hold(app, one, HoldRequest(False, CLOSES, "dana", "a test"))
+        held = await hold(app, one, HoldRequest(False, CLOSES, "dana", "a test"))
         await app.context.ledger.release_hold(one.account, name)
-        told["hold"][name] = CLOSES - answer["forecast"]["hours"] * HOUR
+        told["hold"][name] = CLOSES - held.forecast.hours * HOUR
     return told
 
 
@@ -100,7 +98,7 @@ async def test_before_a_weekend_status_knows_the_queue_of_monday() -> None:
     (told, _) = (await api.deployments(world.app)).body["deployments"]
     assert datetime.fromisoformat(told["next_change"]) == begins
     ahead = previewed(world.app.settings, await read_records(world.app, now), *period(now, days=3))
-    assert datetime.fromisoformat(ahead["deployments"][0]["intervals"][0]["start"]) == begins
+    assert ahead.deployments[0].intervals[0].start == begins
 
 
 def test_validate_warns_of_the_sessions_that_the_pass_makes() -> None:
@@ -138,7 +136,7 @@ async def test_the_preview_follows_each_days_own_queue(days: int) -> None:
     first, second = together("a", "b")
     world = World.of(replace(first, windows=(*first.windows, later)), second)
     now = world.clock.now()
-    told = previewed(world.app.settings, await read_records(world.app, now), *period(now, days=days))
-    starts = [datetime.fromisoformat(each["start"]) for each in told["deployments"][0]["intervals"]]
+    ahead = previewed(world.app.settings, await read_records(world.app, now), *period(now, days=days))
+    starts = [each.start for each in ahead.deployments[0].intervals]
     lead, mean = PRIOR.quantile(LEAD_SHARE), PRIOR.mean()
     assert starts == [OPENS - lead - mean, later.start - lead][:days]

@@ -80,8 +80,8 @@ async def test_it_is_kept_while_the_region_has_less_than_it_would_give_back(
             "nothing needs it, and the region has less left than the 120K that it would give back: "
             "kept at 1.70 USD an hour (keep_if_scarce)"
         )
-        (shown,) = (await listed(world.app))["deployments"]
-        assert (shown["wanted"], shown["reason"]) == ("down", record.reason)
+        (shown,) = (await listed(world.app)).deployments
+        assert (shown.status.want.wanted, shown.status.want.reason) == ("down", record.reason)
         world.azure.left = 120.0
         await world.until(lambda: not world.azure.names(), timedelta(minutes=3))
 
@@ -113,13 +113,13 @@ async def test_explain_asks_what_the_region_has_left_now() -> None:
     """`status` goes by what the last pass learned, `explain` by what Azure says to it."""
     world = await after_a_document(KEEP, left=119.0)
     world.azure.left = 120.0
-    (told,) = (await listed(world.app))["deployments"]
-    assert "keep_if_scarce" in told["reason"]
+    (shown,) = (await listed(world.app)).deployments
+    assert "keep_if_scarce" in shown.status.want.reason
     told = (await command(world, "explain", "clauses", "--json")).json
     assert (told["reason"], told["next_step"]["action"]) == ("no window and no unfinished document", "close")
     off = world.reconfigured(config())
-    (told,) = (await listed(off.app))["deployments"]
-    assert told["reason"] == "no window and no unfinished document", "the file says so no more"
+    (shown,) = (await listed(off.app)).deployments
+    assert shown.status.want.reason == "no window and no unfinished document", "the file says so no more"
 
 
 @pytest.mark.parametrize("error", [ArmRefused("403"), ArmUncertain("timed out")])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shared.settings.warnings import settings_warnings
-from tests.unit.settings_file import CLAUSES, FILE, OTHER_ID, WINDOW, changed, loaded, the_one
+from tests.unit.settings_file import CLAUSES, FILE, GONE, OTHER_ID, WINDOW, changed, loaded, the_one
 
 NOW = datetime(2026, 11, 25, 10, tzinfo=UTC)
 MODEL = "gpt-4.1-mini-2025-04-14.ft-0e2c"
@@ -212,3 +212,14 @@ def test_a_tag_that_azure_takes_is_taken(tmp_path: Path) -> None:
     """Up to both limits, and with those characters in a value."""
     tags = {"k" * 512: "v" * 256, "url": "https://a/?b=<c>&d=%20\\", "my azure": "x"}
     assert loaded(tmp_path, changed({f"{CLAUSES}.tags": tags})).deployments["clauses"].spec.tags == tags
+
+
+@pytest.mark.parametrize("always", [True, False])
+def test_max_session_beside_always_has_no_effect(tmp_path: Path, always: bool) -> None:
+    """Nothing ends what is hosted round the clock, whatever the value is, the default included."""
+    changes: dict[str, Any] = {f"{CLAUSES}.max_session": "12h"}
+    if always:
+        changes |= {f"{CLAUSES}.always": "true", f"{CLAUSES}.schedule": GONE}
+    found = warned(tmp_path, changes)
+    assert list(found) == ([f"{CLAUSES}.max_session"] if always else [])
+    assert not always or "no effect beside always: true" in found[f"{CLAUSES}.max_session"]

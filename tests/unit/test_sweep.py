@@ -19,6 +19,7 @@ from shared.documents.sweep_position import LastSweep
 from shared.errors import StorageError
 from shared.model import Document, DocumentState, UploadStart
 from shared.ports import BlobItem, BlobPage, Insert, Page, Remove, Replace, Row
+from shared.reports.status import listed
 from shared.rows import to_values
 from shared.wiring import assemble
 from tests.fakes.azure import MemoryAzure
@@ -26,6 +27,7 @@ from tests.fakes.blobs import MemoryBlobs
 from tests.fakes.clock import START, VirtualClock
 from tests.fakes.tables import MemoryTables
 from tests.fakes.world import World, config, settings
+from tests.unit.command_line import command
 
 SCHEDULED = config(uploads=UploadStart.SCHEDULED)
 
@@ -245,14 +247,27 @@ async def test_a_row_of_a_former_version_is_read() -> None:
     world = World.of(config())
     values = {"token": "", "began_at": START, "unaccounted": 0}
     await world.tables.write("sweeps", "inbox", [Replace("walk", values, etag=None)])
-    assert await world.app.intake.last_sweep() == LastSweep(START, 0, START)
+    assert await world.app.intake.last_sweep() == LastSweep(START, 0, START, 0)
     walking = {**values, "token": "clauses/05.txt", "unaccounted": 2}
     await world.tables.write("sweeps", "inbox", [Replace("walk", walking, etag=None)])
-    assert await world.app.intake.last_sweep() == LastSweep(START, 2, None)
+    assert await world.app.intake.last_sweep() == LastSweep(START, 2, None, 0)
     world.upload("clauses/06.txt")
     world.upload("clauses/04.txt")
     assert (await world.app.intake.sweep()).seen == 3, "on to the end, then from the start"
     assert (await world.app.documents.demand("clauses")).unfinished == 2
+
+
+async def test_an_empty_upload_that_rests_is_shown() -> None:
+    """Nobody has to wonder for ten minutes where it is; once it is judged, it does not rest any more."""
+    world = World.of(config())
+    world.upload("clauses/empty.txt", "")
+    for minute, resting in ((0, 1), (9, 1), (10, 0)):
+        world.clock.advance(60 * minute - (world.clock.now() - START).total_seconds())
+        await world.app.reconcile()
+        report = await listed(world.app)
+        assert report.sweep is not None and report.sweep.resting == resting
+        line = "1 empty upload(s) rest for 10 minutes, as they may still be written."
+        assert (line in (await command(world, "status")).out) is bool(resting)
 
 
 def test_what_a_process_remembers_is_bounded_and_forgets_what_is_gone(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from shared.doors.cli.exits import Exit
@@ -12,7 +11,7 @@ from shared.errors import SettingsError, StorageError
 from shared.reports.doctor import app as app_checks
 from shared.reports.doctor import storage
 from shared.reports.doctor.accounts import AccountCheck
-from shared.reports.doctor.findings import Finding, Status, failed, ok, unchecked
+from shared.reports.doctor.findings import DoctorReport, Finding, Status, failed, ok, unchecked
 
 if TYPE_CHECKING:
     from shared.app import Lamplighter
@@ -23,7 +22,7 @@ _ABOVE = "mend the findings above, then run doctor again"
 
 
 async def doctor(terminal: Terminal, environment: Mapping[str, str]) -> Exit:
-    """Run every check and tell what was found; FAILED if any check failed."""
+    """Run every check and show the findings; FAILED if any check failed."""
     from shared.wiring import App
 
     found = [*app_checks.trigger_settings(environment), app_checks.function_timeout()]
@@ -46,12 +45,10 @@ async def doctor(terminal: Terminal, environment: Mapping[str, str]) -> Exit:
                 await app.close()
     found.append(app_checks.event_subscription(environment))
     counts = {status: sum(each.status is status for each in found) for status in Status}
-    document = {
-        "findings": [asdict(each) for each in found],
-        "counts": {status.value: count for status, count in counts.items()},
-    }
     summary = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-    terminal.show(document, [*(line for each in found for line in _lines(each)), "", summary])
+    terminal.show(
+        DoctorReport(found, counts), [*(line for each in found for line in _lines(each)), "", summary]
+    )
     return Exit.FAILED if counts[Status.FAILED] else Exit.OK
 
 

@@ -6,13 +6,21 @@ import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from shared.doors.cli.exits import Exit
 from shared.doors.cli.terminal import Terminal, bounds, clean, clock_time, table
 from shared.errors import InvalidRequest, StorageError, UnknownDeployment
-from shared.model import Settings
-from shared.reports import preview as told
+from shared.model import Mode, Settings
+from shared.reports.as_json import to_json
+from shared.reports.preview import Records, changed, forecasts, names, period, previewed, read_records
+from shared.reports.preview_document import (
+    Amount,
+    ChangeReport,
+    DeploymentPreview,
+    Interval,
+    PreviewReport,
+    Sum,
+)
 from shared.settings.bindings import STORAGE
 from shared.settings.blob import PREFIX
 from shared.settings.load import load
@@ -29,26 +37,23 @@ async def preview(
     Raises SettingsError for either file, InvalidRequest, UnknownDeployment; StorageError where the
     configuration itself lies in the storage.
     """
-    since, until = told.period(now, days=options.days, months=options.months)
+    since, until = period(now, days=options.days, months=options.months)
     settings, records, problem = await _in_force(environment, now)
     files = [settings] if options.diff is None else [settings, load(options.diff, environment)]
     _check(files, options.deployment)
-    document = told.previewed(settings, records, since, until, options.deployment)
-    document["records_problem"] = problem
+    report = previewed(settings, records, since, until, options.deployment)
+    document = to_json(report) | {"records_problem": problem}
     if options.diff is None:
-        terminal.show(document, _lines(document))
+        terminal.show(document, _lines(report, settings, problem))
         return Exit.OK
-    before, after = (
-        told.forecasts(each, records, since, until, options.deployment) for each in reversed(files)
-    )
-    document["diff"] = {"before": str(options.diff), "changes": told.changed(before, after)}
-    terminal.show(document, _diff_lines(document))
+    before, after = (forecasts(each, records, since, until, options.deployment) for each in reversed(files))
+    changes = changed(before, after)
+    document["diff"] = {"before": str(options.diff), "changes": to_json(changes)}
+    terminal.show(document, _diff_lines(report, problem, options.diff, changes))
     return Exit.OK
 
 
-async def _in_force(
-    environment: Mapping[str, str], now: datetime
-) -> tuple[Settings, told.Records, str | None]:
+async def _in_force(environment: Mapping[str, str], now: datetime) -> tuple[Settings, Records, str | None]:
     """The configuration, the app's records if the settings name its storage, and why these were not read."""
     if all(environment.get(f"{STORAGE}__{each}ServiceUri") for each in ("blob", "table")):
         from shared.wiring import App  # it brings the SDKs, which the file alone does without
@@ -57,7 +62,7 @@ async def _in_force(
         try:
             current = await app.current()
             try:
-                return current.settings, await told.read_records(current, now), None
+                return current.settings, await read_records(current, now), None
             except StorageError as error:
                 return current.settings, {}, str(error)
         finally:
@@ -72,7 +77,7 @@ async def _in_force(
 
 
 def _check(files: Sequence[Settings], only: str | None) -> None:
-    known = told.names(*files)
+    known = names(*files)
     if only is not None and only.lower() not in (name.lower() for name in known):
         raise UnknownDeployment(only, known)
     currencies = {each.prices.currency for each in files}
@@ -80,124 +85,117 @@ def _check(files: Sequence[Settings], only: str | None) -> None:
         raise InvalidRequest(f"the two files have different currencies ({', '.join(sorted(currencies))})")
 
 
-def _lines(document: dict[str, Any]) -> Iterator[str]:
-    yield from _heading(document)
-    figures = ("CERTAIN", "BATCH, UP TO", "UPLOADS", "ALWAYS ON", f"SAVED {document['currency']}")
+def _lines(report: PreviewReport, settings: Settings, problem: str | None) -> Iterator[str]:
+    yield from _heading(report, problem)
+    figures = ("CERTAIN", "BATCH, UP TO", "UPLOADS", "ALWAYS ON", f"SAVED {report.currency}")
     yield from table(
         ("DEPLOYMENT", "COST CENTER", *figures),
         (
             (
-                each["deployment"] + (" (observe)" if each["mode"] == "observe" else ""),
-                each["cost_center"] or "-",
-                *_cells(each),
+                each.deployment + (" (observe)" if each.mode is Mode.OBSERVE else ""),
+                each.cost_center or "-",
+                *_cells(each.sum),
             )
-            for each in document["deployments"]
+            for each in report.deployments
         ),
     )
-    centers = document["cost_centers"]
+    centers = report.cost_centers
     if len(centers) > 1:
-        rows = [(each["cost_center"] or "-", *_cells(each)) for each in centers]
+        rows = [(each.cost_center or "-", *_cells(each.sum)) for each in centers]
         yield ""
-        yield from table(("COST CENTER", *figures), [*rows, ("together", *_cells(document["total"]))])
-    for each in document["deployments"]:
-        yield from _schedule_lines(each)
-    advice = [
-        f"{each['deployment']}: {one['text']}." for each in document["deployments"] for one in each["advice"]
-    ]
+        yield from table(("COST CENTER", *figures), [*rows, ("together", *_cells(report.total))])
+    for each in report.deployments:
+        yield from _schedule_lines(each, always=settings.deployments[each.deployment].always)
+    advice = [f"{each.deployment}: {one.text}." for each in report.deployments for one in each.advice]
     if advice:
         yield from ("", "Advice", *(f"  {text}" for text in advice))
     yield ""
-    yield from document["notes"]
+    yield from report.notes
 
 
-def _heading(document: dict[str, Any]) -> Iterator[str]:
-    source = "" if document["records_known"] else ", from the file alone: holds and the past are not known"
-    yield f"{clock_time(document['since'])} to {clock_time(document['until'])} UTC{source}"
-    if problem := document["records_problem"]:
+def _heading(report: PreviewReport, problem: str | None) -> Iterator[str]:
+    source = "" if report.records_known else ", from the file alone: holds and the past are not known"
+    yield f"{clock_time(report.since)} to {clock_time(report.until)} UTC{source}"
+    if problem:
         yield clean(f"The storage could not be read: {problem}")
     yield ""
 
 
-def _cells(each: dict[str, Any]) -> tuple[str, ...]:
-    """The figures; what uploads cost that nothing tells of is missing in the saving."""
-    certain, batch, uploads, always_on = (
-        _figure(each[key]) for key in ("certain", "batch_at_most", "uploads", "always_on")
-    )
-    saved = bounds(each["saving_at_least"], each["saving_at_most"])
-    if each["not_forecast"]:
+def _cells(of: Sum) -> tuple[str, ...]:
+    """The figures; the saving lacks what uploads cost that cannot be forecast."""
+    figures = of.figures
+    uploads = _figure(figures.uploads)
+    saved = bounds(figures.saving_at_least, figures.saving_at_most)
+    if of.not_forecast:
         uploads = "not forecast" if uploads == "-" else f"{uploads} and more"
-        saved = f"up to {each['saving_at_most']:.2f}"
-    return certain, batch, uploads, always_on, saved
+        saved = f"up to {figures.saving_at_most:.2f}"
+    certain, batch = _figure(figures.certain), _figure(figures.batch_at_most)
+    return certain, batch, uploads, _figure(figures.always_on), saved
 
 
-def _figure(figure: dict[str, float]) -> str:
-    return f"{figure['hours']:.2f} h {figure['cost']:.2f}" if figure["hours"] else "-"
+def _figure(of: Amount) -> str:
+    return f"{of.hours:.2f} h {of.cost:.2f}" if of.hours else "-"
 
 
-def _schedule_lines(each: dict[str, Any]) -> Iterator[str]:
+def _schedule_lines(of: DeploymentPreview, *, always: bool) -> Iterator[str]:
     yield ""
-    price = f"{each['sku']} at {each['price_per_hour']:.2f} an hour"
-    yield f"{each['deployment']}: {price}, times in {each['time_zone']}"
-    if hold := each["hold"]:
-        who = clean(f"{hold['owner']}: {hold['reason']}")
-        yield f"  held {hold['way']} until {clock_time(hold['until'])} UTC by {who}"
-    yield from _interval_lines(each["intervals"], kept=each["kept_until"] is not None)
-    for mark in each["marks"]:
-        at = datetime.fromisoformat(mark["local"])
-        yield clean(f"  {at:%a %Y-%m-%d %H:%M} {mark['kind']}: {mark['text']}")
-    yield f"  uploads: {each['uploads_told']}"
+    price = f"{of.sku} at {of.price_per_hour:.2f} an hour"
+    unbroken = always and of.sum.figures.certain == of.sum.figures.always_on
+    yield f"{of.deployment}: {price}, {'round the clock' if unbroken else f'times in {of.time_zone}'}"
+    if hold := of.hold:
+        who = clean(f"{hold.owner}: {hold.reason}")
+        yield f"  held {hold.way} until {clock_time(hold.until)} UTC by {who}"
+    if not unbroken:
+        yield from _interval_lines(of.intervals, kept=of.kept_until is not None)
+    for mark in of.marks:
+        yield clean(f"  {mark.local:%a %Y-%m-%d %H:%M} {mark.kind}: {mark.text}")
+    yield f"  uploads: {of.uploads_told}"
 
 
-def _interval_lines(
-    intervals: Sequence[dict[str, Any]], sign: str = " ", *, kept: bool = False
-) -> Iterator[str]:
+def _interval_lines(intervals: Sequence[Interval], sign: str = " ", *, kept: bool = False) -> Iterator[str]:
     possible = "  up to: while documents wait" + (" or capacity is scarce" if kept else "")
     for each in intervals[:_SHOWN]:
-        what = "" if each["certain"] else possible
+        what = "" if each.certain else possible
         yield f"{sign} {_times(each)}{what}"
     if left := len(intervals[_SHOWN:]):
-        yield f"{sign} and {left} more to {clock_time(intervals[-1]['end'])} UTC: --json tells them all"
+        yield f"{sign} and {left} more to {clock_time(intervals[-1].end)} UTC: --json tells them all"
 
 
-def _times(each: dict[str, Any]) -> str:
+def _times(of: Interval) -> str:
     """Local, and in UTC."""
-    start, end = (datetime.fromisoformat(each[f"local_{edge}"]) for edge in ("start", "end"))
-    local = f"{start:%a %Y-%m-%d %H:%M} to {end:%a %H:%M}"
-    if end - start > timedelta(days=6):
-        local = f"{start:%a %Y-%m-%d %H:%M} to {end:%a %Y-%m-%d %H:%M}"
-    start, end = (datetime.fromisoformat(each[edge]) for edge in ("start", "end"))
-    length = (end - start) / timedelta(hours=1)
-    return f"{local}  {start:%a %H:%M} to {end:%a %H:%M} UTC  {length:5.2f} h"
+    end = "%a %Y-%m-%d %H:%M" if of.end - of.start > timedelta(days=6) else "%a %H:%M"
+    local = f"{of.local_start:%a %Y-%m-%d %H:%M} to {of.local_end:{end}}"
+    length = (of.end - of.start) / timedelta(hours=1)
+    return f"{local}  {of.start:%a %H:%M} to {of.end:%a %H:%M} UTC  {length:5.2f} h"
 
 
-def _diff_lines(document: dict[str, Any]) -> Iterator[str]:
-    yield from _heading(document)
-    diff, currency = document["diff"], document["currency"]
-    if not diff["changes"]:
-        yield f"Nothing changes against {diff['before']}."
+def _diff_lines(
+    report: PreviewReport, problem: str | None, before: Path, changes: Sequence[ChangeReport]
+) -> Iterator[str]:
+    yield from _heading(report, problem)
+    if not changes:
+        yield f"Nothing changes against {before}."
     else:
         yield from table(
-            ("DEPLOYMENT", "HOURS", "AT MOST", f"COST {currency}", "AT MOST"),
+            ("DEPLOYMENT", "HOURS", "AT MOST", f"COST {report.currency}", "AT MOST"),
             (
                 (
-                    each["deployment"]
-                    + ("" if each["before"] else " (new)")
-                    + ("" if each["after"] else " (removed)"),
-                    _signed(each["certain"]["hours"]),
-                    _signed(each["at_most"]["hours"]),
-                    _signed(each["certain"]["cost"]),
-                    _signed(each["at_most"]["cost"]),
+                    f"{each.deployment}{'' if each.before else ' (new)'}{'' if each.after else ' (removed)'}",
+                    _signed(each.certain.hours),
+                    _signed(each.at_most.hours),
+                    _signed(each.certain.cost),
+                    _signed(each.at_most.cost),
                 )
-                for each in diff["changes"]
+                for each in changes
             ),
         )
-    for each in diff["changes"]:
-        if each["appears"] or each["vanishes"]:
-            yield from ("", each["deployment"])
-            yield from _interval_lines(each["appears"], "+")
-            yield from _interval_lines(each["vanishes"], "-")
+    for each in changes:
+        if each.appears or each.vanishes:
+            yield from ("", each.deployment)
+            yield from _interval_lines(each.appears, "+")
+            yield from _interval_lines(each.vanishes, "-")
     yield ""
-    yield from document["notes"]
+    yield from report.notes
 
 
 def _signed(amount: float) -> str:

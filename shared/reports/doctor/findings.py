@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -23,6 +24,14 @@ class Finding:
     status: Status
     what: str
     remedy: str = ""
+
+
+@dataclass(frozen=True)
+class DoctorReport:
+    """What every check found, and how many ended in which way."""
+
+    findings: Sequence[Finding]
+    counts: Mapping[Status, int]
 
 
 def ok(check: str, what: str) -> Finding:

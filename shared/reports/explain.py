@@ -1,0 +1,250 @@
+"""One deployment: how it stands, what blocks its next step, how it came to that, and what it costs.
+
+What the API answers and `explain` shows. From the records; `explained_live` looks at Azure besides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Literal
+
+from shared.app import Lamplighter
+from shared.errors import ArmError
+from shared.hosting.ledger import DecisionRow
+from shared.model import (
+    AccountRecord,
+    Action,
+    AzureDeployment,
+    Demand,
+    DeploymentConfig,
+    DeploymentRecord,
+    HostingSession,
+    Observed,
+    Prices,
+)
+from shared.money.cost import always_on_cost, hosting_cost, within
+from shared.planning.adoption import differences, properties_of
+from shared.planning.observed import DELETE_AFTER_TAG, OUR_TAGS
+from shared.reports.as_json import FLAT
+from shared.reports.status import (
+    DeploymentStatus,
+    Failed,
+    entry,
+    failed_lately,
+    seen,
+    unreadable,
+    up_or_down,
+    want_report,
+)
+
+_DECISIONS = 20
+_UNREADABLE = "no step is taken while the account cannot be read"
+
+
+@dataclass(frozen=True)
+class NextStep:
+    """What a pass does next. Without a time it is looked at again by the next pass."""
+
+    action: Action
+    reason: str | None
+    again_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Step:
+    """The next step, and what stands in its way."""
+
+    next_step: NextStep
+    blocked: str | None
+
+
+@dataclass(frozen=True)
+class Oldest:
+    """The oldest unfinished document."""
+
+    arrived_at: datetime
+    age_seconds: float
+
+
+@dataclass(frozen=True)
+class MonthReport:
+    """What hosting has cost in this calendar month (UTC), and what it had cost without a break."""
+
+    since: datetime
+    sessions: int
+    cost_at_least: float
+    cost_at_most: float
+    always_on_cost: float
+    currency: str
+
+
+@dataclass(frozen=True)
+class DecisionReport:
+    """A decision as it was taken."""
+
+    at: datetime
+    action: Action
+    observed: Observed
+    wanted: Literal["up", "down"]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One deployment, from the records: step and observation are those of the last pass."""
+
+    status: DeploymentStatus = field(metadata=FLAT)
+    step: Step = field(metadata=FLAT)
+    unfinished_more: bool
+    failed: Failed
+    oldest_unfinished: Oldest | None
+    this_month: MonthReport
+    decisions: Sequence[DecisionReport]
+
+
+@dataclass(frozen=True)
+class AzureReport:
+    """The deployment as Azure has it."""
+
+    provisioning_state: str
+    sku: str
+    capacity: int
+    model: str
+    created_at: datetime | None
+    delete_after: str | None
+
+
+@dataclass(frozen=True)
+class LiveExplanation:
+    """One deployment: step and observation are those of a pass made now, which writes nothing."""
+
+    explanation: Explanation = field(metadata=FLAT)
+    azure: AzureReport | None
+    azure_problem: str | None  # why Azure did not let it be read: what it has is unknown then
+
+
+async def explained(app: Lamplighter, config: DeploymentConfig) -> Explanation:
+    """The explanation of one deployment. Raises StorageError."""
+    return (await _explained(app, config))[0]
+
+
+async def _explained(
+    app: Lamplighter, config: DeploymentConfig
+) -> tuple[Explanation, DeploymentRecord, AccountRecord]:
+    ledger, now = app.context.ledger, app.context.clock.now()
+    picture, account, decisions, failed = await asyncio.gather(
+        app.picture(config.account, demand_of=[config.name]),
+        ledger.account(config.account),
+        ledger.decisions(config.account, config.name, _DECISIONS),
+        failed_lately(app, [config.name], now),
+    )
+    record, demand = picture.record(config.name), picture.demand[config.name]
+    month = now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    session, sessions = await asyncio.gather(ledger.session(record), ledger.sessions_since(record, month))
+    explanation = Explanation(
+        status=entry(app, config, picture, account, session),
+        step=_step(record.action, record.reason, record.again_at, record, account, now),
+        unfinished_more=demand.more,
+        failed=failed[config.name],
+        oldest_unfinished=_oldest(demand, now),
+        this_month=_spent(sessions, month, now, app.settings.prices),
+        decisions=[_decision(each) for each in decisions],
+    )
+    return explanation, record, account
+
+
+async def explained_live(app: Lamplighter, config: DeploymentConfig) -> LiveExplanation:
+    """The explanation with what Azure has now: it is asked once. Raises StorageError."""
+    explanation, record, account = await _explained(app, config)
+    try:
+        found = await app.dry_run(app.settings.accounts[config.account])
+    except ArmError as error:
+        failed = replace(account, problem=str(error), problem_at=app.context.clock.now())
+        status = replace(explanation.status, seen=seen(record, failed))
+        step = replace(explanation.step, blocked=_UNREADABLE)
+        return LiveExplanation(replace(explanation, status=status, step=step), None, str(error))
+    azure, decision = found.azure.get(config.name), found.decisions[config.name]
+    status = replace(
+        explanation.status,
+        # What the last pass could not read stays there as account_problem.
+        seen=replace(
+            explanation.status.seen,
+            observed=decision.observed,
+            observed_reason=None,
+            observed_at=found.at,
+            last_seen=None,
+        ),
+        want=want_report(decision.wanted),  # whether scarce capacity keeps it depends on what Azure has now
+    )
+    if azure is not None:
+        status = replace(status, differences=_differences(config, azure))
+    read = replace(account, problem="")
+    step = _step(decision.action, decision.reason, decision.again_at, record, read, found.at)
+    explanation = replace(explanation, status=status, step=step)
+    return LiveExplanation(explanation, _azure(azure) if azure else None, None)
+
+
+def _step(
+    action: Action,
+    reason: str,
+    again_at: datetime | None,
+    record: DeploymentRecord,
+    account: AccountRecord,
+    now: datetime,
+) -> Step:
+    blocked = None
+    if unreadable(account):
+        blocked = _UNREADABLE
+    elif action is Action.WAIT:
+        blocked = reason
+    elif action in (Action.CREATE, Action.DELETE) and account.busy:
+        blocked = f"Azure takes no write on the account now: {account.busy}"
+    elif action is Action.CREATE and record.not_before is not None and now < record.not_before:
+        blocked = record.problem
+    return Step(NextStep(action, reason or None, again_at), blocked)
+
+
+def _oldest(demand: Demand, now: datetime) -> Oldest | None:
+    if demand.oldest is None:
+        return None
+    return Oldest(demand.oldest, (now - demand.oldest).total_seconds())
+
+
+def _decision(row: DecisionRow) -> DecisionReport:
+    return DecisionReport(row.at, row.action, row.observed, up_or_down(row.wanted), row.reason)
+
+
+def _spent(
+    sessions: Sequence[HostingSession], since: datetime, until: datetime, prices: Prices
+) -> MonthReport:
+    parts = [part for each in sessions if (part := within(each, since, until)) is not None]
+    costs = [hosting_cost(part, until, prices) for part in parts]
+    always_on = always_on_cost(sessions[0], since, until, prices) if sessions else 0.0
+    return MonthReport(
+        since=since,
+        sessions=len(parts),
+        cost_at_least=round(sum(least for least, _ in costs), 4),
+        cost_at_most=round(sum(most for _, most in costs), 4),
+        always_on_cost=round(always_on, 4),
+        currency=prices.currency,
+    )
+
+
+def _azure(azure: AzureDeployment) -> AzureReport:
+    return AzureReport(
+        provisioning_state=azure.provisioning_state,
+        sku=azure.sku,
+        capacity=azure.capacity,
+        model=azure.model_name,
+        created_at=azure.created_at,
+        delete_after=azure.tags.get(DELETE_AFTER_TAG),
+    )
+
+
+def _differences(config: DeploymentConfig, azure: AzureDeployment) -> list[str]:
+    """From the file, but for our own tags."""
+    theirs = {name: value for name, value in azure.tags.items() if name not in OUR_TAGS}
+    return differences(config.spec, properties_of(replace(azure, tags=theirs)))

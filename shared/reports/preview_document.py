@@ -1,0 +1,129 @@
+"""The preview as JSON and the command line show it. Hours and money are rounded to four decimals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from shared.model import Mode
+from shared.reports.as_json import FLAT
+from shared.reports.status import HoldReport
+from shared.schedule.marks import Special
+
+
+@dataclass(frozen=True)
+class Amount:
+    """Hours of hosting, and what they cost."""
+
+    hours: float
+    cost: float
+
+
+@dataclass(frozen=True)
+class PlannedFigures:
+    """What is planned, beside always-on.
+
+    `saving_at_least` counts batch windows as full, and uploads as in the recent past.
+    """
+
+    certain: Amount
+    batch_at_most: Amount
+    uploads: Amount
+    always_on: Amount
+    saving_at_least: float
+    saving_at_most: float
+
+
+@dataclass(frozen=True)
+class Sum:
+    """The figures of one deployment or of several, and whose uploads are missing in them."""
+
+    figures: PlannedFigures = field(metadata=FLAT)
+    not_forecast: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A time in which it is hosted; what is not certain is hosted only while documents wait."""
+
+    start: datetime
+    end: datetime
+    local_start: datetime
+    local_end: datetime
+    certain: bool
+
+
+@dataclass(frozen=True)
+class MarkReport:
+    """What is special about a time: a holiday, a date of one's own, a closure, a change of the clocks."""
+
+    at: datetime
+    local: datetime
+    kind: Special
+    text: str
+
+
+@dataclass(frozen=True)
+class AdviceReport:
+    """What could be changed, and what that saves."""
+
+    name: str
+    saves: float
+    currency: str
+    text: str
+
+
+@dataclass(frozen=True)
+class DeploymentPreview:
+    """One deployment in the period."""
+
+    deployment: str
+    account: str
+    cost_center: str | None
+    sku: str
+    price_per_hour: float
+    mode: Mode
+    time_zone: str  # of the local times; UTC where its schedule names none
+    hold: HoldReport | None
+    kept_until: datetime | None  # it is kept so long at most, as its capacity is scarce
+    sum: Sum = field(metadata=FLAT)
+    uploads_told: str
+    intervals: Sequence[Interval]
+    marks: Sequence[MarkReport]
+    advice: Sequence[AdviceReport]
+
+
+@dataclass(frozen=True)
+class CostCenterPreview:
+    """The deployments of one cost center together; None: of those that name none."""
+
+    cost_center: str | None
+    sum: Sum = field(metadata=FLAT)
+
+
+@dataclass(frozen=True)
+class PreviewReport:
+    """What [since, until) hosts, and what that costs."""
+
+    since: datetime
+    until: datetime
+    currency: str
+    records_known: bool
+    deployments: Sequence[DeploymentPreview]
+    cost_centers: Sequence[CostCenterPreview]
+    total: Sum
+    notes: Sequence[str]
+
+
+@dataclass(frozen=True)
+class ChangeReport:
+    """What another file changes for a deployment. `before` or `after` is None if that file has none."""
+
+    deployment: str
+    before: PlannedFigures | None
+    after: PlannedFigures | None
+    certain: Amount
+    at_most: Amount
+    appears: Sequence[Interval]
+    vanishes: Sequence[Interval]
