@@ -1,6 +1,6 @@
 """`python -m shared COMMAND`: the command line for cron, pipelines and people.
 
-It acts through the same loop, leases and records as the functions: whoever comes second finds a lease held.
+It acts through the same loop, leases and records as the functions, so both may run at the same time.
 """
 
 from __future__ import annotations

@@ -144,8 +144,8 @@ async def submit(
     if found.state is DocumentState.DONE:
         reply = await result(app, found.id)
         return Reply(reply.status, reply.body, location)
-    told = to_json(await report_of(app, found))
-    return Reply(202, told | ({"note": submitted.note} if submitted.note else {}), location)
+    answer = to_json(await report_of(app, found))
+    return Reply(202, answer | ({"note": submitted.note} if submitted.note else {}), location)
 
 
 @_answered

@@ -1,1 +1,1 @@
-"""The command line: what cron, pipelines and people ask of the app, through its own loop and records."""
+"""The command line, for cron, pipelines and people."""

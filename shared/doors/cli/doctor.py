@@ -29,7 +29,7 @@ async def doctor(terminal: Terminal, environment: Mapping[str, str]) -> Exit:
     try:
         app = App(environment)
     except SettingsError as error:
-        found += app_checks.told(error, "app settings")
+        found += app_checks.findings_of(error, "app settings")
         found += [
             unchecked(check, "the app settings are not usable", _ABOVE) for check in ("storage", "accounts")
         ]
@@ -58,7 +58,7 @@ async def _configured(app: App) -> list[Finding]:
     try:
         lamplighter: Lamplighter = await app.current()
     except SettingsError as error:
-        return [*app_checks.told(error, check), unchecked("accounts", "none is known", _ABOVE)]
+        return [*app_checks.findings_of(error, check), unchecked("accounts", "none is known", _ABOVE)]
     except StorageError as error:
         return [failed(check, str(error), _ABOVE), unchecked("accounts", "none is known", _ABOVE)]
     settings, context = lamplighter.settings, lamplighter.context

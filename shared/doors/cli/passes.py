@@ -18,7 +18,7 @@ Target = Literal["ready", "gone", "empty"]
 
 
 async def reconcile(app: Lamplighter, options: argparse.Namespace, terminal: Terminal) -> Exit:
-    """One sweep, one pass over every account and, if asked, one slice of draining; tells what was decided."""
+    """One sweep, one pass over every account and, if asked, one slice of draining; show the decisions."""
     problems: list[str] = []
     reports: Iterable[PassReport]
     try:
@@ -33,14 +33,14 @@ async def reconcile(app: Lamplighter, options: argparse.Namespace, terminal: Ter
                 await app.drain_backlog(SLICE_SECONDS)
             except PartFailed as failure:
                 problems += failure.problems
-    passes = [_pass_told(report) for report in reports]
-    terminal.show({"passes": passes, "problems": problems}, _passes_told(passes))
+    passes = [_document(report) for report in reports]
+    terminal.show({"passes": passes, "problems": problems}, _lines(passes))
     for problem in problems:
         terminal.tell(f"failed: {problem}")
     return Exit.FAILED if problems else Exit.OK
 
 
-def _pass_told(report: PassReport) -> dict[str, Any]:
+def _document(report: PassReport) -> dict[str, Any]:
     return {
         "account": report.account,
         "outcome": report.outcome,
@@ -58,13 +58,13 @@ def _pass_told(report: PassReport) -> dict[str, Any]:
     }
 
 
-def _passes_told(passes: list[dict[str, Any]]) -> list[str]:
+def _lines(passes: list[dict[str, Any]]) -> list[str]:
     rows = [
-        (each["account"], one["deployment"], one["action"], one["observed"], one["wanted"], one["reason"])
-        for each in passes
-        for one in each["decisions"]
+        (made["account"], one["deployment"], one["action"], one["observed"], one["wanted"], one["reason"])
+        for made in passes
+        for one in made["decisions"]
     ]
-    lines = [f"{each['account']}: {OUTCOMES[each['outcome']]}" for each in passes]
+    lines = [f"{made['account']}: {OUTCOMES[made['outcome']]}" for made in passes]
     return lines + (
         ["", *table(("ACCOUNT", "DEPLOYMENT", "STEP", "OBSERVED", "WANTED", "REASON"), rows)] if rows else []
     )
@@ -72,34 +72,34 @@ def _passes_told(passes: list[dict[str, Any]]) -> list[str]:
 
 async def wait(app: Lamplighter, options: argparse.Namespace, terminal: Terminal) -> Exit:
     """Make passes until the deployment is ready or gone, or none of its documents is unfinished."""
-    chosen = app.settings.find(options.deployment)
-    came, reason = await wait_for(app, chosen, options.target, options.timeout, terminal)
-    document = {"deployment": chosen.name, "target": options.target, "reached": came, "reason": reason}
-    terminal.show(document, [f"{chosen.name} is {options.target}" if came else f"time-out: {reason}"])
+    config = app.settings.find(options.deployment)
+    came, reason = await wait_for(app, config, options.target, options.timeout, terminal)
+    document = {"deployment": config.name, "target": options.target, "reached": came, "reason": reason}
+    terminal.show(document, [f"{config.name} is {options.target}" if came else f"time-out: {reason}"])
     return Exit.OK if came else Exit.FAILED
 
 
 async def wait_for(
-    app: Lamplighter, chosen: DeploymentConfig, target: Target, timeout: timedelta, terminal: Terminal
+    app: Lamplighter, config: DeploymentConfig, target: Target, timeout: timedelta, terminal: Terminal
 ) -> tuple[bool, str]:
-    """Whether it came to hold in time, and the last reason. Raises ArmRefused, which no wait will mend."""
+    """Whether the target was reached in time, and the last reason. Raises ArmRefused: waiting is no help."""
     clock = app.context.clock
     until = clock.monotonic() + timeout.total_seconds()
     with terminal.progress() as tell:
         while True:
-            reason = await app.step(chosen)
-            if await _holds(app, chosen, target):
+            reason = await app.step(config)
+            if await _holds(app, config, target):
                 return True, reason
             if clock.monotonic() + POLL_SECONDS > until:
-                return False, f"{chosen.name} is not {target} after {timeout}: {reason}"
-            tell(f"waiting for {chosen.name} to be {target}: {reason}")
+                return False, f"{config.name} is not {target} after {timeout}: {reason}"
+            tell(f"waiting for {config.name} to be {target}: {reason}")
             await clock.sleep(POLL_SECONDS)
 
 
-async def _holds(app: Lamplighter, chosen: DeploymentConfig, target: Target) -> bool:
+async def _holds(app: Lamplighter, config: DeploymentConfig, target: Target) -> bool:
     if target == "empty":
-        return not (await app.documents.demand(chosen.name)).unfinished
-    record = await app.context.ledger.record(chosen.account, chosen.name)
+        return not (await app.documents.demand(config.name)).unfinished
+    record = await app.context.ledger.record(config.account, config.name)
     if target == "ready":
         return record.state is RecordState.OPEN
     return record.state is RecordState.ABSENT and record.observed is Observed.ABSENT

@@ -69,9 +69,9 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str
 
 def facts(pairs: Iterable[tuple[str, object]]) -> list[str]:
     """`name   value` lines, aligned; what has no value is left out."""
-    told = [(name, clean(value)) for name, value in pairs if value not in (None, "", [])]
-    width = max((len(name) for name, _ in told), default=0)
-    return [f"{name.ljust(width)}  {value}" for name, value in told]
+    shown = [(name, clean(value)) for name, value in pairs if value not in (None, "", [])]
+    width = max((len(name) for name, _ in shown), default=0)
+    return [f"{name.ljust(width)}  {value}" for name, value in shown]
 
 
 class OutputClosed(Exception):
@@ -105,7 +105,7 @@ class Terminal:
             raise OutputClosed from error
 
     def tell(self, text: str) -> None:
-        """A line beside the answer. Work goes on where nobody reads it."""
+        """A line beside the answer. The work continues if nobody reads it."""
         try:
             self._err.write(f"{clean(text)}\n")
             self._err.flush()
@@ -115,7 +115,7 @@ class Terminal:
 
     @contextlib.contextmanager
     def progress(self) -> Iterator[Callable[[str], None]]:
-        """Tell how far a long wait is: in place where a person looks on, else a line for every change."""
+        """Show how far a long wait is: in place on a terminal, else a line for every change."""
         if not self._out.isatty():
             last = ""
 
@@ -143,7 +143,7 @@ class AlertLines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """See logging.Handler."""
-        told = json.loads(record.getMessage())
-        where = f" ({told['deployment']})" if "deployment" in told else ""
-        times = f" ({told['times']} times since the last such line)" if "times" in told else ""
-        self._terminal.tell(f"alert {told['event']}{where}: {told['remedy']}{times}")
+        logged = json.loads(record.getMessage())
+        where = f" ({logged['deployment']})" if "deployment" in logged else ""
+        times = f" ({logged['times']} times since the last such line)" if "times" in logged else ""
+        self._terminal.tell(f"alert {logged['event']}{where}: {logged['remedy']}{times}")

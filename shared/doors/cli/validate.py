@@ -20,11 +20,11 @@ from shared.settings.warnings import settings_warnings
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _A_WEEK = timedelta(days=7)
 _HOURS_A_MONTH = 730  # as Azure counts a month in its prices
-_A_MONDAY = datetime(2026, 1, 5, tzinfo=UTC)  # any will do, so that the same file tells the same
+_A_MONDAY = datetime(2026, 1, 5, tzinfo=UTC)  # a fixed one, so that the same file always gives the same hours
 
 
 def validate(options: argparse.Namespace, terminal: Terminal, environment: Mapping[str, str]) -> Exit:
-    """Tell what the file holds, and what in it is likely a mistake. The code is 0 with warnings, too.
+    """Show what the file holds, and what in it is likely a mistake. The code is 0 with warnings, too.
 
     Raises SettingsError with every problem, InvalidRequest if no file is named.
     """
@@ -32,7 +32,7 @@ def validate(options: argparse.Namespace, terminal: Terminal, environment: Mappi
     if place.startswith(PREFIX):
         raise InvalidRequest(f"DEPLOYMENTS_FILE is {place}: name the FILE that you mean to upload")
     settings = load(Path(place), environment)
-    deployments = [_told(each, settings) for each in settings.deployments.values()]
+    deployments = [_document(each, settings) for each in settings.deployments.values()]
     warnings = settings_warnings(settings, datetime.now(UTC))
     document = {
         "file": place,
@@ -71,7 +71,7 @@ def validate(options: argparse.Namespace, terminal: Terminal, environment: Mappi
     return Exit.OK
 
 
-def _told(config: DeploymentConfig, settings: Settings) -> dict[str, Any]:
+def _document(config: DeploymentConfig, settings: Settings) -> dict[str, Any]:
     return {
         "deployment": config.name,
         "account": settings.accounts[config.account].name,
@@ -83,8 +83,8 @@ def _told(config: DeploymentConfig, settings: Settings) -> dict[str, Any]:
         "capacity": config.spec.capacity,
         "uploads": config.uploads,
         "always": config.always,
-        "schedule": [_window_told(each) for each in config.windows],
-        "closures": [_closure_told(each) for each in config.closures],
+        "schedule": [_window(each) for each in config.windows],
+        "closures": [_closure(each) for each in config.closures],
         "scheduled_hours_a_week": round(_hours_a_week(config), 2),
         "price_per_hour": settings.prices.hosting_per_hour[config.spec.sku],
         "cost_center": config.cost_center,
@@ -103,29 +103,29 @@ def _cost_round_the_clock(settings: Settings) -> list[str]:
     return ["", *lines] if lines else []
 
 
-def _window_told(window: WeeklyWindow | OneOffWindow) -> str:
+def _window(window: WeeklyWindow | OneOffWindow) -> str:
     if window == ALWAYS:
         return "round the clock"
     end = " until empty" if window.stop_when_empty else ""
     if isinstance(window, OneOffWindow):
         return f"once {window.start.isoformat()} to {window.end.isoformat()}{end}"
-    days = _days_told(window.days)
+    days = _days_text(window.days)
     closes = f"{window.end:%H:%M}" if window.end else "24:00"
-    told = [f"{days} {window.start:%H:%M}-{closes} {window.time_zone}{end}"]
-    told += [f"from {window.starting}"] if window.starting else []
-    told += [f"until {window.until}"] if window.until else []
-    told += [f"not on holidays of {window.skip_holidays}"] if window.skip_holidays else []
-    told += [f"not on {', '.join(map(str, sorted(window.skip_dates)))}"] if window.skip_dates else []
-    told += [f"also on {', '.join(map(str, sorted(window.also_on)))}"] if window.also_on else []
-    return ", ".join(told)
+    parts = [f"{days} {window.start:%H:%M}-{closes} {window.time_zone}{end}"]
+    parts += [f"from {window.starting}"] if window.starting else []
+    parts += [f"until {window.until}"] if window.until else []
+    parts += [f"not on holidays of {window.skip_holidays}"] if window.skip_holidays else []
+    parts += [f"not on {', '.join(map(str, sorted(window.skip_dates)))}"] if window.skip_dates else []
+    parts += [f"also on {', '.join(map(str, sorted(window.also_on)))}"] if window.also_on else []
+    return ", ".join(parts)
 
 
-def _closure_told(closure: Closure) -> str:
+def _closure(closure: Closure) -> str:
     reason = f" ({closure.reason})" if closure.reason else ""
     return f"closed {closure.start.isoformat()} to {closure.end.isoformat()}{reason}"
 
 
-def _days_told(days: frozenset[int]) -> str:
+def _days_text(days: frozenset[int]) -> str:
     """As the file may write them: daily, mon-fri, or one by one."""
     first, last = min(days), max(days)
     if len(days) == len(_DAYS):

@@ -22,7 +22,7 @@ _HOST_JSON = Path(__file__).parents[3] / "host.json"
 _TIME_SPAN = re.compile(r"(?:(\d+)\.)?(\d{1,2}):(\d{2}):(\d{2})", re.ASCII)
 
 
-def told(error: SettingsError, check: str) -> Iterator[Finding]:
+def findings_of(error: SettingsError, check: str) -> Iterator[Finding]:
     """Every problem of a configuration as a finding."""
     for problem in error.problems:
         found = f" (found: {problem.value})" if problem.value else ""
