@@ -372,6 +372,7 @@ async def test_the_listing_tells_of_the_sweep() -> None:
         "age_seconds": 42.0,
         "unaccounted": 0,
         "walked_at": START.isoformat(),
+        "resting": 0,
     }
     status = (await command(world, "status")).out
     assert "The inbox was swept 0:00:42 ago; 0 upload(s) could not be recorded." in status
