@@ -99,9 +99,9 @@ def _remedy(error: ErrorDetails, location: Sequence[str | int], value: str) -> s
         case kind if value.lstrip("+-").lower() in _NO_NUMBERS:
             return _REMEDIES["float_parsing" if kind.startswith(("float", "less", "greater")) else kind]
         case kind:
-            return _REMEDIES.get(kind, "is not what belongs here: see this key in docs/configuration.md").format(
-                **context
-            )
+            return _REMEDIES.get(
+                kind, "is not what belongs here: see this key in docs/configuration.md"
+            ).format(**context)
 
 
 def mistakes_across_sections(raw: Any) -> Iterator[SettingProblem]:
