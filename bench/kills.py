@@ -15,9 +15,7 @@ import time
 from bench._report import machine, show
 from local.azurite import run_azurite
 from local.stack import StackError, new_folder
-from shared.hosting.leases import BLOB_LEASE, WORK_LEASE
-from shared.planning.decide import READY_LIMIT
-from shared.planning.observed import QUARANTINE, SETTLE
+from shared.timing import TIMING
 from tests.integration.kills import Pace, run_kills
 
 UNHURRIED = Pace(
@@ -26,10 +24,10 @@ UNHURRIED = Pace(
     burst=8.0,
     weather=12.0,
     window=60.0,
-    late=min(SETTLE, QUARANTINE).total_seconds() * 0.7,
-    leftovers=WORK_LEASE + BLOB_LEASE + QUARANTINE.total_seconds(),
+    late=min(TIMING.settle, TIMING.quarantine).total_seconds() * 0.7,
+    leftovers=TIMING.work_lease_seconds + TIMING.blob_lease_seconds + TIMING.quarantine.total_seconds(),
     # A file that the worker dies of takes some five claims to its end, with a rest after those of its own.
-    patience=2 * READY_LIMIT.total_seconds() + 8 * WORK_LEASE,
+    patience=2 * TIMING.ready_limit.total_seconds() + 8 * TIMING.work_lease_seconds,
     killers=3,
 )
 

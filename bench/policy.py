@@ -36,7 +36,8 @@ from shared.planning import estimates, uploads
 from shared.planning.desired import UNITS
 from shared.planning.picture import Picture
 from shared.planning.uploads import paid_until
-from shared.serve import POLL_SECONDS, SOONEST, TO_DELETE
+from shared.serve import SOONEST, TO_DELETE
+from shared.timing import TIMING
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 TICK = 60.0
@@ -165,7 +166,7 @@ def _opened(now: float, took: float, record: DeploymentRecord) -> tuple[float, f
     ready = now + took
     if ready <= looks_from:
         return math.ceil(ready / TICK) * TICK, 0.0
-    opened = looks_from + math.ceil((ready - looks_from) / POLL_SECONDS) * POLL_SECONDS
+    opened = looks_from + math.ceil((ready - looks_from) / TIMING.poll_seconds) * TIMING.poll_seconds
     return opened, opened - looks_from
 
 

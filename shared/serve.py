@@ -28,10 +28,8 @@ from shared.planning.uploads import paid_until
 
 SLICE_SECONDS = 420.0
 """The longest slice. It and the longest request after its end fit into host.json's functionTimeout."""
-POLL_SECONDS = 5.0
-"""Between passes while a deployment is being created."""
 SLOW_POLL_SECONDS = 20.0
-"""The same while hardly any create is ready so soon, or Azure takes none. The record is read more often."""
+"""Between passes while hardly any create is ready yet, or Azure takes none. The record is read more often."""
 SOONEST = 0.02
 """The share of creates that finish before anybody looks more often than every minute."""
 TO_DELETE = 4.0
@@ -89,9 +87,11 @@ class Serving:
 
         Raises ArmError, StorageError.
         """
-        blobs, clock = self.context.blobs, self.context.clock
+        context = self.context
         while True:
-            async with drain_lease(blobs, clock, config.account, config.name) as held:
+            async with drain_lease(
+                context.blobs, context.clock, context.timing, config.account, config.name
+            ) as held:
                 report = await self._slices(config, until, flow) if held else None
             if report is None:
                 return DrainReport()
@@ -132,7 +132,7 @@ class Serving:
 
     async def _until_open(self, config: DeploymentConfig, until: float) -> bool:
         """Make passes until it is open. False if it is not wanted, or will not be open soon."""
-        clock = self.context.clock
+        clock, poll_seconds = self.context.clock, self.context.timing.poll_seconds
         next_pass = clock.monotonic()
         while clock.monotonic() < until:
             report = await self._pass(config) if clock.monotonic() >= next_pass else None
@@ -142,10 +142,10 @@ class Serving:
             if report is not None:
                 if not self._is_worth_waiting(config, report):
                     return False
-                pause = POLL_SECONDS if self.may_be_ready(record) else SLOW_POLL_SECONDS
+                pause = poll_seconds if self.may_be_ready(record) else SLOW_POLL_SECONDS
                 next_pass = clock.monotonic() + pause
             # Read the record between our passes too: a timer's pass may open it, and we hold the drain lease.
-            await clock.sleep(POLL_SECONDS)
+            await clock.sleep(poll_seconds)
         return False
 
     def _is_worth_waiting(self, config: DeploymentConfig, report: PassReport) -> bool:
@@ -205,14 +205,16 @@ class Serving:
         while clock.now() < ends and clock.monotonic() < until:
             if await self.has_unfinished(config):
                 return
-            await clock.sleep(min(POLL_SECONDS, (ends - clock.now()).total_seconds()))
+            left = (ends - clock.now()).total_seconds()
+            await clock.sleep(min(self.context.timing.poll_seconds, left))
 
     async def _pass_soon(self, config: DeploymentConfig, until: float) -> None:
         """Make a pass, after one that is under way: it deletes the deployment if nothing needs it."""
+        clock, poll_seconds = self.context.clock, self.context.timing.poll_seconds
         while (await self._pass(config)).outcome is Outcome.HELD:
-            if self.context.clock.monotonic() + POLL_SECONDS > until:
+            if clock.monotonic() + poll_seconds > until:
                 return
-            await self.context.clock.sleep(POLL_SECONDS)
+            await clock.sleep(poll_seconds)
 
     # --- what they ask ----------------------------------------------------------------------------
 
@@ -233,6 +235,7 @@ class _Backlog:
     def __init__(self, serving: Serving, until: float) -> None:
         self._serving = serving
         self._clock = serving.context.clock
+        self._poll_seconds = serving.context.timing.poll_seconds
         self._until = until
         self._running: dict[str, asyncio.Task[DrainReport]] = {}
         self._again_at: dict[str, float] = {}  # deployments on which nothing could be done
@@ -245,7 +248,7 @@ class _Backlog:
                 await self._start()
                 if not self._running:
                     break
-                await first_done(self._clock, self._running.values(), POLL_SECONDS)
+                await first_done(self._clock, self._running.values(), self._poll_seconds)
                 for name in [name for name, task in self._running.items() if task.done()]:
                     self._collect(name)
         finally:

@@ -30,6 +30,7 @@ from shared.ports import Arm, Blobs, Clock, Model, Tables
 from shared.settings.bindings import STORAGE
 from shared.settings.blob import PREFIX, SettingsBlob
 from shared.settings.load import load
+from shared.timing import TIMING, Timing
 
 _AZURE = "https://management.azure.com"
 _app: App | None = None
@@ -54,7 +55,7 @@ class SystemClock:
 class App:
     """The adapters, and the app that is wired from the configuration in force."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], timing: Timing = TIMING) -> None:
         """Raises SettingsError for app settings that cannot be used."""
         problems: list[SettingProblem] = []
         blobs = _url(environment, f"{STORAGE}__blobServiceUri", "", problems)
@@ -63,6 +64,7 @@ class App:
         if problems:
             raise SettingsError("app settings", problems)
         self._environment = environment
+        self._timing = timing
         self._storage = storage_name(tables)
         self.clock = SystemClock()
         self.tables, self.blobs = AzureTables(tables), AzureBlobs(blobs)
@@ -90,6 +92,7 @@ class App:
                 self._model,
                 self._sources,
                 storage=self._storage,
+                timing=self._timing,
             )
         return self._current
 
@@ -117,6 +120,7 @@ def assemble(
     sources: Sources | None = None,
     *,
     storage: str = "",
+    timing: Timing = TIMING,
 ) -> Lamplighter:
     """The app on whatever fulfils the ports. `storage`: the name of the storage account."""
     clock = StorageClock(clock)
@@ -126,11 +130,15 @@ def assemble(
     results, sources = Results(blobs, documents), sources or Sources(blobs)
     return Lamplighter(
         settings=settings,
-        context=HostingContext(clock, tables, blobs, arm, model, documents, ledger, owner, settings.prices),
+        context=HostingContext(
+            clock, timing, tables, blobs, arm, model, documents, ledger, owner, settings.prices
+        ),
         documents=documents,
         results=results,
         intake=Intake(clock, tables, blobs, documents, results, settings, sources),
-        drain_tools=DrainTools(clock, tables, model, documents, results, ledger, settings.prices, sources),
+        drain_tools=DrainTools(
+            clock, timing, tables, model, documents, results, ledger, settings.prices, sources
+        ),
     )
 
 

@@ -26,7 +26,7 @@ from shared.errors import (
 )
 from shared.hosting.answering import Trouble
 from shared.hosting.leases import WorkLease
-from shared.hosting.probe import PROBE, PROBE_SECONDS
+from shared.hosting.probe import PROBE
 from shared.model import Document, ModelAnswer, ModelRequest
 from shared.ports import Model
 
@@ -101,11 +101,12 @@ class Witness:
 
     async def _ask_little(self, request: ModelRequest) -> ModelAnswer | None:
         """The answer to a small request of the same kind; None if there is none."""
-        if not self._work.allows(PROBE_SECONDS):
+        seconds = self._work.timing.probe_seconds
+        if not self._work.allows(seconds):
             return None
         small = replace(request, text=PROBE.text, max_output_tokens=PROBE.max_output_tokens)
         try:
-            return await self._model.ask(self._endpoint, self._deployment, small, timeout=PROBE_SECONDS)
+            return await self._model.ask(self._endpoint, self._deployment, small, timeout=seconds)
         except ModelError:
             return None
 

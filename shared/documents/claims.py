@@ -14,16 +14,14 @@ from shared.documents.condemned import condemned
 from shared.documents.drain_tools import DrainTools
 from shared.documents.results import result_name
 from shared.documents.stored_result import Spent
-from shared.hosting.leases import WORK_LEASE
 from shared.model import Document, DocumentState
 from shared.money.cost import token_cost
+from shared.timing import Timing
 
 MAX_ATTEMPTS = 5
 """Failures (not hand-overs or crashes) after which a document is a dead letter."""
 LAST_BACKOFF = timedelta(minutes=2)
 """The longest rest of a document between two attempts."""
-
-_FIRST_BACKOFF = timedelta(seconds=30)
 
 
 class Claims:
@@ -51,17 +49,17 @@ class Claims:
                 await self.settle(counted, DocumentState.FAILED, reason)
             else:
                 # What kills workers now may have nothing to do with it: the next try comes later.
-                await self.give_back(
-                    counted, "the app died while it worked on it", rest=backoff(lone_crashes + 1)
-                )
+                rest = backoff(lone_crashes + 1, self._tools.timing)
+                await self.give_back(counted, "the app died while it worked on it", rest=rest)
             return None
+        lasts = timedelta(seconds=self._tools.timing.work_lease_seconds)
         return await self._tools.documents.save(
             replace(
                 counted,
                 state=DocumentState.CLAIMED,
                 alone=alone,
                 claimed_by=self._holder,
-                claimed_until=self._tools.clock.now() + timedelta(seconds=WORK_LEASE),
+                claimed_until=self._tools.clock.now() + lasts,
                 not_before=None,
             )
         )
@@ -103,7 +101,7 @@ class Claims:
             await self.settle(document, DocumentState.FAILED, f"gave up after {attempts} attempts: {reason}")
             return
         if blame:
-            rest = backoff(attempts)
+            rest = backoff(attempts, self._tools.timing)
         await self._tools.documents.save(
             replace(
                 document,
@@ -131,6 +129,6 @@ class Claims:
         )
 
 
-def backoff(failures: int) -> timedelta:
+def backoff(failures: int, timing: Timing) -> timedelta:
     """How long a document rests after so many failures in a row: 30 s, doubling, 2 minutes at most."""
-    return min(LAST_BACKOFF, _FIRST_BACKOFF * (1 << min(max(failures - 1, 0), 10)))
+    return min(LAST_BACKOFF, timing.first_backoff * (1 << min(max(failures - 1, 0), 10)))

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from shared.documents.drain_tools import DrainTools
 from shared.documents.slice import DrainReport, Slice
 from shared.errors import StorageError
-from shared.hosting.leases import WORK_LEASE, WorkLease
+from shared.hosting.leases import WorkLease
 from shared.model import DeploymentConfig
 from shared.ports import Clock
 
@@ -25,7 +25,7 @@ async def drain(tools: DrainTools, config: DeploymentConfig, endpoint: str, unti
     """
     if await anext(tools.claimable(config.name), None) is None:
         return DrainReport()
-    work = WorkLease(tools.clock, tools.tables, tools.ledger, config.account, config.name)
+    work = WorkLease(tools.clock, tools.timing, tools.tables, tools.ledger, config.account, config.name)
     try:
         if not await work.enter():
             return DrainReport()
@@ -41,7 +41,7 @@ async def drain(tools: DrainTools, config: DeploymentConfig, endpoint: str, unti
 async def _renewed(clock: Clock, work: WorkLease) -> AsyncIterator[None]:
     async def renew() -> None:
         while True:
-            await clock.sleep(WORK_LEASE / 3)
+            await clock.sleep(work.timing.work_renewal_seconds)
             # A renewal that fails lets the lease run out, and with it the right to start requests.
             with contextlib.suppress(StorageError):
                 await work.enter()

@@ -12,6 +12,7 @@ from shared.documents.source import Sources
 from shared.hosting.ledger import Ledger
 from shared.model import Document, Prices
 from shared.ports import Clock, Model, Tables
+from shared.timing import Timing
 
 
 @dataclass
@@ -19,6 +20,7 @@ class DrainTools:
     """What every slice of the app works with. `gate`: a suspect is worked on alone in its process."""
 
     clock: Clock
+    timing: Timing
     tables: Tables
     model: Model
     documents: DocumentLedger

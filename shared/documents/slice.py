@@ -34,7 +34,7 @@ from shared.errors import (
     StorageError,
 )
 from shared.hosting.answering import Trouble, note_slice
-from shared.hosting.leases import REQUEST_LIMIT, WORK_LEASE, WorkLease
+from shared.hosting.leases import WorkLease
 from shared.model import DeploymentConfig, DeploymentRecord, Document, DocumentState, ModelAnswer
 
 AT_ONCE = 32
@@ -44,7 +44,6 @@ _LOOK = 2.0  # seconds between looks for new documents while others are in work
 WARM_UP = timedelta(minutes=5)
 """How long after its first answer a deployment may still answer some requests with 404."""
 
-_BOOKKEEPING = 40.0  # seconds for storing an answer and settling within its claim
 _LONGEST_PAUSE = 60.0  # seconds: no window of a rate limit is longer, whatever a header says
 
 
@@ -88,6 +87,7 @@ class Slice:
     ) -> None:
         self._tools = tools
         self._clock = tools.clock
+        self._timing = tools.timing
         self._config = config
         self._endpoint = endpoint
         self._until = until
@@ -130,7 +130,7 @@ class Slice:
         return not self._witness.halted and self._clock.monotonic() < self._until
 
     def _may_ask(self) -> bool:
-        return self._may_go_on() and self._work.allows(REQUEST_LIMIT)
+        return self._may_go_on() and self._work.allows(self._timing.request_seconds)
 
     async def _start_more(self) -> None:
         free = self._at_once - len(self._running)
@@ -183,7 +183,9 @@ class Slice:
             alert(Alert.DRAIN_FAILED, remedy, error=type(error).__name__, **fields)
 
     async def _answer(self, document: Document) -> None:
-        claim_allows = self._clock.monotonic() + WORK_LEASE - REQUEST_LIMIT - _BOOKKEEPING
+        timing = self._timing
+        longest = timing.request_seconds + timing.bookkeeping_seconds
+        claim_allows = self._clock.monotonic() + timing.work_lease_seconds - longest
         last_start = min(claim_allows, self._until)
         try:
             tried_before = document.crashes or document.reason
@@ -275,12 +277,14 @@ class Slice:
         """How long it rests if it is not to blame."""
         if isinstance(error, RateLimited):
             return timedelta(seconds=min(error.retry_after or 0.0, _LONGEST_PAUSE))
-        return backoff(document.unanswered + 1)
+        return backoff(document.unanswered + 1, self._timing)
 
     async def _storage_failed(self, document: Document, error: StorageError) -> None:
         """Not the document's fault, and no crash. What it has cost so far is kept."""
         self._errors.append(error)
-        await self._claims.give_back(document, str(error), rest=backoff(document.unanswered + 1))
+        await self._claims.give_back(
+            document, str(error), rest=backoff(document.unanswered + 1, self._timing)
+        )
 
     async def _ask(self, document: Document, asked: Question, last_start: float) -> ModelAnswer:
         async def ask() -> ModelAnswer:
@@ -288,12 +292,12 @@ class Slice:
             if not await self._pacer.admit(min(tokens, self._pacer.tokens_per_minute), last_start):
                 raise HandedBack("it waits for the deployment's rate limit")
             # The fence: nothing is awaited between this check and the request.
-            if not self._work.allows(REQUEST_LIMIT):
+            if not self._work.allows(self._timing.request_seconds):
                 raise HandedBack("the deployment is closing")
             self._witness.saw_question(document)
             try:
                 return await self._tools.model.ask(
-                    self._endpoint, self._config.name, asked.request, timeout=REQUEST_LIMIT
+                    self._endpoint, self._config.name, asked.request, timeout=self._timing.request_seconds
                 )
             except ModelUnavailable as error:
                 self._timeouts[document.id] += error.code == "timeout"

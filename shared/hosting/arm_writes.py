@@ -5,9 +5,6 @@ from __future__ import annotations
 from shared.errors import ArmConflict
 from shared.hosting.observe import View
 
-ARM_SECONDS = 15.0
-"""The longest that a call to Azure Resource Manager may take, and the least that a write must have left."""
-
 
 class ArmBusy(Exception):
     """Azure took no write now, or left its outcome open: no further write in this pass."""
@@ -18,7 +15,7 @@ def write_seconds(view: View, deadline: float) -> float:
 
     Looked at again after the intent was written: that may have taken long, and the lease is not renewed.
     """
-    left = deadline - view.context.clock.monotonic()
-    if left < ARM_SECONDS:
+    left, longest = deadline - view.context.clock.monotonic(), view.context.timing.arm_seconds
+    if left < longest:
         raise ArmConflict("this pass has no time left for a write to Azure; the next one goes on")
-    return min(left, ARM_SECONDS)
+    return min(left, longest)

@@ -140,10 +140,10 @@ def with_failure(
     `unanswered`: it was hosted and nobody was answered. This is counted until somebody is answered, not only
     until the next probe is.
     """
-    record, now = view.record(name), view.context.clock.now()
+    record, now, timing = view.record(name), view.context.clock.now(), view.context.timing
     failures = record.failures + (not unanswered)
     runs = record.unanswered_runs + unanswered
-    not_before = now + (unanswered_backoff(runs) if unanswered else backoff(failures, name))
+    not_before = now + (unanswered_backoff(runs, timing) if unanswered else backoff(failures, name, timing))
     remedy = f"{problem.rstrip('. ')}. Its documents wait; the next try is at {not_before:%H:%M:%S} UTC."
     alert_name = Alert.NOT_ANSWERING if unanswered else Alert.CREATE_LED_NOWHERE
     alert(alert_name, remedy, account=view.account.name, deployment=name, code=code)

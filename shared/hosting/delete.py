@@ -12,7 +12,6 @@ from shared.hosting.decisions import move
 from shared.hosting.observe import View
 from shared.model import DeploymentRecord, RecordState
 from shared.planning.decision import Decision
-from shared.planning.observed import SETTLE
 from shared.planning.plan import delete_backoff
 
 
@@ -45,7 +44,7 @@ async def delete(step: Decision, view: View, deadline: float) -> None:
     except ArmRefused as error:
         # Likewise; but it concerns this deployment only, and the account's others are taken care of.
         refusals = view.record(name).refusals + 1
-        again_at = view.context.clock.now() + delete_backoff(refusals, name)
+        again_at = view.context.clock.now() + delete_backoff(refusals, name, view.context.timing)
         refused = replace(view.record(name), refusals=refusals, delete_not_before=again_at)
         await _still_there(step, view, refused)
         remedy = f"Azure refuses to delete {name}, which still costs money: {error}"
@@ -60,10 +59,10 @@ async def delete(step: Decision, view: View, deadline: float) -> None:
 
 def _accepted(record: DeploymentRecord, view: View) -> DeploymentRecord:
     """After Azure accepted a delete. That may have no effect: then it is repeated, with growing pauses."""
-    now, first_at = view.context.clock.now(), record.delete_accepted_at
+    now, first_at, timing = view.context.clock.now(), record.delete_accepted_at, view.context.timing
     if first_at is None:
         return replace(
-            record, settled=True, deleted_at=now, deleted_again_at=None, delete_not_before=now + SETTLE
+            record, settled=True, deleted_at=now, deleted_again_at=None, delete_not_before=now + timing.settle
         )
     refusals = record.refusals + 1
     return replace(
@@ -71,7 +70,7 @@ def _accepted(record: DeploymentRecord, view: View) -> DeploymentRecord:
         settled=True,
         deleted_again_at=now,
         refusals=refusals,
-        delete_not_before=now + delete_backoff(refusals, record.deployment),
+        delete_not_before=now + delete_backoff(refusals, record.deployment, timing),
     )
 
 

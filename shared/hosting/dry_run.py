@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.hosting.arm_writes import ARM_SECONDS
 from shared.hosting.observe import HostingContext, View
 from shared.model import Account, AzureDeployment, Configs
 from shared.planning.decision import Decision
@@ -25,6 +24,6 @@ class DryRun:
 async def dry_run(context: HostingContext, account: Account, configured: Configs) -> DryRun:
     """The records, one LIST, and the plan that follows. Raises ArmError, StorageError."""
     view = View(context, account, configured)
-    await view.read(timeout=ARM_SECONDS)
+    await view.read(timeout=context.timing.arm_seconds)
     decisions = plan(context.owner, account, view.observation())
     return DryRun(view.now, view.azure, {each.deployment: each for each in decisions})

@@ -17,25 +17,18 @@ from datetime import timedelta
 from shared.errors import StorageError
 from shared.hosting.ledger import Ledger, account_key
 from shared.model import DeploymentRecord, RecordState
-from shared.planning.decide import SESSION_MARGIN
 from shared.ports import Blobs, Clock, Remove, Replace, Tables
-
-WORK_LEASE = 240.0
-"""Seconds that a work lease lives without renewal; it must exceed the longest request by a renewal's time."""
-REQUEST_LIMIT = 120.0
-"""Seconds that one request to the model may take."""
-BLOB_LEASE = 60
-"""Seconds of a blob lease; Azure allows 15 to 60."""
+from shared.timing import Timing
 
 LEASES = "leases"  # container
 WORK_LEASES = "workleases"  # table
 
 
 @contextlib.asynccontextmanager
-async def account_lease(blobs: Blobs, account: str) -> AsyncIterator[bool]:
+async def account_lease(blobs: Blobs, timing: Timing, account: str) -> AsyncIterator[bool]:
     """Hold the account for one pass, never renewed; False if another pass holds it."""
     name = f"accounts/{account_key(account)}"
-    lease = await blobs.acquire_lease(LEASES, name, BLOB_LEASE)
+    lease = await blobs.acquire_lease(LEASES, name, timing.blob_lease_seconds)
     if lease is None:
         yield False
         return
@@ -46,21 +39,23 @@ async def account_lease(blobs: Blobs, account: str) -> AsyncIterator[bool]:
 
 
 @contextlib.asynccontextmanager
-async def drain_lease(blobs: Blobs, clock: Clock, account: str, deployment: str) -> AsyncIterator[bool]:
+async def drain_lease(
+    blobs: Blobs, clock: Clock, timing: Timing, account: str, deployment: str
+) -> AsyncIterator[bool]:
     """Be the one drainer of a deployment, renewed until let go; False if somebody else is.
 
     Losing it to a pause costs no document and cuts nothing off (claims and the fence see to that): two
     drainers would only share the deployment's limit for a while.
     """
     name = f"drains/{account_key(account)}/{deployment}"
-    lease = await blobs.acquire_lease(LEASES, name, BLOB_LEASE)
+    lease = await blobs.acquire_lease(LEASES, name, timing.blob_lease_seconds)
     if lease is None:
         yield False
         return
 
     async def renew() -> None:
         while True:
-            await clock.sleep(BLOB_LEASE / 3)
+            await clock.sleep(timing.blob_renewal_seconds)
             with contextlib.suppress(StorageError):
                 await blobs.renew_lease(LEASES, name, lease)
 
@@ -76,8 +71,11 @@ async def drain_lease(blobs: Blobs, clock: Clock, account: str, deployment: str)
 class WorkLease:
     """One worker's right to call one deployment, for a slice of work."""
 
-    def __init__(self, clock: Clock, tables: Tables, ledger: Ledger, account: str, deployment: str) -> None:
+    def __init__(
+        self, clock: Clock, timing: Timing, tables: Tables, ledger: Ledger, account: str, deployment: str
+    ) -> None:
         self._clock = clock
+        self.timing = timing
         self._tables = tables
         self._ledger = ledger
         self._account = account
@@ -92,8 +90,8 @@ class WorkLease:
 
     async def enter(self) -> bool:
         """Write (or renew) the lease, then read the record: whether requests may start."""
-        expires = self._clock.monotonic() + WORK_LEASE
-        change = Replace(self.holder, {"seconds": WORK_LEASE}, etag=None)
+        expires = self._clock.monotonic() + self.timing.work_lease_seconds
+        change = Replace(self.holder, {"seconds": self.timing.work_lease_seconds}, etag=None)
         await self._tables.write(WORK_LEASES, self._partition, [change])
         is_open = await self.is_open()
         # Only now: after a pause the old record must not let requests start under the new lease.
@@ -112,7 +110,7 @@ class WorkLease:
             return False
         deadline = record.delete_after
         if deadline is not None:
-            last_end = deadline - SESSION_MARGIN
+            last_end = deadline - self.timing.session_margin
             if self._clock.now() + timedelta(seconds=seconds) > last_end:
                 return False
         return self._clock.monotonic() + seconds < self._expires

@@ -33,6 +33,7 @@ from shared.planning.picture import Picture
 from shared.planning.plan import DEVELOPER_TIER, DEVELOPER_TIER_LIFE
 from shared.planning.scarcity import base_model, why_kept
 from shared.ports import Arm, Backlog, Blobs, Clock, Model, Tables
+from shared.timing import Timing
 
 CAPACITY_SECONDS = 5.0
 """How long the list of capacities may take: the rest of the pass is for the account's writes."""
@@ -43,6 +44,7 @@ class HostingContext:
     """What the control loop works with: the ports, and what holds for every account."""
 
     clock: Clock
+    timing: Timing
     tables: Tables
     blobs: Blobs
     arm: Arm
@@ -106,7 +108,7 @@ class View:
         self.azure = {}
         for listed_name, each in listed.items():
             name = ours.get(listed_name.lower(), listed_name)
-            if not is_past(each, self.record(name), self.now):
+            if not is_past(each, self.record(name), self.now, context.timing):
                 self.azure[name] = each
         await asyncio.gather(*(self.count_workers(name) for name in records))
         if any(each.keep_if_scarce for each in self.configured.values()):
@@ -178,7 +180,8 @@ class View:
     def observation(self) -> Observation:
         """What the plan is made from."""
         kept = {name: self._why_kept(name) for name, each in self.configured.items() if each.keep_if_scarce}
-        return Observation(self.now, self.azure, replace(self.picture, kept=kept), self._working)
+        picture = replace(self.picture, kept=kept)
+        return Observation(self.now, self.azure, picture, self._working, self.context.timing)
 
     def record(self, name: str) -> DeploymentRecord:
         """A deployment's record as it stands."""
@@ -215,7 +218,7 @@ class View:
         record, azure = self.record(name), self.azure.get(name)
         if record.state is RecordState.ABSENT:
             return
-        if azure is None or not is_ours(azure, record, self.context.owner):
+        if azure is None or not is_ours(azure, record, self.context.owner, self.context.timing):
             is_used = azure is not None and not record.owned and azure.created_at == record.created_at
             if not is_used:
                 await self._note_missing(record, listed_before if azure is None else None)
@@ -234,7 +237,7 @@ class View:
         if azure.sku == DEVELOPER_TIER and azure.created_at is not None:
             last = azure.created_at + DEVELOPER_TIER_LIFE
             noted = replace(noted, delete_after=min(record.delete_after or last, last))
-        if observe(azure, record, self.context.owner) is Observed.SUCCEEDED:
+        if observe(azure, record, self.context.owner, self.context.timing) is Observed.SUCCEEDED:
             noted = replace(noted, succeeded_at=record.succeeded_at or self.now)
         if noted != record or record.seen_at is None:
             await self.save(replace(noted, seen_at=self.now))

@@ -20,16 +20,14 @@ from shared.planning import estimates
 from shared.planning.decision import Decision
 from shared.planning.unanswered import not_answered
 
-PROBE_SECONDS = 10.0
-
 PROBE = ModelRequest(system_prompt="Answer with one word.", text="ready?", max_output_tokens=16)
 
 
 async def probe(step: Decision, view: View) -> None:
     """The one request that is allowed before the record is open."""
-    name = step.deployment
+    name, context = step.deployment, view.context
     try:
-        await view.context.model.ask(view.endpoint, name, PROBE, timeout=PROBE_SECONDS)
+        await context.model.ask(view.endpoint, name, PROBE, timeout=context.timing.probe_seconds)
     except ModelError as error:
         if not proves_it_exists(error):
             await _not_ready(step, view, error)
@@ -67,7 +65,7 @@ async def _not_ready(step: Decision, view: View, error: ModelError) -> None:
             noted = not_answered(noted, since=now, now=now)
     if record.state is not RecordState.ABSENT:
         await view.save(noted)
-    await view.refresh_endpoint(PROBE_SECONDS)
+    await view.refresh_endpoint(view.context.timing.probe_seconds)
 
 
 async def _ready(step: Decision, view: View) -> None:

@@ -11,11 +11,10 @@ from enum import StrEnum
 from shared.alerts import Alert, alert, event
 from shared.errors import ArmError, StorageError
 from shared.hosting.act import take
-from shared.hosting.arm_writes import ARM_SECONDS, ArmBusy
+from shared.hosting.arm_writes import ArmBusy
 from shared.hosting.decisions import keep_decision
 from shared.hosting.leases import account_lease
 from shared.hosting.observe import HostingContext, View
-from shared.hosting.probe import PROBE_SECONDS
 from shared.model import (
     ALWAYS,
     Account,
@@ -28,18 +27,14 @@ from shared.model import (
     RecordState,
     UploadStart,
 )
-from shared.planning.decide import ANSWER_LIMIT
 from shared.planning.decision import Decision
 from shared.planning.desired import span
-from shared.planning.observed import LIST_LAG, STORAGE_TAG, is_twin
-from shared.planning.plan import AFTER_DELETE, DOUBT, plan
+from shared.planning.observed import STORAGE_TAG, is_twin
+from shared.planning.plan import plan
 from shared.planning.unanswered import unanswered_for
 from shared.schedule.windows import intervals
+from shared.timing import Timing
 
-PASS_SECONDS = 40.0
-"""A pass starts nothing after this, so that its effects end before the account lease of 60 s does."""
-PASS_LIMIT = 56.0
-"""A pass is given up after this, whatever it waits for: the next one must find the account free."""
 LONGEST_CREATE = timedelta(hours=1)
 """Creating takes minutes; after this somebody should look."""
 LONGEST_DELETE = timedelta(minutes=30)
@@ -73,14 +68,15 @@ async def reconcile(context: HostingContext, account: Account, configured: Confi
     """One pass. `configured`: the deployments of this account.
 
     Raises ArmError when the account cannot be listed, StorageError when records cannot be kept (Changed:
-    another pass has overtaken this one, whose lease ran out), or when the pass took longer than PASS_LIMIT.
+    another pass has overtaken this one, whose lease ran out), or when the pass took longer than its limit.
     """
+    limit = context.timing.pass_limit_seconds
     try:
-        async with asyncio.timeout(PASS_LIMIT):
+        async with asyncio.timeout(limit):
             report = await _reconcile(context, account, configured)
     except TimeoutError as error:
         raise StorageError(
-            f"the pass was given up after {PASS_LIMIT:.0f} s: storage or Azure did not answer in time"
+            f"the pass was given up after {limit:.0f} s: storage or Azure did not answer in time"
         ) from error
     # An alert watches for its absence, so idle passes say it too.
     event("pass_done", account=account.name, outcome=report.outcome)
@@ -88,10 +84,10 @@ async def reconcile(context: HostingContext, account: Account, configured: Confi
 
 
 async def _reconcile(context: HostingContext, account: Account, configured: Configs) -> PassReport:
-    deadline = context.clock.monotonic() + PASS_SECONDS
+    deadline = context.clock.monotonic() + context.timing.pass_seconds
     if await _is_idle(context, account, configured):
         return PassReport(account.name, Outcome.IDLE, {})
-    async with account_lease(context.blobs, account.resource_id) as held:
+    async with account_lease(context.blobs, context.timing, account.resource_id) as held:
         if not held:
             return PassReport(account.name, Outcome.HELD, {})
         return await _pass(View(context, account, configured), deadline)
@@ -99,7 +95,7 @@ async def _reconcile(context: HostingContext, account: Account, configured: Conf
 
 async def _pass(view: View, deadline: float) -> PassReport:
     try:
-        await view.look(timeout=ARM_SECONDS)
+        await view.look(timeout=view.context.timing.arm_seconds)
     except ArmError as error:
         await view.note_problem(error)
         raise
@@ -142,7 +138,7 @@ def _raise_alerts(decision: Decision, view: View) -> None:
     In observe mode nothing is to be hosted, so nothing is late for a window or for documents. What was
     hosted before, and is stuck or past its cap, costs money in either mode.
     """
-    fields = {"account": view.account.name, "deployment": decision.deployment}
+    timing, fields = view.context.timing, {"account": view.account.name, "deployment": decision.deployment}
     if decision.observed is Observed.UNKNOWN:
         alert(Alert.UNKNOWN_STATE, f"look at it in the Azure portal: {decision.reason}", **fields)
     if _is_late(decision, view) and not _only_observed(decision, view):
@@ -161,12 +157,12 @@ def _raise_alerts(decision: Decision, view: View) -> None:
         remedy = "Azure has been deleting it for over half an hour: look at it in the portal"
         alert(Alert.DELETE_WITHOUT_EFFECT, remedy, **fields)
     record = view.record(decision.deployment)
-    if (unanswered := unanswered_for(record, view.now)) > ANSWER_LIMIT:
+    if (unanswered := unanswered_for(record, view.now)) > timing.answer_limit:
         remedy = f"nobody has been answered for {span(unanswered)}: {record.trouble}"
         alert(Alert.NOT_ANSWERING, remedy, **fields)
     first_at = record.delete_accepted_at if record.state is RecordState.DELETING else None
     stands = decision.observed in (Observed.READY, Observed.FAILED)
-    if stands and first_at is not None and view.now - first_at > LIST_LAG:
+    if stands and first_at is not None and view.now - first_at > timing.list_lag:
         remedy = (
             f"Azure accepted its delete at {first_at:%H:%M:%S} UTC, and it still stands and costs money: "
             "delete it in the Azure portal, or ask Azure's support"
@@ -195,7 +191,7 @@ def _is_late(decision: Decision, view: View) -> bool:
     if opens_at is None or view.now < opens_at or decision.action is Action.SERVE:
         return False
     is_gone = view.record(decision.deployment).state is RecordState.ABSENT
-    soon = decision.again_at is not None and decision.again_at - view.now <= AFTER_DELETE
+    soon = decision.again_at is not None and decision.again_at - view.now <= view.context.timing.after_delete
     waits = decision.observed is Observed.ABSENT and decision.action is Action.WAIT and not soon
     return opens_at > ALWAYS.start or (is_gone and waits)
 
@@ -223,7 +219,10 @@ async def _is_idle(context: HostingContext, account: Account, configured: Config
     if known.listed_at is None or now - known.listed_at >= IDLE_LIST:
         return False
     records = await context.ledger.records(account.resource_id)
-    if any(record.state is not RecordState.ABSENT or _in_doubt(record, now) for record in records.values()):
+    if any(
+        record.state is not RecordState.ABSENT or _in_doubt(record, now, context.timing)
+        for record in records.values()
+    ):
         return False
     if known.problem:
         return False
@@ -231,10 +230,10 @@ async def _is_idle(context: HostingContext, account: Account, configured: Config
     return not any(picture.wanted(name).up for name in configured)
 
 
-def _in_doubt(record: DeploymentRecord, now: datetime) -> bool:
+def _in_doubt(record: DeploymentRecord, now: datetime, timing: Timing) -> bool:
     """Whether a write of ours may still show: LISTs lag, and effects come late."""
     times = (record.doubted_at, record.changed_at, record.deleted_again_at or record.deleted_at)
-    return any(at is not None and now - at < DOUBT for at in times)
+    return any(at is not None and now - at < timing.doubt for at in times)
 
 
 async def _act(view: View, deadline: float) -> tuple[Decision, ...]:
@@ -245,7 +244,9 @@ async def _act(view: View, deadline: float) -> tuple[Decision, ...]:
         left = deadline - view.context.clock.monotonic()
         decisions = plan(view.context.owner, view.account, view.observation())
         steps = [
-            each for each in decisions if not _is_taken(each, taken) and _may_start(each, left, arm_busy)
+            each
+            for each in decisions
+            if not _is_taken(each, taken) and _may_start(each, left, view.context.timing, arm_busy=arm_busy)
         ]
         if not steps:
             return decisions
@@ -273,11 +274,11 @@ def _is_taken(step: Decision, taken: set[tuple[str, Action]]) -> bool:
     )
 
 
-def _may_start(step: Decision, left: float, arm_busy: bool) -> bool:
+def _may_start(step: Decision, left: float, timing: Timing, *, arm_busy: bool) -> bool:
     match step.action:
         case Action.CREATE | Action.DELETE:
-            return not arm_busy and left >= ARM_SECONDS
+            return not arm_busy and left >= timing.arm_seconds
         case Action.PROBE:
-            return left >= PROBE_SECONDS
+            return left >= timing.probe_seconds
         case _:
             return step.action not in _NOT_STEPS and left > 0

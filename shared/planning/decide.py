@@ -19,7 +19,6 @@ from shared.planning.adoption import differences, properties_of
 from shared.planning.decision import Decision, Observation
 from shared.planning.desired import Wanted, plural, span
 from shared.planning.observed import (
-    LIST_LAG,
     OWNER_TAG,
     STORAGE_TAG,
     absence_counts_from,
@@ -27,19 +26,10 @@ from shared.planning.observed import (
     observe,
 )
 from shared.planning.unanswered import unanswered_for
+from shared.timing import Timing
 
-READY_LIMIT = timedelta(minutes=12)
-"""Some deployments say Succeeded and never answer until they are created anew (field reports). With the pass
-that sees it and the delete, hosting without an answer stays below 15 minutes."""
-ANSWER_LIMIT = timedelta(minutes=8)
-"""A deployment that is hosted for documents, and answers none for so long, is deleted. Documents may rest
-before the first failure, and requests in flight end first: what stands unanswered stays below 15 minutes."""
-SILENT_LIMIT = timedelta(minutes=5)
-"""An open deployment that says for so long that it does not exist is created anew."""
 SILENT_PROBES = 3
 """Failures required before giving up: the app may have been down until such a limit was over."""
-SESSION_MARGIN = timedelta(minutes=10)
-"""No request ends later than this before the `delete-after` of its generation."""
 WINDOW_RETRY = timedelta(minutes=5)
 """The longest pause between tries to create a deployment for a window."""
 
@@ -60,6 +50,7 @@ class _Case:
     record: DeploymentRecord
     observed: Observed
     working: int  # live work leases
+    timing: Timing
 
     def step(self, action: Action, reason: str, again_at: datetime | None = None) -> Decision:
         """The decision to take this step."""
@@ -76,9 +67,11 @@ class _Case:
 def decide(owner: Owner, name: str, want: Wanted, seen: Observation) -> Decision:
     """What to do about one deployment now."""
     azure, picture, record = seen.azure.get(name), seen.picture, seen.picture.record(name)
-    observed = observe(azure, record, owner)
+    observed = observe(azure, record, owner, seen.timing)
     config, working = picture.configured.get(name), seen.working.get(name, 0)
-    case = _Case(picture.now, seen.began_at, name, config, want, azure, record, observed, working)
+    case = _Case(
+        picture.now, seen.began_at, name, config, want, azure, record, observed, working, seen.timing
+    )
     match observed:
         case Observed.ABSENT:
             return _absent(case)
@@ -109,7 +102,7 @@ def decide(owner: Owner, name: str, want: Wanted, seen: Observation) -> Decision
 def _absent(case: _Case) -> Decision:
     record, want, state = case.record, case.want, case.record.state
     if state is not RecordState.ABSENT:
-        gone_at = absence_counts_from(record, case.began_at)
+        gone_at = absence_counts_from(record, case.began_at, case.timing)
         if case.began_at >= gone_at:
             return case.step(Action.FORGET, f"it is gone; the record said {state}")
         late_news = "Azure does not list it, which may be late news"
@@ -127,7 +120,7 @@ def _absent(case: _Case) -> Decision:
 def _foreign(case: _Case, azure: AzureDeployment, *, twin: bool) -> Decision:
     record, want, state = case.record, case.want, case.record.state
     if state is not RecordState.ABSENT and (record.owned or record.created_at != azure.created_at):
-        gone_at = absence_counts_from(record, case.began_at)
+        gone_at = absence_counts_from(record, case.began_at, case.timing)
         if case.began_at >= gone_at:
             return case.step(Action.FORGET, "somebody else's deployment stands in its place")
         return case.step(Action.WAIT, "somebody else's deployment seems to stand in its place", gone_at)
@@ -152,7 +145,7 @@ def _lost_sight_of(case: _Case) -> Decision:
     """Ours, and the record says absent: never recorded, forgotten, or not deleted though Azure said so."""
     record = case.record
     if is_same_generation(record, case.azure) and record.deleted_at is not None:
-        late_until = (record.deleted_again_at or record.deleted_at) + LIST_LAG
+        late_until = (record.deleted_again_at or record.deleted_at) + case.timing.list_lag
         if case.now < late_until:
             return case.step(
                 Action.WAIT, "it was deleted; that Azure still lists it may be late news", late_until
@@ -166,13 +159,13 @@ def is_same_generation(record: DeploymentRecord, azure: AzureDeployment | None) 
 
 
 def _succeeded(case: _Case) -> Decision:
-    record, want = case.record, case.want
+    record, want, limit = case.record, case.want, case.timing.ready_limit
     if want.scarce and not _is_session_over(case):
         return case.step(Action.PROBE, f"{want.reason}; waiting for the first answer")
     if not want.up:
         return case.delete(_SESSION_OVER if want.scarce else want.reason)
     overdue = case.now - (record.succeeded_at or case.now)
-    if overdue > READY_LIMIT and record.silent_probes >= SILENT_PROBES and not record.unanswered_since:
+    if overdue > limit and record.silent_probes >= SILENT_PROBES and not record.unanswered_since:
         return case.delete(f"it said Succeeded {span(overdue)} ago and never answered", failed=True)
     if (reason := _unanswered(case)) is not None:
         return case.delete(reason, failed=True)
@@ -180,12 +173,12 @@ def _succeeded(case: _Case) -> Decision:
 
 
 def _ready(case: _Case) -> Decision:
-    record, want, state = case.record, case.want, case.record.state
+    record, want, state, limit = case.record, case.want, case.record.state, case.timing.silent_limit
     stay, reason, failed = want.up or want.keep, want.reason, False
     if _is_session_over(case):
         stay, reason = False, _SESSION_OVER
     silent = case.now - record.silent_since if record.silent_since else None
-    given_up = silent is not None and silent > SILENT_LIMIT and record.silent_probes >= SILENT_PROBES
+    given_up = silent is not None and silent > limit and record.silent_probes >= SILENT_PROBES
     if silent is not None and given_up and not want.scarce:
         stay, reason, failed = False, f"it has said for {span(silent)} that it does not exist", want.up
     elif (unanswered := _unanswered(case)) is not None:
@@ -205,7 +198,7 @@ def _ready(case: _Case) -> Decision:
 
 def _is_session_over(case: _Case) -> bool:
     deadline = case.record.delete_after
-    return deadline is not None and case.now >= deadline - SESSION_MARGIN
+    return deadline is not None and case.now >= deadline - case.timing.session_margin
 
 
 def _unanswered(case: _Case) -> str | None:
@@ -214,7 +207,7 @@ def _unanswered(case: _Case) -> str | None:
     if not (want.up and want.for_documents):
         return None
     unanswered = unanswered_for(record, case.now)
-    if unanswered <= ANSWER_LIMIT:
+    if unanswered <= case.timing.answer_limit:
         return None
     return f"it is hosted for documents, and has answered nobody for {span(unanswered)}: {record.trouble}"
 

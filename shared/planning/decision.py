@@ -9,6 +9,7 @@ from datetime import datetime
 from shared.model import Action, AzureDeployment, Observed
 from shared.planning.desired import Wanted
 from shared.planning.picture import Picture
+from shared.timing import TIMING, Timing
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Observation:
     azure: Mapping[str, AzureDeployment]
     picture: Picture
     working: Mapping[str, int] = field(default_factory=dict)  # live work leases
+    timing: Timing = TIMING
 
 
 @dataclass(frozen=True)

@@ -11,19 +11,12 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from shared.model import AzureDeployment, DeploymentRecord, Observed, Owner, RecordState
+from shared.timing import Timing
 
 OWNER_TAG = "lamplighter"  # value: our installation
 STORAGE_TAG = "lamplighter-storage"  # value: the storage account that holds its record
 DELETE_AFTER_TAG = "delete-after"
 OUR_TAGS = (OWNER_TAG, STORAGE_TAG, DELETE_AFTER_TAG)
-
-SETTLE = timedelta(minutes=1)
-"""A LIST may lag behind a write: absence counts only when the LIST began this long after our last change."""
-LIST_LAG = timedelta(minutes=5)
-"""A LIST may show what was so long ago, or miss an entry for as long."""
-QUARANTINE = timedelta(minutes=2)
-"""A write whose outcome is unknown may take effect this late."""
-CLOCK_SKEW = timedelta(minutes=2)
 
 # Azure's words are extensible strings: what is not in this table is UNKNOWN.
 _PROVISIONING_STATES = {
@@ -48,7 +41,7 @@ def is_twin(owner: Owner, tags: Mapping[str, str]) -> bool:
     return tags.get(OWNER_TAG) == owner.installation and not owns(owner, tags)
 
 
-def is_ours(azure: AzureDeployment, record: DeploymentRecord, owner: Owner) -> bool:
+def is_ours(azure: AzureDeployment, record: DeploymentRecord, owner: Owner, timing: Timing) -> bool:
     """Our tags, or our record: either alone is enough, as Azure may drop tags.
 
     The record proves it by Azure's createdAt, also after a LIST that missed the deployment made us forget it;
@@ -66,23 +59,25 @@ def is_ours(azure: AzureDeployment, record: DeploymentRecord, owner: Owner) -> b
         return False
     if azure.created_at is None:
         return record.state is not RecordState.ABSENT
-    latest = record.intent_at + QUARANTINE + CLOCK_SKEW
-    return record.intent_at - CLOCK_SKEW <= azure.created_at <= latest
+    latest = record.intent_at + timing.quarantine + timing.clock_skew
+    return record.intent_at - timing.clock_skew <= azure.created_at <= latest
 
 
-def is_past(azure: AzureDeployment, record: DeploymentRecord, now: datetime) -> bool:
+def is_past(azure: AzureDeployment, record: DeploymentRecord, now: datetime, timing: Timing) -> bool:
     """Whether a stale LIST shows a generation of ours that was deleted before the record's."""
     if azure.created_at is None or record.intent_at is None or azure.created_at == record.created_at:
         return False
-    is_recent = now - record.intent_at < LIST_LAG + QUARANTINE
+    is_recent = now - record.intent_at < timing.list_lag + timing.quarantine
     return is_recent and azure.created_at == record.earlier_created_at
 
 
-def observe(azure: AzureDeployment | None, record: DeploymentRecord, owner: Owner) -> Observed:
+def observe(
+    azure: AzureDeployment | None, record: DeploymentRecord, owner: Owner, timing: Timing
+) -> Observed:
     """What Azure has, in our words."""
     if azure is None:
         return Observed.ABSENT
-    if not is_ours(azure, record, owner):
+    if not is_ours(azure, record, owner, timing):
         return Observed.FOREIGN
     observed = _PROVISIONING_STATES.get(azure.provisioning_state.lower(), Observed.UNKNOWN)
     proven = record.state not in (RecordState.ABSENT, RecordState.CREATING)
@@ -97,7 +92,7 @@ def is_expected_gone(record: DeploymentRecord) -> bool:
     return record.delete_accepted_at is not None or record.seen_at is None
 
 
-def absence_counts_from(record: DeploymentRecord, began_at: datetime) -> datetime:
+def absence_counts_from(record: DeploymentRecord, began_at: datetime, timing: Timing) -> datetime:
     """From when on a LIST that does not show the deployment proves that it is gone.
 
     `began_at`: when the present LIST began, which is the first to miss it if the record names none.
@@ -105,13 +100,13 @@ def absence_counts_from(record: DeploymentRecord, began_at: datetime) -> datetim
     assert record.changed_at is not None
     if not record.settled:
         # A create may take effect late, and then a LIST may still lag behind that.
-        lag = SETTLE if record.state is RecordState.CREATING else timedelta(0)
-        return record.changed_at + QUARANTINE + lag
+        lag = timing.settle if record.state is RecordState.CREATING else timedelta(0)
+        return record.changed_at + timing.quarantine + lag
     if record.state is RecordState.DELETING and is_expected_gone(record):
         # A later delete that was answered says nothing of an earlier one that was not.
-        uncertain = record.uncertain_at + QUARANTINE if record.uncertain_at else record.changed_at
+        uncertain = record.uncertain_at + timing.quarantine if record.uncertain_at else record.changed_at
         return max(record.changed_at, uncertain)
     missed_since = record.missed_since or began_at
     # The deployment itself says that it does not exist: two witnesses.
     agreed = record.silent_since is not None and record.silent_probes > 0
-    return max(record.changed_at, missed_since) + (SETTLE if agreed else LIST_LAG)
+    return max(record.changed_at, missed_since) + (timing.settle if agreed else timing.list_lag)

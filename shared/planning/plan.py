@@ -22,48 +22,44 @@ from shared.model import (
     Owner,
     RecordState,
 )
-from shared.planning.decide import ANSWER_LIMIT, UNWRITTEN, decide
+from shared.planning.decide import UNWRITTEN, decide
 from shared.planning.decision import Decision, Observation
 from shared.planning.observed import is_ours
 from shared.planning.picture import Picture
 from shared.planning.slots import GIVES_WAY, giving_way, within_slots
+from shared.timing import Timing
 
-DOUBT = timedelta(minutes=30)
-"""For so long after a record's last change its account is looked at each minute: LISTs lag and miss entries,
-and writes take effect late."""
-AFTER_DELETE = timedelta(seconds=20)
-"""Azure wants 15 to 20 s on an account between a delete and the next create."""
 WINDOW_PATIENCE = timedelta(minutes=1)
 """A window's create lets deletes go first for this long; then its start is at risk."""
 DEVELOPER_TIER, DEVELOPER_TIER_LIFE = "DeveloperTier", timedelta(hours=24)
 """Azure deletes such a deployment at that age, whatever it is doing."""
 
-_FIRST_BACKOFF, _LAST_BACKOFF = timedelta(seconds=30), timedelta(hours=1)
+_LAST_BACKOFF = timedelta(hours=1)
 _LAST_DELETE_BACKOFF = timedelta(minutes=10)
 
 _HARMLESS = (Action.NOTHING, Action.WAIT, Action.SERVE, Action.FORGET)
 
 
-def backoff(failures: int, name: str) -> timedelta:
+def backoff(failures: int, name: str, timing: Timing) -> timedelta:
     """How long to wait after so many failed creations in a row: 30 s, doubling, an hour at most.
 
     Spread by up to a fifth by the deployment's name, so that neighbours do not retry in step.
     """
-    pause = min(_LAST_BACKOFF, _FIRST_BACKOFF * (1 << min(max(failures - 1, 0), 12)))
+    pause = min(_LAST_BACKOFF, timing.first_backoff * (1 << min(max(failures - 1, 0), 12)))
     return pause * (1 + 0.2 * (zlib.crc32(f"{name}:{failures}".encode()) / 2**32))
 
 
-def unanswered_backoff(runs: int) -> timedelta:
+def unanswered_backoff(runs: int, timing: Timing) -> timedelta:
     """How long to wait after so many generations in a row that answered nobody.
 
     As long as it was hosted for nothing, doubling, an hour at most: an outage is not paid for.
     """
-    return min(_LAST_BACKOFF, ANSWER_LIMIT * (1 << min(max(runs - 1, 0), 12)))
+    return min(_LAST_BACKOFF, timing.answer_limit * (1 << min(max(runs - 1, 0), 12)))
 
 
-def delete_backoff(refusals: int, name: str) -> timedelta:
+def delete_backoff(refusals: int, name: str, timing: Timing) -> timedelta:
     """How long to wait after so many refused deletes in a row: what stands costs money, so never long."""
-    return min(_LAST_DELETE_BACKOFF, backoff(refusals, name))
+    return min(_LAST_DELETE_BACKOFF, backoff(refusals, name, timing))
 
 
 def plan(owner: Owner, account: Account, seen: Observation) -> tuple[Decision, ...]:
@@ -72,7 +68,9 @@ def plan(owner: Owner, account: Account, seen: Observation) -> tuple[Decision, .
     now, configured = picture.now, picture.configured
     names = set(configured)
     names |= {name for name, record in picture.records.items() if record.state is not RecordState.ABSENT}
-    names |= {name for name, azure in seen.azure.items() if is_ours(azure, picture.record(name), owner)}
+    names |= {
+        name for name, azure in seen.azure.items() if is_ours(azure, picture.record(name), owner, seen.timing)
+    }
     wants = {name: picture.wanted(name) for name in names}
 
     def decided() -> list[Decision]:
@@ -95,7 +93,8 @@ def _paused(now: datetime, decisions: Sequence[Decision], seen: Observation) -> 
         for record in seen.picture.records.values()
         if (at := record.deleted_again_at or record.deleted_at) is not None
     ]
-    free_at = max(deletes, default=now - AFTER_DELETE) + AFTER_DELETE
+    pause = seen.timing.after_delete
+    free_at = max(deletes, default=now - pause) + pause
     reason = "Azure wants a pause between a delete and a create on one account"
     return [
         replace(each, action=Action.WAIT, reason=reason, again_at=free_at)

@@ -34,7 +34,6 @@ from shared.money.forecast import (
 )
 from shared.money.spans import Planned, Span
 from shared.planning.adoption import to_create
-from shared.planning.decide import SESSION_MARGIN
 from shared.planning.desired import clock_time
 from shared.planning.picture import Picture, configured_on
 from shared.reports.preview_document import (
@@ -52,6 +51,7 @@ from shared.reports.preview_document import (
 from shared.reports.status import hold_report
 from shared.schedule.clocks import clock_changes
 from shared.schedule.marks import Special, marks
+from shared.timing import TIMING
 
 MOST_DAYS = 366
 USUAL_DAYS = 7
@@ -139,7 +139,7 @@ def _kept_until(picture: Picture, name: str, until: datetime) -> datetime | None
     if not picture.wanted(name).scarce:
         return None
     deadline = picture.record(name).delete_after
-    return until if deadline is None else min(until, deadline - SESSION_MARGIN)
+    return until if deadline is None else min(until, deadline - TIMING.session_margin)
 
 
 def previewed(

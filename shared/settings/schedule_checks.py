@@ -10,7 +10,6 @@ from datetime import UTC, datetime, time, timedelta
 
 from shared.errors import SettingProblem
 from shared.model import DeploymentConfig, OneOffWindow, UploadStart, WeeklyWindow
-from shared.planning.decide import SESSION_MARGIN
 from shared.planning.desired import planned_lead
 from shared.planning.estimates import PRIOR
 from shared.planning.plan import DEVELOPER_TIER, DEVELOPER_TIER_LIFE
@@ -19,8 +18,10 @@ from shared.schedule.leads import Leads
 from shared.schedule.marks import marks
 from shared.schedule.public_holidays import public_holidays
 from shared.schedule.windows import DAY, HOUR, every_week, hosted_spans, intervals, local_times, on_day
+from shared.timing import TIMING
 
 _A_MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
+_MARGIN = TIMING.session_margin
 _NO_END = timedelta(days=31)  # longer than any session may be
 AHEAD = timedelta(days=366)
 """Warnings are about the next 12 months."""
@@ -60,10 +61,10 @@ def _too_long(window: WeeklyWindow | OneOffWindow, config: DeploymentConfig) -> 
             start, end = window.start, window.end
         case WeeklyWindow():
             start, end = local_times(window, _A_MONDAY.date())
-    needed = planned_lead(config) + (end - start) + window.close_grace + SESSION_MARGIN
+    needed = planned_lead(config) + (end - start) + window.close_grace + _MARGIN
     if needed > config.max_session:
         yield (
-            f"needs a session of {needed} with lead, grace and {SESSION_MARGIN} to end in, and max_session "
+            f"needs a session of {needed} with lead, grace and {_MARGIN} to end in, and max_session "
             f"is {config.max_session}: raise that, or split the window"
         )
 
@@ -77,12 +78,12 @@ def _too_long_together(config: DeploymentConfig) -> Iterator[str]:
     ]
     spans = hosted_spans(windows, Leads(planned_lead(config)), _A_MONDAY, _A_MONDAY + 14 * DAY)
     start, end = max(spans, key=lambda span: span[1] - span[0], default=(_A_MONDAY, _A_MONDAY))
-    needed = end - start + SESSION_MARGIN
+    needed = end - start + _MARGIN
     if needed > config.max_session:
         length = f"of {needed}" if needed < _NO_END else "without end"
         yield (
             f"has windows that follow each other without a break (from {start:%a %H:%M} UTC on) and need a "
-            f"session {length} with lead, grace and {SESSION_MARGIN} to end in; max_session is "
+            f"session {length} with lead, grace and {_MARGIN} to end in; max_session is "
             f"{config.max_session}: raise that, or leave a gap that is longer than lead and grace"
         )
 
@@ -169,7 +170,7 @@ def _of_window(window: WeeklyWindow | OneOffWindow, config: DeploymentConfig, no
 def _of_session(config: DeploymentConfig, leads: Leads, now: datetime) -> Iterator[str]:
     """The first session that would be too long, with documents all the time."""
     for start, end in hosted_spans(config.windows, leads, now, now + AHEAD, config.closures):
-        if end - start + SESSION_MARGIN > config.max_session:
+        if end - start + _MARGIN > config.max_session:
             yield (
                 f"windows follow each other without a break from {start:%Y-%m-%d %H:%M} to "
                 f"{end:%Y-%m-%d %H:%M} UTC, lead and grace included: if all of it is needed, max_session "

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from shared.app import Lamplighter
+from shared.hosting.leases import WorkLease
 from shared.model import (
     Account,
     BillingStart,
@@ -25,6 +26,7 @@ from shared.model import (
     WeeklyWindow,
 )
 from shared.planning.picture import Picture
+from shared.timing import TIMING, Timing
 from shared.wiring import assemble
 from tests.fakes.azure import MemoryAzure
 from tests.fakes.blobs import MemoryBlobs
@@ -106,13 +108,12 @@ class World:
     app: Lamplighter
 
     @classmethod
-    def of(cls, *deployments: DeploymentConfig) -> World:
+    def of(cls, *deployments: DeploymentConfig, timing: Timing = TIMING) -> World:
         """A world in which these are configured."""
         clock = VirtualClock()
         tables, blobs, azure = MemoryTables(clock), MemoryBlobs(clock), MemoryAzure(clock)
-        return cls(
-            clock, tables, blobs, azure, assemble(settings(*deployments), clock, tables, blobs, azure, azure)
-        )
+        app = assemble(settings(*deployments), clock, tables, blobs, azure, azure, timing=timing)
+        return cls(clock, tables, blobs, azure, app)
 
     def reconfigured(self, *deployments: DeploymentConfig) -> World:
         """The same world after a deployment of the app with another file."""
@@ -135,6 +136,11 @@ class World:
     async def record(self, name: str = "clauses") -> DeploymentRecord:
         """A deployment's record."""
         return await self.app.context.ledger.record(ACCOUNT.resource_id, name)
+
+    def worker(self, account: str = ACCOUNT.resource_id) -> WorkLease:
+        """The work lease of one more worker on `clauses`, not written yet."""
+        context = self.app.context
+        return WorkLease(self.clock, context.timing, self.tables, context.ledger, account, "clauses")
 
     async def tick(self) -> None:
         """What the two timers do each minute."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from local.azurite import Azurite
-from tests.integration.hurried_host import BLOB_LEASE, QUARANTINE, SETTLE, WORK_LEASE
+from tests.integration.hurried_host import HURRIED as TIMING
 from tests.integration.kills import Pace, run_kills
 
 HURRIED = Pace(
@@ -14,8 +14,8 @@ HURRIED = Pace(
     burst=1.2,
     weather=3.0,
     window=8.0,
-    late=min(SETTLE, QUARANTINE) * 0.7,
-    leftovers=WORK_LEASE + BLOB_LEASE + QUARANTINE,
+    late=min(TIMING.settle, TIMING.quarantine).total_seconds() * 0.7,
+    leftovers=TIMING.work_lease_seconds + TIMING.blob_lease_seconds + TIMING.quarantine.total_seconds(),
     patience=120.0,
 )
 

@@ -13,7 +13,7 @@ from local.emulator.options import Account
 from local.emulator.state import NEVER_READY, SUCCEEDED, Deployments, Generation, ProvisioningTime, Rules
 from shared.errors import ArmError, ArmRefused
 from shared.model import AzureDeployment, DeploymentConfig
-from shared.planning.observed import QUARANTINE
+from shared.timing import TIMING
 from tests.fakes.azure import body_of, shown
 from tests.fakes.world import ACCOUNT
 from tests.simulation.scenario import OTHER_ACCOUNT
@@ -21,7 +21,7 @@ from tests.simulation.scenario import OTHER_ACCOUNT
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-_LAST_EFFECT = QUARANTINE.total_seconds()
+_LAST_EFFECT = TIMING.quarantine.total_seconds()
 _LONGEST_PAUSE = 12 * 60.0
 """Between two deletes that Azure refuses, and a tick."""
 

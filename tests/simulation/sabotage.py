@@ -14,14 +14,16 @@ from shared.adapters import storage_clock
 from shared.documents import blame, claims, drain_tools, intake, results
 from shared.documents import slice as slice_module
 from shared.documents.alone import crashes_of
-from shared.hosting import act, create, decisions, delete, leases, observe, reconcile
+from shared.hosting import act, create, decisions, delete, leases, observe
 from shared.model import Action, RecordState
 from shared.planning import decide as decide_module
 from shared.planning import observed, plan
 from shared.planning.decide import decide
 from shared.planning.decision import Decision
 from shared.ports import Replace
+from shared.timing import TIMING, Timing
 from tests.fakes import blobs
+from tests.simulation import world
 
 _PATCHES: dict[str, Callable[[contextlib.ExitStack], None]] = {}
 
@@ -44,6 +46,13 @@ def _put(stack: contextlib.ExitStack, where: Any, name: str, what: Any) -> None:
     stack.enter_context(mock.patch.object(where, name, what))
 
 
+def _limits(stack: contextlib.ExitStack, **limits: object) -> None:
+    """Hosts that start with limits in an order that `Timing` refuses."""
+    timing = copy.copy(TIMING)
+    vars(timing).update(limits)
+    _put(stack, world, "TIMING", timing)
+
+
 @_variant
 def work_lease(stack: contextlib.ExitStack) -> None:
     """A pass deletes without asking who works."""
@@ -63,9 +72,9 @@ def renewal_recheck(stack: contextlib.ExitStack) -> None:
         if self.record is None:
             return await enter(self)
         before = self._clock.monotonic()
-        change = Replace(self.holder, {"seconds": leases.WORK_LEASE}, etag=None)
+        change = Replace(self.holder, {"seconds": self.timing.work_lease_seconds}, etag=None)
         await self._tables.write(leases.WORK_LEASES, self._partition, [change])
-        self._expires = before + leases.WORK_LEASE
+        self._expires = before + self.timing.work_lease_seconds
         return True
 
     async def is_open(self: leases.WorkLease) -> bool:
@@ -117,8 +126,8 @@ def intent_before_write(stack: contextlib.ExitStack) -> None:
 @_variant
 def quarantine(stack: contextlib.ExitStack) -> None:
     """A write whose outcome is unknown is taken not to have happened."""
-    for name in ("QUARANTINE", "SETTLE", "LIST_LAG"):
-        _put(stack, observed, name, timedelta(0))
+    none = timedelta(0)
+    _limits(stack, quarantine=none, settle=none, list_lag=none)
 
 
 @_variant
@@ -160,7 +169,7 @@ def if_none_match_result(stack: contextlib.ExitStack) -> None:
 @_variant
 def account_lease_deadline(stack: contextlib.ExitStack) -> None:
     """A pass goes on for as long as it takes."""
-    _put(stack, reconcile, "PASS_SECONDS", 1e9)
+    _limits(stack, pass_seconds=1e9)
 
 
 @_variant
@@ -224,10 +233,10 @@ def alone(stack: contextlib.ExitStack) -> None:
 def doubted_omission(stack: contextlib.ExitStack) -> None:
     """What a LIST does not show is gone, a minute after the last change."""
 
-    def at_once(record: Any, began_at: Any) -> Any:
+    def at_once(record: Any, began_at: Any, timing: Timing) -> Any:
         if not record.settled or record.state is RecordState.DELETING:
-            return observed.absence_counts_from(record, began_at)
-        return record.changed_at + observed.SETTLE
+            return observed.absence_counts_from(record, began_at, timing)
+        return record.changed_at + timing.settle
 
     _put(stack, decide_module, "absence_counts_from", at_once)
 

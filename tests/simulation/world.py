@@ -13,9 +13,9 @@ from typing import Any
 
 from shared.app import Lamplighter
 from shared.documents.backlog import INBOX
-from shared.hosting.leases import BLOB_LEASE
 from shared.model import Settings
 from shared.serve import slice_seconds
+from shared.timing import TIMING
 from shared.wiring import assemble
 from tests.fakes.blobs import MemoryBlobs
 from tests.fakes.tables import MemoryTables
@@ -142,15 +142,14 @@ class World:
         prices = replace(PRICES, billing_unit=self.scenario.billing)
         settings = Settings("test", accounts, dict(self.people.configured), prices, 1_000_000)
         azure = SimAzure(process)
-        app = assemble(
-            settings, process, SimTables(process), SimBlobs(process), azure, azure, **_storage(side)
-        )
+        tables, blobs = SimTables(process), SimBlobs(process)
+        app = assemble(settings, process, tables, blobs, azure, azure, timing=TIMING, **_storage(side))
         side.hosts.append((process, app))
 
     def crashed(self, process: Process) -> None:
         """A host is gone; another takes its place. What it held is held until it runs out."""
         self.crashes += 1
-        self.disturbed(BLOB_LEASE)
+        self.disturbed(TIMING.blob_lease_seconds)
         side = process.side
         side.hosts = [each for each in side.hosts if each[0] is not process]
         name = f"{process.name.partition('.')[0]}.{self.crashes}"

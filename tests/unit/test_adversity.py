@@ -21,7 +21,7 @@ from shared.errors import (
     StorageError,
 )
 from shared.model import DocumentState, ModelAnswer, ModelRequest, OneOffWindow, RecordState
-from shared.planning.observed import QUARANTINE
+from shared.timing import TIMING
 from tests.fakes.clock import START
 from tests.fakes.world import ACCOUNT, World, config
 
@@ -113,7 +113,7 @@ async def test_an_answered_delete_does_not_end_the_quarantine_of_an_unanswered_o
     assert (await world.record()).settled
     world.upload("clauses/b.txt")
     await world.until(lambda: world.azure.count("put") == 2, timedelta(minutes=5))
-    assert world.clock.now() - unanswered_at >= QUARANTINE
+    assert world.clock.now() - unanswered_at >= TIMING.quarantine
 
 
 async def test_an_unanswered_create_is_in_doubt_for_two_minutes() -> None:
@@ -122,7 +122,7 @@ async def test_an_unanswered_create_is_in_doubt_for_two_minutes() -> None:
     world.upload("clauses/a.txt")
     world.azure.fail_next("put", ArmUncertain("no answer"))
     await world.app.reconcile()
-    world.clock.advance(QUARANTINE.total_seconds() - 5)
+    world.clock.advance(TIMING.quarantine.total_seconds() - 5)
     await world.app.reconcile()
     assert (await world.record()).state is RecordState.CREATING
     assert world.azure.count("put") == 1

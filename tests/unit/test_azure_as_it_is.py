@@ -13,8 +13,6 @@ import pytest
 
 from shared.app import PartFailed
 from shared.errors import ArmRefused, ArmUncertain, ModelUnavailable, RateLimited
-from shared.hosting.leases import WorkLease
-from shared.hosting.reconcile import PASS_LIMIT
 from shared.model import (
     AzureDeployment,
     DeploymentSpec,
@@ -25,7 +23,7 @@ from shared.model import (
     RecordState,
     UploadStart,
 )
-from shared.planning.observed import LIST_LAG
+from shared.timing import TIMING, Timing
 from shared.wiring import assemble
 from tests.fakes.blobs import MemoryBlobs
 from tests.fakes.clock import START
@@ -126,7 +124,7 @@ async def test_work_in_flight_holds_up_a_delete_in_every_state_of_the_record() -
     world = World.of(config("clauses", ALL_DAY))
     await ticks(world, 4)
     context = world.app.context
-    work = WorkLease(world.clock, world.tables, context.ledger, ACCOUNT.resource_id, "clauses")
+    work = world.worker()
     assert await work.enter()
     await context.ledger.save(replace(await world.record(), state=RecordState.CREATING))
     await hold_down(world)
@@ -145,13 +143,16 @@ async def test_a_worker_that_enters_between_the_plan_and_the_delete_is_seen() ->
     context = world.app.context
     await context.ledger.save(replace(await world.record(), state=RecordState.CREATING, opened_at=None))
     await hold_down(world)
-    write, work = world.tables.write, WorkLease(world.clock, world.tables, context.ledger, "x", "clauses")
+    write, work = (
+        world.tables.write,
+        world.worker("x"),
+    )
 
     async def entered(table: str, partition: str, changes: Any) -> Any:
         done = await write(table, partition, changes)
         if table == "deployments" and changes[0].values.get("state") == "deleting":
             world.tables.write = write  # type: ignore[method-assign]
-            await WorkLease(world.clock, world.tables, context.ledger, ACCOUNT.resource_id, "clauses").enter()
+            await world.worker().enter()
         return done
 
     assert work.record is None
@@ -269,9 +270,10 @@ async def test_an_account_that_cannot_be_read_is_unknown() -> None:
     assert (await world.record()).observed is Observed.READY
 
 
-async def test_a_pass_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_pass_that_hangs_is_given_up() -> None:
     """Whatever it waits for: the account's lease ends, and the next pass does what is due."""
-    world = World.of(config("clauses", ALL_DAY))
+    hurried = Timing(pass_limit_seconds=0.2, pass_seconds=0.1, arm_seconds=0.04, probe_seconds=0.04)
+    world = World.of(config("clauses", ALL_DAY), timing=hurried)
     page = world.tables.page
 
     async def hangs(table: str, partition: str, *rest: Any) -> Any:
@@ -280,8 +282,6 @@ async def test_a_pass_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) ->
         return await page(table, partition, *rest)
 
     world.tables.page = hangs  # type: ignore[method-assign]
-    monkeypatch.setattr("shared.hosting.reconcile.PASS_LIMIT", 0.2)
-    assert PASS_LIMIT < 60
     with pytest.raises(PartFailed, match="given up"):
         await world.app.reconcile()
     world.tables.page = page  # type: ignore[method-assign]
@@ -327,4 +327,4 @@ async def test_an_unanswered_delete_ends_the_session_within_its_bounds() -> None
     (generation,) = world.azure.state.generations
     assert session.ended_after is not None and session.ended_by is not None and generation.deleted is not None
     assert session.ended_after <= generation.deleted <= session.ended_by
-    assert session.ended_by - session.ended_after <= LIST_LAG
+    assert session.ended_by - session.ended_after <= TIMING.list_lag

@@ -22,9 +22,9 @@ from shared.errors import (
     RequestRefused,
     ServiceRefused,
 )
-from shared.hosting.leases import WORK_LEASE
 from shared.hosting.probe import PROBE
 from shared.model import Document, DocumentState, ModelAnswer, ModelRequest, OneOffWindow, Task
+from shared.timing import TIMING
 from tests.fakes.clock import START
 from tests.fakes.world import World, config
 
@@ -275,13 +275,13 @@ async def test_what_is_to_blame_for_crashes_is_settled_though_nothing_is_hosted(
     world.upload("clauses/deadly.txt")
     await world.app.intake.sweep()
     (deadly,) = await waiting(world)
-    claimed_until = world.clock.now() + timedelta(seconds=WORK_LEASE)
+    claimed_until = world.clock.now() + timedelta(seconds=TIMING.work_lease_seconds)
     before = replace(deadly, state=DocumentState.CLAIMED, alone=True, claimed_until=claimed_until)
     before = replace(before, crashes=SUSPECT_AFTER + 2, lone_crashes=MAX_LONE_CRASHES - 1)
     await world.app.documents.save(before)
     await world.app.intake.sweep()
     assert (await world.document("clauses/deadly.txt")).state is DocumentState.CLAIMED
-    world.clock.advance(WORK_LEASE + 1)
+    world.clock.advance(TIMING.work_lease_seconds + 1)
     await world.app.reconcile()
     settled = await world.document("clauses/deadly.txt")
     assert (settled.state, settled.lone_crashes) == (DocumentState.FAILED, MAX_LONE_CRASHES)
@@ -300,7 +300,7 @@ async def _until_death(world: World, died: type[BaseException]) -> None:
         await slice_
     app = world.app
     world.app = world.reconfigured(*app.settings.deployments.values()).app
-    world.clock.advance(WORK_LEASE)
+    world.clock.advance(TIMING.work_lease_seconds)
 
 
 async def test_a_suspect_is_not_kept_waiting_by_what_comes_later() -> None:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 from shared.hosting.dry_run import DryRun
-from shared.hosting.leases import WorkLease
 from shared.model import Action, AzureDeployment, Hold
 from tests.fakes.azure import renamed
 from tests.fakes.clock import START
@@ -43,8 +42,7 @@ async def test_work_in_flight_counts() -> None:
     """A worker answers still: the closed deployment waits for it, then it would be deleted."""
     world = World.of(config())
     await command(world, "up", "clauses", "--for", "5h", *WHY, "--wait")
-    context = world.app.context
-    work = WorkLease(world.clock, world.tables, context.ledger, ACCOUNT.resource_id, "clauses")
+    work = world.worker()
     await work.enter()
     await command(world, "release", "clauses")
     decision = (await dry_run(world)).decisions["clauses"]

@@ -11,7 +11,6 @@ import pytest
 from shared.doors import api
 from shared.doors.cli.exits import Exit
 from shared.errors import ArmConflict, ArmRefused, ArmUncertain
-from shared.hosting.leases import WorkLease
 from shared.model import (
     Account,
     AzureDeployment,
@@ -21,8 +20,7 @@ from shared.model import (
     OneOffWindow,
     RecordState,
 )
-from shared.planning.observed import QUARANTINE, SETTLE
-from shared.planning.plan import AFTER_DELETE
+from shared.timing import TIMING
 from tests.fakes.azure import renamed
 from tests.fakes.clock import START
 from tests.fakes.world import ACCOUNT, World, config
@@ -190,7 +188,7 @@ async def test_quarantine_after_a_write_whose_outcome_is_unknown() -> None:
     await waiting(world, "clauses")
     told = await explained(world)
     assert "late news" in told["blocked"]
-    assert told["next_step"]["again_at"] == (START + QUARANTINE + SETTLE).isoformat()
+    assert told["next_step"]["again_at"] == (START + TIMING.quarantine + TIMING.settle).isoformat()
 
 
 async def test_slots_that_are_taken_and_then_another_reason() -> None:
@@ -212,7 +210,7 @@ async def test_slots_that_are_taken_and_then_another_reason() -> None:
     assert "pause between a delete and a create" in told["blocked"]
     deleted_at = (await world.record("other")).deleted_at
     assert deleted_at is not None
-    assert told["next_step"]["again_at"] == (deleted_at + AFTER_DELETE).isoformat()
+    assert told["next_step"]["again_at"] == (deleted_at + TIMING.after_delete).isoformat()
     assert len(told["decisions"]) == rows, "the same decision: no row of its own"
 
 
@@ -225,8 +223,7 @@ async def test_a_worker_that_still_answers() -> None:
     """Nobody needs the deployment any more, but a request is in flight."""
     world = World.of(config())
     await command(world, "up", "clauses", "--for", "5h", *WHY, "--wait")
-    context = world.app.context
-    work = WorkLease(world.clock, world.tables, context.ledger, ACCOUNT.resource_id, "clauses")
+    work = world.worker()
     await work.enter()
     await command(world, "release", "clauses")
     assert (await explained(world))["blocked"].startswith("1 worker still answering")

@@ -16,9 +16,9 @@ from shared.errors import (
     ModelUnavailable,
     RateLimited,
 )
-from shared.hosting.leases import BLOB_LEASE, WORK_LEASE
 from shared.model import DocumentState, OneOffWindow, UploadStart
 from shared.serve import SLICE_SECONDS, slice_seconds
+from shared.timing import TIMING
 from tests.fakes.clock import START
 from tests.fakes.world import ACCOUNT, World, config
 
@@ -161,7 +161,7 @@ async def test_a_document_whose_worker_died_is_answered_after_its_claim() -> Non
     record = await world.document("clauses/a.txt")
     if record.state is DocumentState.WAITING:
         return
-    world.clock.advance(WORK_LEASE + BLOB_LEASE)
+    world.clock.advance(TIMING.work_lease_seconds + TIMING.blob_lease_seconds)
     await world.until(lambda: world.blobs.names("inbox") == [], timedelta(minutes=3))
     assert (await world.document("clauses/a.txt")).state is DocumentState.DONE
 
@@ -236,11 +236,9 @@ def test_the_longest_slice_fits_the_functions_time_limit() -> None:
     """host.json's limit would cut every invocation in the worker."""
     from pathlib import Path
 
-    from shared.hosting.leases import REQUEST_LIMIT
-
     host = json.loads((Path(__file__).parents[2] / "host.json").read_text())
     hours, minutes, seconds = (int(part) for part in host["functionTimeout"].split(":"))
-    assert hours * 3600 + minutes * 60 + seconds > SLICE_SECONDS + REQUEST_LIMIT + 30
+    assert hours * 3600 + minutes * 60 + seconds > SLICE_SECONDS + TIMING.request_seconds + 30
 
 
 def test_the_account_of_the_tests_is_the_one_configured() -> None:

@@ -22,17 +22,15 @@ from shared.model import (
     UploadStart,
 )
 from shared.planning.decide import (
-    ANSWER_LIMIT,
-    READY_LIMIT,
-    SESSION_MARGIN,
     SILENT_PROBES,
     WINDOW_RETRY,
 )
 from shared.planning.decision import Decision, Observation
 from shared.planning.desired import wanted
-from shared.planning.observed import LIST_LAG, OWNER_TAG, QUARANTINE, SETTLE, STORAGE_TAG, is_ours, observe
-from shared.planning.plan import AFTER_DELETE, backoff, plan
+from shared.planning.observed import OWNER_TAG, STORAGE_TAG, is_ours, observe
+from shared.planning.plan import backoff, plan
 from shared.planning.unanswered import not_answered
+from shared.timing import TIMING
 from tests.fakes.world import ACCOUNT, config, picture
 
 ME = Owner("test", "store")
@@ -158,11 +156,12 @@ def test_a_delete_waits_for_workers_whatever_the_record_says(state: RecordState,
 
 def test_what_one_list_misses_is_doubted_and_what_many_miss_is_gone() -> None:
     """A LIST may lag or miss an entry for minutes; the deployment's own word that it is gone counts, too."""
-    missed = record(RecordState.CREATING, missed_since=NOW - LIST_LAG + timedelta(seconds=1))
+    missed = record(RecordState.CREATING, missed_since=NOW - TIMING.list_lag + timedelta(seconds=1))
     waiting = decide(None, missed)
     assert (waiting.action, waiting.again_at) == (Action.WAIT, NOW + timedelta(seconds=1))
     assert decide(None, missed, began_at=NOW + timedelta(seconds=1)).action is Action.FORGET
-    agreed = record(RecordState.OPEN, missed_since=NOW - SETTLE, silent_since=NOW - SETTLE, silent_probes=1)
+    since = NOW - TIMING.settle
+    agreed = record(RecordState.OPEN, missed_since=since, silent_since=since, silent_probes=1)
     assert decide(None, agreed).action is Action.FORGET
     assert decide(None, replace(agreed, silent_since=None)).action is Action.PROBE
 
@@ -173,19 +172,19 @@ def test_what_was_forgotten_and_comes_back_is_ours_also_without_its_tags() -> No
     assert decide(azure(tags={}), forgotten).action is Action.TAKE_UP
     deleted = replace(forgotten, deleted_at=NOW - timedelta(minutes=1))
     assert decide(azure(tags={}), deleted).action is Action.WAIT
-    assert decide(azure(tags={}), replace(deleted, deleted_at=NOW - LIST_LAG)).action is Action.TAKE_UP
+    assert decide(azure(tags={}), replace(deleted, deleted_at=NOW - TIMING.list_lag)).action is Action.TAKE_UP
 
 
 def test_hosting_for_documents_that_answers_nobody_ends() -> None:
     """After some minutes, counted as a failure; what a window wants stays for those who may be answered."""
-    since = NOW - ANSWER_LIMIT - timedelta(seconds=1)
+    since = NOW - TIMING.answer_limit - timedelta(seconds=1)
     silent = record(unanswered_since=since, unanswered_at=NOW, trouble="Azure answers 503")
     decision = decide(azure(), silent, demand=BUSY)
     assert decision.action is Action.CLOSE
     assert "503" in decision.reason
     closing = decide(azure(), replace(silent, state=RecordState.CLOSING), demand=BUSY)
     assert (closing.action, closing.failed) == (Action.DELETE, True)
-    assert decide(azure(), replace(silent, unanswered_since=NOW - ANSWER_LIMIT)).action is Action.SERVE
+    assert decide(azure(), replace(silent, unanswered_since=NOW - TIMING.answer_limit)).action is Action.SERVE
     window = OneOffWindow(NOW - timedelta(hours=1), NOW + timedelta(hours=1))
     assert decide(azure(), silent, given=config("clauses", window)).action is Action.SERVE
 
@@ -220,7 +219,7 @@ def test_a_delete_of_unknown_outcome_is_in_quarantine_for_two_minutes() -> None:
     """It may take effect late, so no create may come before that."""
     unknown = record(RecordState.DELETING, settled=False, changed_at=NOW)
     assert decide(None, unknown).action is Action.WAIT
-    assert decide(None, unknown, began_at=NOW + QUARANTINE).action is Action.FORGET
+    assert decide(None, unknown, began_at=NOW + TIMING.quarantine).action is Action.FORGET
     settled = record(RecordState.DELETING, settled=True, changed_at=NOW, seen_at=NOW)
     assert decide(None, replace(settled, deleted_at=NOW)).action is Action.FORGET
     # Azure had no time for the delete, or refused it: a LIST that misses it proves nothing.
@@ -229,9 +228,9 @@ def test_a_delete_of_unknown_outcome_is_in_quarantine_for_two_minutes() -> None:
 
 def test_a_deployment_that_never_answers_is_created_anew() -> None:
     """Succeeded for longer than the limit, and asked since then: deleted, and counted as a failure."""
-    early = record(RecordState.CREATING, succeeded_at=NOW - READY_LIMIT, silent_probes=SILENT_PROBES)
+    early = record(RecordState.CREATING, succeeded_at=NOW - TIMING.ready_limit, silent_probes=SILENT_PROBES)
     assert decide(azure(), early).action is Action.PROBE
-    late = replace(early, succeeded_at=NOW - READY_LIMIT - timedelta(seconds=1))
+    late = replace(early, succeeded_at=NOW - TIMING.ready_limit - timedelta(seconds=1))
     assert decide(azure(), replace(late, silent_probes=SILENT_PROBES - 1)).action is Action.PROBE
     decision = decide(azure(), late)
     assert (decision.action, decision.failed) == (Action.DELETE, True)
@@ -256,11 +255,11 @@ def test_backoff_holds_the_next_create() -> None:
 
 def test_backoff_grows_to_an_hour_and_spreads() -> None:
     """30 seconds, doubling, an hour at most; two deployments do not retry in step."""
-    pauses = [backoff(n, "clauses").total_seconds() for n in range(1, 40)]
+    pauses = [backoff(n, "clauses", TIMING).total_seconds() for n in range(1, 40)]
     assert 30 <= pauses[0] <= 36
     assert all(pause <= 3600 * 1.2 for pause in pauses)
     assert pauses[-1] >= 3600
-    assert backoff(3, "a") != backoff(3, "b")
+    assert backoff(3, "a", TIMING) != backoff(3, "b", TIMING)
 
 
 def test_a_create_waits_after_a_delete_on_the_account() -> None:
@@ -269,12 +268,12 @@ def test_a_create_waits_after_a_delete_on_the_account() -> None:
     known = picture(NOW, config(), records={"other": other}, demand={"clauses": BUSY})
     (decision,) = plan(ME, ACCOUNT, Observation(NOW, {}, known))
     assert decision.action is Action.WAIT
-    assert decision.again_at == NOW - timedelta(seconds=5) + AFTER_DELETE
+    assert decision.again_at == NOW - timedelta(seconds=5) + TIMING.after_delete
 
 
 def test_a_session_ends_before_its_hard_deadline() -> None:
     """Ten minutes before `delete-after` it is closed, however much waits: a new generation goes on."""
-    deadline = NOW + SESSION_MARGIN
+    deadline = NOW + TIMING.session_margin
     assert decide(azure(), record(delete_after=deadline)).action is Action.CLOSE
     assert decide(azure(), record(delete_after=deadline + timedelta(seconds=1))).action is Action.SERVE
 
@@ -285,34 +284,36 @@ def test_a_session_ends_before_its_hard_deadline() -> None:
 def test_a_twin_is_neither_used_nor_touched() -> None:
     """The same installation with records elsewhere: its tag says so, whatever a copied record says."""
     tags = {OWNER_TAG: "test", STORAGE_TAG: "copy"}
-    assert observe(azure(tags=tags), record(), ME) is Observed.FOREIGN
+    assert observe(azure(tags=tags), record(), ME, TIMING) is Observed.FOREIGN
     unknown = DeploymentRecord(ACCOUNT.resource_id, "clauses")
     for demand, action in ((BUSY, Action.WAIT), (Demand(), Action.NOTHING)):
         decision = decide(azure(tags=tags), unknown, demand=demand)
         assert decision.action is action
         assert "copy" in decision.reason
-    assert observe(azure(tags={OWNER_TAG: "test", STORAGE_TAG: "store"}), record(), ME) is Observed.READY
+    assert (
+        observe(azure(tags={OWNER_TAG: "test", STORAGE_TAG: "store"}), record(), ME, TIMING) is Observed.READY
+    )
 
 
 def test_either_the_tag_or_the_record_makes_it_ours() -> None:
     """Azure is reported to lose tags, and a crash may lose a record: one of both is enough."""
-    assert is_ours(azure(), record(RecordState.ABSENT), ME)
-    assert is_ours(azure(tags={}), record(RecordState.OPEN), ME)
-    assert is_ours(azure(tags={}), record(RecordState.CREATING, created_at=None), ME)
-    assert is_ours(azure(tags={}, created_at=None), record(RecordState.OPEN), ME)
+    assert is_ours(azure(), record(RecordState.ABSENT), ME, TIMING)
+    assert is_ours(azure(tags={}), record(RecordState.OPEN), ME, TIMING)
+    assert is_ours(azure(tags={}), record(RecordState.CREATING, created_at=None), ME, TIMING)
+    assert is_ours(azure(tags={}, created_at=None), record(RecordState.OPEN), ME, TIMING)
 
 
 def test_what_was_there_before_our_intent_is_not_ours() -> None:
     """A deployment of a given name that somebody else made is foreign."""
     before = record(RecordState.CREATING, created_at=None, intent_at=CREATED + timedelta(minutes=10))
-    assert not is_ours(azure(tags={}), before, ME)
+    assert not is_ours(azure(tags={}), before, ME, TIMING)
     replaced = record(RecordState.OPEN, created_at=CREATED - timedelta(hours=1))
-    assert not is_ours(azure(tags={}), replaced, ME)
+    assert not is_ours(azure(tags={}), replaced, ME, TIMING)
 
 
 def test_another_installations_deployment_is_foreign() -> None:
     """A tag with another installation's name wins over our record."""
-    assert observe(azure(tags={OWNER_TAG: "they"}), record(), ME) is Observed.FOREIGN
+    assert observe(azure(tags={OWNER_TAG: "they"}), record(), ME, TIMING) is Observed.FOREIGN
 
 
 def test_a_foreign_deployment_is_used_and_left_alone() -> None:

@@ -20,12 +20,10 @@ from shared.errors import (
     ModelUnavailable,
     StorageError,
 )
-from shared.hosting.leases import WORK_LEASE, WorkLease
-from shared.hosting.reconcile import PASS_SECONDS
 from shared.model import AzureDeployment, DocumentState, OneOffWindow, RecordState
-from shared.planning.decide import READY_LIMIT, SILENT_LIMIT
 from shared.planning.plan import DEVELOPER_TIER_LIFE
 from shared.ports import Insert, Remove, Replace
+from shared.timing import TIMING
 from tests.fakes.clock import START
 from tests.fakes.world import ACCOUNT, World, config
 
@@ -49,7 +47,7 @@ async def test_a_pass_whose_intent_took_long_writes_nothing_to_azure() -> None:
 
     async def slow(table: str, partition: str, changes: Sequence[Insert | Replace | Remove]) -> Any:
         if table == "deployments" and changes[0].key == "clauses":
-            world.clock.advance(PASS_SECONDS)
+            world.clock.advance(TIMING.pass_seconds)
         return await write(table, partition, changes)
 
     world.tables.write = slow  # type: ignore[method-assign]
@@ -65,9 +63,9 @@ async def test_a_renewed_lease_lets_nobody_start_before_the_record_was_read_agai
     world = World.of(config("clauses", ALL_DAY))
     await ticks(world, 3)
     context = world.app.context
-    work = WorkLease(world.clock, world.tables, context.ledger, ACCOUNT.resource_id, "clauses")
+    work = world.worker()
     assert await work.enter()
-    world.clock.advance(WORK_LEASE + 1)
+    world.clock.advance(TIMING.work_lease_seconds + 1)
     await context.ledger.save(replace(await world.record(), state=RecordState.DELETING))
     read, asked = context.ledger.record, []
 
@@ -230,7 +228,7 @@ async def test_an_open_deployment_that_stops_answering_is_created_anew() -> None
     world.upload("clauses/a.txt")
     await ticks(world, 4)
     assert world.azure.count("delete") == 0
-    await world.until(lambda: world.blobs.names("inbox") == [], SILENT_LIMIT + timedelta(minutes=8))
+    await world.until(lambda: world.blobs.names("inbox") == [], TIMING.silent_limit + timedelta(minutes=8))
     document = await world.document("clauses/a.txt")
     assert (document.state, document.attempts) == (DocumentState.DONE, 0)
     assert (world.azure.count("put"), world.azure.count("delete")) == (2, 1)
@@ -255,11 +253,11 @@ async def test_a_deployment_that_is_unwell_is_not_taken_for_one_that_is_gone() -
     """Said once not to exist, it then answers 500 for long: that passes, and a new create would not help."""
     world = World.of(config("clauses", ALL_DAY))
     await ticks(world, 3)
-    world.clock.advance(READY_LIMIT.total_seconds() + 600)
+    world.clock.advance(TIMING.ready_limit.total_seconds() + 600)
     world.upload("clauses/a.txt")
     unwell = [ModelUnavailable("500") for _ in range(8)]
     world.azure.fail_next("ask", DeploymentNotFound("gone", code="DeploymentNotFound"), *unwell)
-    await world.until(lambda: world.blobs.names("inbox") == [], SILENT_LIMIT + timedelta(minutes=8))
+    await world.until(lambda: world.blobs.names("inbox") == [], TIMING.silent_limit + timedelta(minutes=8))
     assert world.azure.count("delete") == 0
 
 
@@ -311,7 +309,7 @@ async def test_an_answer_that_was_stored_before_a_crash_is_on_the_bill() -> None
     with contextlib.suppress(asyncio.CancelledError):
         await ticks(world, 1)
     object.__setattr__(world.app.documents, "try_finish", finish)
-    world.clock.advance(WORK_LEASE)
+    world.clock.advance(TIMING.work_lease_seconds)
     await ticks(world, 2)
     done = await world.document("clauses/a.txt")
     assert (done.state, world.azure.asked.count("some text")) == (DocumentState.DONE, 2)

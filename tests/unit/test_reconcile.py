@@ -9,10 +9,10 @@ import pytest
 
 from shared.app import PartFailed
 from shared.errors import ArmConflict, ArmRefused, ArmUncertain, ModelUnavailable
-from shared.hosting.leases import WORK_LEASE, WorkLease, account_lease
+from shared.hosting.leases import account_lease
 from shared.hosting.reconcile import Outcome
 from shared.model import ALWAYS, Action, Observed, OneOffWindow, RecordState, UploadStart
-from shared.planning.decide import READY_LIMIT
+from shared.timing import TIMING
 from tests.fakes.clock import START
 from tests.fakes.world import ACCOUNT, World, config
 
@@ -93,7 +93,7 @@ async def test_an_account_with_nothing_to_do_is_listed_every_fifteen_minutes() -
 async def test_one_pass_at_a_time() -> None:
     """Who finds the account held does nothing."""
     world = World.of(config())
-    async with account_lease(world.blobs, ACCOUNT.resource_id) as held:
+    async with account_lease(world.blobs, TIMING, ACCOUNT.resource_id) as held:
         assert held
         assert (await world.app.pass_over(ACCOUNT)).outcome is Outcome.HELD
     assert (await world.app.pass_over(ACCOUNT)).outcome is Outcome.DONE
@@ -197,7 +197,7 @@ async def test_a_deployment_that_became_ready_while_the_app_was_down_is_asked_fi
         world.clock.advance(60)
         succeeded = (await world.record()).succeeded_at is not None
     world.azure.warmup_seconds = 10
-    world.clock.advance(READY_LIMIT.total_seconds() + 60)
+    world.clock.advance(TIMING.ready_limit.total_seconds() + 60)
     await world.until(lambda: bool(world.azure.asked), timedelta(minutes=2))
     assert world.azure.count("put") == 1
 
@@ -205,8 +205,7 @@ async def test_a_deployment_that_became_ready_while_the_app_was_down_is_asked_fi
 async def test_a_worker_holds_off_the_delete() -> None:
     """The fence: closing, then deleting only when no work lease lives."""
     world = await opened()
-    context = world.app.context
-    work = WorkLease(world.clock, world.tables, context.ledger, ACCOUNT.resource_id, "clauses")
+    work = world.worker()
     assert await work.enter()
     assert work.allows(60)
     world.blobs.remove("inbox", "clauses/a.txt")
@@ -223,11 +222,11 @@ async def test_a_worker_holds_off_the_delete() -> None:
 async def test_a_dead_worker_holds_off_the_delete_only_as_long_as_its_lease() -> None:
     """A lease that nobody renews runs out by the server's clock."""
     world = await opened()
-    work = WorkLease(world.clock, world.tables, world.app.context.ledger, ACCOUNT.resource_id, "clauses")
+    work = world.worker()
     assert await work.enter()
     world.blobs.remove("inbox", "clauses/a.txt")
     await world.app.reconcile()
-    world.clock.advance(WORK_LEASE - 5)
+    world.clock.advance(TIMING.work_lease_seconds - 5)
     await world.app.reconcile()
     assert world.azure.count("delete") == 0
     world.clock.advance(10)
@@ -238,11 +237,11 @@ async def test_a_dead_worker_holds_off_the_delete_only_as_long_as_its_lease() ->
 async def test_a_request_starts_only_if_it_ends_before_its_lease() -> None:
     """The deadline counts from before the lease was written, on the monotonic clock."""
     world = await opened()
-    work = WorkLease(world.clock, world.tables, world.app.context.ledger, ACCOUNT.resource_id, "clauses")
+    work = world.worker()
     await work.enter()
     world.clock.advance(100)
-    assert work.allows(WORK_LEASE - 101)
-    assert not work.allows(WORK_LEASE - 99)
+    assert work.allows(TIMING.work_lease_seconds - 101)
+    assert not work.allows(TIMING.work_lease_seconds - 99)
     await work.leave()
     assert not work.allows(1)
 
@@ -250,7 +249,7 @@ async def test_a_request_starts_only_if_it_ends_before_its_lease() -> None:
 async def test_demand_that_comes_while_closing_reopens() -> None:
     """Only closing goes back to open; no create is paid for twice."""
     world = await opened()
-    work = WorkLease(world.clock, world.tables, world.app.context.ledger, ACCOUNT.resource_id, "clauses")
+    work = world.worker()
     await work.enter()
     world.blobs.remove("inbox", "clauses/a.txt")
     await world.app.reconcile()

@@ -20,11 +20,12 @@ from shared.model import (
     Owner,
     RecordState,
 )
-from shared.planning.decide import SESSION_MARGIN, SILENT_PROBES
+from shared.planning.decide import SILENT_PROBES
 from shared.planning.decision import Observation
 from shared.planning.plan import plan
 from shared.planning.scarcity import base_model
 from shared.reports.status import listed
+from shared.timing import TIMING
 from tests.fakes.clock import START
 from tests.fakes.world import ACCOUNT, World, config, picture
 from tests.unit.command_line import command
@@ -89,7 +90,7 @@ async def test_it_is_kept_while_the_region_has_less_than_it_would_give_back(
 async def test_what_is_kept_is_in_the_preview_as_far_as_its_session_may_last() -> None:
     """It may go at any time, so it is counted at most; held down it goes."""
     world = await after_a_document(KEEP, left=119.0)
-    session_ends = START + KEEP.max_session - SESSION_MARGIN
+    session_ends = START + KEEP.max_session - TIMING.session_margin
 
     async def previewed() -> dict[str, Any]:
         reply = await api.preview(world.app, "1")

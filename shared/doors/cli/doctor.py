@@ -79,6 +79,7 @@ async def _configured(app: App) -> list[Finding]:
             context.model,
             app.arm,
             context.ledger,
+            context.timing,
             context.clock.now(),
         )
         found += [finding async for finding in checks.findings()]

@@ -12,7 +12,7 @@ from shared.doors.cli.exits import Exit
 from shared.doors.cli.terminal import Terminal, table
 from shared.hosting.reconcile import PassReport
 from shared.model import DeploymentConfig, Observed, RecordState
-from shared.serve import POLL_SECONDS, SLICE_SECONDS
+from shared.serve import SLICE_SECONDS
 
 Target = Literal["ready", "gone", "empty"]
 
@@ -83,17 +83,17 @@ async def wait_for(
     app: Lamplighter, config: DeploymentConfig, target: Target, timeout: timedelta, terminal: Terminal
 ) -> tuple[bool, str]:
     """Whether the target was reached in time, and the last reason. Raises ArmRefused: waiting is no help."""
-    clock = app.context.clock
+    clock, pause = app.context.clock, app.context.timing.poll_seconds
     until = clock.monotonic() + timeout.total_seconds()
     with terminal.progress() as tell:
         while True:
             reason = await app.step(config)
             if await _holds(app, config, target):
                 return True, reason
-            if clock.monotonic() + POLL_SECONDS > until:
+            if clock.monotonic() + pause > until:
                 return False, f"{config.name} is not {target} after {timeout}: {reason}"
             tell(f"waiting for {config.name} to be {target}: {reason}")
-            await clock.sleep(POLL_SECONDS)
+            await clock.sleep(pause)
 
 
 async def _holds(app: Lamplighter, config: DeploymentConfig, target: Target) -> bool:

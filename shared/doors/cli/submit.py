@@ -30,7 +30,7 @@ from shared.model import DeploymentConfig, DocumentState
 from shared.operations.submit import submit as submit_document
 from shared.reports.as_json import to_json
 from shared.reports.documents import DocumentReport, document_report, report_of, stored_result
-from shared.serve import POLL_SECONDS, SLICE_SECONDS
+from shared.serve import SLICE_SECONDS
 
 _UNFINISHED = (DocumentState.WAITING, DocumentState.CLAIMED)
 _REFUSED = "refused"  # the state of a file of which nothing was stored
@@ -128,7 +128,8 @@ async def _answered(
                     flow = None
                     if done < len(files):
                         # It returned at once: somebody else drives it, or nothing wants it yet.
-                        await clock.sleep(max(0.0, min(POLL_SECONDS, until - clock.monotonic())))
+                        pause = min(app.context.timing.poll_seconds, until - clock.monotonic())
+                        await clock.sleep(max(0.0, pause))
             if flow is not None and not any(file.is_unfinished for file in files):
                 tell("finishing")  # the flow's last pass deletes what nobody needs
                 await asyncio.wait([flow], timeout=SLICE_SECONDS)

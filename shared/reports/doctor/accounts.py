@@ -15,7 +15,6 @@ from shared.errors import (
     ServiceRefused,
     StorageError,
 )
-from shared.hosting.arm_writes import ARM_SECONDS
 from shared.hosting.ledger import Ledger
 from shared.model import (
     Account,
@@ -31,6 +30,7 @@ from shared.planning.observed import is_ours
 from shared.ports import Arm, Catalogue, Model
 from shared.reports.doctor.findings import Finding, failed, ok, unchecked, warning
 from shared.reports.doctor.recreation import Recreation
+from shared.timing import Timing
 
 _MODEL_SECONDS = 20.0
 _TINY = ModelRequest(system_prompt="Answer with one word.", text="ready?", max_output_tokens=16)
@@ -57,20 +57,21 @@ class AccountCheck:
     model: Model
     catalogue: Catalogue
     ledger: Ledger
+    timing: Timing
     now: datetime
 
     async def findings(self) -> AsyncIterator[Finding]:
         """Every finding; what one check did not learn, a later one tells as not checked."""
         endpoint = None
         try:
-            endpoint = await self.arm.endpoint(self.account.resource_id, timeout=ARM_SECONDS)
+            endpoint = await self.arm.endpoint(self.account.resource_id, timeout=self.timing.arm_seconds)
         except ArmError as error:
             yield failed(self._name("read"), str(error), _remedy(error))
         else:
             yield ok(self._name("read"), f"its endpoint is {endpoint}")
         azure: Mapping[str, AzureDeployment] | None = None
         try:
-            listed = await self.arm.deployments(self.account.resource_id, timeout=ARM_SECONDS)
+            listed = await self.arm.deployments(self.account.resource_id, timeout=self.timing.arm_seconds)
         except ArmError as error:
             yield failed(self._name("list"), str(error), _remedy(error))
         else:
@@ -84,7 +85,13 @@ class AccountCheck:
                 yield finding
         yield await self._inference(endpoint, azure or {})
         recreation = Recreation(
-            self.account, self._hosted(), self.settings.prices, self.arm, self.catalogue, self.now
+            self.account,
+            self._hosted(),
+            self.settings.prices,
+            self.arm,
+            self.catalogue,
+            self.timing,
+            self.now,
         )
         async for finding in recreation.findings(azure or {}):
             yield finding
@@ -104,7 +111,7 @@ class AccountCheck:
         """
         check, nobody = self._name("write"), f"lamplighter-doctor-{uuid.uuid4().hex[:12]}"
         try:
-            await self.arm.delete(self.account.resource_id, nobody, timeout=ARM_SECONDS)
+            await self.arm.delete(self.account.resource_id, nobody, timeout=self.timing.arm_seconds)
         except ArmRefused as error:
             locked = "remove the delete lock: deployments could never be deleted"
             return failed(check, str(error), locked if error.code == "ScopeLocked" else _remedy(error))
@@ -124,7 +131,7 @@ class AccountCheck:
                 record = await self.ledger.record(config.account, config.name)
             except StorageError:
                 record = DeploymentRecord(config.account, config.name)  # then its tag decides
-            if is_ours(found, record, self.owner):
+            if is_ours(found, record, self.owner, self.timing):
                 yield ok(check, f"{config.name} is ours and {found.provisioning_state}")
                 continue
             costs = f"{prices.hosting_per_hour.get(found.sku, 0.0):.2f} {prices.currency} an hour"

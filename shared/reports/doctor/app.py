@@ -10,10 +10,10 @@ from pathlib import Path
 
 from shared.documents.intake import Intake
 from shared.errors import SettingsError, StorageError
-from shared.hosting.leases import REQUEST_LIMIT
 from shared.reports.doctor.findings import Finding, failed, ok, unchecked, warning
 from shared.serve import SLICE_SECONDS
 from shared.settings.bindings import BLOB_SOURCES, read_bindings
+from shared.timing import TIMING
 
 SWEPT_WITHIN = timedelta(minutes=15)
 """The reconcile timer sweeps every minute by default; after this something is wrong."""
@@ -43,7 +43,7 @@ def function_timeout(host_json: Path = _HOST_JSON) -> Finding:
 
     Azure: exceeding it restarts the worker and cuts off every invocation in it.
     """
-    check, needed = "host.json", timedelta(seconds=SLICE_SECONDS + REQUEST_LIMIT)
+    check, needed = "host.json", timedelta(seconds=SLICE_SECONDS + TIMING.request_seconds)
     try:
         given = json.loads(host_json.read_text(encoding="utf-8")).get("functionTimeout")
     except (OSError, ValueError, AttributeError) as error:

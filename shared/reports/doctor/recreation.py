@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.errors import ArmError, ArmRefused
-from shared.hosting.arm_writes import ARM_SECONDS
 from shared.model import Account, AzureDeployment, DeploymentConfig, Prices
 from shared.planning.scarcity import base_model
 from shared.ports import Arm, Catalogue, Offer, Quota
 from shared.reports.doctor.findings import Finding, failed, ok, unchecked, warning
+from shared.timing import Timing
 
 SOON = timedelta(days=90)
 """So long before a model is retired somebody should train its successor."""
@@ -43,6 +43,7 @@ class Recreation:
     prices: Prices
     arm: Arm
     catalogue: Catalogue
+    timing: Timing
     now: datetime
 
     async def findings(self, azure: Mapping[str, AzureDeployment]) -> AsyncIterator[Finding]:
@@ -64,7 +65,7 @@ class Recreation:
         if source is None or source.lower() == self.account.resource_id.lower():
             return
         try:
-            await self.catalogue.offers(source, timeout=ARM_SECONDS)
+            await self.catalogue.offers(source, timeout=self.timing.arm_seconds)
         except ArmRefused as error:
             remedy = (
                 f"grant the app's identity Reader on {source}: without it a create is refused with "
@@ -80,7 +81,7 @@ class Recreation:
         """Models, their age, SKUs and quota, as far as this endpoint and these rights tell."""
         resource_id, check = self.account.resource_id, self._name("models")
         try:
-            offers = await self.catalogue.offers(resource_id, timeout=ARM_SECONDS)
+            offers = await self.catalogue.offers(resource_id, timeout=self.timing.arm_seconds)
         except ArmError as error:
             parts = resource_id.strip("/").split("/")
             remedy = _SEE_MODELS.format(group=parts[3], name=parts[7])
@@ -91,7 +92,7 @@ class Recreation:
             yield _lifecycle(self._name("lifecycle"), config, offers, self.now)
         check = self._name("quota")
         try:
-            quotas = await self.catalogue.quotas(resource_id, timeout=ARM_SECONDS)
+            quotas = await self.catalogue.quotas(resource_id, timeout=self.timing.arm_seconds)
         except ArmError as error:
             yield unchecked(check, f"{_UNTOLD}: {error}", _SEE_QUOTA)
             return
@@ -105,7 +106,7 @@ class Recreation:
             what = f"{config.name}: the base model of {spec.model_name} is not in its name"
             return unchecked(check, what, "see the base model in Azure AI Foundry, and ask for its capacity")
         try:
-            left = await self.arm.capacities(self.account.resource_id, *base, timeout=ARM_SECONDS)
+            left = await self.arm.capacities(self.account.resource_id, *base, timeout=self.timing.arm_seconds)
         except ArmError as error:
             return unchecked(check, f"{config.name}: {_UNTOLD}: {error}", _SEE_CAPACITY)
         if spec.sku not in left:
