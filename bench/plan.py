@@ -19,12 +19,15 @@ from bench._report import machine, show
 from shared.model import (
     Account,
     AzureDeployment,
+    Batch,
     BillingStart,
     BillingUnit,
     Demand,
     DeploymentConfig,
     DeploymentRecord,
     DeploymentSpec,
+    Generation,
+    History,
     Owner,
     Prices,
     RecordState,
@@ -32,11 +35,11 @@ from shared.model import (
     UploadStart,
     WeeklyWindow,
 )
-from shared.planning import estimates, uploads
 from shared.planning.decision import Observation
 from shared.planning.observed import OWNER_TAG
 from shared.planning.picture import Picture
 from shared.planning.plan import plan
+from shared.planning.uploads import MOST_BATCHES
 
 T = TypeVar("T")
 START = datetime(2026, 11, 24, 5, 0, tzinfo=UTC)
@@ -51,8 +54,7 @@ _ZONES = {
     "America/Sao_Paulo": "BR-SP",
 }
 _WORKDAYS, _DAILY = frozenset(range(5)), frozenset(range(7))
-_CREATES = estimates.to_text(range(200, 320))
-_BATCHES = uploads.to_text([uploads.Batch(3, 1200.0, 1)] * uploads.MOST_BATCHES)
+_HISTORY = History(tuple(range(200, 320)), (Batch(3, 1200, 1),) * MOST_BATCHES)
 
 
 def deployment(number: int) -> DeploymentConfig:
@@ -80,13 +82,9 @@ def record(name: str, configured: bool) -> DeploymentRecord:
         _ACCOUNT.resource_id,
         name,
         RecordState.OPEN if configured else RecordState.ABSENT,
-        generation=1,
         changed_at=START - timedelta(hours=1),
-        intent_at=begun,
-        created_at=begun,
-        opened_at=begun,
-        create_seconds=_CREATES,
-        gathered=_BATCHES,
+        generation=Generation(1, intent_at=begun, created_at=begun, opened_at=begun),
+        history=_HISTORY,
     )
 
 
@@ -103,7 +101,7 @@ def measure(deployments: int, minutes: int) -> dict[str, object]:
             50,
             "gpt-4.1.ft-1",
             {OWNER_TAG: "bench"},
-            records[name].created_at,
+            records[name].generation.created_at,
         )
         for name in up
     }

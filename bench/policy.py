@@ -27,6 +27,8 @@ from shared.model import (
     DeploymentConfig,
     DeploymentRecord,
     DeploymentSpec,
+    Generation,
+    History,
     Prices,
     RecordState,
     Task,
@@ -119,32 +121,34 @@ def replay(trace: Trace, limit: float, billing: BillingUnit, creates: CreateTime
         known = Picture("a", at, {_NAME: config}, prices, {_NAME: record}, {_NAME: demand})
         want = known.wanted(_NAME)
         if record.state is RecordState.OPEN and not want.up and not want.keep:
-            assert record.intent_at is not None
+            begun = record.generation.intent_at
+            assert begun is not None
             # As `Serving` uses the paid minute, unless a timer's pass comes first.
-            ends = paid_until(record.intent_at, at, UNITS[BillingUnit.MINUTE]) - timedelta(seconds=TO_DELETE)
+            ends = paid_until(begun, at, UNITS[BillingUnit.MINUTE]) - timedelta(seconds=TO_DELETE)
             stays = min((ends - START).total_seconds(), (now // TICK + 1) * TICK)
             if billing is BillingUnit.MINUTE and stays > now and upcoming < stays:
                 now = upcoming
                 continue
             now = max(now, stays) if billing is BillingUnit.MINUTE else now
             at = START + timedelta(seconds=now)
-            assert record.opened_at is not None
-            run.sessions.append((at - record.intent_at).total_seconds() + PASS)
-            run.looked[-1] += (at - record.opened_at).total_seconds() + PASS
+            assert record.generation.opened_at is not None
+            run.sessions.append((at - begun).total_seconds() + PASS)
+            run.looked[-1] += (at - record.generation.opened_at).total_seconds() + PASS
             record = replace(record, state=RecordState.ABSENT)
             free_at = now + PASS + ABSENT_AFTER
         elif record.state is RecordState.ABSENT and want.up and now >= free_at:
-            batch = uploads.Batch.of(demand.arrivals, at)
+            batch = uploads.batch_of(demand.arrivals, at)
             opened, looked = _opened(now, creates.next() + PASS, record)
             run.looked.append(looked)
-            samples = (*estimates.from_text(record.create_seconds), opened - now)
+            history = record.history
             record = replace(
                 record,
                 state=RecordState.OPEN,
-                intent_at=at,
-                opened_at=START + timedelta(seconds=opened),
-                create_seconds=estimates.to_text(samples),
-                gathered=uploads.to_text((*uploads.from_text(record.gathered), batch)),
+                generation=Generation(intent_at=at, opened_at=START + timedelta(seconds=opened)),
+                history=History(
+                    estimates.with_sample(history.create_seconds, opened - now),
+                    uploads.with_batch(history.gathered, batch),
+                ),
             )
             now = opened
             continue
@@ -161,7 +165,7 @@ def _opened(now: float, took: float, record: DeploymentRecord) -> tuple[float, f
 
     A pass a minute at first, as `Lamplighter.drain_backlog` has it, then every few seconds.
     """
-    soonest = estimates.learned(estimates.from_text(record.create_seconds)).quantile(SOONEST)
+    soonest = estimates.learned(record.history.create_seconds).quantile(SOONEST)
     looks_from = math.ceil((now + soonest.total_seconds()) / TICK) * TICK
     ready = now + took
     if ready <= looks_from:

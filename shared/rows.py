@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import types
 import typing
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -16,8 +17,13 @@ T = TypeVar("T")
 
 def to_values(item: Any) -> dict[str, Value]:
     """The columns of a flat dataclass of strings, numbers, booleans, datetimes and string enums."""
-    columns = {field.name: getattr(item, field.name) for field in dataclasses.fields(item)}
+    columns = dict(vars(item))
     columns.pop("etag", None)
+    return plain(columns)
+
+
+def plain(columns: Mapping[str, Any]) -> dict[str, Value]:
+    """Columns as a table holds them: enums by their value, and no None."""
     return {
         name: str(value) if isinstance(value, StrEnum) else value
         for name, value in columns.items()

@@ -23,7 +23,7 @@ from shared.hosting.passes import pass_over
 from shared.hosting.reconcile import Outcome, PassReport
 from shared.model import BillingUnit, DeploymentConfig, DeploymentRecord, Mode, RecordState, Settings
 from shared.planning.desired import UNITS, billed_from
-from shared.planning.estimates import from_text, learned
+from shared.planning.estimates import learned
 from shared.planning.uploads import paid_until
 
 SLICE_SECONDS = 420.0
@@ -159,8 +159,9 @@ class Serving:
 
     def may_be_ready(self, record: DeploymentRecord) -> bool:
         """Whether its create has taken as long as the quickest ones do."""
-        soonest = learned(from_text(record.create_seconds)).quantile(SOONEST)
-        begun = record.intent_at if record.state in (RecordState.CREATING, RecordState.OPEN) else None
+        soonest = learned(record.history.create_seconds).quantile(SOONEST)
+        is_under_way = record.state in (RecordState.CREATING, RecordState.OPEN)
+        begun = record.generation.intent_at if is_under_way else None
         return begun is not None and self.context.clock.now() - begun >= soonest
 
     # --- drain ----------------------------------------------------------------------------------
@@ -278,7 +279,7 @@ class _Backlog:
         """Whether documents wait for a deployment that is paid for: open, or nearly created."""
         if record is None or record.state not in (RecordState.CREATING, RecordState.OPEN):
             return False
-        if record.silent_since is not None:
+        if record.generation.silent_since is not None:
             return False
         if record.state is RecordState.CREATING and not self._serving.may_be_ready(record):
             return False  # the timer's pass a minute is enough: more passes would cost, and find nothing
@@ -316,4 +317,4 @@ def slice_seconds(now: datetime, schedule: str) -> float:
 
 
 def _is_open(record: DeploymentRecord) -> bool:
-    return record.state is RecordState.OPEN and record.silent_since is None
+    return record.state is RecordState.OPEN and record.generation.silent_since is None

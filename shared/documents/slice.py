@@ -85,6 +85,7 @@ class Slice:
         work: WorkLease,
         record: DeploymentRecord,
     ) -> None:
+        generation = record.generation
         self._tools = tools
         self._clock = tools.clock
         self._timing = tools.timing
@@ -92,9 +93,9 @@ class Slice:
         self._endpoint = endpoint
         self._until = until
         self._work = work
-        self._opened_at = record.opened_at
-        tokens = record.tokens_per_minute or config.spec.capacity * 1000
-        requests = record.requests_per_minute or config.spec.capacity
+        self._opened_at = generation.opened_at
+        tokens = generation.tokens_per_minute or config.spec.capacity * 1000
+        requests = generation.requests_per_minute or config.spec.capacity
         self._pacer = Pacer(tools.clock, tokens, requests)
         self._at_once = min(AT_ONCE, requests)
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -260,7 +261,7 @@ class Slice:
     async def _note_answer(self) -> None:
         """Record an answer at once if passes may soon delete the deployment as one that never answers."""
         record = self._work.record
-        if record is None or record.unanswered_since is None or self._noted:
+        if record is None or record.generation.unanswered_since is None or self._noted:
             return
         self._noted = True
         with contextlib.suppress(StorageError):

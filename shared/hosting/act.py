@@ -17,9 +17,10 @@ from shared.hosting.delete import delete
 from shared.hosting.observe import View
 from shared.hosting.probe import probe
 from shared.model import Action, AzureDeployment, RecordState
-from shared.planning.adoption import properties_of, to_text
+from shared.planning.adoption import properties_of
 from shared.planning.decide import is_same_generation
 from shared.planning.decision import Decision
+from shared.planning.generations import next_generation
 from shared.planning.observed import DELETE_AFTER_TAG
 
 
@@ -66,20 +67,22 @@ async def _adopt(step: Decision, view: View) -> None:
     """From now on it is ours, by the record: nothing is written to Azure, its properties are kept."""
     record, azure = view.record(step.deployment), view.azure[step.deployment]
     in_use = record.state is RecordState.OPEN
-    adopted = replace(
-        record,
-        generation=record.generation + (not in_use),
-        owned=True,
-        intent_at=view.now,
-        created_at=azure.created_at,
-        succeeded_at=None,
-        silent_probes=0,
-        opened_at=record.opened_at if in_use else None,
-        seen_at=None,
-        missed_since=None,
-        delete_after=view.configured[step.deployment].session_end(view.now),
-        adopted=to_text(properties_of(azure)),
-    )
+    found = replace(record, history=replace(record.history, adopted=properties_of(azure)))
+    session_end = view.configured[step.deployment].session_end(view.now)
+    if in_use:
+        ours = replace(
+            record.generation,
+            owned=True,
+            intent_at=view.now,
+            created_at=azure.created_at,
+            seen_at=None,
+            delete_after=session_end,
+        )
+        adopted = replace(found, generation=ours)
+    else:
+        adopted = next_generation(
+            found, intent_at=view.now, created_at=azure.created_at, delete_after=session_end
+        )
     # Workers of ours may be using it already: then it stays open, and goes through the fence.
     await move(step, view, adopted, state=RecordState.OPEN if in_use else RecordState.CREATING)
     await view.note(step.deployment)
@@ -91,24 +94,18 @@ async def _take_up(step: Decision, view: View) -> None:
     if is_same_generation(record, azure):
         # LISTs missed it, or Azure accepted a delete that had no effect: its session never ended.
         state = RecordState.CREATING if record.delete_accepted_at is None else RecordState.DELETING
-        found = replace(record, succeeded_at=None, silent_since=None, silent_probes=0, missed_since=None)
+        again = replace(
+            record.generation, succeeded_at=None, silent_since=None, silent_probes=0, missed_since=None
+        )
+        found = replace(record, generation=again)
         await move(step, view, found, state=state)
         await view.save_session(step.deployment)
         await view.count_workers(step.deployment)
         return
-    found = replace(
+    found = next_generation(
         record,
-        generation=record.generation + 1,
-        owned=True,
         intent_at=azure.created_at or view.now,
         created_at=azure.created_at,
-        succeeded_at=None,
-        silent_probes=0,
-        opened_at=None,
-        seen_at=None,
-        missed_since=None,
-        unanswered_since=None,
-        unanswered_at=None,
         delete_after=_tagged_deadline(azure),
     )
     await move(step, view, found, state=RecordState.CREATING)
@@ -126,10 +123,11 @@ def _tagged_deadline(azure: AzureDeployment) -> datetime | None:
 
 async def _forget(step: Decision, view: View) -> None:
     record = view.record(step.deployment)
-    if record.owned and record.state in (RecordState.OPEN, RecordState.CLOSING):
+    if record.generation.owned and record.state in (RecordState.OPEN, RecordState.CLOSING):
         remedy = f"{step.deployment} was deleted by somebody or something else; it comes back when needed"
         alert(Alert.DELETED_FROM_OUTSIDE, remedy, account=view.account.name, deployment=step.deployment)
     await view.save_session(step.deployment, gone=True)
     if record.state is RecordState.CREATING and not record.settled:
         record = replace(record, doubted_at=record.changed_at)
-    await move(step, view, replace(record, missed_since=None), state=RecordState.ABSENT)
+    record = replace(record, generation=replace(record.generation, missed_since=None))
+    await move(step, view, record, state=RecordState.ABSENT)

@@ -32,15 +32,17 @@ async def note_slice(
     before = await ledger.record(account, deployment)
     if before.state is not RecordState.OPEN:
         return
-    noted = before
+    generation, backoff = before.generation, before.backoff
     if answered:
-        noted = replace(noted, unanswered_since=None, unanswered_at=None, unanswered_runs=0, trouble="")
+        generation = replace(generation, unanswered_since=None, unanswered_at=None, trouble="")
+        backoff = replace(backoff, unanswered_runs=0)
     if trouble is not None:
-        noted = replace(
-            not_answered(noted, since=trouble.since, now=now),
+        generation = replace(
+            not_answered(generation, since=trouble.since, now=now),
             trouble=trouble.reason[:500],
-            silent_since=noted.silent_since or (trouble.since if trouble.silent else None),
+            silent_since=generation.silent_since or (trouble.since if trouble.silent else None),
         )
+    noted = replace(before, generation=generation, backoff=backoff)
     if noted != before:
         with contextlib.suppress(Changed):
             await ledger.save(noted)

@@ -10,13 +10,13 @@ from shared.errors import ArmConflict, ArmError, ArmRefused
 from shared.hosting.arm_writes import ArmBusy, write_seconds
 from shared.hosting.decisions import move
 from shared.hosting.observe import View
-from shared.model import AzureDeployment, DeploymentRecord, DeploymentSpec, Owner, RecordState
+from shared.model import AzureDeployment, Backoff, Batch, DeploymentRecord, DeploymentSpec, Owner, RecordState
 from shared.planning import uploads
 from shared.planning.adoption import to_create
 from shared.planning.decision import Decision
+from shared.planning.generations import next_generation, without_intent
 from shared.planning.observed import DELETE_AFTER_TAG, OWNER_TAG, STORAGE_TAG
 from shared.planning.plan import backoff, unanswered_backoff
-from shared.planning.uploads import Batch
 
 TAG_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -28,30 +28,19 @@ async def create(step: Decision, view: View, deadline: float) -> None:
     """
     name, now = step.deployment, view.context.clock.now()
     config, record = view.configured[name], view.record(name)
-    properties = to_create(config.spec, adopt=config.adopt, adopted=record.adopted)
+    properties = to_create(config.spec, adopt=config.adopt, adopted=record.history.adopted)
     delete_after = config.session_end(now)
-    intent = DeploymentRecord(
-        account=view.account.resource_id,
-        deployment=name,
-        generation=record.generation + 1,
+    history = replace(
+        record.history,
+        gathered=_gathered(record, step, view),
+        adopted=record.history.adopted if config.adopt else None,
+    )
+    intent = next_generation(
+        replace(record, history=history),
         intent_at=now,
         delete_after=delete_after,
-        deleted_at=record.deleted_again_at or record.deleted_at,
-        earlier_created_at=record.created_at,
-        unanswered_runs=record.unanswered_runs,
-        doubted_at=record.doubted_at,
-        create_seconds=record.create_seconds,
-        gathered=_with_batch(record, step, view),
-        failures=record.failures,
-        problem=record.problem,
         sku=properties.sku,
         capacity=properties.capacity,
-        adopted=record.adopted if config.adopt else "",
-        observed=record.observed,
-        wanted=record.wanted,
-        action=record.action,
-        decisions=record.decisions,
-        etag=record.etag,
     )
     await move(step, view, intent, state=RecordState.CREATING, settled=False)
     tags = {
@@ -63,12 +52,16 @@ async def create(step: Decision, view: View, deadline: float) -> None:
         view.azure[name] = await _put(replace(properties, tags=tags), view, deadline)
     except ArmConflict as error:
         again_at = view.context.clock.now() + timedelta(seconds=error.retry_after or 0)
-        record = _without_intent(view.record(name))
-        busy = replace(record, not_before=again_at, again_at=again_at, problem=str(error)[:500])
+        record = without_intent(view.record(name))
+        busy = replace(
+            record,
+            backoff=replace(record.backoff, not_before=again_at, problem=str(error)[:500]),
+            decision=replace(record.decision, again_at=again_at),
+        )
         await move(step, view, busy, state=RecordState.DELETING)
         raise ArmBusy from error
     except ArmRefused as error:
-        refused = _without_intent(with_failure(name, str(error), view, code=error.code))
+        refused = without_intent(with_failure(name, str(error), view, code=error.code))
         await move(step, view, refused, state=RecordState.DELETING)
     except ArmError as error:
         # The record stays at creating, unsettled: the create may still take effect.
@@ -76,14 +69,16 @@ async def create(step: Decision, view: View, deadline: float) -> None:
         raise ArmBusy from error
     else:
         created = replace(view.record(name), settled=True)
-        if record.created_at is not None and view.azure[name].created_at == record.created_at:
+        last = record.generation
+        if last.created_at is not None and view.azure[name].created_at == last.created_at:
             # LISTs had missed it, and it was never gone: its session never ended.
-            created = replace(
-                created,
-                generation=record.generation,
-                created_at=record.created_at,  # with tags dropped, nothing else proves it ours
+            same = replace(
+                created.generation,
+                number=last.number,
+                created_at=last.created_at,  # with tags dropped, nothing else proves it ours
                 earlier_created_at=None,
             )
+            created = replace(created, generation=same)
         await view.save(created)
         await view.note(name)
 
@@ -93,23 +88,12 @@ def our_tags(owner: Owner) -> dict[str, str]:
     return {OWNER_TAG: owner.installation, **({STORAGE_TAG: owner.storage} if owner.storage else {})}
 
 
-def _with_batch(record: DeploymentRecord, step: Decision, view: View) -> str:
+def _gathered(record: DeploymentRecord, step: Decision, view: View) -> tuple[Batch, ...]:
     """What documents that start a deployment teach of those that follow."""
-    demand = view.demand(step.deployment)
+    demand, gathered = view.demand(step.deployment), record.history.gathered
     if not demand.arrivals or step.wanted.opens_at is not None:
-        return record.gathered
-    return uploads.to_text((*uploads.from_text(record.gathered), Batch.of(demand.arrivals, view.now)))
-
-
-def _without_intent(record: DeploymentRecord) -> DeploymentRecord:
-    """After a create that surely had no effect: what stands there is older, or others'."""
-    return replace(
-        record,
-        generation=record.generation - 1,
-        intent_at=None,
-        created_at=record.earlier_created_at,
-        earlier_created_at=None,
-    )
+        return gathered
+    return uploads.with_batch(gathered, uploads.batch_of(demand.arrivals, view.now))
 
 
 async def _put(spec: DeploymentSpec, view: View, deadline: float) -> AzureDeployment:
@@ -141,17 +125,14 @@ def with_failure(
     until the next probe is.
     """
     record, now, timing = view.record(name), view.context.clock.now(), view.context.timing
-    failures = record.failures + (not unanswered)
-    runs = record.unanswered_runs + unanswered
+    failures = record.backoff.failures + (not unanswered)
+    runs = record.backoff.unanswered_runs + unanswered
     not_before = now + (unanswered_backoff(runs, timing) if unanswered else backoff(failures, name, timing))
     remedy = f"{problem.rstrip('. ')}. Its documents wait; the next try is at {not_before:%H:%M:%S} UTC."
     alert_name = Alert.NOT_ANSWERING if unanswered else Alert.CREATE_LED_NOWHERE
     alert(alert_name, remedy, account=view.account.name, deployment=name, code=code)
     return replace(
         record,
-        failures=failures,
-        unanswered_runs=runs,
-        problem=problem[:500],
-        not_before=not_before,
-        again_at=not_before,
+        backoff=Backoff(failures, runs, not_before, problem[:500]),
+        decision=replace(record.decision, again_at=not_before),
     )

@@ -7,7 +7,7 @@ from dataclasses import replace
 from shared.errors import StorageError
 from shared.hosting.ledger import DecisionRow
 from shared.hosting.observe import View
-from shared.model import DeploymentRecord, RecordState
+from shared.model import DeploymentRecord, LastDecision, RecordState
 from shared.planning.decision import Decision
 
 _LONGEST_REASON = 2000  # characters
@@ -23,7 +23,7 @@ async def keep_decision(step: Decision, view: View) -> bool:
         return False
     changed = not _is_decided(record, step)
     told = _with_decision(record, step)
-    if changed or (record.reason, record.again_at, record.kept) != (told.reason, told.again_at, told.kept):
+    if told != record:
         await view.save(told)
     if changed:
         await _save_decision(step, view)
@@ -51,25 +51,26 @@ async def move(
 
 def _is_bookkeeping(record: DeploymentRecord) -> bool:
     """A create that Azure refused: nothing ever existed, and the decision to create still stands."""
-    return record.state is RecordState.DELETING and record.seen_at is None
+    return record.state is RecordState.DELETING and record.generation.seen_at is None
 
 
 def _is_decided(record: DeploymentRecord, step: Decision) -> bool:
     """Whether the record holds this decision already; its reason may count documents and does not matter."""
-    return (record.observed, record.wanted, record.action) == (step.observed, step.wanted.up, step.action)
+    kept = record.decision
+    return (kept.observed, kept.wanted, kept.action) == (step.observed, step.wanted.up, step.action)
 
 
 def _with_decision(record: DeploymentRecord, step: Decision) -> DeploymentRecord:
-    return replace(
-        record,
+    decision = LastDecision(
         observed=step.observed,
         wanted=step.wanted.up,
         action=step.action,
         reason=step.reason[:_LONGEST_REASON],
         again_at=step.again_at,
         kept=step.wanted.reason[:_LONGEST_REASON] if step.wanted.scarce else "",
-        decisions=record.decisions + (not _is_decided(record, step)),
+        count=record.decision.count + (not _is_decided(record, step)),
     )
+    return replace(record, decision=decision)
 
 
 async def _save_decision(step: Decision, view: View) -> None:
@@ -77,8 +78,8 @@ async def _save_decision(step: Decision, view: View) -> None:
     row = DecisionRow(
         at=view.context.clock.now(),
         deployment=step.deployment,
-        number=record.decisions,
-        generation=record.generation,
+        number=record.decision.count,
+        generation=record.generation.number,
         observed=step.observed,
         wanted=step.wanted.up,
         action=step.action,

@@ -23,11 +23,12 @@ async def delete(step: Decision, view: View, deadline: float) -> None:
     name = step.deployment
     before = view.record(name)
     # Counted once, however often the delete has to be repeated.
-    counts = step.failed and before.state is not RecordState.DELETING and not before.refusals
-    unanswered = before.unanswered_since is not None
+    counts = step.failed and before.state is not RecordState.DELETING and not before.generation.refusals
+    unanswered = before.generation.unanswered_since is not None
     record = with_failure(name, step.reason, view, unanswered=unanswered) if counts else before
     if before.state is RecordState.DELETING and not before.settled:
-        record = replace(record, uncertain_at=before.changed_at)
+        uncertain = replace(record.generation, uncertain_at=before.changed_at)
+        record = replace(record, generation=uncertain)
     await move(step, view, record, state=RecordState.DELETING, settled=False)
     if await view.count_workers(name):
         # The fence holds for every state: the record may have said creating while somebody still worked.
@@ -43,10 +44,10 @@ async def delete(step: Decision, view: View, deadline: float) -> None:
         raise ArmBusy from error
     except ArmRefused as error:
         # Likewise; but it concerns this deployment only, and the account's others are taken care of.
-        refusals = view.record(name).refusals + 1
+        record, refusals = view.record(name), view.record(name).generation.refusals + 1
         again_at = view.context.clock.now() + delete_backoff(refusals, name, view.context.timing)
-        refused = replace(view.record(name), refusals=refusals, delete_not_before=again_at)
-        await _still_there(step, view, refused)
+        refused = replace(record.generation, refusals=refusals, delete_not_before=again_at)
+        await _still_there(step, view, replace(record, generation=refused))
         remedy = f"Azure refuses to delete {name}, which still costs money: {error}"
         alert(Alert.DELETE_REFUSED, remedy, account=view.account.name, deployment=name, code=error.code)
         return
@@ -59,19 +60,16 @@ async def delete(step: Decision, view: View, deadline: float) -> None:
 
 def _accepted(record: DeploymentRecord, view: View) -> DeploymentRecord:
     """After Azure accepted a delete. That may have no effect: then it is repeated, with growing pauses."""
-    now, first_at, timing = view.context.clock.now(), record.delete_accepted_at, view.context.timing
-    if first_at is None:
-        return replace(
-            record, settled=True, deleted_at=now, deleted_again_at=None, delete_not_before=now + timing.settle
+    now, timing, generation = view.context.clock.now(), view.context.timing, record.generation
+    if record.delete_accepted_at is None:
+        accepted = replace(
+            generation, deleted_at=now, deleted_again_at=None, delete_not_before=now + timing.settle
         )
-    refusals = record.refusals + 1
-    return replace(
-        record,
-        settled=True,
-        deleted_again_at=now,
-        refusals=refusals,
-        delete_not_before=now + delete_backoff(refusals, record.deployment, timing),
-    )
+    else:
+        refusals = generation.refusals + 1
+        again_at = now + delete_backoff(refusals, record.deployment, timing)
+        accepted = replace(generation, deleted_again_at=now, refusals=refusals, delete_not_before=again_at)
+    return replace(record, settled=True, generation=accepted)
 
 
 async def _still_there(step: Decision, view: View, record: DeploymentRecord) -> None:
@@ -79,8 +77,8 @@ async def _still_there(step: Decision, view: View, record: DeploymentRecord) -> 
 
     Not while an earlier delete was never answered: that may still take effect, and nobody may work on it.
     """
-    if record.uncertain_at is not None or step.failed:
+    if record.generation.uncertain_at is not None or step.failed:
         await view.save(replace(record, settled=True))
         return
-    state = RecordState.CREATING if record.opened_at is None else RecordState.CLOSING
+    state = RecordState.CREATING if record.generation.opened_at is None else RecordState.CLOSING
     await move(step, view, record, state=state)

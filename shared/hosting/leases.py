@@ -108,7 +108,7 @@ class WorkLease:
         record = self.record
         if record is None or record.state is not RecordState.OPEN:
             return False
-        deadline = record.delete_after
+        deadline = record.generation.delete_after
         if deadline is not None:
             last_end = deadline - self.timing.session_margin
             if self._clock.now() + timedelta(seconds=seconds) > last_end:

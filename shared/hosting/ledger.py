@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from shared.hosting import record_row
 from shared.model import AccountRecord, Action, DeploymentRecord, Hold, HostingSession, Observed
-from shared.ports import Insert, Remove, Replace, Row, Tables
+from shared.ports import Insert, Remove, Replace, Row, Tables, Value
 from shared.rows import from_row, to_values
 
 DEPLOYMENTS, SESSIONS, DECISIONS, HOLDS = "deployments", "sessions", "decisions", "holds"
@@ -53,28 +54,28 @@ class Ledger:
 
     async def save_account(self, record: AccountRecord) -> AccountRecord:
         """Write an account's record."""
-        etag = await self._save(_ACCOUNTS, account_key(record.account), record)
+        etag = await self._save(_ACCOUNTS, account_key(record.account), to_values(record), record.etag)
         return replace(record, etag=etag)
 
     async def records(self, resource_id: str) -> dict[str, DeploymentRecord]:
         """The records of an account's deployments, by name."""
         page = await self._tables.page(DEPLOYMENTS, account_key(resource_id), _FIRST, _LAST, _MANY)
-        found = (from_row(DeploymentRecord, row) for row in page.rows)
+        found = (record_row.from_row(row) for row in page.rows)
         return {record.deployment: record for record in found}
 
     async def record(self, resource_id: str, deployment: str) -> DeploymentRecord:
         """One deployment's record, a new one if there is none."""
         row = await self._tables.get(DEPLOYMENTS, account_key(resource_id), deployment)
-        return from_row(DeploymentRecord, row) if row else DeploymentRecord(resource_id, deployment)
+        return record_row.from_row(row) if row else DeploymentRecord(resource_id, deployment)
 
     async def save(self, record: DeploymentRecord) -> DeploymentRecord:
         """Compare-and-swap a deployment's record."""
-        etag = await self._save(account_key(record.account), record.deployment, record)
+        values = record_row.to_values(record)
+        etag = await self._save(account_key(record.account), record.deployment, values, record.etag)
         return replace(record, etag=etag)
 
-    async def _save(self, partition: str, key: str, record: AccountRecord | DeploymentRecord) -> str:
-        values = to_values(record)
-        change = Insert(key, values) if record.etag is None else Replace(key, values, record.etag)
+    async def _save(self, partition: str, key: str, values: dict[str, Value], etag: str | None) -> str:
+        change = Insert(key, values) if etag is None else Replace(key, values, etag)
         return (await self._tables.write(DEPLOYMENTS, partition, [change]))[0]
 
     async def holds(self, resource_id: str, now: datetime) -> dict[str, Hold]:
@@ -103,7 +104,7 @@ class Ledger:
 
     async def session(self, record: DeploymentRecord) -> HostingSession | None:
         """The session of a record's generation; None before Azure was seen to have it."""
-        key = _session_key(record.deployment, record.generation)
+        key = _session_key(record.deployment, record.generation.number)
         row = await self._tables.get(SESSIONS, account_key(record.account), key)
         return from_row(HostingSession, row) if row else None
 
@@ -124,7 +125,7 @@ class Ledger:
         Read from the latest backwards, so that a long history costs nothing.
         """
         found: list[HostingSession] = []
-        stop = record.generation + 1
+        stop = record.generation.number + 1
         while stop > 0 and not (found and found[0].started_at < since):
             start = max(0, stop - _FEW)
             first, last = (_session_key(record.deployment, generation) for generation in (start, stop))

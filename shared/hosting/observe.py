@@ -216,19 +216,18 @@ class View:
         Where it is missing: since when, and that the LIST before (`listed_before`) was the last to show it.
         """
         record, azure = self.record(name), self.azure.get(name)
+        generation = record.generation
         if record.state is RecordState.ABSENT:
             return
         if azure is None or not is_ours(azure, record, self.context.owner, self.context.timing):
-            is_used = azure is not None and not record.owned and azure.created_at == record.created_at
+            is_used = azure is not None and not generation.owned and azure.created_at == generation.created_at
             if not is_used:
                 await self._note_missing(record, listed_before if azure is None else None)
             return
         noted = replace(
-            record,
+            generation,
             missed_since=None,
-            # A create whose answer was lost has taken effect.
-            settled=record.settled or record.state is RecordState.CREATING,
-            created_at=record.created_at or azure.created_at,
+            created_at=generation.created_at or azure.created_at,
             sku=azure.sku,
             capacity=azure.capacity,
             tokens_per_minute=azure.tokens_per_minute,
@@ -236,23 +235,26 @@ class View:
         )
         if azure.sku == DEVELOPER_TIER and azure.created_at is not None:
             last = azure.created_at + DEVELOPER_TIER_LIFE
-            noted = replace(noted, delete_after=min(record.delete_after or last, last))
+            noted = replace(noted, delete_after=min(generation.delete_after or last, last))
         if observe(azure, record, self.context.owner, self.context.timing) is Observed.SUCCEEDED:
-            noted = replace(noted, succeeded_at=record.succeeded_at or self.now)
-        if noted != record or record.seen_at is None:
-            await self.save(replace(noted, seen_at=self.now))
+            noted = replace(noted, succeeded_at=generation.succeeded_at or self.now)
+        # A create whose answer was lost has taken effect.
+        settled = record.settled or record.state is RecordState.CREATING
+        if (noted, settled) != (generation, record.settled) or noted.seen_at is None:
+            await self.save(replace(record, settled=settled, generation=replace(noted, seen_at=self.now)))
             await self.save_session(name)
 
     async def _note_missing(self, record: DeploymentRecord, listed_before: datetime | None) -> None:
-        if record.missed_since is not None:
+        generation = record.generation
+        if generation.missed_since is not None:
             return
-        noted = record
-        if record.observed is not Observed.ABSENT and record.seen_at and listed_before:
-            noted = replace(noted, seen_at=max(record.seen_at, listed_before))
+        noted = generation
+        if record.decision.observed is not Observed.ABSENT and generation.seen_at and listed_before:
+            noted = replace(noted, seen_at=max(generation.seen_at, listed_before))
         if record.settled and not (record.state is RecordState.DELETING and is_expected_gone(record)):
             noted = replace(noted, missed_since=self.now)
-        if noted != record:
-            await self.save(noted)
+        if noted != generation:
+            await self.save(replace(record, generation=noted))
 
     async def save_session(self, name: str, *, gone: bool = False) -> None:
         """Write what is known by now of the generation's session; nothing for somebody else's deployment.
@@ -260,20 +262,21 @@ class View:
         It has ended when a LIST agrees that it is `gone`: Azure accepts deletes that have no effect.
         """
         record = self.record(name)
+        generation = record.generation
         started_at = record.started_at
-        if not record.owned or started_at is None or record.seen_at is None:
+        if not generation.owned or started_at is None or generation.seen_at is None:
             return
         session = HostingSession(
             account=record.account,
             deployment=name,
-            generation=record.generation,
+            generation=generation.number,
             started_at=started_at,
-            ready_at=record.opened_at,
+            ready_at=generation.opened_at,
             ended_after=self._ended_after(record) if gone or record.delete_accepted_at else None,
             ended_by=(self._deleted_last(record) or self.now) if gone else None,
-            sku=record.sku,
-            capacity=record.capacity,
-            price_per_hour=self.context.prices.hosting_per_hour.get(record.sku, 0.0),
+            sku=generation.sku,
+            capacity=generation.capacity,
+            price_per_hour=self.context.prices.hosting_per_hour.get(generation.sku, 0.0),
         )
         await self.context.ledger.save_session(session)
 
@@ -281,11 +284,11 @@ class View:
         """The first delete that may have had an effect, or else when it was last seen."""
         unanswered = record.state is RecordState.DELETING and not record.settled
         sent_at = record.changed_at if unanswered else None
-        deletes = (record.uncertain_at, record.delete_accepted_at, sent_at)
-        return min((at for at in deletes if at is not None), default=record.seen_at)
+        deletes = (record.generation.uncertain_at, record.delete_accepted_at, sent_at)
+        return min((at for at in deletes if at is not None), default=record.generation.seen_at)
 
     def _deleted_last(self, record: DeploymentRecord) -> datetime | None:
         """The last delete that may have had an effect; None if it was not answered, or there was none."""
         if not record.settled or record.delete_accepted_at is None:
             return None
-        return record.deleted_again_at or record.delete_accepted_at
+        return record.generation.last_deleted_at

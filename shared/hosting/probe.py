@@ -15,9 +15,10 @@ from shared.errors import (
 )
 from shared.hosting.decisions import move
 from shared.hosting.observe import View
-from shared.model import AzureDeployment, DeploymentRecord, ModelRequest, Observed, RecordState
-from shared.planning import estimates
+from shared.model import AzureDeployment, Backoff, DeploymentRecord, ModelRequest, Observed, RecordState
 from shared.planning.decision import Decision
+from shared.planning.estimates import with_sample
+from shared.planning.generations import next_generation
 from shared.planning.unanswered import not_answered
 
 PROBE = ModelRequest(system_prompt="Answer with one word.", text="ready?", max_output_tokens=16)
@@ -48,64 +49,66 @@ async def _not_ready(step: Decision, view: View, error: ModelError) -> None:
     fields = {"account": view.account.name, "deployment": name, "code": error.code}
     event("not_ready", **fields)
     record = view.record(name)
-    noted = replace(record, trouble=str(error)[:500])
+    generation = replace(record.generation, trouble=str(error)[:500])
+    probes = generation.silent_probes + 1
     match error:
         case ServiceRefused():
             # Nothing that is created anew would answer: what stands is kept as long as a window wants it.
             denied = isinstance(error, AccessDenied)
             alert(Alert.MODEL_ACCESS_DENIED if denied else Alert.MODEL_REFUSES, str(error), **fields)
-            noted = not_answered(noted, since=now, now=now)
+            generation = not_answered(generation, since=now, now=now)
         case DeploymentNotFound() if record.state is RecordState.OPEN:
-            since = record.silent_since or now
-            noted = replace(noted, silent_since=since, silent_probes=record.silent_probes + 1)
+            since = generation.silent_since or now
+            generation = replace(generation, silent_since=since, silent_probes=probes)
         case DeploymentNotFound():
-            noted = replace(noted, unanswered_since=None, unanswered_at=None)
-            noted = replace(noted, silent_probes=record.silent_probes + 1)
+            generation = replace(generation, silent_probes=probes, unanswered_since=None, unanswered_at=None)
         case _:
-            noted = not_answered(noted, since=now, now=now)
+            generation = not_answered(generation, since=now, now=now)
     if record.state is not RecordState.ABSENT:
-        await view.save(noted)
+        await view.save(replace(record, generation=generation))
     await view.refresh_endpoint(view.context.timing.probe_seconds)
 
 
 async def _ready(step: Decision, view: View) -> None:
     name, now = step.deployment, view.context.clock.now()
-    record = view.record(name)
+    record, generation = view.record(name), view.record(name).generation
     if record.state is RecordState.OPEN:
-        if record.silent_since is not None or record.silent_probes:
-            await view.save(replace(record, silent_since=None, silent_probes=0))
+        if generation.silent_since is not None or generation.silent_probes:
+            heard = replace(generation, silent_since=None, silent_probes=0)
+            await view.save(replace(record, generation=heard))
         return
+    history = record.history
+    created = step.observed is Observed.SUCCEEDED and generation.intent_at != generation.created_at
+    if created and generation.intent_at is not None:
+        took = (now - generation.intent_at).total_seconds()
+        history = replace(history, create_seconds=with_sample(history.create_seconds, took))
+    if step.observed is Observed.FOREIGN:
+        record = _used(record, view.azure[name])
     opened = replace(
         record,
-        opened_at=now,
-        silent_probes=0,
-        unanswered_since=None,
-        unanswered_at=None,
-        failures=0,
-        not_before=None,
-        problem="",
-        trouble="",
+        generation=replace(
+            record.generation,
+            opened_at=now,
+            silent_probes=0,
+            unanswered_since=None,
+            unanswered_at=None,
+            trouble="",
+        ),
+        backoff=Backoff(unanswered_runs=record.backoff.unanswered_runs),
+        history=history,
     )
-    if step.observed is Observed.SUCCEEDED and record.intent_at and record.intent_at != record.created_at:
-        took = (now - record.intent_at).total_seconds()
-        samples = (*estimates.from_text(record.create_seconds), took)
-        opened = replace(opened, create_seconds=estimates.to_text(samples))
-    if step.observed is Observed.FOREIGN:
-        opened = _as_foreign(opened, view.azure[name])
     await move(step, view, opened, state=RecordState.OPEN)
     await view.save_session(name)
 
 
-def _as_foreign(record: DeploymentRecord, azure: AzureDeployment) -> DeploymentRecord:
-    return replace(
-        record,
-        owned=False,
-        generation=record.generation + 1,
-        intent_at=None,
-        created_at=azure.created_at,
-        delete_after=None,
-        sku=azure.sku,
-        capacity=azure.capacity,
+def _used(record: DeploymentRecord, azure: AzureDeployment) -> DeploymentRecord:
+    """Somebody else's deployment, from now on used and never changed."""
+    found = next_generation(
+        record, owned=False, created_at=azure.created_at, sku=azure.sku, capacity=azure.capacity
+    )
+    generation = replace(
+        found.generation,
         tokens_per_minute=azure.tokens_per_minute,
         requests_per_minute=azure.requests_per_minute,
     )
+    return replace(found, generation=generation)

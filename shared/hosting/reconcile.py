@@ -143,7 +143,7 @@ def _raise_alerts(decision: Decision, view: View) -> None:
         alert(Alert.UNKNOWN_STATE, f"look at it in the Azure portal: {decision.reason}", **fields)
     if _is_late(decision, view) and not _only_observed(decision, view):
         alert(Alert.WINDOW_NOT_READY, f"its window began, and it is not ready: {decision.reason}", **fields)
-    begun = view.record(decision.deployment).intent_at
+    begun = view.record(decision.deployment).generation.intent_at
     if decision.observed is Observed.CREATING and begun is not None and view.now - begun > LONGEST_CREATE:
         remedy = "Azure has been creating it for over an hour, which may cost money: look at it in the portal"
         alert(Alert.CREATE_LED_NOWHERE, remedy, **fields)
@@ -157,8 +157,8 @@ def _raise_alerts(decision: Decision, view: View) -> None:
         remedy = "Azure has been deleting it for over half an hour: look at it in the portal"
         alert(Alert.DELETE_WITHOUT_EFFECT, remedy, **fields)
     record = view.record(decision.deployment)
-    if (unanswered := unanswered_for(record, view.now)) > timing.answer_limit:
-        remedy = f"nobody has been answered for {span(unanswered)}: {record.trouble}"
+    if (unanswered := unanswered_for(record.generation, view.now)) > timing.answer_limit:
+        remedy = f"nobody has been answered for {span(unanswered)}: {record.generation.trouble}"
         alert(Alert.NOT_ANSWERING, remedy, **fields)
     first_at = record.delete_accepted_at if record.state is RecordState.DELETING else None
     stands = decision.observed in (Observed.READY, Observed.FAILED)
@@ -170,7 +170,7 @@ def _raise_alerts(decision: Decision, view: View) -> None:
         alert(Alert.DELETE_WITHOUT_EFFECT, remedy, **fields)
     if (waits := _documents_wait(decision, view)) is not None:
         alert(Alert.DOCUMENTS_WAIT, waits, **fields)
-    deadline = view.record(decision.deployment).delete_after
+    deadline = view.record(decision.deployment).generation.delete_after
     present = decision.observed not in (Observed.ABSENT, Observed.DELETING)
     if present and deadline is not None and view.now >= deadline:
         alert(Alert.SESSION_PAST_CAP, f"it should be gone by now: {decision.reason}", **fields)
@@ -232,7 +232,7 @@ async def _is_idle(context: HostingContext, account: Account, configured: Config
 
 def _in_doubt(record: DeploymentRecord, now: datetime, timing: Timing) -> bool:
     """Whether a write of ours may still show: LISTs lag, and effects come late."""
-    times = (record.doubted_at, record.changed_at, record.deleted_again_at or record.deleted_at)
+    times = (record.doubted_at, record.changed_at, record.generation.last_deleted_at)
     return any(at is not None and now - at < timing.doubt for at in times)
 
 

@@ -66,7 +66,7 @@ async def hold(app: Lamplighter, config: DeploymentConfig, request: HoldRequest)
     now, before = picture.now, picture.holds.get(config.name)
     made = Hold(config.name, request.up, request.until, request.owner, request.reason, made_at=now)
     record = picture.record(config.name)
-    sku = to_create(config.spec, adopt=config.adopt, adopted=record.adopted).sku
+    sku = to_create(config.spec, adopt=config.adopt, adopted=record.history.adopted).sku
     leads = picture.leads(now, made.until + AFTER)[config.name]
     forecast = forecast_hold(config, leads, now, made, before, sku=sku, prices=app.settings.prices)
     await app.context.ledger.save_hold(config.account, made)

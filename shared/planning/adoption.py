@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 
 from shared.model import AzureDeployment, DeploymentSpec
 
@@ -24,21 +23,11 @@ def properties_of(azure: AzureDeployment) -> DeploymentSpec:
     )
 
 
-def to_text(spec: DeploymentSpec) -> str:
-    """As a column of the deployment's record."""
-    return json.dumps(asdict(spec), sort_keys=True)
-
-
-def from_text(text: str) -> DeploymentSpec:
-    """What `to_text` wrote."""
-    return DeploymentSpec(**json.loads(text))
-
-
-def to_create(configured: DeploymentSpec, *, adopt: bool, adopted: str) -> DeploymentSpec:
+def to_create(configured: DeploymentSpec, *, adopt: bool, adopted: DeploymentSpec | None) -> DeploymentSpec:
     """What to create: the adopted properties as long as the file says `adopt`, else the file's."""
-    if not adopt or not adopted:
+    if not adopt or adopted is None:
         return configured
-    return replace(from_text(adopted), minimum_capacity=configured.minimum_capacity)
+    return replace(adopted, minimum_capacity=configured.minimum_capacity)
 
 
 def differences(configured: DeploymentSpec, existing: DeploymentSpec) -> list[str]:

@@ -113,13 +113,14 @@ def _absent(case: _Case) -> Decision:
         return case.step(Action.NOTHING, want.reason)
     not_before = _not_before(record, want)
     if not_before is not None and case.now < not_before:
-        return case.step(Action.WAIT, f"the last try to host it failed: {record.problem}", not_before)
+        return case.step(Action.WAIT, f"the last try to host it failed: {record.backoff.problem}", not_before)
     return case.step(Action.CREATE, want.reason)
 
 
 def _foreign(case: _Case, azure: AzureDeployment, *, twin: bool) -> Decision:
     record, want, state = case.record, case.want, case.record.state
-    if state is not RecordState.ABSENT and (record.owned or record.created_at != azure.created_at):
+    generation = record.generation
+    if state is not RecordState.ABSENT and (generation.owned or generation.created_at != azure.created_at):
         gone_at = absence_counts_from(record, case.began_at, case.timing)
         if case.began_at >= gone_at:
             return case.step(Action.FORGET, "somebody else's deployment stands in its place")
@@ -134,7 +135,7 @@ def _foreign(case: _Case, azure: AzureDeployment, *, twin: bool) -> Decision:
         return case.step(Action.ADOPT, f"deployments.yaml says adopt{shown}")
     if not want.up:
         return case.step(Action.NOTHING, f"{want.reason}; it is somebody else's and is left alone")
-    if state is RecordState.OPEN and record.silent_since is None:
+    if state is RecordState.OPEN and generation.silent_since is None:
         return case.step(Action.SERVE, f"{want.reason}; somebody else's deployment is used as it is")
     if azure.provisioning_state.lower() == "succeeded":
         return case.step(Action.PROBE, f"{want.reason}; somebody else's deployment may answer")
@@ -144,8 +145,8 @@ def _foreign(case: _Case, azure: AzureDeployment, *, twin: bool) -> Decision:
 def _lost_sight_of(case: _Case) -> Decision:
     """Ours, and the record says absent: never recorded, forgotten, or not deleted though Azure said so."""
     record = case.record
-    if is_same_generation(record, case.azure) and record.deleted_at is not None:
-        late_until = (record.deleted_again_at or record.deleted_at) + case.timing.list_lag
+    if is_same_generation(record, case.azure) and record.generation.last_deleted_at is not None:
+        late_until = record.generation.last_deleted_at + case.timing.list_lag
         if case.now < late_until:
             return case.step(
                 Action.WAIT, "it was deleted; that Azure still lists it may be late news", late_until
@@ -155,17 +156,19 @@ def _lost_sight_of(case: _Case) -> Decision:
 
 def is_same_generation(record: DeploymentRecord, azure: AzureDeployment | None) -> bool:
     """Whether a deployment is the very one that a record, which says absent, was about last."""
-    return azure is not None and azure.created_at is not None and azure.created_at == record.created_at
+    created_at = record.generation.created_at
+    return azure is not None and created_at is not None and azure.created_at == created_at
 
 
 def _succeeded(case: _Case) -> Decision:
     record, want, limit = case.record, case.want, case.timing.ready_limit
+    generation = record.generation
     if want.scarce and not _is_session_over(case):
         return case.step(Action.PROBE, f"{want.reason}; waiting for the first answer")
     if not want.up:
         return case.delete(_SESSION_OVER if want.scarce else want.reason)
-    overdue = case.now - (record.succeeded_at or case.now)
-    if overdue > limit and record.silent_probes >= SILENT_PROBES and not record.unanswered_since:
+    overdue = case.now - (generation.succeeded_at or case.now)
+    if overdue > limit and generation.silent_probes >= SILENT_PROBES and not generation.unanswered_since:
         return case.delete(f"it said Succeeded {span(overdue)} ago and never answered", failed=True)
     if (reason := _unanswered(case)) is not None:
         return case.delete(reason, failed=True)
@@ -174,18 +177,19 @@ def _succeeded(case: _Case) -> Decision:
 
 def _ready(case: _Case) -> Decision:
     record, want, state, limit = case.record, case.want, case.record.state, case.timing.silent_limit
+    generation = record.generation
     stay, reason, failed = want.up or want.keep, want.reason, False
     if _is_session_over(case):
         stay, reason = False, _SESSION_OVER
-    silent = case.now - record.silent_since if record.silent_since else None
-    given_up = silent is not None and silent > limit and record.silent_probes >= SILENT_PROBES
+    silent = case.now - generation.silent_since if generation.silent_since else None
+    given_up = silent is not None and silent > limit and generation.silent_probes >= SILENT_PROBES
     if silent is not None and given_up and not want.scarce:
         stay, reason, failed = False, f"it has said for {span(silent)} that it does not exist", want.up
     elif (unanswered := _unanswered(case)) is not None:
         stay, reason, failed = False, unanswered, True
     if state is RecordState.DELETING:
         # As it was decided: in observe mode, or after it, without what that put in front.
-        decided = record.reason.removeprefix(f"{UNWRITTEN} {Action.DELETE}: ")
+        decided = record.decision.reason.removeprefix(f"{UNWRITTEN} {Action.DELETE}: ")
         return case.delete(decided or want.reason)
     if state is RecordState.OPEN and stay and silent is not None:
         return case.step(Action.PROBE, f"{reason}; it has stopped answering and is asked again")
@@ -197,7 +201,7 @@ def _ready(case: _Case) -> Decision:
 
 
 def _is_session_over(case: _Case) -> bool:
-    deadline = case.record.delete_after
+    deadline = case.record.generation.delete_after
     return deadline is not None and case.now >= deadline - case.timing.session_margin
 
 
@@ -206,10 +210,11 @@ def _unanswered(case: _Case) -> str | None:
     record, want = case.record, case.want
     if not (want.up and want.for_documents):
         return None
-    unanswered = unanswered_for(record, case.now)
+    unanswered = unanswered_for(record.generation, case.now)
     if unanswered <= case.timing.answer_limit:
         return None
-    return f"it is hosted for documents, and has answered nobody for {span(unanswered)}: {record.trouble}"
+    trouble = record.generation.trouble
+    return f"it is hosted for documents, and has answered nobody for {span(unanswered)}: {trouble}"
 
 
 def _failed(case: _Case, azure: AzureDeployment) -> Decision:
@@ -221,6 +226,6 @@ def _failed(case: _Case, azure: AzureDeployment) -> Decision:
 
 def _not_before(record: DeploymentRecord, want: Wanted) -> datetime | None:
     """When a create may be tried (again): for a window at least every five minutes, also while it is open."""
-    if record.not_before is None or want.opens_at is None or record.changed_at is None:
-        return record.not_before
-    return min(record.not_before, record.changed_at + WINDOW_RETRY)
+    if record.backoff.not_before is None or want.opens_at is None or record.changed_at is None:
+        return record.backoff.not_before
+    return min(record.backoff.not_before, record.changed_at + WINDOW_RETRY)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from shared.model import (
     ALWAYS,
+    Batch,
     BillingStart,
     BillingUnit,
     Closure,
@@ -21,7 +22,7 @@ from shared.model import (
     WeeklyWindow,
 )
 from shared.planning.estimates import LEAD_SHARE, PRIOR, CreateTime
-from shared.planning.uploads import PAID_MARGIN, Batch, paid_until, start_at
+from shared.planning.uploads import PAID_MARGIN, paid_until, start_at
 from shared.schedule.windows import Interval, intervals
 
 UNITS = {BillingUnit.MINUTE: timedelta(minutes=1), BillingUnit.HOUR: timedelta(hours=1)}
@@ -59,9 +60,9 @@ class Outlook:
 
 def billed_from(record: DeploymentRecord, prices: Prices) -> datetime | None:
     """The instant from which this generation's hosting is charged; None: it is not yet, or not to us."""
-    if not record.owned:
+    if not record.generation.owned:
         return None
-    return record.started_at if prices.billing_starts is BillingStart.CREATE else record.opened_at
+    return record.started_at if prices.billing_starts is BillingStart.CREATE else record.generation.opened_at
 
 
 def planned_lead(config: DeploymentConfig, create: CreateTime = PRIOR) -> timedelta:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import NormalDist, fmean
@@ -111,27 +111,21 @@ def _mixed(logs: Sequence[float], width: float, prior: CreateTime) -> float:
 
 
 @functools.lru_cache(maxsize=256)
-def create_times(columns: tuple[tuple[str, str], ...]) -> Mapping[str, CreateTime]:
+def create_times(samples: tuple[tuple[str, tuple[int, ...]], ...]) -> Mapping[str, CreateTime]:
     """Each deployment's, where the others of its account stand in for what it has not measured itself.
 
-    `columns`: names, and what `to_text` wrote of their samples.
+    `samples`: names, and the seconds that were measured.
     """
-    samples = {name: from_text(text) for name, text in columns}
     times = {}
-    for name, own in samples.items():
-        others = [seconds for other, each in samples.items() if other != name for seconds in each]
+    for name, own in samples:
+        others = [seconds for other, theirs in samples if other != name for seconds in theirs]
         times[name] = learned(own, learned(others[-MOST_SAMPLES:]))
     return times
 
 
-def to_text(samples: Iterable[float]) -> str:
-    """The latest samples as a column of the deployment's record."""
-    return " ".join(f"{seconds:.0f}" for seconds in [*samples][-MOST_SAMPLES:])
-
-
-def from_text(text: str) -> tuple[float, ...]:
-    """What `to_text` wrote."""
-    return tuple(float(each) for each in text.split())
+def with_sample(samples: Sequence[int], seconds: float) -> tuple[int, ...]:
+    """The latest samples, with one more."""
+    return (*samples, round(seconds))[-MOST_SAMPLES:]
 
 
 def begins(starts: Mapping[str, datetime], times: Mapping[str, CreateTime]) -> dict[str, datetime]:

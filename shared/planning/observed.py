@@ -47,28 +47,31 @@ def is_ours(azure: AzureDeployment, record: DeploymentRecord, owner: Owner, timi
     The record proves it by Azure's createdAt, also after a LIST that missed the deployment made us forget it;
     before createdAt is known, by an intent whose time fits.
     """
+    generation = record.generation
     if OWNER_TAG in azure.tags:
         return owns(owner, azure.tags)
-    if not record.owned:
+    if not generation.owned:
         return False
-    if azure.created_at is not None and azure.created_at in (record.created_at, record.earlier_created_at):
+    known = (generation.created_at, generation.earlier_created_at)
+    if azure.created_at is not None and azure.created_at in known:
         return True
-    if record.state is RecordState.ABSENT and record.created_at is not None:
+    if record.state is RecordState.ABSENT and generation.created_at is not None:
         return False
-    if record.intent_at is None or (record.created_at is not None and azure.created_at is not None):
+    if generation.intent_at is None or (generation.created_at is not None and azure.created_at is not None):
         return False
     if azure.created_at is None:
         return record.state is not RecordState.ABSENT
-    latest = record.intent_at + timing.quarantine + timing.clock_skew
-    return record.intent_at - timing.clock_skew <= azure.created_at <= latest
+    latest = generation.intent_at + timing.quarantine + timing.clock_skew
+    return generation.intent_at - timing.clock_skew <= azure.created_at <= latest
 
 
 def is_past(azure: AzureDeployment, record: DeploymentRecord, now: datetime, timing: Timing) -> bool:
     """Whether a stale LIST shows a generation of ours that was deleted before the record's."""
-    if azure.created_at is None or record.intent_at is None or azure.created_at == record.created_at:
+    generation, created_at = record.generation, azure.created_at
+    if created_at is None or generation.intent_at is None or created_at == generation.created_at:
         return False
-    is_recent = now - record.intent_at < timing.list_lag + timing.quarantine
-    return is_recent and azure.created_at == record.earlier_created_at
+    is_recent = now - generation.intent_at < timing.list_lag + timing.quarantine
+    return is_recent and created_at == generation.earlier_created_at
 
 
 def observe(
@@ -89,7 +92,7 @@ def is_expected_gone(record: DeploymentRecord) -> bool:
 
     A delete that Azure had no time for, or refused, makes nothing go.
     """
-    return record.delete_accepted_at is not None or record.seen_at is None
+    return record.delete_accepted_at is not None or record.generation.seen_at is None
 
 
 def absence_counts_from(record: DeploymentRecord, began_at: datetime, timing: Timing) -> datetime:
@@ -97,6 +100,7 @@ def absence_counts_from(record: DeploymentRecord, began_at: datetime, timing: Ti
 
     `began_at`: when the present LIST began, which is the first to miss it if the record names none.
     """
+    generation = record.generation
     assert record.changed_at is not None
     if not record.settled:
         # A create may take effect late, and then a LIST may still lag behind that.
@@ -104,9 +108,10 @@ def absence_counts_from(record: DeploymentRecord, began_at: datetime, timing: Ti
         return record.changed_at + timing.quarantine + lag
     if record.state is RecordState.DELETING and is_expected_gone(record):
         # A later delete that was answered says nothing of an earlier one that was not.
-        uncertain = record.uncertain_at + timing.quarantine if record.uncertain_at else record.changed_at
+        uncertain_at = generation.uncertain_at
+        uncertain = uncertain_at + timing.quarantine if uncertain_at else record.changed_at
         return max(record.changed_at, uncertain)
-    missed_since = record.missed_since or began_at
+    missed_since = generation.missed_since or began_at
     # The deployment itself says that it does not exist: two witnesses.
-    agreed = record.silent_since is not None and record.silent_probes > 0
+    agreed = generation.silent_since is not None and generation.silent_probes > 0
     return max(record.changed_at, missed_since) + (timing.settle if agreed else timing.list_lag)

@@ -19,7 +19,7 @@ from shared.model import (
     Prices,
     RecordState,
 )
-from shared.planning import estimates, uploads
+from shared.planning import estimates
 from shared.planning.desired import UNITS, Outlook, Wanted, billed_from, planned_lead, wanted, windows_ahead
 from shared.planning.estimates import CreateTime
 from shared.schedule.leads import Leads
@@ -75,7 +75,7 @@ class Picture:
             found[name] = Outlook(
                 lead=planned_lead(config, times[name]) if lead is None else lead,
                 create=times[name],
-                batches=uploads.from_text(record.gathered),
+                batches=record.history.gathered,
                 up=is_up,
                 unit=UNITS[prices.billing_unit],
                 billed_from=billed_from(record, prices) if is_up else None,
@@ -104,7 +104,7 @@ class Picture:
     @cached_property
     def _create_times(self) -> Mapping[str, CreateTime]:
         return estimates.create_times(
-            tuple((name, self.record(name).create_seconds) for name in self.configured)
+            tuple((name, self.record(name).history.create_seconds) for name in self.configured)
         )
 
     @cached_property
@@ -165,7 +165,7 @@ class Picture:
     def _why_kept(self, name: str) -> str:
         if self.kept is not None:
             return self.kept.get(name, "")
-        return self.record(name).kept if self.configured[name].keep_if_scarce else ""
+        return self.record(name).decision.kept if self.configured[name].keep_if_scarce else ""
 
 
 def configured_on(resource_id: str, deployments: Configs) -> Configs:

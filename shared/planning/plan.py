@@ -91,7 +91,7 @@ def _paused(now: datetime, decisions: Sequence[Decision], seen: Observation) -> 
     deletes = [
         at
         for record in seen.picture.records.values()
-        if (at := record.deleted_again_at or record.deleted_at) is not None
+        if (at := record.generation.deleted_again_at or record.generation.deleted_at) is not None
     ]
     pause = seen.timing.after_delete
     free_at = max(deletes, default=now - pause) + pause
@@ -107,14 +107,15 @@ def _paused(now: datetime, decisions: Sequence[Decision], seen: Observation) -> 
 def _unless_refused(now: datetime, decision: Decision, seen: Observation) -> Decision:
     """A delete that Azure refused, or accepted without effect, is tried again after a pause."""
     record = seen.picture.record(decision.deployment)
-    if decision.action is not Action.DELETE or record.delete_not_before is None:
+    if decision.action is not Action.DELETE or record.generation.delete_not_before is None:
         return decision
-    if now >= record.delete_not_before:
+    not_before = record.generation.delete_not_before
+    if not_before is None or now >= not_before:
         return decision
     refused = record.delete_accepted_at is None
     what = "Azure refused to delete it" if refused else "Azure accepted its delete, and it still stands"
     reason = f"{what}; the delete is tried again: {decision.reason}"
-    return replace(decision, action=Action.WAIT, reason=reason, again_at=record.delete_not_before)
+    return replace(decision, action=Action.WAIT, reason=reason, again_at=not_before)
 
 
 def _in_mode(decision: Decision, config: DeploymentConfig | None) -> Decision:

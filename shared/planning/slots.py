@@ -60,7 +60,7 @@ def _is_leaving(decision: Decision, seen: Observation) -> bool:
 
 def _may_go(decision: Decision, seen: Observation) -> bool:
     """Whether it can be deleted now: Azure may have refused, or nothing is to be written."""
-    refused_until = seen.picture.records[decision.deployment].delete_not_before
+    refused_until = seen.picture.records[decision.deployment].generation.delete_not_before
     return (
         decision.observed is Observed.READY
         and seen.picture.configured[decision.deployment].mode is Mode.ENFORCE

@@ -7,11 +7,10 @@ by the hour, when a paid hour is used to its end.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from shared.model import Batch
 from shared.planning.estimates import CreateTime
 
 LATE_SHARE = 0.05
@@ -27,20 +26,16 @@ PAID_MARGIN = timedelta(seconds=80)
 _STEPS = 16
 
 
-@dataclass(frozen=True)
-class Batch:
-    """What had come when a create began, for documents that waited together."""
+def batch_of(arrivals: Sequence[datetime], now: datetime) -> Batch:
+    """The documents that wait now, oldest first: by when they arrived."""
+    waited = now - arrivals[0]
+    lately = sum(at > arrivals[0] and now - at <= waited / 2 for at in arrivals)
+    return Batch(len(arrivals), round(max(0.0, waited.total_seconds())), lately)
 
-    documents: int
-    seconds: float  # since the first of them
-    lately: int  # of them, in the second half of that time
 
-    @classmethod
-    def of(cls, arrivals: Sequence[datetime], now: datetime) -> Batch:
-        """The documents that wait now, oldest first: by when they arrived."""
-        waited = now - arrivals[0]
-        lately = sum(at > arrivals[0] and now - at <= waited / 2 for at in arrivals)
-        return cls(len(arrivals), max(0.0, waited.total_seconds()), lately)
+def with_batch(batches: Sequence[Batch], batch: Batch) -> tuple[Batch, ...]:
+    """The latest batches, with one more."""
+    return (*batches, batch)[-MOST_BATCHES:]
 
 
 def start_at(
@@ -88,16 +83,3 @@ def _documents(waiting: int, stands: timedelta, batches: Sequence[Batch]) -> flo
 def paid_until(billed_from: datetime, now: datetime, unit: timedelta) -> datetime:
     """The end of the unit of hosting that has begun by now."""
     return billed_from + ((now - billed_from) // unit + 1) * unit
-
-
-def to_text(batches: Sequence[Batch]) -> str:
-    """The latest batches as a column of the deployment's record."""
-    latest = batches[-MOST_BATCHES:]
-    return " ".join(f"{each.documents}/{each.seconds:.0f}/{each.lately}" for each in latest)
-
-
-@functools.lru_cache(maxsize=1024)
-def from_text(text: str) -> tuple[Batch, ...]:
-    """What `to_text` wrote."""
-    parts = (each.split("/") for each in text.split())
-    return tuple(Batch(int(count), float(seconds), int(lately)) for count, seconds, lately in parts)

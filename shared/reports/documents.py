@@ -259,7 +259,8 @@ async def _why_they_wait(app: Lamplighter, config: DeploymentConfig) -> _Cause:
         return _Cause(f"{want.reason}{starts}", is_open=False, until=until)
     if problem := unreadable(account):
         return _Cause(problem, is_open=False)
-    if is_absent and record.action is not Action.WAIT:
+    if is_absent and record.decision.action is not Action.WAIT:
         return _Cause(want.reason, is_open=False)
     is_open = record.state is RecordState.OPEN
-    return _Cause((is_open and (record.trouble or record.problem)) or record.reason, is_open)
+    problem = record.generation.trouble or record.backoff.problem
+    return _Cause((is_open and problem) or record.decision.reason, is_open)

@@ -142,11 +142,12 @@ async def _explained(
         failed_lately(app, [config.name], now),
     )
     record, demand = picture.record(config.name), picture.demand[config.name]
+    last = record.decision
     month = now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     session, sessions = await asyncio.gather(ledger.session(record), ledger.sessions_since(record, month))
     explanation = Explanation(
         status=entry(app, config, picture, account, session),
-        step=_step(record.action, record.reason, record.again_at, record, account, now),
+        step=_step(last.action, last.reason, last.again_at, record, account, now),
         unfinished_more=demand.more,
         failed=failed[config.name],
         oldest_unfinished=_oldest(demand, now),
@@ -195,15 +196,15 @@ def _step(
     account: AccountRecord,
     now: datetime,
 ) -> Step:
-    blocked = None
+    blocked, backoff = None, record.backoff
     if unreadable(account):
         blocked = _UNREADABLE
     elif action is Action.WAIT:
         blocked = reason
     elif action in (Action.CREATE, Action.DELETE) and account.busy:
         blocked = f"Azure takes no write on the account now: {account.busy}"
-    elif action is Action.CREATE and record.not_before is not None and now < record.not_before:
-        blocked = record.problem
+    elif action is Action.CREATE and backoff.not_before is not None and now < backoff.not_before:
+        blocked = backoff.problem
     return Step(NextStep(action, reason or None, again_at), blocked)
 
 

@@ -107,11 +107,12 @@ def forecasts(
     for name, config in settings.deployments.items():
         if only is None or name.lower() == only.lower():
             known, picture = records.get((config.account, name)), pictures[config.account]
+            adopted = picture.record(name).history.adopted
             subject = Subject(
                 config=config,
                 account=settings.accounts[config.account].name,
                 leads=leads[config.account][name],
-                sku=to_create(config.spec, adopt=config.adopt, adopted=picture.record(name).adopted).sku,
+                sku=to_create(config.spec, adopt=config.adopt, adopted=adopted).sku,
                 prices=settings.prices,
                 hold=picture.holds.get(name),
                 sessions=known.sessions if known else None,
@@ -138,7 +139,7 @@ def _kept_until(picture: Picture, name: str, until: datetime) -> datetime | None
     """How long one that is kept as capacity is scarce may stay: to the end of its longest session."""
     if not picture.wanted(name).scarce:
         return None
-    deadline = picture.record(name).delete_after
+    deadline = picture.record(name).generation.delete_after
     return until if deadline is None else min(until, deadline - TIMING.session_margin)
 
 

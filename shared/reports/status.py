@@ -27,7 +27,7 @@ from shared.model import (
     UploadStart,
 )
 from shared.money.cost import hosting_cost
-from shared.planning.adoption import differences, from_text
+from shared.planning.adoption import differences
 from shared.planning.desired import Wanted
 from shared.planning.estimates import CreateTime
 from shared.planning.picture import Picture
@@ -257,15 +257,15 @@ def entry(
         model=config.spec.model_name,
         seen=seen(record, account),
         want=want_report(picture.wanted(name)),
-        step=record.action,
-        step_reason=record.reason,
-        problem=record.trouble or record.problem or None,
+        step=record.decision.action,
+        step_reason=record.decision.reason,
+        problem=record.generation.trouble or record.backoff.problem or None,
         unfinished=picture.demand[name].unfinished,
         start_within=_promise(config, picture.outlooks[name].create),
         mode=config.mode,
         hold=hold_report(hold) if hold else None,
-        adopted=bool(record.adopted),
-        differences=differences(config.spec, from_text(record.adopted)) if record.adopted else [],
+        adopted=record.history.adopted is not None,
+        differences=differences(config.spec, record.history.adopted) if record.history.adopted else [],
         session=_session(session, picture.now, app.settings.prices) if session else None,
     )
 
@@ -283,9 +283,9 @@ def up_or_down(up: bool) -> Literal["up", "down"]:
 def seen(record: DeploymentRecord, account: AccountRecord) -> Seen:
     """What Azure has, as far as the last pass knows."""
     reason = unreadable(account) or (None if account.listed_at else "no pass has looked at it yet")
-    last = LastSeen(record.observed, account.listed_at) if account.listed_at else None
+    last = LastSeen(record.decision.observed, account.listed_at) if account.listed_at else None
     return Seen(
-        observed=Observed.UNKNOWN if reason else record.observed,
+        observed=Observed.UNKNOWN if reason else record.decision.observed,
         observed_reason=reason,
         observed_at=account.listed_at,
         last_seen=last if reason else None,

@@ -23,6 +23,7 @@ from shared.planning.decision import Decision
 from shared.ports import Replace
 from shared.timing import TIMING, Timing
 from tests.fakes import blobs
+from tests.fakes.records import changed
 from tests.simulation import world
 
 _PATCHES: dict[str, Callable[[contextlib.ExitStack], None]] = {}
@@ -184,7 +185,7 @@ def readiness_probe(stack: contextlib.ExitStack) -> None:
     """Succeeded is taken for ready."""
 
     async def opened(step: Any, view: Any) -> None:
-        record = replace(view.record(step.deployment), opened_at=view.now, failures=0)
+        record = changed(view.record(step.deployment), opened_at=view.now, failures=0)
         await decisions.move(step, view, record, state=RecordState.OPEN)
 
     _put(stack, act, "probe", opened)

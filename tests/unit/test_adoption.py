@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from shared.model import Action, DocumentState, Mode, Observed, OneOffWindow, RecordState
-from shared.planning.adoption import differences, from_text, properties_of, to_create, to_text
+from shared.planning.adoption import differences, properties_of, to_create
 from shared.planning.observed import DELETE_AFTER_TAG, OWNER_TAG
 from tests.fakes.clock import START
 from tests.fakes.world import ACCOUNT, World, config
@@ -113,8 +113,8 @@ async def test_adoption_writes_nothing_to_azure_and_shows_the_difference_first()
     adopted = next(each for each in decisions if each.action is Action.ADOPT)
     assert "rai_policy_name: the file says nothing, Azure has strict" in adopted.reason
     record = await world.record()
-    assert (record.owned, record.state) == (True, RecordState.OPEN)
-    assert from_text(record.adopted) == CUSTOM
+    assert (record.generation.owned, record.state) == (True, RecordState.OPEN)
+    assert record.history.adopted == CUSTOM
 
 
 async def test_what_is_adopted_and_not_needed_is_deleted_a_pass_later() -> None:
@@ -122,7 +122,7 @@ async def test_what_is_adopted_and_not_needed_is_deleted_a_pass_later() -> None:
     world = await world_with_theirs(adopt=True)
     await world.app.reconcile()
     assert world.azure.count("delete") == 0
-    assert (await world.record()).owned
+    assert (await world.record()).generation.owned
     world.clock.advance(60)
     await world.app.reconcile()
     assert world.azure.count("delete") == 1
@@ -133,7 +133,7 @@ async def test_adopting_what_our_workers_use_goes_through_the_fence() -> None:
     world = await world_with_theirs()
     world.upload("clauses/a.txt")
     await world.until(lambda: world.blobs.names("inbox") == [], timedelta(minutes=5))
-    assert (await world.record()).observed is Observed.FOREIGN
+    assert (await world.record()).decision.observed is Observed.FOREIGN
     world = world.reconfigured(config(adopt=True))
     for _ in range(2):
         await world.app.pass_over(ACCOUNT)
@@ -174,7 +174,7 @@ async def test_less_capacity_is_taken_where_the_full_one_is_refused() -> None:
     await world.app.document_uploaded("clauses/a.txt")
     assert (await world.document("clauses/a.txt")).state is DocumentState.DONE
     assert world.azure.count("put") == 2
-    assert (await world.record()).capacity == 40
+    assert (await world.record()).generation.capacity == 40
 
 
 async def test_without_a_minimum_it_waits_for_the_full_capacity() -> None:
@@ -183,7 +183,7 @@ async def test_without_a_minimum_it_waits_for_the_full_capacity() -> None:
     world.azure.quota = 60
     world.upload("clauses/a.txt")
     await world.app.reconcile()
-    assert "bigger than the current available capacity" in (await world.record()).problem
+    assert "bigger than the current available capacity" in (await world.record()).backoff.problem
     world.azure.quota = 200
     await world.until(lambda: world.blobs.names("inbox") == [], timedelta(minutes=10))
 
@@ -220,5 +220,5 @@ def test_differences_are_told_property_by_property() -> None:
 @pytest.mark.parametrize("adopt", [True, False])
 def test_the_file_rules_again_when_adopt_is_taken_out(adopt: bool) -> None:
     """The adopted properties count as long as the file says so."""
-    chosen = to_create(config().spec, adopt=adopt, adopted=to_text(CUSTOM))
+    chosen = to_create(config().spec, adopt=adopt, adopted=CUSTOM)
     assert chosen == (CUSTOM if adopt else config().spec)

@@ -72,7 +72,7 @@ async def test_a_delete_that_is_refused_for_a_day_works_once_it_may() -> None:
     world = await open_and_unwanted()
     world.azure.fail_next("delete", *(ArmRefused("locked", code="ScopeLocked") for _ in range(1500)))
     await tick(world, 24 * 60)
-    assert len((await world.record()).reason) < 200
+    assert len((await world.record()).decision.reason) < 200
     world.azure._faults.clear()
     await tick(world, 3)
     assert world.azure.names() == []
@@ -99,7 +99,7 @@ async def test_a_failed_creation_is_counted_once() -> None:
     await tick(world, 1)
     world.azure.fail_next("delete", *(ArmConflict("busy", code="RequestConflict") for _ in range(7)))
     await tick(world, 8)
-    assert (await world.record()).failures == 1
+    assert (await world.record()).backoff.failures == 1
 
 
 async def test_an_answered_delete_does_not_end_the_quarantine_of_an_unanswered_one() -> None:

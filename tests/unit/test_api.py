@@ -19,6 +19,7 @@ from shared.model import DocumentState, OneOffWindow, RecordState, UploadStart
 from shared.ports import BlobItem
 from shared.reports import documents as explain_documents
 from tests.fakes.clock import START
+from tests.fakes.records import changed
 from tests.fakes.world import ACCOUNT, World, config
 
 NIGHT = OneOffWindow(START + timedelta(hours=10), START + timedelta(hours=16), stop_when_empty=True)
@@ -318,7 +319,7 @@ async def test_a_waiting_document_tells_what_really_keeps_it() -> None:
 
     known = await ledger.account(ACCOUNT.resource_id)
     await ledger.save_account(replace(known, problem="", problem_at=None))
-    paused = replace(await world.record(), state=RecordState.OPEN, problem="423 DeploymentPaused: resume it")
+    paused = changed(await world.record(), state=RecordState.OPEN, problem="423 DeploymentPaused: resume it")
     await ledger.save(paused)
     told = await reasons()
     assert told["new.txt"] == "423 DeploymentPaused: resume it"

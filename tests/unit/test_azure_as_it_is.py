@@ -27,6 +27,7 @@ from shared.timing import TIMING, Timing
 from shared.wiring import assemble
 from tests.fakes.blobs import MemoryBlobs
 from tests.fakes.clock import START
+from tests.fakes.records import changed
 from tests.fakes.tables import MemoryTables
 from tests.fakes.world import ACCOUNT, World, config, settings
 
@@ -141,7 +142,7 @@ async def test_a_worker_that_enters_between_the_plan_and_the_delete_is_seen() ->
     world = World.of(config("clauses", ALL_DAY))
     await ticks(world, 4)
     context = world.app.context
-    await context.ledger.save(replace(await world.record(), state=RecordState.CREATING, opened_at=None))
+    await context.ledger.save(changed(await world.record(), state=RecordState.CREATING, opened_at=None))
     await hold_down(world)
     write, work = (
         world.tables.write,
@@ -186,7 +187,7 @@ async def test_a_delete_without_effect_is_repeated_with_pauses_and_alerted(
     world.upload("other/a.txt")
     await ticks(world, 10)
     assert (await world.document("other/a.txt", "other")).state is DocumentState.DONE
-    first_at = (await world.record()).deleted_at
+    first_at = (await world.record()).generation.deleted_at
     assert first_at is not None
     await ticks(world, 130)
     assert "delete_without_effect" in caplog.text
@@ -267,7 +268,7 @@ async def test_an_account_that_cannot_be_read_is_unknown() -> None:
     await world.app.reconcile()
     known = await world.app.context.ledger.account(ACCOUNT.resource_id)
     assert (known.problem, known.problem_at) == ("", None)
-    assert (await world.record()).observed is Observed.READY
+    assert (await world.record()).decision.observed is Observed.READY
 
 
 async def test_a_pass_that_hangs_is_given_up() -> None:

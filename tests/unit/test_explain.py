@@ -23,6 +23,7 @@ from shared.model import (
 from shared.timing import TIMING
 from tests.fakes.azure import renamed
 from tests.fakes.clock import START
+from tests.fakes.records import changed
 from tests.fakes.world import ACCOUNT, World, config
 from tests.unit.command_line import command
 
@@ -208,7 +209,7 @@ async def test_slots_that_are_taken_and_then_another_reason() -> None:
     await world.app.reconcile()
     told = await explained(world)
     assert "pause between a delete and a create" in told["blocked"]
-    deleted_at = (await world.record("other")).deleted_at
+    deleted_at = (await world.record("other")).generation.deleted_at
     assert deleted_at is not None
     assert told["next_step"]["again_at"] == (deleted_at + TIMING.after_delete).isoformat()
     assert len(told["decisions"]) == rows, "the same decision: no row of its own"
@@ -332,7 +333,7 @@ async def test_the_cost_of_this_session_and_of_this_calendar_month(
     ]
     for each in sessions:
         await ledger.save_session(each)
-    record = replace(await world.record(), generation=earlier + 2, state=RecordState.OPEN)
+    record = changed(await world.record(), number=earlier + 2, state=RecordState.OPEN)
     await ledger.save(record)
     told = await explained(world)
     assert told["session"]["cost_at_most"] == 1.70

@@ -14,12 +14,13 @@ from shared.planning.estimates import LEAD_SHARE, PRIOR, learned
 from shared.reports.preview import period, previewed, read_records
 from shared.settings.warnings import settings_warnings
 from tests.fakes.clock import START
+from tests.fakes.records import changed
 from tests.fakes.world import ACCOUNT, World, config, settings
 from tests.unit.command_line import command
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 OPENS, CLOSES = START + 3 * HOUR, START + 5 * HOUR
-MEASURED = "600 660 720"  # seconds that creating "b" took
+MEASURED = (600, 660, 720)  # seconds that creating "b" took
 
 
 def together(*names: str) -> list[DeploymentConfig]:
@@ -66,7 +67,7 @@ async def created(world: World) -> dict[str, datetime]:
 async def test_all_say_when_the_pass_creates_deployments_whose_windows_start_together() -> None:
     """Creates of an account go in turn, so the first begins long before the lead that it has alone."""
     world = World.of(*together("a", "b", "c", "d"))
-    await world.app.context.ledger.save(replace(await world.record("b"), create_seconds=MEASURED))
+    await world.app.context.ledger.save(changed(await world.record("b"), create_seconds=MEASURED))
     told = await told_to_begin(world)
     times = await created(world)
     assert OPENS - times["a"] > 45 * MINUTE

@@ -31,6 +31,7 @@ from shared.planning.observed import OWNER_TAG, STORAGE_TAG, is_ours, observe
 from shared.planning.plan import backoff, plan
 from shared.planning.unanswered import not_answered
 from shared.timing import TIMING
+from tests.fakes.records import changed
 from tests.fakes.world import ACCOUNT, config, picture
 
 ME = Owner("test", "store")
@@ -48,16 +49,15 @@ def azure(state: str = "Succeeded", name: str = "clauses", **changes: object) ->
 def record(
     state: RecordState = RecordState.OPEN, name: str = "clauses", **changes: object
 ) -> DeploymentRecord:
-    found = DeploymentRecord(
-        ACCOUNT.resource_id,
-        name,
-        state,
-        generation=1,
+    found = changed(
+        DeploymentRecord(ACCOUNT.resource_id, name),
+        state=state,
+        number=1,
         changed_at=CREATED,
         intent_at=CREATED,
         created_at=CREATED,
     )
-    return replace(found, **changes)
+    return changed(found, **changes)
 
 
 def decide(
@@ -163,16 +163,16 @@ def test_what_one_list_misses_is_doubted_and_what_many_miss_is_gone() -> None:
     since = NOW - TIMING.settle
     agreed = record(RecordState.OPEN, missed_since=since, silent_since=since, silent_probes=1)
     assert decide(None, agreed).action is Action.FORGET
-    assert decide(None, replace(agreed, silent_since=None)).action is Action.PROBE
+    assert decide(None, changed(agreed, silent_since=None)).action is Action.PROBE
 
 
 def test_what_was_forgotten_and_comes_back_is_ours_also_without_its_tags() -> None:
     """The record keeps Azure's createdAt: what LISTs missed is taken up, and hosted or deleted as before."""
     forgotten = record(RecordState.ABSENT)
     assert decide(azure(tags={}), forgotten).action is Action.TAKE_UP
-    deleted = replace(forgotten, deleted_at=NOW - timedelta(minutes=1))
+    deleted = changed(forgotten, deleted_at=NOW - timedelta(minutes=1))
     assert decide(azure(tags={}), deleted).action is Action.WAIT
-    assert decide(azure(tags={}), replace(deleted, deleted_at=NOW - TIMING.list_lag)).action is Action.TAKE_UP
+    assert decide(azure(tags={}), changed(deleted, deleted_at=NOW - TIMING.list_lag)).action is Action.TAKE_UP
 
 
 def test_hosting_for_documents_that_answers_nobody_ends() -> None:
@@ -184,7 +184,7 @@ def test_hosting_for_documents_that_answers_nobody_ends() -> None:
     assert "503" in decision.reason
     closing = decide(azure(), replace(silent, state=RecordState.CLOSING), demand=BUSY)
     assert (closing.action, closing.failed) == (Action.DELETE, True)
-    assert decide(azure(), replace(silent, unanswered_since=NOW - TIMING.answer_limit)).action is Action.SERVE
+    assert decide(azure(), changed(silent, unanswered_since=NOW - TIMING.answer_limit)).action is Action.SERVE
     window = OneOffWindow(NOW - timedelta(hours=1), NOW + timedelta(hours=1))
     assert decide(azure(), silent, given=config("clauses", window)).action is Action.SERVE
 
@@ -195,11 +195,11 @@ def test_the_time_in_which_nobody_asked_does_not_count_as_unanswered() -> None:
     for minute in (0, 1, 41):
         at = NOW + timedelta(minutes=minute)
         assert decide(azure(), asked, now=at, demand=BUSY).action is Action.SERVE
-        asked = not_answered(asked, since=at, now=at)
+        asked = replace(asked, generation=not_answered(asked.generation, since=at, now=at))
     assert decide(azure(), asked, now=at, demand=BUSY).action is Action.SERVE
     for minute in range(42, 60):
         at = NOW + timedelta(minutes=minute)
-        asked = not_answered(asked, since=at, now=at)
+        asked = replace(asked, generation=not_answered(asked.generation, since=at, now=at))
         if (decision := decide(azure(), asked, now=at, demand=BUSY)).action is not Action.SERVE:
             break
     assert (decision.action, minute) == (Action.CLOSE, 46)
@@ -221,7 +221,7 @@ def test_a_delete_of_unknown_outcome_is_in_quarantine_for_two_minutes() -> None:
     assert decide(None, unknown).action is Action.WAIT
     assert decide(None, unknown, began_at=NOW + TIMING.quarantine).action is Action.FORGET
     settled = record(RecordState.DELETING, settled=True, changed_at=NOW, seen_at=NOW)
-    assert decide(None, replace(settled, deleted_at=NOW)).action is Action.FORGET
+    assert decide(None, changed(settled, deleted_at=NOW)).action is Action.FORGET
     # Azure had no time for the delete, or refused it: a LIST that misses it proves nothing.
     assert decide(None, settled).action is Action.WAIT
 
@@ -230,8 +230,8 @@ def test_a_deployment_that_never_answers_is_created_anew() -> None:
     """Succeeded for longer than the limit, and asked since then: deleted, and counted as a failure."""
     early = record(RecordState.CREATING, succeeded_at=NOW - TIMING.ready_limit, silent_probes=SILENT_PROBES)
     assert decide(azure(), early).action is Action.PROBE
-    late = replace(early, succeeded_at=NOW - TIMING.ready_limit - timedelta(seconds=1))
-    assert decide(azure(), replace(late, silent_probes=SILENT_PROBES - 1)).action is Action.PROBE
+    late = changed(early, succeeded_at=NOW - TIMING.ready_limit - timedelta(seconds=1))
+    assert decide(azure(), changed(late, silent_probes=SILENT_PROBES - 1)).action is Action.PROBE
     decision = decide(azure(), late)
     assert (decision.action, decision.failed) == (Action.DELETE, True)
 
@@ -244,13 +244,16 @@ def test_a_failed_creation_counts_only_while_it_is_wanted() -> None:
 
 def test_backoff_holds_the_next_create() -> None:
     """Until `not_before` nothing is created, and the reason says what went wrong."""
-    refused = DeploymentRecord(
-        ACCOUNT.resource_id, "clauses", failures=2, problem="no quota", not_before=NOW + timedelta(minutes=1)
+    refused = changed(
+        DeploymentRecord(ACCOUNT.resource_id, "clauses"),
+        failures=2,
+        problem="no quota",
+        not_before=NOW + timedelta(minutes=1),
     )
     waiting = decide(None, refused)
-    assert (waiting.action, waiting.again_at) == (Action.WAIT, refused.not_before)
+    assert (waiting.action, waiting.again_at) == (Action.WAIT, refused.backoff.not_before)
     assert "no quota" in waiting.reason
-    assert decide(None, replace(refused, not_before=NOW)).action is Action.CREATE
+    assert decide(None, changed(refused, not_before=NOW)).action is Action.CREATE
 
 
 def test_backoff_grows_to_an_hour_and_spreads() -> None:

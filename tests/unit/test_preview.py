@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from shared.doors import api
-from shared.model import HostingSession, OneOffWindow, UploadStart, WeeklyWindow
+from shared.model import DeploymentSpec, HostingSession, OneOffWindow, UploadStart, WeeklyWindow
 from shared.reports.preview import period, read_records
 from tests.fakes.clock import START
+from tests.fakes.records import changed
 from tests.fakes.world import ACCOUNT, World, config
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -41,7 +42,7 @@ async def hosted(world: World, *lengths: timedelta) -> None:
         )  # fmt: skip
         await ledger.save_session(each)
     record = await world.record()
-    await ledger.save(replace(record, generation=len(lengths)))
+    await ledger.save(changed(record, number=len(lengths)))
 
 
 # --- by HTTP -----------------------------------------------------------------------------------------
@@ -132,9 +133,8 @@ async def test_a_year_is_told() -> None:
 async def test_an_adopted_deployment_is_forecast_at_the_sku_that_it_is_recreated_with() -> None:
     """Whatever the file says it is."""
     world = World.of(replace(config("clauses", OneOffWindow(START, START + HOUR)), adopt=True))
-    adopted = json.dumps({"name": "clauses", "model_name": "m", "model_version": "1", "model_source": None,
-                          "sku": "DeveloperTier", "capacity": 1})  # fmt: skip
-    await world.app.context.ledger.save(replace(await world.record(), adopted=adopted))
+    adopted = DeploymentSpec("clauses", "m", "1", None, sku="DeveloperTier", capacity=1)
+    await world.app.context.ledger.save(changed(await world.record(), adopted=adopted))
     told = one(await by_http(world))
     assert (told["sku"], told["certain"]) == ("DeveloperTier", {"hours": 1.0, "cost": 0.0})
     assert "no DeveloperTier: it is counted as free" in (await by_http(world))["notes"][-1]

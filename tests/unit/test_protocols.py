@@ -242,9 +242,9 @@ async def test_a_deployment_that_was_silent_for_a_moment_stays() -> None:
     world.upload("clauses/a.txt")
     world.azure.fail_next("ask", DeploymentNotFound("gone", code="DeploymentNotFound"))
     await ticks(world, 1)
-    assert (await world.record()).silent_since is not None
+    assert (await world.record()).generation.silent_since is not None
     await ticks(world, 2)
-    assert (await world.record()).silent_since is None
+    assert (await world.record()).generation.silent_since is None
     assert (await world.document("clauses/a.txt")).state is DocumentState.DONE
     assert world.azure.count("delete") == 0
 
@@ -361,4 +361,4 @@ async def test_azures_own_deadline_of_the_developer_tier_is_lived_by() -> None:
     world.clock.advance(4 * 3600)
     await world.app.reconcile()
     record = await world.record()
-    assert record.delete_after == START + DEVELOPER_TIER_LIFE
+    assert record.generation.delete_after == START + DEVELOPER_TIER_LIFE

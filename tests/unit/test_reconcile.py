@@ -53,7 +53,10 @@ async def test_round_the_clock_it_is_hosted_in_one_session() -> None:
     world = World.of(always)
     await world.until(lambda: bool(world.azure.asked), timedelta(minutes=10))
     record = await world.record()
-    assert (record.delete_after, record.reason) == (None, "round the clock (always: true)")
+    assert (record.generation.delete_after, record.decision.reason) == (
+        None,
+        "round the clock (always: true)",
+    )
     (stands,) = (await world.azure.deployments(ACCOUNT.resource_id, timeout=10)).values()
     assert "lamplighter" in stands.tags
     assert "delete-after" not in stands.tags
@@ -106,7 +109,7 @@ async def test_the_intent_is_recorded_before_the_write() -> None:
     world.azure.fail_next("put", ArmUncertain("no answer"))
     await world.app.reconcile()
     record = await world.record()
-    assert (record.state, record.settled, record.generation) == (RecordState.CREATING, False, 1)
+    assert (record.state, record.settled, record.generation.number) == (RecordState.CREATING, False, 1)
     await world.until(lambda: bool(world.azure.asked), timedelta(minutes=7))
     assert world.azure.count("put") == 2
 
@@ -120,7 +123,7 @@ async def test_a_busy_account_means_wait_and_leaves_no_trail() -> None:
         await world.app.reconcile()
         world.clock.advance(12)
     record = await world.record()
-    assert (record.failures, record.action) == (0, Action.CREATE)
+    assert (record.backoff.failures, record.decision.action) == (0, Action.CREATE)
     await world.app.reconcile()
     assert (await world.record()).state is RecordState.CREATING
     rows = await world.app.context.ledger.decisions(ACCOUNT.resource_id, "clauses", 50)
@@ -147,7 +150,7 @@ async def test_a_permanent_refusal_backs_off() -> None:
         world.clock.advance(60)
     assert 5 <= world.azure.count("put") <= 9
     record = await world.record()
-    assert "no quota" in record.problem
+    assert "no quota" in record.backoff.problem
     assert (await world.document("clauses/a.txt")).state == "waiting"
     world.azure._faults.clear()
     await world.until(lambda: bool(world.azure.asked), timedelta(hours=2))
@@ -170,9 +173,9 @@ async def test_a_failed_provisioning_is_deleted_and_created_anew() -> None:
     world.upload("clauses/a.txt")
     await world.until(lambda: world.azure.count("delete") == 1, timedelta(minutes=3))
     world.azure.ends_as = "Succeeded"
-    assert (await world.record()).failures == 1
+    assert (await world.record()).backoff.failures == 1
     await world.until(lambda: bool(world.azure.asked), timedelta(minutes=5))
-    assert (await world.record()).failures == 0
+    assert (await world.record()).backoff.failures == 0
 
 
 async def test_a_deployment_that_never_answers_is_created_anew() -> None:
@@ -195,7 +198,7 @@ async def test_a_deployment_that_became_ready_while_the_app_was_down_is_asked_fi
     while not succeeded:
         await world.app.reconcile()
         world.clock.advance(60)
-        succeeded = (await world.record()).succeeded_at is not None
+        succeeded = (await world.record()).generation.succeeded_at is not None
     world.azure.warmup_seconds = 10
     world.clock.advance(TIMING.ready_limit.total_seconds() + 60)
     await world.until(lambda: bool(world.azure.asked), timedelta(minutes=2))
@@ -306,7 +309,7 @@ async def test_somebody_elses_deployment_is_used_and_left() -> None:
         world.clock.advance(60)
     assert world.azure.names() == ["clauses"]
     assert (world.azure.count("put"), world.azure.count("delete")) == (1, 0)
-    assert (await world.record()).observed is Observed.FOREIGN
+    assert (await world.record()).decision.observed is Observed.FOREIGN
     assert await world.app.context.ledger.sessions(ACCOUNT.resource_id, "clauses") == []
 
 
@@ -384,5 +387,5 @@ async def test_names_that_differ_in_case_are_the_same_deployment() -> None:
     world.clock.advance(100)
     world.upload("clauses/a.txt")
     await world.app.reconcile()
-    assert (await world.record()).observed is Observed.FOREIGN
+    assert (await world.record()).decision.observed is Observed.FOREIGN
     assert world.azure.count("put") == 1

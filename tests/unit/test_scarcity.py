@@ -27,6 +27,7 @@ from shared.planning.scarcity import base_model
 from shared.reports.status import listed
 from shared.timing import TIMING
 from tests.fakes.clock import START
+from tests.fakes.records import changed
 from tests.fakes.world import ACCOUNT, World, config, picture
 from tests.unit.command_line import command
 
@@ -76,13 +77,13 @@ async def test_it_is_kept_while_the_region_has_less_than_it_would_give_back(
     assert caplog.text.count("capacity_scarce") == kept
     if kept:
         record = await world.record()
-        assert (record.state, record.action) == (RecordState.OPEN, Action.SERVE)
-        assert record.reason == (
+        assert (record.state, record.decision.action) == (RecordState.OPEN, Action.SERVE)
+        assert record.decision.reason == (
             "nothing needs it, and the region has less left than the 120K that it would give back: "
             "kept at 1.70 USD an hour (keep_if_scarce)"
         )
         (shown,) = (await listed(world.app)).deployments
-        assert (shown.status.want.wanted, shown.status.want.reason) == ("down", record.reason)
+        assert (shown.status.want.wanted, shown.status.want.reason) == ("down", record.decision.reason)
         world.azure.left = 120.0
         await world.until(lambda: not world.azure.names(), timedelta(minutes=3))
 
@@ -133,7 +134,7 @@ async def test_nothing_is_deleted_on_an_answer_that_is_not_there(error: Exceptio
         await world.tick()
         world.clock.advance(60)
     assert world.azure.count("delete") == 0
-    assert "is not known" in (await world.record()).reason
+    assert "is not known" in (await world.record()).decision.reason
     await world.tick()
     assert world.azure.count("delete") == 1
 
@@ -190,11 +191,10 @@ def test_one_that_stopped_answering_is_asked_again_and_not_deleted() -> None:
     """Nobody needs it now: whether it answers can wait, its capacity cannot."""
     long_ago = START - HOUR
     azure = AzureDeployment("clauses", "Succeeded", "GlobalStandard", 120, "gpt-4.1.ft-1", {}, long_ago)
-    record = DeploymentRecord(
-        ACCOUNT.resource_id,
-        "clauses",
-        RecordState.OPEN,
-        generation=1,
+    record = changed(
+        DeploymentRecord(ACCOUNT.resource_id, "clauses"),
+        state=RecordState.OPEN,
+        number=1,
         owned=True,
         created_at=long_ago,
         silent_since=long_ago,

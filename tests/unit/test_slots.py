@@ -23,6 +23,7 @@ from shared.model import (
 from shared.planning.decision import Decision, Observation
 from shared.planning.observed import OWNER_TAG
 from shared.planning.plan import plan
+from tests.fakes.records import changed
 from tests.fakes.world import ACCOUNT, PRICES, config, picture
 
 ME = Owner("test", "store")
@@ -42,7 +43,9 @@ def ours(name: str, state: str = "Succeeded") -> AzureDeployment:
 def record(name: str, state: RecordState, paid: float) -> DeploymentRecord:
     """One whose hour ends in so many minutes."""
     begun = NOW + timedelta(minutes=paid) - HOUR
-    return DeploymentRecord(ACCOUNT.resource_id, name, state, 1, begun, intent_at=begun, opened_at=begun)
+    return changed(
+        DeploymentRecord(ACCOUNT.resource_id, name, state, begun), number=1, intent_at=begun, opened_at=begun
+    )
 
 
 def seen_with(
@@ -56,8 +59,8 @@ def seen_with(
 
 
 def with_record(seen: Observation, name: str, **changes: Any) -> Observation:
-    changed = replace(seen.picture.records[name], **changes)
-    return replace(seen, picture=replace(seen.picture, records={**seen.picture.records, name: changed}))
+    record = changed(seen.picture.records[name], **changes)
+    return replace(seen, picture=replace(seen.picture, records={**seen.picture.records, name: record}))
 
 
 def decisions(configured: list[DeploymentConfig], seen: Observation, slots: int) -> dict[str, Decision]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 from shared.errors import ArmUncertain
 from shared.model import RecordState
 from shared.timing import Timing
+from tests.fakes.records import changed
 from tests.fakes.world import World, config
 
 
@@ -51,6 +51,6 @@ async def test_passes_and_workers_keep_the_limits_that_they_were_handed() -> Non
     assert (await world.record()).state is RecordState.CREATING
     work = world.worker()
     await work.enter()
-    work.record = replace(await world.record(), state=RecordState.OPEN, delete_after=None)
+    work.record = changed(await world.record(), state=RecordState.OPEN, delete_after=None)
     assert work.allows(299.0)
     assert not work.allows(301.0)

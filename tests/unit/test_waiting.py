@@ -13,6 +13,7 @@ import pytest
 from bench._optimum import optimum, session_seconds
 from bench._traces import Arrival
 from shared.model import (
+    Batch,
     BillingStart,
     BillingUnit,
     Demand,
@@ -23,8 +24,9 @@ from shared.model import (
 )
 from shared.planning.desired import Outlook, billed_from, wanted
 from shared.planning.estimates import PRIOR, begins, learned
-from shared.planning.uploads import MOST_BATCHES, Batch, from_text, paid_until, start_at, to_text
+from shared.planning.uploads import MOST_BATCHES, batch_of, paid_until, start_at, with_batch
 from tests.fakes.clock import START
+from tests.fakes.records import changed
 from tests.fakes.world import ACCOUNT, PRICES, config, picture
 
 MINUTE = timedelta(minutes=1)
@@ -138,22 +140,23 @@ def test_a_document_waits_for_others_as_long_as_its_promise_allows() -> None:
 
 def test_where_many_follow_it_waits_longer() -> None:
     """Those that follow are in time even if the first is late."""
-    few = start_at([START], 30 * MINUTE, PRIOR, [Batch(1, 1200.0, 0)] * 10, MINUTE)
-    many = start_at([START], 30 * MINUTE, PRIOR, [Batch(20, 1200.0, 10)] * 10, MINUTE)
-    over = start_at([START], 30 * MINUTE, PRIOR, [Batch(20, 1200.0, 0)] * 10, MINUTE)
-    together = start_at([START] * 20, 30 * MINUTE, PRIOR, [Batch(20, 1200.0, 0)] * 10, MINUTE)
+    few = start_at([START], 30 * MINUTE, PRIOR, [Batch(1, 1200, 0)] * 10, MINUTE)
+    many = start_at([START], 30 * MINUTE, PRIOR, [Batch(20, 1200, 10)] * 10, MINUTE)
+    over = start_at([START], 30 * MINUTE, PRIOR, [Batch(20, 1200, 0)] * 10, MINUTE)
+    together = start_at([START] * 20, 30 * MINUTE, PRIOR, [Batch(20, 1200, 0)] * 10, MINUTE)
     assert few < over < many
     assert together < over
 
 
 def test_what_waited_together_is_kept_for_those_that_follow() -> None:
-    """A burst is told from a stream by what came lately; the text of a record gives it back."""
+    """A burst is told from a stream by what came lately; the latest hundred are kept."""
     burst = [START, START + MINUTE, START + 2 * MINUTE]
-    assert Batch.of(burst, START + 20 * MINUTE) == Batch(3, 1200.0, 0)
+    assert batch_of(burst, START + 20 * MINUTE) == Batch(3, 1200, 0)
     stream = [START, START + 9 * MINUTE, START + 10 * MINUTE, START + 15 * MINUTE]
-    assert Batch.of(stream, START + 20 * MINUTE) == Batch(4, 1200.0, 2)
-    assert Batch.of([START], START) == Batch(1, 0.0, 0)
-    assert from_text(to_text([Batch(4, 1200.0, 2)] * 200)) == (Batch(4, 1200.0, 2),) * MOST_BATCHES
+    assert batch_of(stream, START + 20 * MINUTE) == Batch(4, 1200, 2)
+    assert batch_of([START], START) == Batch(1, 0, 0)
+    latest = Batch(4, 1200, 2)
+    assert with_batch([Batch(1, 0, 0)] * 200, latest) == (*[Batch(1, 0, 0)] * (MOST_BATCHES - 1), latest)
 
 
 def test_a_promise_that_cannot_be_kept_means_at_once() -> None:
@@ -195,7 +198,9 @@ def test_a_window_that_nothing_could_be_ready_for_is_let_pass() -> None:
 
 def test_a_paid_hour_is_used_to_its_end_and_no_longer() -> None:
     """Billed by the hour, nothing is saved by deleting earlier; a minute before the end it goes."""
-    record = DeploymentRecord(ACCOUNT.resource_id, "clauses", state=RecordState.OPEN, intent_at=START)
+    record = changed(
+        DeploymentRecord(ACCOUNT.resource_id, "clauses"), state=RecordState.OPEN, intent_at=START
+    )
     for unit, minutes, keep in (
         (BillingUnit.HOUR, 10, True),
         (BillingUnit.HOUR, 58, True),
@@ -211,14 +216,15 @@ def test_a_paid_hour_is_used_to_its_end_and_no_longer() -> None:
 def test_an_hour_is_paid_by_azures_clock() -> None:
     """From Azure's own createdAt, which a create that took effect late has later than its intent."""
     late = START + 2 * MINUTE
-    record = DeploymentRecord(
-        ACCOUNT.resource_id, "clauses", intent_at=START, created_at=late, opened_at=late
+    record = changed(
+        DeploymentRecord(ACCOUNT.resource_id, "clauses"), intent_at=START, created_at=late, opened_at=late
     )
     assert billed_from(record, PRICES) == late
-    assert billed_from(replace(record, adopted="{}", intent_at=late + MINUTE), PRICES) == late + MINUTE
+    adopted = changed(record, adopted=config().spec, intent_at=late + MINUTE)
+    assert billed_from(adopted, PRICES) == late + MINUTE
     from_ready = replace(PRICES, billing_starts=BillingStart.READY)
-    assert billed_from(replace(record, opened_at=late + MINUTE), from_ready) == late + MINUTE
-    assert billed_from(replace(record, owned=False), PRICES) is None
+    assert billed_from(changed(record, opened_at=late + MINUTE), from_ready) == late + MINUTE
+    assert billed_from(changed(record, owned=False), PRICES) is None
 
 
 def test_the_end_of_a_paid_unit_is_the_next_one() -> None:

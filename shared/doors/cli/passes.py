@@ -102,4 +102,4 @@ async def _holds(app: Lamplighter, config: DeploymentConfig, target: Target) -> 
     record = await app.context.ledger.record(config.account, config.name)
     if target == "ready":
         return record.state is RecordState.OPEN
-    return record.state is RecordState.ABSENT and record.observed is Observed.ABSENT
+    return record.state is RecordState.ABSENT and record.decision.observed is Observed.ABSENT

@@ -121,8 +121,8 @@ async def _answered(
                 await clock.sleep(_LOOK)
                 await _look(app, files)
                 done = sum(not file.is_unfinished for file in files)
-                record = await app.context.ledger.record(config.account, config.name)
-                tell(f"{done} of {len(files)} finished; {config.name} is {record.observed}: {record.reason}")
+                last = (await app.context.ledger.record(config.account, config.name)).decision
+                tell(f"{done} of {len(files)} finished; {config.name} is {last.observed}: {last.reason}")
                 if flow.done():
                     _tell_error(flow, tell)
                     flow = None

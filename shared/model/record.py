@@ -1,0 +1,122 @@
+"""What the app knows of one deployment across passes, in parts by how long they hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.model.configured import DeploymentSpec
+from shared.model.recorded import Action, Observed, RecordState
+
+
+@dataclass(frozen=True)
+class Generation:
+    """What belongs to one creation of a deployment. `next_generation` begins the next one, blank."""
+
+    number: int = 0
+    owned: bool = True  # False: somebody else's deployment, used and never changed
+    intent_at: datetime | None = None  # when its create was decided
+    created_at: datetime | None = None  # Azure's own createdAt
+    earlier_created_at: datetime | None = None  # that of the generation before: a stale LIST may show it
+    succeeded_at: datetime | None = None  # when Azure was first seen to say Succeeded
+    opened_at: datetime | None = None  # when the first request succeeded
+    seen_at: datetime | None = None  # the last time that a change was seen in Azure
+    missed_since: datetime | None = None  # LISTs do not show it since then
+    silent_since: datetime | None = None  # it is open, and since then a probe is due before any other request
+    silent_probes: int = 0  # failed probes since it was created, or since it became silent
+    unanswered_since: datetime | None = None  # no request was answered since then
+    unanswered_at: datetime | None = None  # the last time that a request was not answered
+    trouble: str = ""  # why it does not answer: Azure's code, and the remedy
+    delete_after: datetime | None = None  # its hard deadline
+    deleted_at: datetime | None = None  # when Azure first accepted a delete, of this one or of one before
+    deleted_again_at: datetime | None = None  # when it last did so, as the first had no effect
+    uncertain_at: datetime | None = None  # the last delete whose outcome is unknown
+    refusals: int = 0  # deletes in a row that Azure refused for good, or that had no effect
+    delete_not_before: datetime | None = None  # no delete earlier than this
+    sku: str = ""
+    capacity: int = 0
+    tokens_per_minute: int | None = None
+    requests_per_minute: int | None = None
+
+    @property
+    def last_deleted_at(self) -> datetime | None:
+        """When Azure last accepted a delete."""
+        return self.deleted_again_at or self.deleted_at
+
+
+@dataclass(frozen=True)
+class Backoff:
+    """How long to wait before the next create, and why: counted over generations."""
+
+    failures: int = 0  # failed creations in a row
+    unanswered_runs: int = 0  # generations in a row that were deleted because no request was answered
+    not_before: datetime | None = None  # no create earlier than this
+    problem: str = ""  # why the last try to host it failed
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What had come when a create began, for documents that waited together."""
+
+    documents: int
+    seconds: int  # since the first of them
+    lately: int  # of them, in the second half of that time
+
+
+@dataclass(frozen=True)
+class History:
+    """What was learned over generations, the latest last."""
+
+    create_seconds: tuple[int, ...] = ()  # from the create's request to the first answer
+    gathered: tuple[Batch, ...] = ()  # see planning/uploads.py
+    adopted: DeploymentSpec | None = None  # the properties of a deployment that was taken over
+
+
+@dataclass(frozen=True)
+class LastDecision:
+    """The decision that was kept last."""
+
+    observed: Observed = Observed.ABSENT
+    wanted: bool = False
+    action: Action = Action.NOTHING
+    reason: str = ""
+    again_at: datetime | None = None  # when the wait that was decided is known to end
+    kept: str = ""  # why it may stay although nothing needs it, as capacity is scarce in the region
+    count: int = 0  # of the decisions that were kept
+
+
+@dataclass(frozen=True)
+class DeploymentRecord:
+    """What the app knows of one deployment across passes. Changed by compare-and-swap only."""
+
+    account: str
+    deployment: str
+    state: RecordState = RecordState.ABSENT
+    changed_at: datetime | None = None  # when `state` last changed
+    settled: bool = True  # False: the outcome of the last ARM write is unknown
+    doubted_at: datetime | None = None  # the last create that was given up without knowing its outcome
+    generation: Generation = Generation()
+    backoff: Backoff = Backoff()
+    history: History = History()
+    decision: LastDecision = LastDecision()
+    etag: str | None = None  # None: the row does not exist yet
+
+    @property
+    def delete_accepted_at(self) -> datetime | None:
+        """When Azure first accepted a delete of this generation."""
+        began, accepted = self.started_at, self.generation.deleted_at
+        return accepted if accepted is not None and (began is None or accepted > began) else None
+
+    @property
+    def started_at(self) -> datetime | None:
+        """When this generation's session began: by Azure's clock once that is known.
+
+        What was adopted is ours from then on, not from when somebody else created it.
+        """
+        times = (self.generation.created_at, self.generation.intent_at)
+        known = [at for at in times if at is not None]
+        return max(known, default=None) if self.history.adopted else next(iter(known), None)
+
+
+NO_RECORD = DeploymentRecord("", "")
+"""Stands for the record of a deployment that was never recorded."""
