@@ -117,7 +117,9 @@ def intent_before_write(stack: contextlib.ExitStack) -> None:
         step: Any, view: Any, record: Any = None, *, state: RecordState, settled: bool = True
     ) -> None:
         if state is RecordState.CREATING and not settled and step.action is Action.CREATE:
-            view._records[step.deployment] = replace(record, state=RecordState.CREATING, changed_at=view.now)
+            intent = replace(record, state=RecordState.CREATING, changed_at=view.now)
+            records = {**view.picture.records, step.deployment: intent}
+            view.picture = replace(view.picture, records=records)
             return
         await move(step, view, record, state=state, settled=settled)
 
