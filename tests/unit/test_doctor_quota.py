@@ -11,6 +11,7 @@ from shared.model import AzureDeployment
 from shared.ports import Offer, Quota
 from shared.reports.doctor.findings import Finding, Status
 from shared.reports.doctor.recreation import Recreation
+from shared.timing import TIMING
 from tests.fakes.world import ACCOUNT, World, config, settings
 
 CLAUSES = replace(config(), spec=replace(config().spec, sku="GlobalStandard", capacity=120))
@@ -44,7 +45,8 @@ class Lists:
 
 async def quota(lists: Lists, there: AzureDeployment | None = None) -> Finding:
     world = World.of(CLAUSES)
-    checks = Recreation(ACCOUNT, [CLAUSES], settings(CLAUSES).prices, world.azure, lists, world.clock.now())
+    prices, now = settings(CLAUSES).prices, world.clock.now()
+    checks = Recreation(ACCOUNT, [CLAUSES], prices, world.azure, lists, TIMING, now)
     azure = {} if there is None else {there.name.lower(): there}
     (found,) = [each async for each in checks.findings(azure) if each.check.endswith(": quota")]
     return found
