@@ -214,17 +214,19 @@ def check_ports(ports: Sequence[int]) -> None:
                 ) from error
 
 
-def stop_with_parent() -> None:
-    """Let a request to terminate, and the end of the process that started this one, act like Ctrl-C.
+def stop_with_parent(parent: int) -> None:
+    """Let a request to terminate, and the end of ``parent``, which started this process, act like Ctrl-C.
 
-    So nothing is left behind even when the parent was killed; Windows does not tell a child about that.
+    So nothing is left behind even when the parent was killed; Windows does not tell a child about that. The
+    parent hands in its own id: it may be gone before this process looks, and an id read here would then be
+    that of whichever process took over.
     """
     for name in ("SIGTERM", "SIGBREAK"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), lambda *_: signal.raise_signal(signal.SIGINT))
     if sys.platform == "win32":
         return
-    parent, this_thread = os.getppid(), threading.get_ident()
+    this_thread = threading.get_ident()
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -272,10 +274,21 @@ To run the app on them: cp local.settings.sample.json local.settings.json, then 
 """
 
 
-def run_command(work: Callable[[], int]) -> int:
-    """The exit code of work with the stack, which Ctrl-C or the end of the parent process stops."""
-    stop_with_parent()
+def add_parent(parser: argparse.ArgumentParser) -> None:
+    """Add the option with which the process that starts this one hands in its id."""
+    parser.add_argument(
+        "--parent",
+        type=int,
+        default=os.getppid(),
+        metavar="PID",
+        help="stop when this process, which started this one, has ended",
+    )
+
+
+def run_command(parent: int, work: Callable[[], int]) -> int:
+    """The exit code of work with the stack, which Ctrl-C or the end of the process ``parent`` stops."""
     try:
+        stop_with_parent(parent)
         return work()
     except (StackError, AzuriteError, OSError) as error:
         print(f"Stopped: {error}", file=sys.stderr)
@@ -323,8 +336,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--no-host", action="store_true", help="only Azurite and the emulator, on standard ports"
     )
+    add_parent(parser)
     options = parser.parse_args(arguments)
-    return run_command(lambda: _up(options.file, with_host=not options.no_host))
+    return run_command(options.parent, lambda: _up(options.file, with_host=not options.no_host))
 
 
 if __name__ == "__main__":
