@@ -17,9 +17,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bench._optimum import optimum
 from bench._report import machine
-from bench._traces import Arrival, Trace, read, synthetic
+from bench._traces import read, synthetic
 from shared.app import POLL_SECONDS, SOONEST, TO_DELETE
 from shared.model import (
     BillingStart,
@@ -36,6 +35,7 @@ from shared.model import (
 from shared.planning import estimates, uploads
 from shared.planning.desired import UNITS, outlooks, wanted
 from shared.planning.uploads import paid_until
+from tests.reference.optimum import Arrival, Trace, optimum
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 TICK = 60.0

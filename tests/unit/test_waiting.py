@@ -10,8 +10,6 @@ from datetime import timedelta
 
 import pytest
 
-from bench._optimum import optimum, session_seconds
-from bench._traces import Arrival
 from shared.model import (
     BillingStart,
     BillingUnit,
@@ -26,6 +24,7 @@ from shared.planning.estimates import PRIOR, begins, learned
 from shared.planning.uploads import MOST_BATCHES, Batch, from_text, paid_until, start_at, to_text
 from tests.fakes.clock import START
 from tests.fakes.world import ACCOUNT, PRICES, config
+from tests.reference.optimum import Arrival, optimum, session_seconds
 
 MINUTE = timedelta(minutes=1)
 WAITS = replace(config(), start_within=30 * MINUTE)
