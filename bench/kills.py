@@ -1,8 +1,8 @@
-"""A host that is killed at random moments: `python3 dev.py bench kills [--kills N] [--seed N] [--json]`.
+"""Kill a host at random moments: `python3 dev.py bench kills [--kills N] [--seed N] [--json]`.
 
-The story of tests/integration/kills.py with the app's waits as they are: minutes after each kill. Among the
-documents are three that the worker dies of, and its memory is held to an instance's 512 MB. It takes about a
-minute a kill, and up to an hour to end. Exit code 0 means that every promise was kept.
+This runs tests/integration/kills.py with the app's real waiting times: minutes after each kill. Three of the
+documents crash the worker, and its memory is limited to an instance's 512 MB. It takes about a minute per
+kill, and up to an hour to finish. Exit code 0 means that every promise was kept.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ UNHURRIED = Pace(
 
 
 def main() -> int:
-    """Kill, check and print; 1 for a promise that was not kept."""
+    """Kill, check and print. Return 1 if a promise was broken."""
     parser = argparse.ArgumentParser(prog="dev.py bench kills", description=__doc__)
     parser.add_argument("--kills", type=int, default=50, help="how often the host is killed (50)")
     parser.add_argument("--seed", type=int, help="of the random moments (a new one)")
