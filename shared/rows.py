@@ -1,4 +1,4 @@
-"""Dataclasses ↔ table rows. A None is a column that is not there; `etag` is the row's, not a column."""
+"""Convert dataclasses to table rows and back. None is an absent column; `etag` is the row's, not a column."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def plain(columns: Mapping[str, Any]) -> dict[str, Value]:
 
 
 def from_row(kind: type[T], row: Row) -> T:
-    """The dataclass that was written. Columns that it does not know are left out (a newer version's).
+    """Return the dataclass that a row holds. Unknown columns (of a newer version) are ignored.
 
-    Raises TypeError for a row without a column that must be there.
+    Raises TypeError for a row without a required column.
     """
     columns = _columns(typing.cast(Any, kind))
     values: dict[str, Any] = {**columns.absent, **row.values}
@@ -47,7 +47,7 @@ def from_row(kind: type[T], row: Row) -> T:
         values["etag"] = row.etag
     if not columns.required <= values.keys():
         raise TypeError(f"a row of {kind.__name__} lacks {sorted(columns.required - values.keys())}")
-    # What its __init__ does field by field, which takes a frozen dataclass of fifty several times longer.
+    # __init__ does the same field by field, which takes several times longer for a frozen dataclass of fifty.
     item = object.__new__(kind)
     item.__dict__.update(values)
     return item
@@ -55,12 +55,12 @@ def from_row(kind: type[T], row: Row) -> T:
 
 @dataclasses.dataclass(frozen=True)
 class _Columns:
-    """How the columns of a dataclass are read."""
+    """The plan for reading the columns of a dataclass."""
 
-    absent: dict[str, Any]  # what a column that is not there means: None, or the field's default
+    absent: dict[str, Any]  # the value of an absent column: None, or the field's default
     required: frozenset[str]
     known: frozenset[str]
-    converted: tuple[tuple[str, Any], ...]  # floats, which come back as integers if they are whole, and enums
+    converted: tuple[tuple[str, Any], ...]  # enums, and floats: whole ones are read back as integers
     has_etag: bool
 
 
@@ -68,12 +68,12 @@ class _Columns:
 def _columns(kind: Any) -> _Columns:
     types_of = {name: _plain(hint) for name, hint in typing.get_type_hints(kind).items()}
     defaults = {field.name: field.default for field in dataclasses.fields(kind)}
-    given = {name: each for name, each in defaults.items() if each is not dataclasses.MISSING}
+    given = {name: default for name, default in defaults.items() if default is not dataclasses.MISSING}
     return _Columns(
         absent=given | {name: None for name, (_, optional) in types_of.items() if optional},
         required=frozenset(defaults.keys() - given.keys() - {"etag"}),
         known=frozenset(types_of),
-        converted=tuple((name, each) for name, (each, _) in types_of.items() if _is_converted(each)),
+        converted=tuple((name, plain) for name, (plain, _) in types_of.items() if _is_converted(plain)),
         has_etag="etag" in types_of,
     )
 
@@ -83,7 +83,7 @@ def _is_converted(kind: Any) -> bool:
 
 
 def _plain(hint: Any) -> tuple[Any, bool]:
-    """A column's type, and whether it may be None."""
+    """Return a column's type, and whether it may be None."""
     if typing.get_origin(hint) in (types.UnionType, typing.Union):
-        return next(each for each in typing.get_args(hint) if each is not type(None)), True
+        return next(argument for argument in typing.get_args(hint) if argument is not type(None)), True
     return hint, False

@@ -1,7 +1,7 @@
-"""deployments.yaml + environment → `Settings`, validated as a whole.
+"""Load deployments.yaml and the environment into `Settings`, validated as a whole.
 
-All mistakes are told at once, each with its key, value and remedy; a key that is not supported is refused,
-never ignored. YAML scalars are read as strings: plain YAML turns 22:00 into 1320 and NO into false.
+All mistakes are reported at once, with key, value and remedy. An unsupported key is refused, never ignored.
+YAML scalars are read as strings: plain YAML turns 22:00 into 1320 and NO into false.
 """
 
 from __future__ import annotations
@@ -58,22 +58,22 @@ def load(path: Path, environment: Mapping[str, str]) -> Settings:
     try:
         file = DeploymentsFile.model_validate(raw, context=path.parent)
     except ValidationError as error:
-        told = {problem.key for problem in unset}
-        found = (problem_of(each, raw) for each in error.errors(include_url=False))
-        problems += [problem for problem in found if problem.key not in told]
+        reported = {problem.key for problem in unset}
+        found = (problem_of(mistake, raw) for mistake in error.errors(include_url=False))
+        problems += [problem for problem in found if problem.key not in reported]
         raise SettingsError(path.name, problems) from None
     if problems:
         raise SettingsError(path.name, problems)
     settings = _settings(file)
-    # Told when all else holds.
-    problems += [each for config in settings.deployments.values() for each in schedule_mistakes(config)]
+    # Reported only if there are no other mistakes.
+    problems += [mistake for config in settings.deployments.values() for mistake in schedule_mistakes(config)]
     if problems:
         raise SettingsError(path.name, problems)
     return settings
 
 
 def files_named(path: Path, environment: Mapping[str, str]) -> frozenset[str]:
-    """The files that tasks name, as they are written there. Raises SettingsError for what is not YAML."""
+    """Return the files that tasks name, as written there. Raises SettingsError if the file is not YAML."""
     return frozenset(_files(_substituted(_parsed(path), environment, "", [])))
 
 
@@ -84,15 +84,15 @@ def _files(raw: Any) -> Iterator[str]:
                 yield value
             yield from _files(value)
     if isinstance(raw, list):
-        for each in raw:
-            yield from _files(each)
+        for entry in raw:
+            yield from _files(entry)
 
 
 # --- YAML ------------------------------------------------------------------------------------------
 
 
 class _StringLoader(yaml.BaseLoader):
-    """Every scalar a string; a key that occurs twice is an error, as one of the two would be lost."""
+    """Load every scalar as a string; a duplicate key is an error, as one of the two would be lost."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         lines: dict[str, int] = {}
@@ -107,12 +107,12 @@ class _StringLoader(yaml.BaseLoader):
 
 
 def _parsed(path: Path) -> Any:
-    """The file's mappings, lists and strings."""
+    """Return the file's mappings, lists and strings. Raises SettingsError if it is not readable YAML."""
     try:
         loader = _StringLoader(path.read_text(encoding="utf-8-sig"))
         node = loader.get_single_node()
         if mistakes := indentation_mistakes(node):
-            raise SettingsError(path.name, mistakes)  # other messages would be about keys that are elsewhere
+            raise SettingsError(path.name, mistakes)  # other messages would be about misplaced keys
         return loader.construct_document(node) if node is not None else None
     except OSError as error:
         remedy = f"cannot be read ({error.strerror}): DEPLOYMENTS_FILE names the file"
@@ -125,7 +125,7 @@ def _parsed(path: Path) -> Any:
         mark = error.problem_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else path.name
         what = ": ".join(part for part in (error.context, error.problem) if part)
-        hint = next((each for words, each in _HINTS.items() if words in what), "")
+        hint = next((advice for words, advice in _HINTS.items() if words in what), "")
         problem = SettingProblem(where, "", f"not valid YAML: {what}{hint}")
     except yaml.YAMLError:
         problem = SettingProblem(path.name, "", "not valid YAML: it holds characters that no text holds")
@@ -133,7 +133,7 @@ def _parsed(path: Path) -> Any:
 
 
 def _substituted(raw: Any, environment: Mapping[str, str], where: str, problems: list[SettingProblem]) -> Any:
-    """Put the environment's values for ${NAME}."""
+    """Replace ${NAME} by the environment's value; append a problem for a name that is not set."""
     if isinstance(raw, dict):
         return {
             key: _substituted(value, environment, f"{where}.{key}".strip("."), problems)
@@ -149,7 +149,7 @@ def _substituted(raw: Any, environment: Mapping[str, str], where: str, problems:
     return _VARIABLE.sub(lambda match: environment.get(match[1], ""), raw)
 
 
-# --- the file's words → the domain's ---------------------------------------------------------------
+# --- from the file's types to the domain's ---------------------------------------------------------
 
 
 def _settings(file: DeploymentsFile) -> Settings:
@@ -199,7 +199,7 @@ def _config(name: str, given: DeploymentSection, file: DeploymentsFile) -> Deplo
         ),
         windows=(ALWAYS,)
         if given.always
-        else tuple(_window(each, file.defaults.time_zone) for each in given.schedule),
+        else tuple(_window(window, file.defaults.time_zone) for window in given.schedule),
         uploads=given.uploads.start,
         lead=file.defaults.lead,
         start_within=given.uploads.start_within,
@@ -214,7 +214,7 @@ def _config(name: str, given: DeploymentSection, file: DeploymentsFile) -> Deplo
         mode=given.mode or file.defaults.mode,
         adopt=given.adopt,
         keep_if_scarce=given.keep_if_scarce,
-        closures=tuple(_closure(each, file.defaults.time_zone) for each in given.closures),
+        closures=tuple(_closure(closure, file.defaults.time_zone) for closure in given.closures),
     )
 
 
@@ -242,7 +242,7 @@ def _closure(given: ClosureSection, time_zone: str) -> Closure:
     time_zone = given.time_zone or time_zone
     if given.date is not None:
         zone, midnight = ZoneInfo(time_zone), datetime.combine(given.date, time(0))
-        start, end = (to_utc(each, zone, closing=False) for each in (midnight, midnight + DAY))
+        start, end = (to_utc(local, zone, closing=False) for local in (midnight, midnight + DAY))
     else:
         assert given.start is not None and given.end is not None
         start, end = given.start, given.end

@@ -1,4 +1,7 @@
-"""Whether an account has slots for all fine-tuned deployments that its windows need at the same time."""
+"""Check that an account has slots for all fine-tuned deployments that its windows need at the same time.
+
+See Note: slots in docs/design.md.
+"""
 
 from __future__ import annotations
 
@@ -15,16 +18,20 @@ from shared.schedule.windows import Interval, intervals
 def slot_warnings(
     account: Account, configured: Sequence[DeploymentConfig], now: datetime, until: datetime
 ) -> Iterator[SettingProblem]:
-    """The first time in [now, until) at which windows need more slots than there are. `hosted`: its own.
+    """Warn of the first time in [now, until) at which windows need more slots than the account has.
 
-    It is not refused: the app hosts as many as there are slots for, and the others wait.
+    `configured`: the account's deployments. The file is not refused: the app hosts as many deployments as
+    there are slots, and the others wait.
     """
     opened = {
-        each.name: intervals(each.windows, now, until, each.closures)
-        for each in configured
-        if each.mode is Mode.ENFORCE and is_fine_tuned(each.spec.model_name)
+        config.name: intervals(config.windows, now, until, config.closures)
+        for config in configured
+        if config.mode is Mode.ENFORCE and is_fine_tuned(config.spec.model_name)
     }
-    plain = {name: [each for each in found if not each.stop_when_empty] for name, found in opened.items()}
+    plain = {
+        name: [interval for interval in found if not interval.stop_when_empty]
+        for name, found in opened.items()
+    }
     slots = account.fine_tuned_slots
     for needed, condition in ((plain, ""), (opened, ", if documents wait for all of them")):
         first = _first_above(slots, needed, now)
@@ -44,12 +51,12 @@ def slot_warnings(
 def _first_above(
     slots: int, needed: dict[str, list[Interval]], now: datetime
 ) -> tuple[datetime, list[str]] | None:
-    """When more than `slots` are open at once for the first time, and which."""
+    """Return the first time at which more than `slots` are open at once, and their names; else None."""
     openings = sorted(
-        (max(each.start, now), name, each.end)
+        (max(interval.start, now), name, interval.end)
         for name, found in needed.items()
-        for each in found
-        if each.end > now
+        for interval in found
+        if interval.end > now
     )
     closes: dict[str, datetime] = {}
     for at, name, end in openings:

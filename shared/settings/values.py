@@ -1,4 +1,4 @@
-"""What a scalar of deployments.yaml may be. Each arrives as a string; ValueError carries the remedy."""
+"""Convert the scalars of deployments.yaml from strings. Raises ValueError with the remedy."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _account_id(value: str) -> str:
 
 
 def _days(value: Any) -> frozenset[int]:
-    """Names only: who numbers days begins with Sunday or Monday, at 0 or 1."""
+    """Parse names of days. Numbers are refused: they may begin with Sunday or Monday, at 0 or 1."""
     found: set[int] = set()
     text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
     for part in text.lower().replace("daily", "mon-sun").split(","):
@@ -83,7 +83,7 @@ def _days(value: Any) -> frozenset[int]:
 
 
 def _moment(value: Any) -> datetime | timedelta:
-    """HH:MM as the time since midnight, or the instant of a one-off window."""
+    """Parse HH:MM as the time since midnight, or the instant of a one-off window."""
     text = str(value)
     if _TIME.fullmatch(text):
         return timedelta(hours=int(text[:2]), minutes=int(text[3:]))
@@ -120,7 +120,7 @@ def _date(value: Any) -> date:
 
 
 def _region(value: str) -> str:
-    """A country whose public holidays are known, or a subdivision of it: DE, DE-BE."""
+    """Check a country whose public holidays are known, or a subdivision of it: DE, DE-BE."""
     if is_region(value):
         return value
     known = regions()  # loads every country: half a second of CPU time
@@ -132,7 +132,7 @@ def _region(value: str) -> str:
             f"unknown country {country[:80]!r}{hint or '; write an ISO code such as DE or DE-BE'}"
         )
     if dash and subdivision not in known[country]:
-        names = {each.lower(): each for each in known[country]}
+        names = {name.lower(): name for name in known[country]}
         close = difflib.get_close_matches(subdivision.lower(), names, n=1)
         hint = (
             f"did you mean {f'{country}-{names[close[0]]}'!r}?" if close else _known(country, known[country])
@@ -146,7 +146,10 @@ def _known(country: str, subdivisions: Sequence[str]) -> str:
 
 
 def _tags(value: Mapping[str, str]) -> Mapping[str, str]:
-    """Azure's rules: https://learn.microsoft.com/azure/azure-resource-manager/management/tag-resources."""
+    """Check tags by Azure's rules.
+
+    https://learn.microsoft.com/azure/azure-resource-manager/management/tag-resources
+    """
     first: dict[str, str] = {}
     for name, text in value.items():
         lower = name.lower()
@@ -154,12 +157,12 @@ def _tags(value: Mapping[str, str]) -> Mapping[str, str]:
             raise ValueError(f"the tag {name} is set by Lamplighter itself: remove it")
         if len(name) > _LONGEST_TAG:
             raise ValueError(f"the name {name[:40]!r}… is longer than {_LONGEST_TAG} characters: shorten it")
-        if bad := next((each for each in name if each in _NOT_IN_TAGS), None):
+        if bad := next((character for character in name if character in _NOT_IN_TAGS), None):
             refused = " ".join(_NOT_IN_TAGS)
             raise ValueError(
                 f"the name {name!r} holds {bad!r}, and Azure refuses {refused} in names of tags: leave it out"
             )
-        if prefix := next((each for each in _RESERVED_FOR_AZURE if lower.startswith(each)), None):
+        if prefix := next((reserved for reserved in _RESERVED_FOR_AZURE if lower.startswith(reserved)), None):
             raise ValueError(
                 f"{name!r} begins with {prefix!r}, which Azure keeps for itself: name it otherwise"
             )
