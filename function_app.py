@@ -1,4 +1,4 @@
-"""The functions: triggers only. Each reads the clock, wires and calls; nothing is loaded until one fires."""
+"""Define the triggers. A trigger builds the app and calls it; nothing is loaded before one fires."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def reconcile_deployments(timer: func.TimerRequest) -> None:
 
 @app.timer_trigger(arg_name="timer", schedule=BINDINGS.schedule)
 async def drain_backlog(timer: func.TimerRequest) -> None:
-    """Answer what waits on every ready deployment, for a slice."""
+    """Answer waiting documents on every ready deployment, for one slice."""
     from shared.serve import slice_seconds
 
     seconds = slice_seconds(datetime.now(UTC), BINDINGS.ticks)
@@ -45,22 +45,23 @@ async def drain_backlog(timer: func.TimerRequest) -> None:
     source=func.BlobSource(BINDINGS.blob_source),
 )
 async def document_uploaded(blob: NamedBlob) -> None:
-    """Record an upload, then drive its deployment's ad hoc flow for a slice."""
+    """Record an upload, then start its deployment if needed and answer documents, for one slice."""
     from shared.errors import SettingsError
 
     try:
         lamplighter = await _lamplighter()
     except SettingsError:
-        return  # Raising would spend the host's five tries; the sweep records it once the file is mended.
+        # An error would use up the host's five tries; the sweep records it once the file is corrected.
+        return
     await lamplighter.document_uploaded(blob.name)
 
 
 @app.route(route="deployments/{deployment}/documents", methods=["POST"])
 async def submit_document(req: func.HttpRequest) -> func.HttpResponse:
-    """The submit button: the body is the file, or a form with it; its name in X-File-Name or ?name=."""
+    """Submit a document: the body is the file, or a form with it; its name is in X-File-Name or ?name=."""
     from shared.doors import api
 
-    # A header is decoded here; the host has decoded the query.
+    # The host has decoded the query, but not the header.
     name = unquote(req.headers.get("X-File-Name") or "") or req.params.get("name")
     prefer, content_type = req.headers.get("Prefer"), req.headers.get("Content-Type")
     deployment, body = req.route_params["deployment"], req.get_body()
@@ -73,7 +74,7 @@ async def submit_document(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route(route="documents", methods=["GET"])
 async def list_documents(req: func.HttpRequest) -> func.HttpResponse:
-    """Documents by arrival: of one deployment or of all, in one state or in any."""
+    """List documents by arrival: of one deployment or of all, in one state or in any."""
     from shared.doors import api
 
     known = ("deployment", "since", "state", "after")
@@ -83,7 +84,7 @@ async def list_documents(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route(route="documents/{id}", methods=["GET"])
 async def get_document(req: func.HttpRequest) -> func.HttpResponse:
-    """One document: state, reason, tokens, cost."""
+    """Show one document: state, reason, tokens, cost."""
     from shared.doors import api
 
     return await _answer(req, lambda lamplighter: api.document(lamplighter, req.route_params["id"]))
@@ -91,7 +92,7 @@ async def get_document(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route(route="documents/{id}/result", methods=["GET"])
 async def get_result(req: func.HttpRequest) -> func.HttpResponse:
-    """A document's stored result."""
+    """Return a document's stored result."""
     from shared.doors import api
 
     return await _answer(req, lambda lamplighter: api.result(lamplighter, req.route_params["id"]))
@@ -99,7 +100,7 @@ async def get_result(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route(route="documents/{id}/requeue", methods=["POST"])
 async def requeue_document(req: func.HttpRequest) -> func.HttpResponse:
-    """A document that failed gets its next run."""
+    """Give a failed document its next run."""
     from shared.doors import api
 
     return await _answer(req, lambda lamplighter: api.requeue(lamplighter, req.route_params["id"]))
@@ -107,7 +108,7 @@ async def requeue_document(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route(route="deployments", methods=["GET"])
 async def list_deployments(req: func.HttpRequest) -> func.HttpResponse:
-    """Every deployment: observed, wanted, reason, next change; and the last sweep."""
+    """List every deployment: observed, wanted, reason, next change; and the last sweep."""
     from shared.doors import api
 
     return await _answer(req, api.deployments)
@@ -115,7 +116,7 @@ async def list_deployments(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route(route="deployments/{deployment}", methods=["GET"])
 async def get_deployment(req: func.HttpRequest) -> func.HttpResponse:
-    """One deployment: also what blocks it, its last decisions, and what it costs."""
+    """Show one deployment: also what blocks it, its last decisions, and its cost."""
     from shared.doors import api
 
     return await _answer(req, lambda lamplighter: api.deployment(lamplighter, req.route_params["deployment"]))
@@ -123,7 +124,7 @@ async def get_deployment(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route(route="deployments/{deployment}/hold", methods=["POST"])
 async def hold_deployment(req: func.HttpRequest) -> func.HttpResponse:
-    """Somebody wants a deployment up or down until a time: way, until or for, owner and reason as JSON."""
+    """Hold a deployment up or down until a time. The body is JSON: way, until or for, owner, reason."""
     from shared.doors import api
 
     deployment, body = req.route_params["deployment"], req.get_body()
@@ -140,7 +141,7 @@ async def release_deployment(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route(route="preview", methods=["GET"])
 async def preview_hosting(req: func.HttpRequest) -> func.HttpResponse:
-    """What the coming days host by schedule and hold, and what that costs beside always-on."""
+    """Preview the hosting of the coming days by schedule and hold, and its cost beside always-on."""
     from shared.doors import api
 
     return await _answer(
@@ -149,7 +150,7 @@ async def preview_hosting(req: func.HttpRequest) -> func.HttpResponse:
 
 
 async def _lamplighter() -> Lamplighter:
-    """The wired app. Raises SettingsError after an alert: a broken file stops passes, not functions."""
+    """Return the app. Raises SettingsError after an alert: a broken file stops passes, not functions."""
     from shared import wiring
     from shared.alerts import Alert, alert
     from shared.errors import SettingsError
@@ -159,14 +160,14 @@ async def _lamplighter() -> Lamplighter:
     try:
         return await wiring.current()
     except SettingsError as error:
-        alert(Alert.SETTINGS_BROKEN, f"nothing is hosted or answered until this is mended: {error}")
+        alert(Alert.SETTINGS_BROKEN, f"nothing is hosted or answered until this is corrected: {error}")
         raise
 
 
 async def _answer(
     req: func.HttpRequest, call: Callable[[Lamplighter], Awaitable[Reply]], *, known: tuple[str, ...] = ()
 ) -> func.HttpResponse:
-    """Call the app. `known`: the route's query parameters; any other would be ignored, and is refused."""
+    """Call the app and encode its reply. `known`: the route's query parameters; any other one is refused."""
     from shared.doors.api import refusal, refuse_unknown
     from shared.errors import LamplighterError
 

@@ -1,11 +1,11 @@
-"""Alerts and log lines: structured events with stable names. Never secrets, prompts or document text.
+"""Log alerts and events as structured lines with stable names. Never secrets, prompts or document text.
 
-Note [Equal alerts]. A fault that lasts is raised by every pass and by every document that it meets. The first
-alert is logged at once. Equal ones within the next hour are only counted, and the first one after that hour
-is logged with their number (`times`). So a thousand documents that fail are one line an hour for their
-deployment, and a lasting fault is repeated often enough for `infra/alerts.bicep`, whose rules look back two
-hours. Alerts are equal if their names and the fields in `_SUBJECT` are: remedy and `document` may differ.
-This is the memory of one process: another instance, or the next one after a restart, logs it once more.
+Note [Equal alerts]. Every pass and every affected document raises the alert of a lasting fault again. The
+first alert is logged at once. Equal ones within the next hour are only counted, and the first one after that
+hour is logged with their number (`times`). So a thousand documents that fail are one line an hour for their
+deployment, and a lasting fault is logged often enough for `infra/alerts.bicep`, whose rules look back two
+hours. Alerts are equal if their names and the fields in `_SUBJECT` are equal: remedy and `document` may
+differ. The count is kept in one process: another instance, or the next one after a restart, logs it again.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 REPEAT_SECONDS = 3600.0
-"""An alert that is raised again is logged again after this; see Note [Equal alerts]."""
+"""An equal alert is logged again after this time; see Note [Equal alerts]."""
 
 _SUBJECT = ("account", "deployment", "container", "setting", "version", "code", "error")
-_MOST = 1000  # alerts in memory; beyond it the one that was logged longest ago is forgotten
+_MOST = 1000  # alerts in memory; beyond this number the one that was logged longest ago is dropped
 
 _log = logging.getLogger("lamplighter")
 
 
 class Alert(StrEnum):
-    """The stable names, which infrastructure turns into notifications."""
+    """List the stable names, which the infrastructure turns into notifications."""
 
     SETTINGS_BROKEN = "settings_broken"
     PASS_FAILED = "pass_failed"  # noqa: S105
@@ -57,9 +57,9 @@ class Alert(StrEnum):
 
 
 def alert(name: Alert, remedy: str, **fields: str | float | None) -> None:
-    """Something that a person should look at, with what to do. Equal ones: see the note above.
+    """Log something that a person should look at, with the remedy. Safe to call from any thread.
 
-    Safe to call from any thread.
+    Equal alerts are counted; see Note [Equal alerts].
     """
     times = _memory.count((name, *(fields.get(each) for each in _SUBJECT)))
     if times:
@@ -67,12 +67,12 @@ def alert(name: Alert, remedy: str, **fields: str | float | None) -> None:
 
 
 def forget() -> None:
-    """Log every alert as if it were the first: for tests, each of which is a world of its own."""
+    """Forget all alerts, so that the next of every kind is logged at once. For tests."""
     _memory.clear()
 
 
 def event(name: str, **fields: str | float | None) -> None:
-    """Something that happened, as one line of JSON."""
+    """Log an event as one line of JSON."""
     if _log.isEnabledFor(logging.INFO):
         _log.info(_line(name, **fields))
 
@@ -91,14 +91,14 @@ class _Logged:
 
 
 class _Memory:
-    """Which alerts were logged, and how many equal ones came since."""
+    """Remember which alerts were logged, and how many equal ones followed."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._logged: OrderedDict[tuple[object, ...], _Logged] = OrderedDict()  # the oldest first
 
     def count(self, key: tuple[object, ...]) -> int:
-        """How many alerts the line to be logged now stands for, this one included; 0: log none now."""
+        """Return how many alerts the line to log now stands for, this one included; 0: log nothing now."""
         now = time.monotonic()
         with self._lock:
             last = self._logged.get(key)

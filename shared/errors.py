@@ -1,6 +1,6 @@
-"""Our errors. Adapters translate every vendor error into one of these, once.
+"""Define our errors. Adapters translate every vendor error into one of these, once.
 
-Messages say what happened, where, and what to do; they never carry secrets, prompts or document text.
+Messages state what happened, where, and the remedy; they never carry secrets, prompts or document text.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ class LamplighterError(Exception):
 
 
 def shown(error: Exception) -> str:
-    """The error as people may see it: of others than ours only the kind, as they may quote private text."""
+    """Return the error as people may see it: of foreign errors only the type, as they may quote documents."""
     return str(error) if isinstance(error, LamplighterError) else type(error).__name__
 
 
 @dataclass(frozen=True)
 class SettingProblem:
-    """One mistake in the configuration: where it is, what was found there, and the remedy."""
+    """One mistake in the configuration: its key, the value found there, and the remedy."""
 
     key: str
     value: str
@@ -32,7 +32,7 @@ class SettingProblem:
 
 
 class SettingsError(LamplighterError):
-    """The configuration cannot be used. Carries all problems at once."""
+    """The configuration cannot be used. `problems` holds all of them."""
 
     def __init__(self, source: str, problems: Sequence[SettingProblem]) -> None:
         self.source = source
@@ -48,7 +48,7 @@ def _with_remedy(message: str, remedy: str) -> str:
 
 
 class InvalidRequest(LamplighterError):
-    """What somebody asks for cannot be carried out as it was asked. The message says what to write.
+    """The request is malformed. The message states how to write it.
 
     `problems`: the same by key, where the request has keys.
     """
@@ -59,7 +59,7 @@ class InvalidRequest(LamplighterError):
 
 
 class NotFound(LamplighterError):
-    """What somebody asks for is not there."""
+    """The requested object does not exist."""
 
 
 class UnknownDeployment(NotFound):
@@ -74,14 +74,14 @@ class UnknownDeployment(NotFound):
 
 
 class Conflict(LamplighterError):
-    """The state in which something is does not allow what somebody asks for. Nothing was changed."""
+    """The object's state does not allow the request. Nothing was changed."""
 
 
 # --- storage ------------------------------------------------------------------------------------
 
 
 class StorageError(LamplighterError):
-    """Storage did not do what was asked, and may do so later. `code`: Azure's own, empty if none came."""
+    """A storage call failed, and may succeed later. `code`: Azure's error code, empty if there is none."""
 
     def __init__(self, message: str = "", *, code: str = "") -> None:
         self.code = code
@@ -89,25 +89,25 @@ class StorageError(LamplighterError):
 
 
 class AlreadyExists(StorageError):
-    """A row or blob of that name is there already."""
+    """A row or blob of that name exists already."""
 
 
 class Changed(StorageError):
-    """The row or blob is not the version that was named, or is gone."""
+    """The row or blob has another version than the call named, or does not exist any more."""
 
 
 class Missing(StorageError):
-    """There is no such row or blob."""
+    """The row or blob does not exist."""
 
 
 class ContainerMissing(StorageError):
-    """The container is not there. What it held is unknown, not absent: a container can be restored."""
+    """The container does not exist. Its blobs are not lost for certain: a container can be restored."""
 
 
 class BlobRefused(StorageError):
     """Azure refuses this one blob for long or for good: archived, immutable, encrypted with its owner's key.
 
-    `reason`: what its owner is shown, with the remedy; no name is in it.
+    `reason`: shown to its owner, with the remedy; it holds no name.
     """
 
     def __init__(self, message: str, *, code: str, reason: str) -> None:
@@ -116,9 +116,9 @@ class BlobRefused(StorageError):
 
 
 class ResultUnusable(StorageError):
-    """Where a document's result belongs stands a blob that is not its result, or that cannot be read.
+    """Another blob has the name of a document's result, or the blob there cannot be read.
 
-    The document is not done, and another answer would only cost tokens: it waits until the blob is gone.
+    The document is not done, and another answer would only cost tokens: it waits until the blob is removed.
     """
 
 
@@ -126,7 +126,10 @@ class ResultUnusable(StorageError):
 
 
 class ArmError(LamplighterError):
-    """Azure Resource Manager did not do what was asked. `code`: Azure's own; `remedy`: for that code."""
+    """A call of Azure Resource Manager failed.
+
+    `code`: Azure's error code; `remedy`: for that code; `retry_after`: seconds, None if not given.
+    """
 
     def __init__(
         self, message: str, *, code: str = "", retry_after: float | None = None, remedy: str = ""
@@ -138,22 +141,25 @@ class ArmError(LamplighterError):
 
 
 class ArmConflict(ArmError):
-    """Another operation runs on the account (409), or ARM throttles (429): nothing happened, wait."""
+    """Another operation runs on the account (409), or ARM throttles (429). The call had no effect: wait."""
 
 
 class ArmRefused(ArmError):
-    """Azure refused the request for good (other 4xx): nothing happened."""
+    """Azure refused the request for good (other 4xx). The call had no effect."""
 
 
 class ArmUncertain(ArmError):
-    """No answer, or a 5xx: the write may have taken effect, or may still."""
+    """There was no answer, or a 5xx: a write may have taken effect, or may still take effect.
+
+    See Note: the quarantine in docs/design.md.
+    """
 
 
 # --- inference ----------------------------------------------------------------------------------
 
 
 class ModelError(LamplighterError):
-    """The model did not answer. `code`: Azure's own; `status`: of HTTP, None if there was no answer."""
+    """The model did not answer. `code`: Azure's error code; `status`: HTTP's, None if there was no answer."""
 
     def __init__(
         self,
@@ -166,27 +172,27 @@ class ModelError(LamplighterError):
     ) -> None:
         self.code = code
         self.status = status
-        self.retry_after = retry_after  # seconds, as the server named it
+        self.retry_after = retry_after  # seconds, as the server gave it
         self.remedy = remedy
         super().__init__(_with_remedy(message, remedy))
 
 
 class RateLimited(ModelError):
-    """429: the deployment's limit, or high demand."""
+    """429: the deployment's rate limit is reached, or demand is high."""
 
 
 class ModelUnavailable(ModelError):
-    """408, 409, 5xx or no connection: worth another try."""
+    """408, 409, 5xx or no connection: a retry may succeed."""
 
 
 class DeploymentNotFound(ModelError):
-    """404: not there yet (Azure says Succeeded minutes before it is ready), or gone."""
+    """404: the deployment is not ready yet (Azure reports Succeeded minutes before), or deleted."""
 
 
 class ServiceRefused(ModelError):
-    """Azure refuses whatever is asked, or says something that nobody here knows. No document is to blame.
+    """Azure refuses every request, or answers with an unknown code. No document is to blame.
 
-    423 (paused), 410 (retired), 405, 424, 400 OperationNotSupported and every unknown 4xx. The message names
+    423 (paused), 410 (retired), 405, 424, 400 OperationNotSupported and every unknown 4xx. The message gives
     Azure's code and the remedy for that code.
     """
 
@@ -203,16 +209,16 @@ class RequestRefused(ModelError):
 
 
 class DocumentRefused(LamplighterError):
-    """The document itself cannot be answered; the message is the reason shown to its owner."""
+    """The document itself cannot be answered. The message is the reason that its owner sees."""
 
 
 class DocumentTooLarge(DocumentRefused):
-    """The document is larger than the app, or its deployment, takes."""
+    """The document is larger than the app or its deployment accepts."""
 
 
 class ResultDeleted(LamplighterError):
-    """The document has a result, and somebody deleted the blob."""
+    """The document had a result, and its blob was deleted."""
 
 
 class ResultDamaged(LamplighterError):
-    """Where the document's result belongs stands a blob that is no JSON."""
+    """The blob of the document's result is not JSON."""

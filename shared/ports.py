@@ -1,4 +1,4 @@
-"""The protocols that adapters fulfil. Each method says whether repeating it is safe.
+"""Define the protocols that adapters implement. Every method states whether it is safe to repeat.
 
 The in-memory fakes of the tests and the real adapters pass the same contract suite (`tests/contract`).
 """
@@ -16,18 +16,18 @@ Value = str | int | float | bool | datetime
 
 
 class Clock(Protocol):
-    """Time for what runs longer than an instant. Planning never sees it: it takes `now`."""
+    """Time for code that runs longer than an instant. Planning never uses it: it takes `now`."""
 
     def now(self) -> datetime:
-        """The present, aware, UTC."""
+        """Return the present time: aware, in UTC."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds on a clock that never jumps; deadlines are counted on it."""
+        """Return seconds on a clock that never jumps. Deadlines use it."""
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Let `seconds` pass."""
+        """Wait for `seconds`."""
         ...
 
 
@@ -36,7 +36,7 @@ class Clock(Protocol):
 
 @dataclass(frozen=True)
 class Row:
-    """A table row. `written_at` is the server's own time of its last change."""
+    """A table row. `written_at` is the server's time of its last change."""
 
     key: str
     values: Mapping[str, Value]
@@ -63,7 +63,7 @@ class Insert:
 
 @dataclass(frozen=True)
 class Replace:
-    """Write a row: over that version of it if an ETag is named, else whatever is there."""
+    """Write a row: replace that version of it if an ETag is named, else any version or none."""
 
     key: str
     values: Mapping[str, Value]
@@ -79,22 +79,25 @@ class Remove:
 
 
 class Tables(Protocol):
-    """Rows in partitions. Tables come into being on first use. Every call ends within seconds."""
+    """Rows in partitions. The first use creates a table. Every call ends within seconds.
+
+    Every method may raise StorageError.
+    """
 
     async def get(self, table: str, partition: str, key: str) -> Row | None:
-        """One row. Safe to repeat."""
+        """Return one row, or None. Safe to repeat."""
         ...
 
     async def page(self, table: str, partition: str, start: str, stop: str, limit: int) -> Page:
-        """Rows with start <= key < stop, in key order, at most `limit`. Safe to repeat."""
+        """Return rows with start <= key < stop, in key order, at most `limit`. Safe to repeat."""
         ...
 
     async def write(
         self, table: str, partition: str, changes: Sequence[Insert | Replace | Remove]
     ) -> tuple[str, ...]:
-        """All of the changes or none (at most 100, of one partition); the new ETags, empty for a Remove.
+        """Make all changes or none (at most 100, in one partition). Return the new ETags, empty for a Remove.
 
-        Not safe to repeat blindly: a repetition of what has happened raises.
+        Not safe to repeat: repeating a write that took effect raises.
         Raises AlreadyExists for an Insert, Changed for a stale Replace or Remove.
         """
         ...
@@ -105,10 +108,10 @@ class Tables(Protocol):
 
 @dataclass(frozen=True)
 class BlobItem:
-    """A blob as it stands: name in its container, ETag, bytes, server time of its last change.
+    """The properties of a blob: name in its container, ETag, size in bytes, server time of its last change.
 
-    `is_folder`: its metadata (hdi_isfolder) or the storage say that it stands for a folder. `archived`: it
-    lies in the access tier Archive, also while it is being rehydrated, and can be neither read nor copied.
+    `is_folder`: its metadata (hdi_isfolder) or the storage mark it as a folder. `archived`: it is in the
+    access tier Archive, also while it is being rehydrated, and can be neither read nor copied.
     """
 
     name: str
@@ -121,28 +124,28 @@ class BlobItem:
 
 @dataclass(frozen=True)
 class BlobPage:
-    """Blobs in name order, and the token with which the listing goes on."""
+    """Blobs in name order, and the token that continues the listing."""
 
     items: tuple[BlobItem, ...]
     token: str | None
 
 
 class Blobs(Protocol):
-    """Blobs in containers. Containers come into being on first list, create, copy or lease.
+    """Blobs in containers. The first list, create, copy or lease creates a container.
 
-    Every call ends within seconds (a read: each part of it). Raises StorageError, whose `code` is Azure's.
+    Every call ends within seconds (of a read, every part). Raises StorageError, whose `code` is Azure's.
     """
 
     async def list(self, container: str, token: str | None, limit: int) -> BlobPage:
-        """A page of the container from `token` on. Safe to repeat."""
+        """Return a page of at most `limit` blobs from `token` on. Safe to repeat."""
         ...
 
     async def stat(self, container: str, name: str) -> BlobItem | None:
-        """What stands there. Safe to repeat. Raises ContainerMissing."""
+        """Return a blob's properties, or None. Safe to repeat. Raises ContainerMissing."""
         ...
 
     async def read(self, container: str, name: str, etag: str | None = None) -> bytes:
-        """The content, of that version if an ETag is named. Safe to repeat.
+        """Return the content, of that version if an ETag is named. Safe to repeat.
 
         Raises Missing, Changed, ContainerMissing, BlobRefused.
         """
@@ -151,34 +154,34 @@ class Blobs(Protocol):
     async def create(self, container: str, name: str, data: bytes, content_type: str) -> str:
         """Write a blob that must not exist yet and return its ETag. A repetition raises AlreadyExists.
 
-        AlreadyExists says that a blob is there, not whose: look at it.
+        AlreadyExists means that a blob exists, not whose it is: read it to know.
         """
         ...
 
     async def copy(self, container: str, name: str, etag: str, to_container: str, to_name: str) -> None:
-        """Copy that version, overwriting. Safe to repeat.
+        """Copy that version and overwrite the target. Safe to repeat.
 
-        Raises Missing, Changed, ContainerMissing, BlobRefused (the source, or what stands at the target).
+        Raises Missing, Changed, ContainerMissing, BlobRefused (for the source or the target).
         """
         ...
 
     async def delete(self, container: str, name: str, etag: str) -> bool:
-        """Delete that version; False if it is gone, another, or leased. Safe to repeat.
+        """Delete that version; False if it does not exist, has changed, or is leased. Safe to repeat.
 
         Raises BlobRefused.
         """
         ...
 
     async def acquire_lease(self, container: str, name: str, seconds: int) -> str | None:
-        """Lease a blob (made if absent) and return the lease's id; None if somebody holds it."""
+        """Lease a blob (created if absent) and return the lease's id; None if another holder has it."""
         ...
 
     async def renew_lease(self, container: str, name: str, lease: str) -> bool:
-        """Hold it for its duration again; False if it was lost. Safe to repeat."""
+        """Renew a lease for its duration; False if it was lost. Safe to repeat."""
         ...
 
     async def release_lease(self, container: str, name: str, lease: str) -> None:
-        """Let it go. Safe to repeat; a lease that was lost is no error."""
+        """Release a lease. Safe to repeat; a lost lease is no error."""
         ...
 
 
@@ -192,25 +195,28 @@ class Arm(Protocol):
     """
 
     async def endpoint(self, account: str, *, timeout: float) -> str:
-        """The account's data plane URL, ending in a slash. Safe to repeat."""
+        """Return the account's data plane URL, ending in a slash. Safe to repeat."""
         ...
 
     async def deployments(self, account: str, *, timeout: float) -> Mapping[str, AzureDeployment]:
-        """All deployments of the account by name, in one LIST. Safe to repeat."""
+        """Return all deployments of the account by name, in one LIST. Safe to repeat.
+
+        See Note: LISTs are late in docs/design.md.
+        """
         ...
 
     async def put(self, account: str, spec: DeploymentSpec, *, timeout: float) -> AzureDeployment:
-        """Create or update; returns what Azure answered at once, usually Accepted. Safe to repeat."""
+        """Create or update a deployment; return Azure's first answer, usually Accepted. Safe to repeat."""
         ...
 
     async def delete(self, account: str, deployment: str, *, timeout: float) -> None:
-        """Have it deleted; returns when Azure accepted it. Safe to repeat: absent is no error."""
+        """Delete a deployment; return when Azure accepted that. Safe to repeat: absence is no error."""
         ...
 
     async def capacities(
         self, account: str, model: str, version: str, *, timeout: float
     ) -> Mapping[str, float]:
-        """What the account's region has left for fine-tuned versions of a base model, by SKU.
+        """Return the capacity left in the account's region for fine-tuned versions of a base model, by SKU.
 
         In thousands of tokens per minute. Azure calls it advisory. Safe to repeat.
         """
@@ -224,41 +230,42 @@ class Offer:
     model: str
     version: str
     sku: str
-    quota: str  # its name in `Catalogue.quotas`; empty if none is told
-    lifecycle: str = ""  # Azure's word for the model's age, such as Deprecated; empty if none is told
-    retires_at: datetime | None = None  # the model answers nobody from then on, if that is told
+    quota: str  # its name in `Catalogue.quotas`; empty if Azure gives none
+    lifecycle: str = ""  # Azure's lifecycle status of the model, such as Deprecated; empty if there is none
+    retires_at: datetime | None = None  # the model answers no request from then on; None if not known
 
 
 @dataclass(frozen=True)
 class Quota:
-    """Of a subscription in a region; for models in thousands of tokens per minute."""
+    """A quota of a subscription in a region: used and limit; of models in thousands of tokens per minute."""
 
     used: float
     limit: float
 
 
 class Catalogue(Protocol):
-    """What an account offers. Asked by people who set it up, never by a pass. No method retries.
+    """The models and quotas that an account offers. For people's commands, never for a pass.
 
-    Safe to repeat. Raises ArmConflict, ArmUncertain, and ArmRefused also where the identity may not ask.
+    No method retries. Safe to repeat. Raises ArmConflict, ArmUncertain and ArmRefused, also if the identity
+    lacks the right.
     """
 
     async def offers(self, account: str, *, timeout: float) -> Sequence[Offer]:
-        """Every model and SKU that the account may deploy."""
+        """Return every model and SKU that the account may deploy."""
         ...
 
     async def quotas(self, account: str, *, timeout: float) -> Mapping[str, Quota]:
-        """Every quota of the account's subscription in its region, by name."""
+        """Return every quota of the account's subscription in its region, by name."""
         ...
 
 
 class Model(Protocol):
-    """The data plane."""
+    """The data plane of the deployments."""
 
     async def ask(
         self, endpoint: str, deployment: str, request: ModelRequest, *, timeout: float
     ) -> ModelAnswer:
-        """One request, no retry, at most `timeout` seconds. Repeating it costs tokens again.
+        """Send one request without retries, for at most `timeout` seconds. Repeating it costs tokens again.
 
         Raises RateLimited, ModelUnavailable, DeploymentNotFound, ServiceRefused (or its AccessDenied),
         RequestRefused.
@@ -267,8 +274,8 @@ class Model(Protocol):
 
 
 class Backlog(Protocol):
-    """What the control loop may know of documents."""
+    """The part of the document ledger that the control loop uses."""
 
     async def demand(self, deployment: str) -> Demand:
-        """The unfinished documents of a deployment, one page. Safe to repeat."""
+        """Count the unfinished documents of a deployment, at most one page. Safe to repeat."""
         ...

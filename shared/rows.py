@@ -1,4 +1,4 @@
-"""Dataclasses ↔ table rows. A None is a column that is not there; `etag` is the row's, not a column."""
+"""Convert dataclasses to table rows and back. None is an absent column; `etag` is the row's, not a column."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ T = TypeVar("T")
 
 
 def to_values(item: Any) -> dict[str, Value]:
-    """The columns of a flat dataclass of strings, numbers, booleans, datetimes and string enums."""
+    """Return the columns of a flat dataclass of strings, numbers, booleans, datetimes and string enums."""
     columns = dict(vars(item))
     columns.pop("etag", None)
     return plain(columns)
 
 
 def plain(columns: Mapping[str, Any]) -> dict[str, Value]:
-    """Columns as a table holds them: enums by their value, and no None."""
+    """Return columns as a table holds them: enums by their value, and no None."""
     return {
         name: str(value) if isinstance(value, StrEnum) else value
         for name, value in columns.items()
@@ -32,9 +32,9 @@ def plain(columns: Mapping[str, Any]) -> dict[str, Value]:
 
 
 def from_row(kind: type[T], row: Row) -> T:
-    """The dataclass that was written. Columns that it does not know are left out (a newer version's).
+    """Return the dataclass that a row holds. Unknown columns (of a newer version) are ignored.
 
-    Raises TypeError for a row without a column that must be there.
+    Raises TypeError for a row without a required column.
     """
     columns = _columns(typing.cast(Any, kind))
     values: dict[str, Any] = {**columns.absent, **row.values}
@@ -47,7 +47,7 @@ def from_row(kind: type[T], row: Row) -> T:
         values["etag"] = row.etag
     if not columns.required <= values.keys():
         raise TypeError(f"a row of {kind.__name__} lacks {sorted(columns.required - values.keys())}")
-    # What its __init__ does field by field, which takes a frozen dataclass of fifty several times longer.
+    # __init__ does the same field by field, which takes several times longer for a frozen dataclass of fifty.
     item = object.__new__(kind)
     item.__dict__.update(values)
     return item
@@ -55,12 +55,12 @@ def from_row(kind: type[T], row: Row) -> T:
 
 @dataclasses.dataclass(frozen=True)
 class _Columns:
-    """How the columns of a dataclass are read."""
+    """The plan for reading the columns of a dataclass."""
 
-    absent: dict[str, Any]  # what a column that is not there means: None, or the field's default
+    absent: dict[str, Any]  # the value of an absent column: None, or the field's default
     required: frozenset[str]
     known: frozenset[str]
-    converted: tuple[tuple[str, Any], ...]  # floats, which come back as integers if they are whole, and enums
+    converted: tuple[tuple[str, Any], ...]  # enums, and floats: whole ones are read back as integers
     has_etag: bool
 
 
@@ -83,7 +83,7 @@ def _is_converted(kind: Any) -> bool:
 
 
 def _plain(hint: Any) -> tuple[Any, bool]:
-    """A column's type, and whether it may be None."""
+    """Return a column's type, and whether it may be None."""
     if typing.get_origin(hint) in (types.UnionType, typing.Union):
         return next(each for each in typing.get_args(hint) if each is not type(None)), True
     return hint, False

@@ -1,4 +1,4 @@
-"""Settings → adapters → the app. The only place that knows the adapters; imported when a trigger fires."""
+"""Build the app from settings and adapters. Only this file knows the adapters; a trigger imports it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _app: App | None = None
 
 
 class SystemClock:
-    """The real time."""
+    """Implement `shared.ports.Clock` with the host's real time."""
 
     def now(self) -> datetime:
         """See the port."""
@@ -53,10 +53,10 @@ class SystemClock:
 
 
 class App:
-    """The adapters, and the app that is wired from the configuration in force."""
+    """Hold the adapters, and the app that is built from the configuration in force."""
 
     def __init__(self, environment: Mapping[str, str], timing: Timing = TIMING) -> None:
-        """Raises SettingsError for app settings that cannot be used."""
+        """Connect to storage. Raises SettingsError for app settings that cannot be used."""
         problems: list[SettingProblem] = []
         blobs = _url(environment, f"{STORAGE}__blobServiceUri", "", problems)
         tables = _url(environment, f"{STORAGE}__tableServiceUri", "", problems)
@@ -69,13 +69,16 @@ class App:
         self.clock = SystemClock()
         self.tables, self.blobs = AzureTables(tables), AzureBlobs(blobs)
         self.arm, self._model = AzureArm(arm), AzureModel()
-        self._sources = Sources(self.blobs)  # of the process, whatever configuration is in force
+        self._sources = Sources(self.blobs)  # one for the process: its memory limit outlives configurations
         self._file = environment.get("DEPLOYMENTS_FILE") or "deployments.yaml"
         self._blob = SettingsBlob(self.blobs, self._file, environment)
         self._current: Lamplighter | None = None
 
     async def current(self) -> Lamplighter:
-        """The app as configured now. Raises SettingsError; StorageError where the configuration is a blob."""
+        """Return the app as configured now.
+
+        Raises SettingsError, and StorageError if the configuration is a blob.
+        """
         if self._file.startswith(PREFIX):
             settings = await self._blob.load()
         elif self._current is not None:
@@ -103,7 +106,10 @@ class App:
 
 
 async def current() -> Lamplighter:
-    """The app of this process. Raises SettingsError, then and whenever asked again, and StorageError."""
+    """Return the app of this process.
+
+    Raises StorageError, and SettingsError: on this call and on every later one.
+    """
     global _app
     if _app is None:
         _app = App(os.environ)
@@ -122,7 +128,7 @@ def assemble(
     storage: str = "",
     timing: Timing = TIMING,
 ) -> Lamplighter:
-    """The app on whatever fulfils the ports. `storage`: the name of the storage account."""
+    """Build the app on implementations of the ports. `storage`: the name of the storage account."""
     clock = StorageClock(clock)
     tables = TimedTables(tables, clock)
     owner = Owner(settings.installation, storage)
@@ -143,13 +149,16 @@ def assemble(
 
 
 def storage_name(url: str) -> str:
-    """The storage account that a service URL names; Azurite has it in the path."""
+    """Return the storage account's name in a service URL; Azurite has it in the path."""
     parts = urlsplit(url)
     return parts.path.strip("/").split("/")[0] if is_local(url) else (parts.hostname or "").split(".")[0]
 
 
 def _url(environment: Mapping[str, str], name: str, default: str, problems: list[SettingProblem]) -> str:
-    """An https URL, or the local stack's on http at loopback: tokens are sent there."""
+    """Return the URL of an app setting; note a problem unless it is https or the local stack's.
+
+    Tokens are sent to this URL.
+    """
     url = environment.get(name) or default
     if not url:
         problems.append(SettingProblem(name, "", "is missing from the app settings"))

@@ -1,6 +1,6 @@
-"""Deployments on azure-mgmt-cognitiveservices. Nothing here retries or polls: the next pass does.
+"""Manage deployments through azure-mgmt-cognitiveservices. Nothing here retries or polls: the next pass does.
 
-No PUT or DELETE is sent twice, not by the transport either.
+No PUT or DELETE is sent twice, not even by the transport. See Note: the fence in docs/design.md.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ _FORMAT = "OpenAI"  # of models
 
 
 class AzureArm:
-    """Fulfils `shared.ports.Arm` and `Catalogue`.
+    """Implement `shared.ports.Arm` and `Catalogue`.
 
-    `url`: Azure Resource Manager, or the emulator on http at loopback.
+    `url`: the URL of Azure Resource Manager, or of the emulator (http on a loopback address).
     """
 
     def __init__(self, url: str) -> None:
@@ -82,7 +82,7 @@ class AzureArm:
                 await self._client(account).deployments.begin_delete(group, name, deployment, polling=False)
             except ResourceNotFoundError as error:
                 if error.error and error.error.code == "SubscriptionNotFound":
-                    raise  # the identity sees nothing there, which says nothing of the deployment
+                    raise  # the identity cannot see the subscription, so the deployment may still exist
 
     async def offers(self, account: str, *, timeout: float) -> Sequence[Offer]:
         """See the port."""
@@ -145,16 +145,17 @@ class AzureArm:
 
 
 class _LocalBearer(SansIOHTTPPolicy[Any, Any]):
-    """The SDK refuses to send a bearer over plain http, which the emulator speaks on loopback."""
+    """Send a bearer token to the emulator over plain http, which the SDK refuses to do."""
 
     def on_request(self, request: PipelineRequest[Any]) -> None:
         request.http_request.headers["Authorization"] = "Bearer local"
 
 
 def checked_endpoint(account: str, endpoint: str, *, local: bool) -> str:
-    """An account's data plane URL, ending in a slash, to which a token may be sent. Raises ArmRefused.
+    """Return an account's data plane URL, ending in a slash, to which a token may be sent.
 
-    `local`: ARM is the local stack, and only then may the endpoint be.
+    `local`: ARM is the local stack; only then may the endpoint be local, too.
+    Raises ArmRefused if there is no endpoint, or no token may be sent to it.
     """
     if not endpoint:
         raise ArmRefused(
@@ -172,7 +173,7 @@ def checked_endpoint(account: str, endpoint: str, *, local: bool) -> str:
 
 
 def _parts(account: str) -> tuple[str, str, str]:
-    """Subscription, resource group and name of an account's resource id, which settings have validated."""
+    """Split an account's (validated) resource id into subscription, resource group and name."""
     parts = account.strip("/").split("/")
     return parts[1], parts[3], parts[7]
 
@@ -214,12 +215,12 @@ def _from_azure(found: Deployment) -> AzureDeployment:
 
 
 def _region(location: str | None) -> str:
-    """A region's name however it is spelt: West Europe is westeurope."""
+    """Normalise a region's name: West Europe becomes westeurope."""
     return (location or "").replace(" ", "").lower()
 
 
 def _moment(text: str | None) -> datetime | None:
-    """A time that Azure names, in UTC if it says no zone; None for what is none."""
+    """Parse a time from Azure, in UTC if it has no zone; None if it is not a time."""
     try:
         found = datetime.fromisoformat(text or "")
     except ValueError:
@@ -236,7 +237,7 @@ def _per_minute(limits: list[ThrottlingRule], key: str) -> int | None:
 
 @contextlib.asynccontextmanager
 async def _call(account: str, timeout: float) -> AsyncIterator[None]:
-    """A time limit, and vendor errors → ours."""
+    """Limit a call to `timeout` seconds and translate the vendor's errors into ours."""
     name = account.rsplit("/", 1)[-1]
     try:
         async with asyncio.timeout(timeout):
@@ -249,7 +250,7 @@ async def _call(account: str, timeout: float) -> AsyncIterator[None]:
         DeserializationError,
         AttributeError,
         TypeError,
-    ) as error:  # the SDK misses something
+    ) as error:  # the SDK found a field missing or malformed
         raise ArmUncertain(f"Azure's answer is not what its API promises (account {name})") from error
     except AzureError as error:
         raise ArmUncertain(f"Azure could not be reached (account {name}): {type(error).__name__}") from error

@@ -1,4 +1,4 @@
-"""What Azure Resource Manager answered → our errors, with Azure's code and the remedy for that code."""
+"""Translate errors of Azure Resource Manager into ours, with Azure's code and the remedy for that code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.errors import ArmConflict, ArmError, ArmRefused, ArmUncertain
 
 LONGEST_WAIT = 3600.0  # seconds; a Retry-After of a day would outlast a window
 _LONGEST_MESSAGE = 300
-# Only these mean that another operation runs and that waiting helps. Every other 409 may last for ever.
+# Only these codes mean that another operation runs and that waiting helps. Every other 409 may last for ever.
 _BUSY = frozenset(
     {
         "RequestConflict",
@@ -25,27 +25,27 @@ _BUSY = frozenset(
 _IDENTITY = "run az login, or give the app an identity of the subscription's tenant (AZURE_CLIENT_ID)"
 _RESOURCE_ID = "check accounts.NAME.resource_id in deployments.yaml, and that the account still exists"
 _REMEDIES = {
-    # what is asked for
+    # the request
     "InsufficientQuota": "lower sku.capacity, or ask for more quota in the region",
     "DeploymentModelNotSupported": "check model.name and model.version in deployments.yaml",
     "InvalidResourceProperties": "check sku.name: the region does not offer it for this model",
     "SpecialFeatureOrQuotaIdRequired": "the subscription has no access to this model",
     "CannotChangeDeploymentModel": "a deployment's model cannot be changed: delete it, or use another name",
     "CannotChangeDeploymentSku": "a deployment's SKU cannot be changed: delete it, or use another name",
-    # who asks
+    # the caller's identity
     "LinkedAuthorizationFailed": "grant the app's identity Reader on the account or workspace it names",
     "AuthorizationFailed": "grant the app's identity accounts/read and deployments/read, write, delete",
     "InvalidAuthenticationToken": _IDENTITY,
     "InvalidAuthenticationTokenTenant": _IDENTITY,
     "AuthenticationFailed": _IDENTITY,
     "ExpiredAuthenticationToken": "check this machine's clock: Azure takes the token for an old one",
-    # where
+    # the resource's location
     "SubscriptionNotFound": "check the subscription in accounts.NAME.resource_id, and the identity's tenant",
     "InvalidSubscriptionId": "check the subscription in accounts.NAME.resource_id",
     "ResourceGroupNotFound": "check the resource group in accounts.NAME.resource_id",
     "ResourceNotFound": _RESOURCE_ID,
     "ParentResourceNotFound": _RESOURCE_ID,
-    # what stands in the way, until a person removes it
+    # obstacles that a person must remove
     "ReadOnlyDisabledSubscription": "the subscription is disabled: renew it, or settle its bill",
     "DisabledSubscription": "the subscription is disabled: renew it, or settle its bill",
     "SubscriptionNotRegistered": "register Microsoft.CognitiveServices in the subscription",
@@ -66,13 +66,16 @@ _UNKNOWN = "nobody here knows this code: see the account's activity log in the A
 
 
 def no_identity(account: str) -> ArmUncertain:
-    """Nothing was sent: azure-identity had no token to send with."""
+    """Return the error for a request that was not sent because azure-identity had no token."""
     message = f"there is no identity to ask Azure with (account {account})."
     return ArmUncertain(message, code="NoIdentity", remedy=_IDENTITY)
 
 
 def translated(account: str, error: HttpResponseError) -> ArmError:
-    """Wait, refused for good, or unknown. `retry_after`: seconds, at most `LONGEST_WAIT`."""
+    """Return ArmConflict (wait), ArmRefused (for good) or ArmUncertain (outcome unknown).
+
+    Its `retry_after` is in seconds, at most `LONGEST_WAIT`.
+    """
     status = error.status_code or 0
     code = str((error.error and error.error.code) or status)
     said = str((error.error and error.error.message) or error.reason or "")[:_LONGEST_MESSAGE]
@@ -87,7 +90,7 @@ def translated(account: str, error: HttpResponseError) -> ArmError:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """`Retry-After` in seconds: a number, or a date against the server's own; None for anything else."""
+    """Read `Retry-After` as seconds: a number, or a date minus the server's Date; None for anything else."""
     value = headers.get("Retry-After", "")
     try:
         seconds = float(value)

@@ -1,10 +1,11 @@
-"""Blobs on azure-storage-blob. ETags are kept without quotes: listings give them so, properties do not.
+"""Read and write blobs through azure-storage-blob.
 
-Every call ends within seconds, and Azure's code decides which error it raises (`shared.adapters.storage`).
+ETags are kept without quotes, as listings return them; properties return them quoted. Every call ends within
+seconds, and Azure's error code decides which error it raises (`shared.adapters.storage`).
 
-Note [Lost answers]: a try whose answer was lost may have had its effect before the next one. So a blob
-carries the stamp of the call that creates it, and a lease has an id that the call brings along: a call knows
-what it has done itself. All other writes name a version or may be repeated.
+Note [Lost answers]: a try whose answer was lost may have taken effect before the next try. So a blob carries
+the stamp of the call that creates it, and the call chooses the id of a lease: a call recognises its own
+effect. All other writes name a version or may be repeated.
 """
 
 from __future__ import annotations
@@ -41,13 +42,13 @@ from shared.ports import BlobItem, BlobPage
 
 T = TypeVar("T")
 
-_COPY_LOOK = 0.5  # seconds between looks at a copy that Azure goes on with
+_COPY_LOOK = 0.5  # seconds between checks of a copy that is still running in Azure
 _COPY_SECONDS = 60.0
-_STAMP = "lamplighter"  # a blob's metadata: which call has created it
+_STAMP = "lamplighter"  # a blob's metadata key: which call created it
 
 
 class AzureBlobs:
-    """Fulfils `shared.ports.Blobs` on one storage account."""
+    """Implement `shared.ports.Blobs` on one storage account."""
 
     def __init__(self, url: str, limits: Limits = Limits()) -> None:  # noqa: B008 - it is frozen
         self._limits = limits
@@ -80,7 +81,7 @@ class AzureBlobs:
                 page = await anext(by_page)
             except listing.Listed as answer:
                 return listing.read_page(answer.body)
-            # The SDK forgets the hook when it asks again after a lost connection.
+            # The SDK drops the hook when it repeats a request after a lost connection.
             items = [_item(blob) async for blob in page]
             return BlobPage(tuple(items), by_page.continuation_token or None)  # type: ignore[attr-defined]
 
@@ -98,7 +99,7 @@ class AzureBlobs:
     async def read(self, container: str, name: str, etag: str | None = None) -> bytes:
         """See the port."""
         async with self._call(container) as running:
-            # As it was stored: a Content-Encoding is the uploader's word, and may be wrong or a bomb.
+            # Read the bytes as stored: the uploader set Content-Encoding, which may be wrong or a bomb.
             stream = await self._blob(container, name).download_blob(
                 decompress=False, progress_hook=running.progressed, **_if_match(etag)
             )
@@ -122,7 +123,7 @@ class AzureBlobs:
         except (AlreadyExists, Changed) as error:
             if running.repeated and (etag := await self._stamped(container, name, stamp)) is not None:
                 return etag
-            # No version was named: what is not as it should be is that something is there.
+            # The call named no version, so the failed condition means that a blob exists.
             raise AlreadyExists(str(error), code=error.code) from error
 
     async def copy(self, container: str, name: str, etag: str, to_container: str, to_name: str) -> None:
@@ -153,7 +154,7 @@ class AzureBlobs:
             try:
                 await self._blob(container, name).delete_blob(delete_snapshots="include", **_if_match(etag))
             except HttpResponseError as error:
-                # With a lease on it, it stays; when it is asked for again, the lease may have ended.
+                # A leased blob is kept. The lease may have ended when the caller tries again.
                 if not says(error, {*_GONE, "ConditionNotMet", *LEASED}):
                     raise
                 return False
@@ -167,7 +168,7 @@ class AzureBlobs:
             try:
                 await blob.upload_blob(b"", overwrite=False)
             except HttpResponseError as error:
-                # With a lease on it already, Azure says so instead.
+                # If the blob is leased already, Azure reports the lease instead.
                 if not says(error, {"BlobAlreadyExists", *LEASED}):
                     raise
 
@@ -212,7 +213,7 @@ class AzureBlobs:
         return call("blob storage", container, self._limits.call + more_seconds)
 
     async def _stamped(self, container: str, name: str, stamp: str) -> str | None:
-        """The ETag of the blob if the call of that stamp has created it."""
+        """Return the ETag of the blob if the call with that stamp created it, else None."""
         with contextlib.suppress(Missing):
             async with self._call(container):
                 found = await self._blob(container, name).get_blob_properties()
@@ -221,7 +222,7 @@ class AzureBlobs:
         return None
 
     async def _with_container(self, container: str, action: Callable[[], Awaitable[T]]) -> T:
-        """Do it, and if the container is not there yet, make it and do it again."""
+        """Run the action; if the container does not exist yet, create it and run the action again."""
         try:
             return await action()
         except HttpResponseError as error:

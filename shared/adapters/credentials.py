@@ -1,7 +1,7 @@
-"""Who we are to Azure: the app's identity, and nothing secret.
+"""Choose the credentials for Azure: the app's identity, without any secret.
 
-On http at a loopback address, which Azure never is, Azurite and the emulator are meant: Azurite's public
-development key and a token that says nothing. It is the one place where a key appears.
+A URL with http and a loopback address is never Azure. It means Azurite or the emulator, which take Azurite's
+public development key and a token without content. No other file holds a key.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from azure.identity.aio import DefaultAzureCredential
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
-# https://learn.microsoft.com/azure/storage/common/storage-use-azurite: the same for everybody.
+# The same on every machine: https://learn.microsoft.com/azure/storage/common/storage-use-azurite
 _AZURITE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
 
 class LocalCredential:
-    """A token for the emulator."""
+    """Supply tokens for the emulator."""
 
     async def get_token(self, *scopes: str, **_: Any) -> AccessToken:
-        """A token that says nothing and lives an hour."""
+        """Return a token without content that is valid for an hour."""
         return AccessToken("local", int(time.time()) + 3600)
 
     async def close(self) -> None:
-        """Nothing to close."""
+        """Do nothing: there is no connection to close."""
 
     async def __aenter__(self) -> LocalCredential:
         return self
@@ -38,13 +38,13 @@ class LocalCredential:
 
 
 def is_local(url: str) -> bool:
-    """Whether a URL means the local stack: http at a loopback address."""
+    """Return whether a URL means the local stack: http on a loopback address."""
     parts = urlsplit(url)
     return parts.scheme == "http" and parts.hostname in LOOPBACK
 
 
 def may_have_token(url: str) -> bool:
-    """Whether a token may be sent there: over https to a named host, or to the local stack."""
+    """Return whether a token may be sent to a URL: https to a named host, or the local stack."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -53,12 +53,12 @@ def may_have_token(url: str) -> bool:
 
 
 def token_credential(url: str) -> AsyncTokenCredential:
-    """The app's identity for Azure (the user-assigned one that AZURE_CLIENT_ID names, if it does)."""
+    """Return the app's identity for Azure: the user-assigned one if AZURE_CLIENT_ID names it."""
     return LocalCredential() if is_local(url) else DefaultAzureCredential()
 
 
 def storage_credential(url: str) -> AsyncTokenCredential | AzureNamedKeyCredential:
-    """The app's identity for storage; for Azurite its public key and the account that the path names."""
+    """Return the app's identity for storage; for Azurite its public key and the account in the path."""
     if is_local(url):
         return AzureNamedKeyCredential(urlsplit(url).path.strip("/").split("/")[0], _AZURITE_KEY)
     return DefaultAzureCredential()

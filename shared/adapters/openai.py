@@ -1,7 +1,7 @@
-"""The data plane on the openai SDK's v1 endpoint, without its own retries.
+"""Call the model through the openai SDK on Azure's v1 endpoint, without the SDK's own retries.
 
-Our errors carry Azure's code and never its message, which may quote the prompt. The SDK is imported with the
-first request: that takes half of a cold start's CPU time, and most timer ticks ask nothing.
+Our errors carry Azure's code and never its message, which may quote the prompt. The first request imports the
+SDK: the import takes half of a cold start's CPU time, and most timer ticks send no request.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SCOPE = "https://ai.azure.com/.default"
 
 
 class AzureModel:
-    """Fulfils `shared.ports.Model`."""
+    """Implement `shared.ports.Model`."""
 
     def __init__(self) -> None:
         self._clients: dict[str, AsyncOpenAI] = {}
@@ -58,7 +58,7 @@ class AzureModel:
             raise ModelUnavailable(f"no answer within {timeout:.0f} s", code="timeout") from error
         except openai.APIStatusError as error:
             raise translated(error, endpoint) from error
-        except ClientAuthenticationError as error:  # azure-identity's own: there is no token to send
+        except ClientAuthenticationError as error:  # raised by azure-identity: it has no token
             raise AccessDenied(
                 "there is no identity to ask the model with.",
                 code="NoIdentity",
@@ -71,7 +71,7 @@ class AzureModel:
         return _answer(raw)
 
     async def _send(self, endpoint: str, deployment: str, request: ModelRequest, timeout: float) -> Any:
-        """The raw response to the form that the model takes; each form that it refuses costs a request."""
+        """Return the raw response to the first form that the model accepts. A refused form costs a request."""
         import openai
 
         form = self._forms.get((endpoint, deployment), Form())
@@ -126,7 +126,7 @@ def _answer(raw: Any) -> ModelAnswer:
         raise ModelUnavailable(
             "the model's answer is not what the API promises", code="invalid", status=raw.status_code
         ) from error
-    # The SDK checks no types: each may be anything that JSON can say.
+    # The SDK checks no types: every field may hold any JSON value.
     choices = completion.choices if isinstance(completion, ChatCompletion) else None
     choice = choices[0] if isinstance(choices, list) and choices else None
     message = choice.message if isinstance(choice, Choice) else None
@@ -147,12 +147,12 @@ def _answer(raw: Any) -> ModelAnswer:
 
 
 def _text(content: object) -> str:
-    """The text of an answer: a string, or a list of parts, of which those with text count."""
+    """Return the text of an answer: a string, or a list of parts, whose texts are joined."""
     return content if isinstance(content, str) else "".join(_parts(content, "text"))
 
 
 def _parts(content: object, kind: str) -> list[str]:
-    """What the parts of an answer say under that key, where they are parts and it is text."""
+    """Return the texts that the parts of an answer have under the key `kind`; skip anything else."""
     parts = [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
     return [said for part in parts if isinstance(said := part.get(kind), str) and said]
 

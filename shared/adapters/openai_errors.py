@@ -1,6 +1,6 @@
-"""What the data plane answered → our errors, with Azure's code and the remedy for that code.
+"""Translate errors of the data plane into ours, with Azure's code and the remedy for that code.
 
-Azure's own message is read to tell cases apart, and never repeated: it may quote the prompt.
+Azure's message is read to distinguish cases, and never shown: it may quote the prompt.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _FILTERED = "Azure's content filter refused the document"
 _TOO_LONG = "the document is longer than the model's context: split it"
 
-# The document's own fault, by code; nothing else is.
+# The only codes that mean that the document itself is at fault.
 _REFUSALS = {
     "content_filter": _FILTERED,
     "ResponsibleAIPolicyViolation": _FILTERED,
@@ -41,7 +41,7 @@ _NETWORK = "let the app's network through the account's firewall (Networking in 
 _SUBDOMAIN = "give the account a custom subdomain: without one, Azure takes no token of an identity there"
 _TASK = "check what the task asks for in deployments.yaml: response_schema, max_output_tokens"
 _UNKNOWN = "nobody here knows this code: look it up in Azure's documentation, or ask Azure's support"
-# By code, else by what Azure's message says, else by status.
+# Remedies by code, else by words in Azure's message, else by status.
 _BY_CODE = {
     "PermissionDenied": _ROLE,
     "AuthorizationFailed": _ROLE,
@@ -76,14 +76,14 @@ _BY_STATUS = {
 
 
 def translated(error: openai.APIStatusError, endpoint: str) -> ModelError:
-    """Our error for a refusal. `retry_after`: seconds, as the server named it, if that is sane."""
+    """Return our error for a refusal. Its `retry_after`: seconds, as the server gave it, if plausible."""
     status, code = error.status_code, code_of(error)
     retry_after = _retry_after(error.response.headers)
     if status == 429:
         message = "the deployment's rate limit is reached (429)"
         return RateLimited(message, code=code, status=status, retry_after=retry_after)
     if status == 404:
-        # Also a wrong endpoint ("Resource not found"): it may have moved, as a deployment may have gone.
+        # A wrong endpoint ("Resource not found") counts, too: the endpoint may have changed.
         message = "the deployment does not answer yet, or is gone (404)"
         return DeploymentNotFound(message, code=code, status=status)
     if status in (408, 409) or status >= 500:
@@ -101,14 +101,14 @@ def translated(error: openai.APIStatusError, endpoint: str) -> ModelError:
 
 
 def code_of(error: openai.APIStatusError) -> str:
-    """Azure's code, the inner one if the outer one says nothing; else the status."""
+    """Return Azure's code, the inner one if the outer one is generic; else the status."""
     codes = (error.code, _inner_code(error), str(error.status_code))
     named = [code for code in codes if isinstance(code, str) and _CODE.fullmatch(code)]
     return next((code for code in named if not code.isdigit()), named[0])
 
 
 def says(error: openai.APIStatusError) -> str:
-    """Azure's message in lower case, to compare with and never to show."""
+    """Return Azure's message in lower case. Compare with it, never show it."""
     body = error.body if isinstance(error.body, Mapping) else {}
     return str(body.get("message", "")).lower()
 
@@ -127,7 +127,7 @@ def _remedy(error: openai.APIStatusError, status: int, code: str, endpoint: str)
     if regional and (status == 401 or "custom subdomain" in said):
         return _SUBDOMAIN
     by_words = next((remedy for words, remedy in _BY_WORDS if words in said), None)
-    if status == 403 and by_words:  # Azure has few codes there, and uses them for everything
+    if status == 403 and by_words:  # Azure's few codes for a 403 have many causes
         return by_words
     return _BY_CODE.get(code) or by_words or _of_parameter(error) or _BY_STATUS.get(status) or _UNKNOWN
 
@@ -145,7 +145,7 @@ def _inner_code(error: openai.APIStatusError) -> str | None:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds from `retry-after-ms`, else `retry-after`; header values are untrusted."""
+    """Read seconds from `retry-after-ms`, else `retry-after`; header values are untrusted."""
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
             seconds = float(headers.get(name, "")) * unit

@@ -1,7 +1,7 @@
-"""The forms that a request may take: models differ in what they call things.
+"""Adapt the form of a request to the model: models differ in parameter names and roles.
 
-Older models know `max_tokens`, newer ones `max_completion_tokens`, reasoning models the latter only; some
-take no message from the system. What a model takes is learned from its refusals (400).
+Older models know `max_tokens`, newer ones `max_completion_tokens`, reasoning models only the latter; some
+accept no system message. The app learns from a model's refusals (400) which form it accepts.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _REFUSED_IN_WORDS = ("unrecognized request argument", "unsupported parameter", "
 
 @dataclass(frozen=True)
 class Form:
-    """How the limit of the answer is named, and who says what the task is."""
+    """Name the parameter that limits the answer, and the role of the message with the task."""
 
     limit: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
     task_from: Literal["system", "developer", "user"] = "system"
 
     def arguments(self, deployment: str, request: ModelRequest) -> dict[str, Any]:
-        """The request's arguments in this form."""
+        """Return the request's arguments in this form."""
         arguments: dict[str, Any] = {
             "model": deployment,
             "messages": [
@@ -42,7 +42,7 @@ class Form:
         return arguments
 
 
-# A model that refuses the system may take a developer or the user; o1-mini takes the user only.
+# A model that refuses the system role may accept developer or user; o1-mini accepts only user.
 _NEXT_ROLE: dict[str, Literal["system", "developer", "user"]] = {
     "system": "developer",
     "developer": "user",
@@ -51,7 +51,7 @@ _NEXT_ROLE: dict[str, Literal["system", "developer", "user"]] = {
 
 
 def other_form(form: Form, error: openai.APIStatusError) -> Form | None:
-    """The form to try instead, if the refusal is about the form."""
+    """Return the form to try next if the refusal is about the form, else None."""
     said = says(error)
     if error.status_code != 400 or not (code_of(error) in _REFUSED or said.startswith(_REFUSED_IN_WORDS)):
         return None

@@ -1,6 +1,6 @@
-"""What calls of blobs and tables have in common: limits in seconds, and Azure's error codes → our errors.
+"""Limit calls of blobs and tables in time, and translate Azure's error codes into our errors.
 
-The SDK turns every 409 into one error, whatever it says, and waits 300 s for an answer, four times. Here the
+The SDK maps every 409 to one error, whatever its code, and waits 300 s for an answer, four times. Here the
 code decides, and every call ends within seconds.
 """
 
@@ -22,25 +22,25 @@ from shared.errors import AlreadyExists, BlobRefused, Changed, ContainerMissing,
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds. Of a download each part has them, so that a large one may take longer, but may not stall."""
+    """Limits in seconds. In a download they hold for every part: a large one may take long, but not stall."""
 
     one_try: float = 6.0  # to connect, and between two pieces of an answer
     call: float = 15.0  # of all tries and the pauses between them
 
 
 RETRIES = 2
-"""Further tries of one call, within its limit."""
+"""Retries of one call, within its limit."""
 PART = 2 * 1024 * 1024
-"""Bytes of a download that come in one network operation."""
+"""Bytes of a download that one network operation fetches."""
 SLOWEST_UPLOAD = 250_000
-"""Bytes per second. An upload is one operation, and has so much more time."""
+"""Bytes per second. An upload is one operation, so its limit is longer by its size at this speed."""
 
 
 class Transport(AioHttpTransport):  # type: ignore[misc]  # azure.core names it at run time only
-    """Sends what it is given once, and counts it.
+    """Send every request once, and count the tries of the call.
 
-    aiohttp sends an idempotent request (PUT, DELETE) a second time by itself when a connection is reset. That
-    would do no harm here, but only who knows of a second try may take what is there already for his own.
+    aiohttp sends an idempotent request (PUT, DELETE) a second time by itself when a connection is reset. The
+    call must know of a second try: only then may an existing blob or row be its own.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -53,7 +53,7 @@ class Transport(AioHttpTransport):  # type: ignore[misc]  # azure.core names it 
             self.session._retry_connection = False  # there is no public switch
 
     async def send(self, request: Any, **options: Any) -> Any:
-        """Send one try of the call that is under way."""
+        """Send one try of the current call."""
         call = _under_way.get()
         if call is not None:
             call.tries += 1
@@ -62,7 +62,7 @@ class Transport(AioHttpTransport):  # type: ignore[misc]  # azure.core names it 
 
 @dataclass
 class Call:
-    """One call of ours: its tries so far, and until when it may take."""
+    """Record one call: its tries so far, and its deadline."""
 
     limit: asyncio.Timeout
     seconds: float
@@ -70,11 +70,11 @@ class Call:
 
     @property
     def repeated(self) -> bool:
-        """Whether an earlier try may have had the effect that a later one finds."""
+        """Return whether an earlier try may have had the effect that a later one finds."""
         return self.tries > 1
 
     async def progressed(self, _done: int, _total: int | None) -> None:
-        """A part of a download has come: the next one has the whole limit."""
+        """Restart the time limit after a part of a download has arrived."""
         self.limit.reschedule(asyncio.get_running_loop().time() + self.seconds)
 
 
@@ -105,7 +105,7 @@ async def call(service: str, place: str, seconds: float) -> AsyncIterator[Call]:
 
 # https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes and table-service-error-codes
 HELD = frozenset({"LeaseAlreadyPresent", "LeaseIsBreakingAndCannotBeAcquired"})
-"""Somebody has the lease that was asked for."""
+"""Another holder has the lease that was requested."""
 LOST = frozenset(
     {
         "LeaseIdMismatchWithLeaseOperation",
@@ -117,9 +117,9 @@ LOST = frozenset(
         "ContainerNotFound",
     }
 )
-"""The lease that was named is not ours any more."""
+"""The lease that the call named is no longer ours."""
 LEASED = frozenset({"LeaseIdMissing"})
-"""Somebody else has a lease on what was to be written or deleted."""
+"""Another holder has a lease on the blob that the call would write or delete."""
 
 _AGAIN = "then submit it again"
 _KINDS: Mapping[str, type[StorageError]] = {
@@ -139,7 +139,7 @@ _KINDS: Mapping[str, type[StorageError]] = {
     "ContainerNotFound": ContainerMissing,
     "TableNotFound": ContainerMissing,
 }
-# Concerning one blob, for long or for good: the reason that its owner is shown.
+# Codes that concern one blob, for long or for good: the reason that its owner sees.
 _REFUSED: Mapping[str, str] = {
     "BlobArchived": f"the file is in the archive tier: move it to the hot or cool tier, {_AGAIN}",
     "BlobBeingRehydrated": f"the file is on its way out of the archive tier: wait for that, {_AGAIN}",
@@ -151,7 +151,7 @@ _REFUSED: Mapping[str, str] = {
         f"the file is encrypted with a key that its owner sends with each request: store it without, {_AGAIN}"
     ),
 }
-# Concerning the moment, the account or the app: what it means, and what to do.
+# Codes that concern the moment, the account or the app: the meaning and the remedy.
 _REMEDIES: Mapping[str, str] = {
     "ContainerBeingDeleted": "the container is being deleted: wait about 30 s, then it can be made anew",
     "TableBeingDeleted": "the table is being deleted: wait about 30 s, then it can be made anew",
@@ -178,9 +178,9 @@ _REMEDIES: Mapping[str, str] = {
 
 
 def code_of(error: BaseException) -> str:
-    """Azure's code; empty if there is none.
+    """Return Azure's code; empty if there is none.
 
-    A call of the SDK leaves it on the error, in a header (all that a HEAD has) or in the answer's body.
+    The SDK leaves the code on the error, in a header (a HEAD has nothing else) or in the answer's body.
     """
     code = getattr(error, "error_code", None)
     response = getattr(error, "response", None)
@@ -193,12 +193,12 @@ def code_of(error: BaseException) -> str:
 
 
 def says(error: BaseException, codes: Iterable[str]) -> bool:
-    """Whether Azure's code is one of these."""
+    """Return whether Azure's code is one of these."""
     return code_of(error) in codes
 
 
 def _translated(error: AzureError, where: str, seconds: float) -> StorageError:
-    """What the code means. What nobody here knows, or comes without a code, is neither there nor absent."""
+    """Return our error for the code. An unknown or missing code proves neither existence nor absence."""
     code = code_of(error)
     if not code:
         if _timed_out(error):
@@ -214,7 +214,7 @@ def _translated(error: AzureError, where: str, seconds: float) -> StorageError:
 
 
 def _timed_out(error: BaseException | None) -> bool:
-    """Also where the SDK has wrapped the time-out of the last try of a download."""
+    """Return whether it is a time-out, also where the SDK wrapped that of a download's last try."""
     while error is not None:
         if isinstance(error, TimeoutError | ServiceRequestTimeoutError | ServiceResponseTimeoutError):
             return True

@@ -1,7 +1,7 @@
-"""One clock for all hosts: that of the storage account, as its answers tell it.
+"""Give all hosts one clock: the storage account's, read from the Date of its answers.
 
-Hosts' own clocks may be minutes apart, and claims, leases and paid hours are compared across hosts. Storage
-and Azure Resource Manager keep Azure's time. The correction is the least that agrees with the last answer
+The hosts' clocks may differ by minutes, and claims, leases and paid hours are compared across hosts. Storage
+and Azure Resource Manager keep Azure's time. The correction is the smallest that agrees with the last answer
 (Cristian's method): an answer's Date lies between sending and receiving, and is in whole seconds.
 """
 
@@ -16,7 +16,7 @@ _RESOLUTION = timedelta(seconds=1)  # of the Date header
 
 
 class StorageClock:
-    """Fulfils `shared.ports.Clock`: the host's clock, corrected."""
+    """Implement `shared.ports.Clock`: the host's clock, corrected."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -35,18 +35,18 @@ class StorageClock:
         await self._clock.sleep(seconds)
 
     def host_time(self) -> datetime:
-        """The host's own time, not corrected."""
+        """Return the host's own time, not corrected."""
         return self._clock.now()
 
     def correct(self, sent_at: datetime, server_time: datetime) -> None:
-        """Take an answer's time into account. `sent_at`: the host's own time before the call."""
+        """Correct the clock by an answer's time. `sent_at`: the host's own time before the call."""
         least = server_time - self._clock.now()
         most = server_time + _RESOLUTION - sent_at
         self._correction = min(max(self._correction, least), most)
 
 
 class TimedTables:
-    """Fulfils `shared.ports.Tables`, and sets the clock by each page's server time."""
+    """Implement `shared.ports.Tables`, and set the clock by every page's server time."""
 
     def __init__(self, tables: Tables, clock: StorageClock) -> None:
         self._tables = tables

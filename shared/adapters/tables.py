@@ -1,6 +1,7 @@
-"""Tables on azure-data-tables. Whole numbers are written as 64 bit, times as UTC.
+"""Read and write rows through azure-data-tables. Integers are stored with 64 bits, times in UTC.
 
-Every call ends within seconds, and Azure's code decides which error it raises (`shared.adapters.storage`).
+Every call ends within seconds, and Azure's error code decides which error it raises
+(`shared.adapters.storage`).
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _SYSTEM = ("PartitionKey", "RowKey", "Timestamp")
 
 
 class AzureTables:
-    """Fulfils `shared.ports.Tables` on one storage account."""
+    """Implement `shared.ports.Tables` on one storage account."""
 
     def __init__(self, url: str, limits: Limits = Limits()) -> None:  # noqa: B008 - it is frozen
         self._limits = limits
@@ -47,7 +48,7 @@ class AzureTables:
             try:
                 return _row(await self._table(table).get_entity(partition, key))
             except HttpResponseError as error:
-                # A table that was never written to is not there yet.
+                # A table does not exist before the first write to it.
                 if not says(error, {*_ABSENT, "TableNotFound"}):
                     raise
                 return None
@@ -69,22 +70,22 @@ class AzureTables:
             by_page, found = pages.by_page(), list[Row]()
             async for page in by_page:
                 found += [_row(entity) async for entity in page]
-                # Azure may answer with fewer rows than asked for, even none, and a token to go on.
+                # Azure may return fewer rows than requested, even none, with a token for the rest.
                 if len(found) >= limit:
                     return found, bool(by_page.continuation_token)  # type: ignore[attr-defined]
             return found, False
 
         async with self._call(table):
             found, more = await self._with_table(table, rows)
-        # The first answer's time is the earliest at which any of these rows can have been read.
+        # No row can have been read before the time of the first answer.
         return Page(tuple(found), more, times[0])
 
     async def write(self, table: str, partition: str, changes: Sequence[Change]) -> tuple[str, ...]:
         """See the port.
 
-        A try whose answer was lost may have had its effect, and the next one then meets its own rows: after
-        more than one try, rows that stand as they were to be written are taken for written. Without a next
-        try (a time-out of the call, or of a POST, which the SDK does not repeat) the outcome is unknown.
+        A try whose answer was lost may have taken effect, and the next try then finds its own rows. So after
+        more than one try, rows that already hold the wanted values count as written. Without a next try (a
+        time-out of the call, or of a POST, which the SDK does not repeat) the outcome is unknown.
         """
 
         async def one() -> tuple[str, ...]:
@@ -108,7 +109,7 @@ class AzureTables:
     async def _as_written(
         self, table: str, partition: str, changes: Sequence[Change]
     ) -> tuple[str, ...] | None:
-        """The ETags of the rows if each is what its change makes of it."""
+        """Return the ETags of the rows if all changes are already in effect, else None."""
         etags = []
         for change in changes:
             row = await self.get(table, partition, change.key)
@@ -141,13 +142,13 @@ class AzureTables:
                     match_condition=MatchConditions.IfNotModified,
                 )
             case Remove():
-                # As a transaction, since the SDK's delete takes what is not there for success.
+                # As a transaction: the SDK's delete reports success if the row does not exist.
                 await client.submit_transaction([_operation(partition, change)])
                 return ""
         return str(written["etag"])
 
     async def _with_table(self, table: str, action: Callable[[], Awaitable[T]]) -> T:
-        """Do it, and if the table is not there yet, make it and do it again."""
+        """Run the action; if the table does not exist yet, create it and run the action again."""
         try:
             return await action()
         except HttpResponseError as error:

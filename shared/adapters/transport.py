@@ -1,8 +1,9 @@
-"""A transport for the Azure SDKs that sends no write twice.
+"""Provide a transport for the Azure SDKs that sends no write twice.
 
-aiohttp sends an idempotent request (GET, PUT, DELETE) again by itself when its connection breaks, which
-`retry_total=0` does not stop. The first PUT or DELETE may have taken effect, or may still: the caller has to
-know that its outcome is unknown. Reads may be sent again.
+aiohttp repeats an idempotent request (GET, PUT, DELETE) by itself when its connection breaks, and
+`retry_total=0` does not stop that. The first PUT or DELETE may have taken effect, or may still take effect:
+the caller has to know that the outcome is unknown. Reads may be repeated. See Note: the fence in
+docs/design.md.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def sent_once() -> AioHttpTransport:
-    """A transport with a session of its own, which closing it closes. Call it on the event loop."""
+    """Return a transport that owns its session and closes it. Call this on the event loop."""
     session = aiohttp.ClientSession(
-        trust_env=True,  # as azure-core has it, and so the two below
+        trust_env=True,  # this and the two below are azure-core's defaults
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         middlewares=(_send_once,),
@@ -26,10 +27,10 @@ def sent_once() -> AioHttpTransport:
 
 
 async def _send_once(request: aiohttp.ClientRequest, send: ClientHandlerType) -> aiohttp.ClientResponse:
-    """Hide a broken connection's kind from aiohttp, which sends again for two kinds only."""
+    """Replace the two connection errors after which aiohttp would repeat a write."""
     try:
         return await send(request)
-    except ClientConnectorError:  # nothing was sent, and aiohttp does not send it again
+    except ClientConnectorError:  # nothing was sent, and aiohttp does not repeat it
         raise
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
         if request.method in _READS:
