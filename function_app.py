@@ -78,7 +78,7 @@ async def list_documents(req: func.HttpRequest) -> func.HttpResponse:
     from shared.doors import api
 
     known = ("deployment", "since", "state", "after")
-    given = [req.params.get(each) for each in known]
+    given = [req.params.get(parameter) for parameter in known]
     return await _answer(req, lambda lamplighter: api.documents(lamplighter, *given), known=known)
 
 

@@ -61,7 +61,7 @@ def alert(name: Alert, remedy: str, **fields: str | float | None) -> None:
 
     Equal alerts are counted; see Note [Equal alerts].
     """
-    times = _memory.count((name, *(fields.get(each) for each in _SUBJECT)))
+    times = _memory.count((name, *(fields.get(field) for field in _SUBJECT)))
     if times:
         _log.warning(_line(name, alert=True, remedy=remedy, **fields, times=times if times > 1 else None))
 

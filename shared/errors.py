@@ -66,7 +66,7 @@ class UnknownDeployment(NotFound):
     """No deployment has this name; the message names the closest one, or all."""
 
     def __init__(self, name: str, known: Iterable[str]) -> None:
-        by_lower_name = {each.lower(): each for each in known}
+        by_lower_name = {entry.lower(): entry for entry in known}
         close = difflib.get_close_matches(name.lower(), by_lower_name, n=1)
         names = ", ".join(sorted(by_lower_name.values()))
         hint = f"did you mean {by_lower_name[close[0]]!r}?" if close else f"known are {names}"

@@ -68,12 +68,12 @@ class _Columns:
 def _columns(kind: Any) -> _Columns:
     types_of = {name: _plain(hint) for name, hint in typing.get_type_hints(kind).items()}
     defaults = {field.name: field.default for field in dataclasses.fields(kind)}
-    given = {name: each for name, each in defaults.items() if each is not dataclasses.MISSING}
+    given = {name: default for name, default in defaults.items() if default is not dataclasses.MISSING}
     return _Columns(
         absent=given | {name: None for name, (_, optional) in types_of.items() if optional},
         required=frozenset(defaults.keys() - given.keys() - {"etag"}),
         known=frozenset(types_of),
-        converted=tuple((name, each) for name, (each, _) in types_of.items() if _is_converted(each)),
+        converted=tuple((name, plain) for name, (plain, _) in types_of.items() if _is_converted(plain)),
         has_etag="etag" in types_of,
     )
 
@@ -85,5 +85,5 @@ def _is_converted(kind: Any) -> bool:
 def _plain(hint: Any) -> tuple[Any, bool]:
     """Return a column's type, and whether it may be None."""
     if typing.get_origin(hint) in (types.UnionType, typing.Union):
-        return next(each for each in typing.get_args(hint) if each is not type(None)), True
+        return next(argument for argument in typing.get_args(hint) if argument is not type(None)), True
     return hint, False

@@ -62,8 +62,8 @@ class AzureArm:
         """See the port."""
         async with _call(account, timeout):
             _, group, name = _parts(account)
-            listed = [each async for each in self._client(account).deployments.list(group, name)]
-            return {each.name: each for each in map(_from_azure, listed)}
+            listed = [deployment async for deployment in self._client(account).deployments.list(group, name)]
+            return {deployment.name: deployment for deployment in map(_from_azure, listed)}
 
     async def put(self, account: str, spec: DeploymentSpec, *, timeout: float) -> AzureDeployment:
         """See the port."""
@@ -122,10 +122,10 @@ class AzureArm:
             listed = self._client(account).model_capacities.list(_FORMAT, model, version)
             return {
                 str(found.sku_name): found.available_finetune_capacity
-                async for each in listed
-                if (found := each.properties) is not None
+                async for offered in listed
+                if (found := offered.properties) is not None
                 and found.available_finetune_capacity is not None
-                and _region(each.location) == region
+                and _region(offered.location) == region
             }
 
     def _client(self, account: str) -> CognitiveServicesManagementClient:

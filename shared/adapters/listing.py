@@ -54,19 +54,19 @@ def _item(blob: ElementTree.Element) -> BlobItem:
         raise ValueError
     # A name with characters that XML cannot hold is percent-encoded, and marked as such.
     text = unquote(name.text or "") if name.get("Encoded") == "true" else name.text or ""
-    told = {each.tag: each.text or "" for each in properties}
+    texts = {element.tag: element.text or "" for element in properties}
     return BlobItem(
         name=text,
-        etag=told["Etag"].strip('"') if "Etag" in told else "",
-        size=int(told["Content-Length"]),
-        modified_at=_time(told["Last-Modified"]),
-        is_folder=told.get("ResourceType") == "directory" or _is_marked(blob.find("Metadata")),
-        archived=told.get("AccessTier") == ARCHIVE,
+        etag=texts["Etag"].strip('"') if "Etag" in texts else "",
+        size=int(texts["Content-Length"]),
+        modified_at=_time(texts["Last-Modified"]),
+        is_folder=texts.get("ResourceType") == "directory" or _is_marked(blob.find("Metadata")),
+        archived=texts.get("AccessTier") == ARCHIVE,
     )
 
 
 def _is_marked(metadata: ElementTree.Element | None) -> bool:
-    return metadata is not None and is_folder({each.tag: each.text or "" for each in metadata})
+    return metadata is not None and is_folder({element.tag: element.text or "" for element in metadata})
 
 
 def is_folder(metadata: dict[str, str]) -> bool:

@@ -71,7 +71,7 @@ class AzureModel:
         return _answer(raw)
 
     async def _send(self, endpoint: str, deployment: str, request: ModelRequest, timeout: float) -> Any:
-        """Return the raw response to the first form that the model accepts. A refused form costs a request."""
+        """Return the raw response to the first form that the model accepts; a refused one costs a request."""
         import openai
 
         form = self._forms.get((endpoint, deployment), Form())

@@ -94,7 +94,7 @@ class AzureTables:
         async def all_or_none() -> tuple[str, ...]:
             operations = [_operation(partition, change) for change in changes]
             written = await self._table(table).submit_transaction(operations)
-            return tuple(str(each.get("etag") or "") for each in written)
+            return tuple(str(response.get("etag") or "") for response in written)
 
         try:
             async with self._call(table) as running:

@@ -182,7 +182,7 @@ class DocumentLedger:
         Reads the rows between the first and the last of them as long as many are found that way: ids begin
         with the time of arrival, and what was uploaded together has rows together.
         """
-        wanted = {f"w {each.partition('~')[2]}": each for each in document_ids}
+        wanted = {f"w {document_id.partition('~')[2]}": document_id for document_id in document_ids}
         keys, at, found = sorted(wanted), 0, set[str]()
         while at < len(keys):
             page = await self._tables.page(DOCUMENTS, deployment, keys[at], f"{keys[-1]} ", _MOST)
@@ -219,21 +219,23 @@ class DocumentLedger:
         found = [from_row(Document, row) for row in page.rows]
         if state is None:
             found = await self._as_they_stand(deployment, found)
-        kept = tuple(each for each in found if state in (None, each.state))
+        kept = tuple(document for document in found if state in (None, document.state))
         return History(kept, page.more, short_id(found[-1]) if found else "")
 
     async def _as_they_stand(self, deployment: str, documents: list[Document]) -> list[Document]:
         """The same documents; of an unfinished one the row of arrival does not say how it stands."""
-        keys = [short_id(each) for each in documents if not is_final(each)]
+        keys = [short_id(document) for document in documents if not is_final(document)]
         if not keys:
             return documents
         start, stop = f"w {keys[0]}", f"w {keys[-1]} "
         page = await self._tables.page(DOCUMENTS, deployment, start, stop, len(documents))
         found = {row.key.removeprefix("w "): from_row(Document, row) for row in page.rows}
-        missing = [each for each in documents if not is_final(each) and short_id(each) not in found]
-        for each in missing:  # finished since
-            found[short_id(each)] = await self.get(each.id) or each
-        return [found.get(short_id(each), each) for each in documents]
+        missing = [
+            document for document in documents if not is_final(document) and short_id(document) not in found
+        ]
+        for document in missing:  # finished since
+            found[short_id(document)] = await self.get(document.id) or document
+        return [found.get(short_id(document), document) for document in documents]
 
     async def failed_since(self, deployment: str, since: datetime) -> tuple[int, bool]:
         """How many of the documents that arrived since then have failed, a page counted; and whether more."""
@@ -245,7 +247,9 @@ class DocumentLedger:
         """When the documents that arrived since then came and were finished; None: there are more of them."""
         page = await self._tables.page(DOCUMENTS, deployment, f"d {short_id_at(since)}", "d ~", limit)
         found = (from_row(Document, row) for row in page.rows)
-        times = tuple(at for each in found for at in (each.arrived_at, each.finished_at) if at is not None)
+        times = tuple(
+            at for document in found for at in (document.arrived_at, document.finished_at) if at is not None
+        )
         return None if page.more else times
 
     async def save(self, document: Document) -> Document:

@@ -34,7 +34,7 @@ def refuse_damaged(text: str) -> None:
             "a program read this UTF-8 file in another encoding and saved it so (as Ã¤ for ä): "
             "save the original again as UTF-8"
         )
-    if (controls := sum(text.count(chr(each)) for each in _CONTROLS)) > trace:
+    if (controls := sum(text.count(chr(control)) for control in _CONTROLS)) > trace:
         raise DocumentRefused(
             f"the file holds {controls:,} control characters, as binary files and damaged texts do: "
             "save it again as plain text in UTF-8"

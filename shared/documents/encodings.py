@@ -95,7 +95,7 @@ def old_encoding(data: bytes) -> str | None:
 def _likeliest(sample: bytes, found: list[bytes]) -> str | None:
     pieces = list(dict.fromkeys(found))[:_MOST_PIECES]  # each once: a repeated word proves nothing more
     high = [sum(byte > 0x7F for byte in piece) for piece in pieces]
-    ranked = sorted(_candidates(sample, pieces), key=lambda each: each.score, reverse=True)
+    ranked = sorted(_candidates(sample, pieces), key=lambda candidate: candidate.score, reverse=True)
     if not ranked:
         return None
     best, languages, rarity = ranked[0], *_ENCODINGS[ranked[0].name]
@@ -133,7 +133,7 @@ def _candidates(sample: bytes, pieces: list[bytes]) -> Iterator[_Candidate]:
             continue
         decoded = [piece.decode(name, errors="replace") for piece in pieces]
         if name == "cp1258":  # it writes the accents of Vietnamese after their letters
-            decoded = [unicodedata.normalize("NFC", each) for each in decoded]
+            decoded = [unicodedata.normalize("NFC", text) for text in decoded]
         score = likelihood(decoded, languages) - rarity
         if score > IMPOSSIBLE:
             yield _Candidate(score, name, decoded)

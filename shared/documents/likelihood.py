@@ -109,7 +109,7 @@ def _signs(piece: str, written: set[str]) -> tuple[float, list[str]]:
             cost += _sign(piece[:index], sign, piece[index + 1 :], written)
         words.append(word)
         word = ""
-    return cost, [each for each in (*words, word) if not each.isascii()]
+    return cost, [spelling for spelling in (*words, word) if not spelling.isascii()]
 
 
 def _sign(before: str, sign: str, after: str, written: set[str]) -> float:
@@ -165,17 +165,17 @@ def _of_latin(text: str, model: _Pairs) -> float:
 
 def _unseen(first: str, second: str, model: _Pairs) -> float:
     """A pair of its letters that a language does not list is the likelier the more frequent the letter is."""
-    letters = [each for each in (first, second) if each > "\x7f"]
-    if any(each not in model.letters for each in letters):
+    letters = [letter for letter in (first, second) if letter > "\x7f"]
+    if any(letter not in model.letters for letter in letters):
         return _UNSEEN_LETTER
-    return max(_UNSEEN_PAIR, min(model.letters[each] for each in letters) - 6.5)
+    return max(_UNSEEN_PAIR, min(model.letters[letter] for letter in letters) - 6.5)
 
 
 def _of_other_alphabet(text: str, model: _Pairs) -> float:
     total = _ONE_LETTER if len(text) == len(" и ") else 0.0
     unseen_pair, unseen_letter = _IN_OTHER_ALPHABETS
     for first, second in pairwise(text):
-        are_latin = [each.isascii() and each != " " for each in (first, second)]
+        are_latin = [letter.isascii() and letter != " " for letter in (first, second)]
         if all(are_latin):
             continue
         is_foreign = second > "\x7f" and second not in model.letters
@@ -194,7 +194,7 @@ def _capitals(word: str) -> float:
         second.isupper() and first.islower() and not (first + second).isascii()
         for first, second in pairwise(word)
     )
-    inside = sum(each > "\x7f" and each.isupper() for each in word[1:])
+    inside = sum(letter > "\x7f" and letter.isupper() for letter in word[1:])
     # Its small letter is the i of ASCII, which no pair counts.
     dotted = -6 * word.count("İ")
     return _CAPITAL_AFTER_SMALL * after_small + _CAPITAL_INSIDE * inside + dotted

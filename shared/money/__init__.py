@@ -1,1 +1,1 @@
-"""Pure: what hosting and tokens cost, what the coming days will cost, and what would cost less."""
+"""Pure: cost of hosting and tokens, forecasts of the coming days, and advice on saving."""

@@ -1,6 +1,6 @@
-"""Where the figures say that another configuration costs less: a sentence each, with the figure.
+"""Advise where another configuration would cost less: one sentence each, with the figure.
 
-Each piece of advice is a function of one deployment's forecast. Nothing is told that saves nothing.
+Every piece of advice is a function of one deployment's forecast. Advice that saves nothing is not given.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from shared.schedule.windows import Interval, intervals
 _CENT = 0.01
 _NO_TIME = timedelta(0)
 WORTH_WAITING = timedelta(minutes=30)
-"""What documents could be let wait, where nobody has said that they may."""
+"""The waiting time to suggest for documents if start_within is not configured."""
 
 
 class Advice(StrEnum):
-    """The stable names."""
+    """List the stable names."""
 
     DEVELOPER_TIER = "developer_tier"
     SHORT_GAP = "short_gap"
@@ -33,7 +33,7 @@ class Advice(StrEnum):
 
 @dataclass(frozen=True)
 class Advised:
-    """One piece of advice, and what it would save in the forecast's time."""
+    """One piece of advice, and what it would save in the forecast's period."""
 
     name: Advice
     saves: float
@@ -41,7 +41,7 @@ class Advised:
 
 
 def advise(of: Forecast) -> Iterator[Advised]:
-    """All that the figures support."""
+    """Yield all advice that the figures support."""
     yield from _developer_tier(of)
     yield from _short_gaps(of)
     yield from _idle_windows(of)
@@ -49,7 +49,7 @@ def advise(of: Forecast) -> Iterator[Advised]:
 
 
 def _developer_tier(of: Forecast) -> Iterator[Advised]:
-    """Azure asks no hosting fee for it, gives no SLA and no data residency, and deletes it after 24 hours."""
+    """Suggest the developer tier: no hosting fee, no SLA, no data residency, deleted after 24 hours."""
     subject = of.subject
     if subject.sku == DEVELOPER_TIER or _longest(of) >= DEVELOPER_TIER_LIFE:
         return
@@ -63,7 +63,7 @@ def _developer_tier(of: Forecast) -> Iterator[Advised]:
         most,
         f"on the SKU {DEVELOPER_TIER} it would cost {up_to}{_money(of, most)} less. Only for evaluation, "
         "where neither data residency nor an SLA is needed: Azure deletes such a deployment after 24 hours, "
-        f"and its longest stay here is {_told(_longest(of))}",
+        f"and its longest stay here is {_text_of(_longest(of))}",
     )
 
 
@@ -72,19 +72,21 @@ def _bounds(figures: Figures) -> tuple[Figure, Figure]:
 
 
 def _longest(of: Forecast) -> timedelta:
-    """The longest that it stays up: ahead, and in the recent past as far as that is known."""
-    ahead = [each.length for each in merged((*of.plan.certain, *of.plan.possible))]
-    past = [(each.likely_end or of.since) - each.started_at for each in of.subject.sessions or ()]
+    """Return the longest session: planned, and in the recent past as far as that is known."""
+    ahead = [span.length for span in merged((*of.plan.certain, *of.plan.possible))]
+    past = [(session.likely_end or of.since) - session.started_at for session in of.subject.sessions or ()]
     return max([*ahead, *past], default=timedelta(0))
 
 
 def _short_gaps(of: Forecast) -> Iterator[Advised]:
-    """Between two windows, closing and opening again costs another lead and what a started unit rounds up.
+    """Suggest joining two windows if closing between them costs more: a lead, and started billing units.
 
-    By the minute the lead alone decides, and a gap shorter than it is kept open anyway.
+    If billed by the minute only the lead matters, and a gap shorter than the lead is kept open anyway.
     """
     subject = of.subject
-    plan = planned(subject.config, subject.leads, of.since, of.until)  # windows can be joined, holds end
+    plan = planned(
+        subject.config, subject.leads, of.since, of.until
+    )  # without the hold: windows can be joined, holds end
     saves, gaps = 0.0, list[Span]()
     first: Span | None = None
     for other in plan.certain:
@@ -93,35 +95,35 @@ def _short_gaps(of: Forecast) -> Iterator[Advised]:
             if without([gap], plan.possible) == (gap,):
                 saves += found
                 gaps.append(gap)
-                first = Span(first.start, other.end)  # the session that the next window may go on with
+                first = Span(first.start, other.end)  # the session that the next window may continue
                 continue
         first = other
     if not gaps:
         return
-    shortest, longest = (edge(each.length for each in gaps) for edge in (min, max))
-    length = _told(shortest) if shortest == longest else f"{_told(shortest)} to {_told(longest)}"
+    shortest, longest = (edge(gap.length for gap in gaps) for edge in (min, max))
+    length = _text_of(shortest) if shortest == longest else f"{_text_of(shortest)} to {_text_of(longest)}"
     yield Advised(
         Advice.SHORT_GAP,
         saves,
         f"it closes {len(gaps)} time(s) between two windows for {length} only: keeping it open costs "
         f"{_money(of, saves)} less, as hosting is charged by the started {subject.prices.billing_unit} and "
-        f"reopening takes a lead of {_told(subject.leads.alone)}. Make one window of the two",
+        f"reopening takes a lead of {_text_of(subject.leads.alone)}. Make one window of the two",
     )
 
 
 def _kept_open(of: Forecast, one: Span, other: Span) -> float:
-    """What is saved by keeping it open from one to the other; nothing if no session may last so long."""
+    """Return what keeping it open from one to the other saves; 0 if max_session forbids such a session."""
     subject, whole = of.subject, Span(one.start, other.end)
     if whole.length > subject.config.max_session:
         return 0.0
-    apart, kept = (cost(each, subject.price, subject.prices) for each in ((one, other), (whole,)))
+    apart, kept = (cost(spans, subject.price, subject.prices) for spans in ((one, other), (whole,)))
     return apart - kept
 
 
 def _idle_windows(of: Forecast) -> Iterator[Advised]:
-    """Hosted in the recent past, and no document came or was answered in it.
+    """Suggest removing windows that were hosted in the recent past without any document.
 
-    Who calls from outside is not seen: a window with a close_grace is for such callers.
+    Callers from outside are not seen: a window with a close_grace is for such callers.
     """
     subject = of.subject
     if subject.sessions is None or subject.asked is None:
@@ -130,8 +132,8 @@ def _idle_windows(of: Forecast) -> Iterator[Advised]:
         if window.stop_when_empty or window.close_grace or isinstance(window, OneOffWindow):
             continue
         past = intervals([window], of.since - RECENT, of.since, subject.config.closures)
-        hosted = [each for each in past if _was_hosted(of, each)]
-        if not hosted or any(_asked_in(of, each) for each in past):
+        hosted = [interval for interval in past if _was_hosted(of, interval)]
+        if not hosted or any(_asked_in(of, interval) for interval in past):
             continue
         others = (*subject.config.windows[:number], *subject.config.windows[number + 1 :])
         without_it = replace(subject, config=replace(subject.config, windows=others), hold=None)
@@ -149,26 +151,30 @@ def _idle_windows(of: Forecast) -> Iterator[Advised]:
 
 
 def _waiting(of: Forecast) -> Iterator[Advised]:
-    """Sessions of the recent past that fewer deployments would have done for, had documents waited."""
+    """Suggest start_within if fewer sessions would have sufficed in the recent past, had documents waited."""
     subject, config = of.subject, of.subject.config
     if config.uploads is UploadStart.SCHEDULED or config.start_within or not subject.sessions:
         return
     windows = [
-        Span(each.start - subject.leads.before(each.start), each.keep_until)
-        for each in intervals(config.windows, of.since - RECENT, of.since, config.closures)
+        Span(interval.start - subject.leads.before(interval.start), interval.keep_until)
+        for interval in intervals(config.windows, of.since - RECENT, of.since, config.closures)
     ]
     sessions = sorted(
-        (Span(each.started_at, each.likely_end) for each in subject.sessions if each.likely_end is not None),
-        key=lambda each: each.start,
+        (
+            Span(session.started_at, session.likely_end)
+            for session in subject.sessions
+            if session.likely_end is not None
+        ),
+        key=lambda span: span.start,
     )
-    alone = [each for each in sessions if not any(w.start <= each.start < w.end for w in windows)]
+    alone = [session for session in sessions if not any(w.start <= session.start < w.end for w in windows)]
     shared: list[Span] = []
-    for each in alone:
-        if shared and each.start < shared[-1].start + WORTH_WAITING:
-            more = max(each.length - subject.leads.alone, _NO_TIME)
+    for session in alone:
+        if shared and session.start < shared[-1].start + WORTH_WAITING:
+            more = max(session.length - subject.leads.alone, _NO_TIME)
             shared[-1] = Span(shared[-1].start, shared[-1].end + more)
         else:
-            shared.append(each)
+            shared.append(session)
     recently = cost(alone, subject.price, subject.prices) - cost(shared, subject.price, subject.prices)
     saves = recently * ((of.until - of.since) / RECENT)
     if saves < _CENT:
@@ -177,14 +183,15 @@ def _waiting(of: Forecast) -> Iterator[Advised]:
         Advice.START_WITHIN,
         saves,
         f"in the last {RECENT.days} days documents started it {len(alone)} time(s); with start_within: "
-        f"{_told(WORTH_WAITING)} about {len(shared)} would have done, which costs {_money(of, saves)} less",
+        f"{_text_of(WORTH_WAITING)} about {len(shared)} would have done, "
+        f"which costs {_money(of, saves)} less",
     )
 
 
 def _was_hosted(of: Forecast, window: Interval) -> bool:
     return any(
-        each.started_at < window.end and (each.likely_end is None or each.likely_end > window.start)
-        for each in of.subject.sessions or ()
+        session.started_at < window.end and (session.likely_end is None or session.likely_end > window.start)
+        for session in of.subject.sessions or ()
     )
 
 
@@ -202,8 +209,8 @@ def _money(of: Forecast, amount: float) -> str:
     return f"{amount:,.2f} {of.subject.prices.currency}"
 
 
-def _told(length: timedelta) -> str:
-    """15 min, 3 h, 3 h 20 min."""
+def _text_of(length: timedelta) -> str:
+    """Write a duration as 15 min, 3 h or 3 h 20 min."""
     whole, rest = divmod(round(length / timedelta(minutes=1)), 60)
-    told = [f"{whole} h"] if whole else []
-    return " ".join([*told, f"{rest} min"] if rest or not whole else told)
+    parts = [f"{whole} h"] if whole else []
+    return " ".join([*parts, f"{rest} min"] if rest or not whole else parts)

@@ -1,4 +1,4 @@
-"""Sessions and tokens → money. Estimates until held against a bill."""
+"""Compute the cost of sessions and tokens, in the prices' currency. Estimates: only the bill is exact."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _UNIT = {BillingUnit.MINUTE: timedelta(minutes=1), BillingUnit.HOUR: timedelta(h
 
 
 def token_cost(prompt_tokens: int, completion_tokens: int, prices: Prices) -> float:
-    """What so many tokens cost."""
+    """Return the cost of these tokens."""
     return (
         prompt_tokens * prices.input_per_million + completion_tokens * prices.output_per_million
     ) / 1_000_000
 
 
 def hosting_cost(session: HostingSession, now: datetime, prices: Prices) -> tuple[float, float]:
-    """The least and the most that a session has cost by `now`; equal where its end was seen."""
+    """Return the least and the most that a session has cost by `now`; equal if its end was observed."""
     return (
         _charge(session, session.ended_after or now, prices),
         _charge(session, session.ended_by or now, prices),
@@ -27,7 +27,7 @@ def hosting_cost(session: HostingSession, now: datetime, prices: Prices) -> tupl
 
 
 def within(session: HostingSession, since: datetime, until: datetime) -> HostingSession | None:
-    """The part of a session that lies in [since, until); None if none of it can."""
+    """Return the part of a session that lies in [since, until); None if no part can lie there."""
     if session.started_at >= until or (session.ended_by is not None and session.ended_by <= since):
         return None
     ended_by = min(session.ended_by, until) if session.ended_by else None
@@ -42,7 +42,7 @@ def within(session: HostingSession, since: datetime, until: datetime) -> Hosting
 
 
 def span_cost(start: datetime, end: datetime, price_per_hour: float, prices: Prices) -> float:
-    """What hosting from start to end costs: a forecast, or what always-on hosting would have cost."""
+    """Return the cost of hosting from start to end: for forecasts, and for always-on hosting."""
     if end <= start:
         return 0.0
     unit = _UNIT[prices.billing_unit]
@@ -50,7 +50,7 @@ def span_cost(start: datetime, end: datetime, price_per_hour: float, prices: Pri
 
 
 def always_on_cost(first: HostingSession, since: datetime, until: datetime, prices: Prices) -> float:
-    """What hosting without a break had cost in [since, until), from a deployment's first session on."""
+    """Return what always-on hosting would have cost in [since, until), from the first session on."""
     return span_cost(max(since, first.started_at), until, first.price_per_hour, prices)
 
 

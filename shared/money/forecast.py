@@ -1,6 +1,6 @@
-"""Schedule, hold and the recent past → what will be hosted, and what that costs beside always-on.
+"""Forecast hosting and its cost from the schedule, the hold and the recent past, beside always-on.
 
-Estimates from the configured prices. What tokens cost is the same either way, and is not counted.
+Estimates from the configured prices. Token costs are the same either way, and are not counted.
 """
 
 from __future__ import annotations
@@ -14,62 +14,62 @@ from shared.money.spans import Planned, Span, cost, hours, merged, planned, with
 from shared.schedule.leads import Leads
 
 RECENT = timedelta(days=28)
-"""The past from which uploads are forecast."""
+"""The part of the past from which uploads are forecast."""
 _DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class Subject:
-    """One deployment, with what a forecast of it goes by."""
+    """One deployment, with the data for its forecast."""
 
     config: DeploymentConfig
-    account: str  # its name, for people
+    account: str  # the account's name, for people
     leads: Leads
-    sku: str  # as it is created
+    sku: str  # the SKU with which it is created
     prices: Prices
     hold: Hold | None = None
-    sessions: tuple[HostingSession, ...] | None = None  # those of the recent past; None: they are not known
-    asked: tuple[datetime, ...] | None = None  # when documents came and were finished; None: not all known
-    kept_until: datetime | None = None  # how long it may be kept that is kept now, as capacity is scarce
+    sessions: tuple[HostingSession, ...] | None = None  # of the recent past; None: not known
+    asked: tuple[datetime, ...] | None = None  # times of documents' arrival and finish; None: not all known
+    kept_until: datetime | None = None  # how long it may stay, if it is kept now because capacity is scarce
 
     @property
     def price(self) -> float:
-        """Hosting, an hour."""
+        """Return the price of an hour of hosting."""
         return self.prices.hosting_per_hour.get(self.sku, 0.0)
 
 
 @dataclass(frozen=True)
 class Figure:
-    """Hours of hosting, and what they cost."""
+    """Hours of hosting, and their cost."""
 
     hours: float = 0.0
     cost: float = 0.0
 
     def plus(self, other: Figure) -> Figure:
-        """Both together."""
+        """Return the sum."""
         return Figure(self.hours + other.hours, self.cost + other.cost)
 
     def minus(self, other: Figure) -> Figure:
-        """What is left, or missing."""
+        """Return the difference; it may be negative."""
         return Figure(self.hours - other.hours, self.cost - other.cost)
 
 
 @dataclass(frozen=True)
 class Figures:
-    """A deployment's period, or the sum of several deployments'."""
+    """The figures of one deployment for a period, or the sum of several."""
 
     certain: Figure = Figure()
-    possible: Figure = Figure()  # of batch windows, and kept because capacity is scarce: at most
-    uploads: Figure = Figure()  # as in the recent past
+    possible: Figure = Figure()  # at most: batch windows, and hosting kept because capacity is scarce
+    uploads: Figure = Figure()  # if documents arrive as in the recent past
     always_on: Figure = Figure()
 
     @property
     def most(self) -> Figure:
-        """What is certain, and all of what is not."""
+        """Return the sum of certain and uncertain hosting."""
         return self.certain.plus(self.possible).plus(self.uploads)
 
     def plus(self, other: Figures) -> Figures:
-        """Both together."""
+        """Return the sum."""
         return Figures(
             self.certain.plus(other.certain),
             self.possible.plus(other.possible),
@@ -80,7 +80,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Uploads:
-    """Hosting that no window asked for, in the recent past: what documents started, and holds."""
+    """Hosting outside of windows in the recent past: its sessions, and the daily average of hours and cost."""
 
     sessions: int
     hours_a_day: float
@@ -89,7 +89,7 @@ class Uploads:
 
 @dataclass(frozen=True)
 class Forecast:
-    """One deployment in [since, until). `uploads` is None where nothing of the past tells of them."""
+    """The forecast of one deployment for [since, until). `uploads`: None if the past has no such hosting."""
 
     subject: Subject
     since: datetime
@@ -100,12 +100,12 @@ class Forecast:
 
 
 def forecast(subject: Subject, since: datetime, until: datetime) -> Forecast:
-    """What the schedule and the hold will host in [since, until), which begins now."""
+    """Forecast the hosting of [since, until) by schedule, hold and past uploads. `since` is now."""
     config, price, prices = subject.config, subject.price, subject.prices
     plan = planned(config, subject.leads, since, until, subject.hold, subject.kept_until)
     certain = Figure(hours(plan.certain), cost(plan.certain, price, prices))
     everything = merged((*plan.certain, *plan.possible))
-    # Joined by a batch window, two sessions may be charged as one, which is less by the started hour.
+    # A batch window may join two sessions into one, which saves the rounding up of a started hour.
     possible = Figure(hours(plan.possible), max(0.0, cost(everything, price, prices) - certain.cost))
     whole = (Span(since, until),)
     always_on = Figure(hours(whole), cost(whole, price, prices))
@@ -114,7 +114,7 @@ def forecast(subject: Subject, since: datetime, until: datetime) -> Forecast:
     left = always_on.minus(certain).minus(possible)
     expected = Figure()
     if uploads is not None:
-        # At most what the windows leave: uploads start nothing that is up already.
+        # At most the time outside of windows: uploads start nothing that is up already.
         expected = Figure(
             min(uploads.hours_a_day * days, max(0.0, left.hours)),
             min(uploads.cost_a_day * days, max(0.0, left.cost)),
@@ -124,9 +124,9 @@ def forecast(subject: Subject, since: datetime, until: datetime) -> Forecast:
 
 
 def recent_uploads(subject: Subject, now: datetime) -> Uploads | None:
-    """The average day of hosting outside of the windows over the recent past; None if there was none.
+    """Return the daily average of hosting outside of windows in the recent past; None if there was none.
 
-    By the windows as they are configured now. A session whose end was not seen counts to when it was missed.
+    The windows are those configured now. A session without an observed end ends when it was missed.
     """
     if subject.config.uploads is not UploadStart.ON_DEMAND or not subject.sessions:
         return None
@@ -134,8 +134,8 @@ def recent_uploads(subject: Subject, now: datetime) -> Uploads | None:
     plan = planned(subject.config, subject.leads, since, now)
     scheduled = merged((*plan.certain, *plan.possible))
     found, count = list[Span](), 0
-    for each in subject.sessions:
-        session = Span(max(each.started_at, since), min(each.likely_end or now, now))
+    for hosted in subject.sessions:
+        session = Span(max(hosted.started_at, since), min(hosted.likely_end or now, now))
         outside = without([session] if session.start < session.end else [], scheduled)
         found += outside
         count += bool(outside)
@@ -146,16 +146,16 @@ def recent_uploads(subject: Subject, now: datetime) -> Uploads | None:
 
 
 def summed(forecasts: Iterable[Forecast]) -> Figures:
-    """All of them together."""
+    """Return the sum of all forecasts."""
     total = Figures()
-    for each in forecasts:
-        total = total.plus(each.figures)
+    for entry in forecasts:
+        total = total.plus(entry.figures)
     return total
 
 
 @dataclass(frozen=True)
 class Change:
-    """What another file changes for a deployment; None where it is not in one of the two."""
+    """The change of a deployment between two files; None where a file does not have the deployment."""
 
     deployment: str
     before: Forecast | None
@@ -165,23 +165,23 @@ class Change:
 
     @property
     def certain(self) -> Figure:
-        """More, or less, of what is certain."""
+        """Return the change of certain hosting."""
         return _figures(self.after).certain.minus(_figures(self.before).certain)
 
     @property
     def most(self) -> Figure:
-        """More, or less, of what is hosted at most."""
+        """Return the change of the most that may be hosted."""
         return _figures(self.after).most.minus(_figures(self.before).most)
 
 
 def compare(before: Sequence[Forecast], after: Sequence[Forecast]) -> list[Change]:
-    """The changes of every deployment of the two, in the order of the new file; the removed ones follow."""
-    old = {each.subject.config.name: each for each in before}
-    new = {each.subject.config.name: each for each in after}
+    """Return the changes of all deployments, in the order of the new file; removed ones come last."""
+    old = {entry.subject.config.name: entry for entry in before}
+    new = {entry.subject.config.name: entry for entry in after}
     changes = []
     for name in (*new, *(name for name in old if name not in new)):
         was, is_now = old.get(name), new.get(name)
-        plan, former = (each.plan if each else Planned() for each in (is_now, was))
+        plan, former = (entry.plan if entry else Planned() for entry in (is_now, was))
         changes.append(Change(name, was, is_now, plan.beyond(former), former.beyond(plan)))
     return changes
 

@@ -1,4 +1,4 @@
-"""A hold → what it costs or saves until its end. Estimates from the configured prices."""
+"""Forecast what a hold costs or saves until its end. Estimates from the configured prices."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from shared.money.spans import cost, hours, planned, without
 from shared.schedule.leads import Leads
 
 AFTER = timedelta(days=2)
-"""What begins in a hold and goes on after it is looked at so much further, so that it counts whole."""
+"""How far beyond a hold's end the forecast looks, so that hosting that outlasts the hold counts whole."""
 
 
 @dataclass(frozen=True)
 class HoldForecast:
-    """Held up: what that costs beyond what the windows host anyway. Held down: what it saves at most."""
+    """The extra cost of holding up, beyond the windows' hosting, or the most that holding down saves."""
 
     hours: float
-    scheduled_hours: float  # which windows host within the hold, whether it is held up or not
+    scheduled_hours: float  # hours that windows host within the hold anyway
     price_per_hour: float
     cost: float
     currency: str
@@ -34,10 +34,10 @@ def forecast_hold(
     sku: str,
     prices: Prices,
 ) -> HoldForecast:
-    """What a hold costs or saves from now to its end, compared with the windows alone.
+    """Forecast what a hold costs or saves from now to its end, compared with the windows alone.
 
-    Held down, it saves what is left of a hold up that it replaces, too. What documents would have started is
-    not saved: they wait, and start it afterwards.
+    Holding down also saves the rest of a hold up that it replaces. It does not save hosting that documents
+    would have started: they wait, and start it afterwards.
     """
     price = prices.hosting_per_hour.get(sku, 0.0)
     until = hold.until + AFTER

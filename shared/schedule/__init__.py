@@ -1,1 +1,1 @@
-"""Pure: windows on local days and times → half-open UTC intervals."""
+"""Pure: convert windows on local days and times into half-open UTC intervals."""

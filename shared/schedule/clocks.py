@@ -1,7 +1,7 @@
-"""Local times → UTC, and when a zone's clocks change.
+"""Convert local times to UTC, and find when a zone's clocks change.
 
-A local time that the clocks skip shifts by the gap (02:10 becomes 03:10); one that occurs twice means the
-first for opening and the second for closing.
+A local time that the clocks skip shifts by the gap (02:10 becomes 03:10). Of one that occurs twice, the first
+counts for opening and the second for closing.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ _STEP = timedelta(days=1)
 
 
 def to_utc(local: datetime, zone: ZoneInfo, *, closing: bool) -> datetime:
-    """The instant that a naive local time means for opening or closing."""
-    # Fold 0 is the first of two, and in a gap the offset before it, which shifts by the gap.
+    """Return the instant of a naive local time, for opening or closing."""
+    # Fold 0 is the first of two times; in a gap it is the offset before the gap, which shifts by the gap.
     first, second = _offsets(local, zone)
     return (local - (min(first, second) if closing else first)).replace(tzinfo=UTC)
 
 
 def times_shown(local: datetime, zone: ZoneInfo) -> int:
-    """How often the clocks show a naive local time: not at all when it is skipped, twice when repeated."""
+    """Return how often the clocks show a naive local time: 0 if skipped, 2 if repeated, else 1."""
     first, second = _offsets(local, zone)
     return 1 if first == second else 0 if first < second else 2
 
@@ -35,7 +35,7 @@ def _offsets(local: datetime, zone: ZoneInfo) -> tuple[timedelta, timedelta]:
 
 @dataclass(frozen=True)
 class ClockChange:
-    """From `at` on, the clocks of a zone show so much more (or less) than before."""
+    """A change of a zone's clocks: from `at` on they show that much more, or less, than before."""
 
     at: datetime
     by: timedelta
@@ -43,7 +43,7 @@ class ClockChange:
 
 @functools.lru_cache(maxsize=256)
 def clock_changes(time_zone: str, since: datetime, until: datetime) -> tuple[ClockChange, ...]:
-    """The changes in [since, until], in order. Two within a day that cancel each other out are not seen."""
+    """Return the changes in [since, until], in order. Two within a day that cancel out are not found."""
     zone, found, before = ZoneInfo(time_zone), [], since
     while before < until:
         after = min(before + _STEP, until)

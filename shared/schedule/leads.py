@@ -1,4 +1,4 @@
-"""How long before a window the create of its deployment begins."""
+"""Define how long before a window the create of its deployment begins."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from datetime import datetime, timedelta
 
 @dataclass(frozen=True)
 class Leads:
-    """The leads of one deployment: its own, and the longer ones where it shares its account's queue."""
+    """The leads of one deployment: its own, and longer ones where it waits for others of its account."""
 
     alone: timedelta
     in_turn: Mapping[datetime, timedelta] = field(default_factory=dict)  # by the window's start
 
     def before(self, start: datetime) -> timedelta:
-        """The lead of the window that starts then."""
+        """Return the lead of the window that starts at `start`."""
         return self.in_turn.get(start, self.alone)
 
     @property
     def longest(self) -> timedelta:
-        """The longest of all."""
+        """Return the longest lead."""
         return max(self.alone, *self.in_turn.values()) if self.in_turn else self.alone

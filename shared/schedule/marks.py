@@ -1,4 +1,4 @@
-"""What is special in a span of a schedule: holidays, dates of one's own, closures, changes of the clocks."""
+"""Find the exceptions in a schedule: holidays, named dates, closures, changes of the clocks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from shared.schedule.windows import (
 
 
 class Special(StrEnum):
-    """The kinds of marks."""
+    """List the kinds of marks."""
 
     HOLIDAY = "holiday"  # the window does not open on it
     SKIPPED = "skipped"  # skip_dates
@@ -33,29 +33,29 @@ class Special(StrEnum):
 
 @dataclass(frozen=True)
 class Mark:
-    """Something special, in [at, until) UTC.
+    """An exception in the schedule, in [at, until) UTC.
 
-    For a date that is the time of the window that opens on it or would have; a change of the clocks is an
-    instant, so both are the same.
+    For a date, that is the window that opens on it, or would have opened. A change of the clocks is an
+    instant: `at` equals `until`.
     """
 
     at: datetime
     until: datetime
     time_zone: str  # the window's, or the closure's
     kind: Special
-    what: str  # in words: a holiday's name, a closure's reason, what the clocks do to the window
-    day: date  # the local date of the window, or of the closure's beginning
+    what: str  # in words: the holiday's name, the closure's reason, the effect of the clocks on the window
+    day: date  # the local date of the window, or of the closure's start
     window: WeeklyWindow | None = None  # none for a closure
     moved: bool = False  # the window starts or ends in the hour that the clocks skip or repeat
 
     @property
     def local(self) -> datetime:
-        """`at` on the clocks of its zone, with their offset."""
+        """Return `at` as local time of its zone, with the offset."""
         return self.at.astimezone(ZoneInfo(self.time_zone))
 
     @property
     def local_until(self) -> datetime:
-        """`until` on the clocks of its zone, with their offset."""
+        """Return `until` as local time of its zone, with the offset."""
         return self.until.astimezone(ZoneInfo(self.time_zone))
 
 
@@ -65,9 +65,9 @@ def marks(
     until: datetime,
     closures: Iterable[Closure] = (),
 ) -> list[Mark]:
-    """Every mark that touches [since, until), in order of time, then of the windows; closures come last.
+    """Return every mark that touches [since, until), ordered by time, then by window; closures come last.
 
-    One-off windows and closures are instants: no holiday and no clock concerns them.
+    One-off windows and closures are given as instants: holidays and clock changes do not affect them.
     """
     found: list[Mark] = []
     for window in windows:
@@ -76,14 +76,14 @@ def marks(
             found += _clocks(window, since, until)
     found += [
         Mark(
-            each.start,
-            each.end,
-            each.time_zone,
+            closure.start,
+            closure.end,
+            closure.time_zone,
             Special.CLOSURE,
-            each.reason or "closed",
-            each.start.astimezone(ZoneInfo(each.time_zone)).date(),
+            closure.reason or "closed",
+            closure.start.astimezone(ZoneInfo(closure.time_zone)).date(),
         )
-        for each in closures
+        for closure in closures
     ]
     return sorted(
         (mark for mark in found if mark.at < until and (mark.until > since or mark.at >= since)),
@@ -92,7 +92,7 @@ def marks(
 
 
 def _dates(window: WeeklyWindow, since: datetime, until: datetime) -> Iterator[Mark]:
-    """Where holidays and dates decide otherwise than the weekday does."""
+    """Yield the dates on which a holiday or a named date overrides the weekday."""
     for day in _days(window, since, until):
         if not in_effect(window, day):
             continue
@@ -112,7 +112,7 @@ def _of_day(window: WeeklyWindow, day: date, kind: Special, what: str) -> Mark:
 
 
 def _clocks(window: WeeklyWindow, since: datetime, until: datetime) -> Iterator[Mark]:
-    """The changes of the clocks while a window is open, or in whose hour it starts or ends."""
+    """Yield clock changes while a window is open, or at whose hour it starts or ends."""
     zone = ZoneInfo(window.time_zone)
     for change in clock_changes(window.time_zone, since - DAY, until + DAY):
         for day in _days(window, change.at, change.at + DAY):
@@ -134,7 +134,7 @@ def _clocks(window: WeeklyWindow, since: datetime, until: datetime) -> Iterator[
 
 
 def _moves(start: datetime, end: datetime, opened: Interval, zone: ZoneInfo) -> Iterator[str]:
-    """What becomes of local times that the clocks skip or repeat."""
+    """Describe how the start and end move if the clocks skip or repeat them."""
     for local, at, verb, chosen in (
         (start, opened.start, "opens", "first"),
         (end, opened.end, "closes", "second"),
@@ -147,7 +147,7 @@ def _moves(start: datetime, end: datetime, opened: Interval, zone: ZoneInfo) -> 
 
 
 def _days(window: WeeklyWindow, since: datetime, until: datetime) -> Iterator[date]:
-    """The local dates whose window may touch [since, until)."""
+    """Yield the local dates whose window may touch [since, until)."""
     zone = ZoneInfo(window.time_zone)
     day, last = since.astimezone(zone).date() - DAY, until.astimezone(zone).date()
     while day <= last:

@@ -1,6 +1,6 @@
-"""Public holidays of a country or subdivision, by the `holidays` package (https://pypi.org/project/holidays/).
+"""Look up public holidays in the `holidays` package (https://pypi.org/project/holidays/).
 
-The package is data and arithmetic: it knows no clock and asks nobody. It is imported where it is used.
+The package is data and arithmetic: it uses neither clock nor network. It is imported where it is used.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from datetime import date
 
 @functools.lru_cache(maxsize=512)
 def public_holidays(region: str, year: int) -> Mapping[date, str]:
-    """The names of a year's holidays by local date, in English where they are known in it.
+    """Return the names of a year's holidays by local date, in English if the package has them so.
 
-    A region is a country or a subdivision: `DE`, `DE-BE`; NotImplementedError if it is not in `regions`.
+    A region is a country or a subdivision: `DE`, `DE-BE`. Raises NotImplementedError if it is unknown.
     """
     from holidays import country_holidays
 
     country, _, subdivision = region.partition("-")
-    # The language is named, as it would otherwise be that of the machine.
+    # Without a language the package would use the machine's.
     return dict(country_holidays(country, subdiv=subdivision or None, years=year, language="en_US"))
 
 
 def is_region(code: str) -> bool:
-    """Whether ISO codes such as `DE` or `DE-BE` name a region that is known, without loading all others."""
+    """Return whether a code such as `DE` or `DE-BE` is a known region, without loading all others."""
     from holidays import country_holidays
 
     country, dash, subdivision = code.partition("-")
@@ -38,7 +38,7 @@ def is_region(code: str) -> bool:
 
 
 def regions() -> Mapping[str, Sequence[str]]:
-    """The countries that are known (ISO 3166 codes and a few other names), each with its subdivisions."""
+    """Return the known countries (ISO 3166 codes and a few other names) with their subdivisions."""
     from holidays import list_supported_countries
 
     return list_supported_countries(include_aliases=True)

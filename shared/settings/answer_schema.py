@@ -62,8 +62,8 @@ def schema_mistakes(schema: Any) -> list[str]:
             found.setdefault(what, []).append(where)
     if loop := _reference_to_itself(schema):
         found["a $ref leads to itself without a property or an item in between: name a type there"] = [loop]
-    mistakes = [_with_places(each, places) for each, places in found.items()]
-    return mistakes + [f"{each}: make it smaller" for each in _beyond(schema, _HIGHEST_LIMITS)]
+    mistakes = [_with_places(mistake, places) for mistake, places in found.items()]
+    return mistakes + [f"{excess}: make it smaller" for excess in _beyond(schema, _HIGHEST_LIMITS)]
 
 
 def schema_warnings(schema: Mapping[str, Any]) -> list[str]:
@@ -72,10 +72,10 @@ def schema_warnings(schema: Mapping[str, Any]) -> list[str]:
     for place, part in _subschemas(schema, "#"):
         for what, where in _doubts_of(part, place):
             found.setdefault(what, []).append(where)
-    warnings = [_with_places(each, places) for each, places in found.items()]
+    warnings = [_with_places(warning, places) for warning, places in found.items()]
     return warnings + [
-        f"{each} by Azure, while some newer models take more: make it smaller, or try it with one document"
-        for each in _beyond(schema, _AZURE_LIMITS)
+        f"{excess} by Azure, while some newer models take more: make it smaller, or try it with one document"
+        for excess in _beyond(schema, _AZURE_LIMITS)
     ]
 
 
@@ -135,7 +135,7 @@ def _doubts_of(part: Any, place: str) -> Iterator[tuple[str, str]]:
             )
     if "default" in part:
         yield '"default" is refused by some models, and has no effect: remove it', f"{place}/default"
-    if "$ref" in part and (beside := [each for each in part if each not in _BESIDE_REFERENCE]):
+    if "$ref" in part and (beside := [name for name in part if name not in _BESIDE_REFERENCE]):
         what = f'some models refuse "{beside[0]}" beside a $ref: move it to where the $ref leads'
         yield what, f"{place}/{beside[0]}"
     if "object" in _listed(part.get("type")) and not part.get("properties"):
@@ -197,10 +197,10 @@ def _reference_to_itself(root: Mapping[str, Any]) -> str | None:
         if id(part) in above:
             return True
         inside = above | {id(part)}
-        parts = [each for key in _IN_PLACE for each in _listed(part.get(key, []))]
+        parts = [subschema for key in _IN_PLACE for subschema in _listed(part.get(key, []))]
         if "$ref" in part:
             parts.append(_target(root, part["$ref"]))
-        loops = any(visit(each, inside) for each in parts)
+        loops = any(visit(subschema, inside) for subschema in parts)
         done.add(id(part))
         return loops
 
@@ -212,11 +212,11 @@ def _beyond(schema: Mapping[str, Any], limits: Mapping[str, int]) -> list[str]:
     for _, part in _subschemas(schema, "#"):
         if not isinstance(part, dict):
             continue
-        names = [str(each) for key in ("properties", "$defs", "definitions") for each in part.get(key, {})]
+        names = [str(name) for key in ("properties", "$defs", "definitions") for name in part.get(key, {})]
         values = [*part.get("enum", []), *([part["const"]] if "const" in part else [])]
         sizes["properties"] += len(part.get("properties", {}))
         sizes["enum values"] += len(part.get("enum", []))
-        sizes["characters of names"] += sum(map(len, names)) + sum(len(str(each)) for each in values)
+        sizes["characters of names"] += sum(map(len, names)) + sum(len(str(value)) for value in values)
     sizes["levels"] = _levels(schema, schema, {})
     return [
         f"the schema has {size:,} {what}, and {limits[what]:,} are the most that is taken"
@@ -235,6 +235,6 @@ def _levels(part: Any, root: Mapping[str, Any], known: dict[int, int]) -> int:
     inside = [*_listed(part.get("anyOf", [])), *part.get("properties", {}).values(), part.get("items")]
     if "$ref" in part:
         inside.append(_target(root, part["$ref"]))
-    deepest = max((_levels(each, root, known) for each in inside), default=0)
+    deepest = max((_levels(subschema, root, known) for subschema in inside), default=0)
     known[id(part)] = deepest + ("object" in _listed(part.get("type")))
     return known[id(part)]

@@ -83,7 +83,7 @@ class SettingsBlob:
             files = await self._read(item, versions)
             settings = self._parsed(files)
         except SettingsError as error:
-            settings = await self._last_good(error, ", ".join(str(each) for each in versions.values()))
+            settings = await self._last_good(error, ", ".join(str(etag) for etag in versions.values()))
         else:
             self._to_keep = files
         self._versions = versions
@@ -109,10 +109,10 @@ class SettingsBlob:
             raise self._error(self._name, remedy)
         files = {self._name: await self._text(item)}
         named = self._named(files[self._name])
-        for name, each in (await self._find(named)).items():
-            versions[name] = each.etag if each else None
-            if each is not None:  # a missing file is reported with all other mistakes
-                files[name] = await self._text(each)
+        for name, found in (await self._find(named)).items():
+            versions[name] = found.etag if found else None
+            if found is not None:  # a missing file is reported with all other mistakes
+                files[name] = await self._text(found)
         return files
 
     async def _text(self, item: BlobItem) -> str:

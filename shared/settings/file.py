@@ -159,7 +159,7 @@ class ClosureSection(_Section):
     @model_validator(mode="after")
     def _of_one_kind(self) -> Self:
         """A date in a zone, or two instants in order."""
-        given = [each for each in (self.start, self.end) if each is not None]
+        given = [instant for instant in (self.start, self.end) if instant is not None]
         if len(given) != (2 if self.date is None else 0):
             raise ValueError("write either date, or from and to")
         if self.start is not None and self.time_zone is not None:

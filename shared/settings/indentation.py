@@ -31,8 +31,8 @@ def indentation_mistakes(node: yaml.Node | None) -> list[SettingProblem]:
 def _mistakes(node: yaml.Node | None, kind: Any, named: str = "") -> Iterator[SettingProblem]:
     """`named`: the name of this section, if it is one of several that the file names."""
     if isinstance(node, yaml.SequenceNode) and (of_items := inner(kind)) is not None:
-        for each in node.value:
-            yield from _mistakes(each, of_items)
+        for item in node.value:
+            yield from _mistakes(item, of_items)
     if kind is None or not isinstance(node, yaml.MappingNode):
         return
     seen: set[str] = set()

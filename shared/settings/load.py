@@ -59,14 +59,14 @@ def load(path: Path, environment: Mapping[str, str]) -> Settings:
         file = DeploymentsFile.model_validate(raw, context=path.parent)
     except ValidationError as error:
         told = {problem.key for problem in unset}
-        found = (problem_of(each, raw) for each in error.errors(include_url=False))
+        found = (problem_of(mistake, raw) for mistake in error.errors(include_url=False))
         problems += [problem for problem in found if problem.key not in told]
         raise SettingsError(path.name, problems) from None
     if problems:
         raise SettingsError(path.name, problems)
     settings = _settings(file)
     # Told when all else holds.
-    problems += [each for config in settings.deployments.values() for each in schedule_mistakes(config)]
+    problems += [mistake for config in settings.deployments.values() for mistake in schedule_mistakes(config)]
     if problems:
         raise SettingsError(path.name, problems)
     return settings
@@ -84,8 +84,8 @@ def _files(raw: Any) -> Iterator[str]:
                 yield value
             yield from _files(value)
     if isinstance(raw, list):
-        for each in raw:
-            yield from _files(each)
+        for entry in raw:
+            yield from _files(entry)
 
 
 # --- YAML ------------------------------------------------------------------------------------------
@@ -125,7 +125,7 @@ def _parsed(path: Path) -> Any:
         mark = error.problem_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else path.name
         what = ": ".join(part for part in (error.context, error.problem) if part)
-        hint = next((each for words, each in _HINTS.items() if words in what), "")
+        hint = next((advice for words, advice in _HINTS.items() if words in what), "")
         problem = SettingProblem(where, "", f"not valid YAML: {what}{hint}")
     except yaml.YAMLError:
         problem = SettingProblem(path.name, "", "not valid YAML: it holds characters that no text holds")
@@ -199,7 +199,7 @@ def _config(name: str, given: DeploymentSection, file: DeploymentsFile) -> Deplo
         ),
         windows=(ALWAYS,)
         if given.always
-        else tuple(_window(each, file.defaults.time_zone) for each in given.schedule),
+        else tuple(_window(window, file.defaults.time_zone) for window in given.schedule),
         uploads=given.uploads.start,
         lead=file.defaults.lead,
         start_within=given.uploads.start_within,
@@ -214,7 +214,7 @@ def _config(name: str, given: DeploymentSection, file: DeploymentsFile) -> Deplo
         mode=given.mode or file.defaults.mode,
         adopt=given.adopt,
         keep_if_scarce=given.keep_if_scarce,
-        closures=tuple(_closure(each, file.defaults.time_zone) for each in given.closures),
+        closures=tuple(_closure(closure, file.defaults.time_zone) for closure in given.closures),
     )
 
 
@@ -242,7 +242,7 @@ def _closure(given: ClosureSection, time_zone: str) -> Closure:
     time_zone = given.time_zone or time_zone
     if given.date is not None:
         zone, midnight = ZoneInfo(time_zone), datetime.combine(given.date, time(0))
-        start, end = (to_utc(each, zone, closing=False) for each in (midnight, midnight + DAY))
+        start, end = (to_utc(local, zone, closing=False) for local in (midnight, midnight + DAY))
     else:
         assert given.start is not None and given.end is not None
         start, end = given.start, given.end

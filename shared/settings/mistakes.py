@@ -78,8 +78,8 @@ def problem_of(error: ErrorDetails, raw: Any) -> SettingProblem:
 
 def _remedy(error: ErrorDetails, location: Sequence[str | int], value: str) -> str:
     context = {
-        name: int(each) if isinstance(each, float) and each.is_integer() else each
-        for name, each in error.get("ctx", {}).items()
+        name: int(number) if isinstance(number, float) and number.is_integer() else number
+        for name, number in error.get("ctx", {}).items()
     }
     match error["type"]:
         case "extra_forbidden" if location[-1] in _LATER:

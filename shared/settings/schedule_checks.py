@@ -72,9 +72,9 @@ def _too_long(window: WeeklyWindow | OneOffWindow, config: DeploymentConfig) -> 
 def _too_long_together(config: DeploymentConfig) -> Iterator[str]:
     """By what follows it every week; what ends as soon as nothing waits does not count."""
     windows = [
-        every_week(each)
-        for each in config.windows
-        if isinstance(each, WeeklyWindow) and not each.stop_when_empty
+        every_week(window)
+        for window in config.windows
+        if isinstance(window, WeeklyWindow) and not window.stop_when_empty
     ]
     spans = hosted_spans(windows, Leads(planned_lead(config)), _A_MONDAY, _A_MONDAY + 14 * DAY)
     start, end = max(spans, key=lambda span: span[1] - span[0], default=(_A_MONDAY, _A_MONDAY))
@@ -94,7 +94,9 @@ def schedule_warnings(config: DeploymentConfig, leads: Leads, now: datetime) -> 
     `leads`: of the next 12 months, where creates of the account go in turn.
     """
     if config.always:
-        return [SettingProblem(f"deployments.{config.name}.always", "", each) for each in _of_always(config)]
+        return [
+            SettingProblem(f"deployments.{config.name}.always", "", remedy) for remedy in _of_always(config)
+        ]
     key = f"deployments.{config.name}.schedule"
     found = [
         SettingProblem(f"{key}.{number}", "", remedy)

@@ -20,11 +20,14 @@ def slot_warnings(
     It is not refused: the app hosts as many as there are slots for, and the others wait.
     """
     opened = {
-        each.name: intervals(each.windows, now, until, each.closures)
-        for each in configured
-        if each.mode is Mode.ENFORCE and is_fine_tuned(each.spec.model_name)
+        config.name: intervals(config.windows, now, until, config.closures)
+        for config in configured
+        if config.mode is Mode.ENFORCE and is_fine_tuned(config.spec.model_name)
     }
-    plain = {name: [each for each in found if not each.stop_when_empty] for name, found in opened.items()}
+    plain = {
+        name: [interval for interval in found if not interval.stop_when_empty]
+        for name, found in opened.items()
+    }
     slots = account.fine_tuned_slots
     for needed, condition in ((plain, ""), (opened, ", if documents wait for all of them")):
         first = _first_above(slots, needed, now)
@@ -46,10 +49,10 @@ def _first_above(
 ) -> tuple[datetime, list[str]] | None:
     """When more than `slots` are open at once for the first time, and which."""
     openings = sorted(
-        (max(each.start, now), name, each.end)
+        (max(interval.start, now), name, interval.end)
         for name, found in needed.items()
-        for each in found
-        if each.end > now
+        for interval in found
+        if interval.end > now
     )
     closes: dict[str, datetime] = {}
     for at, name, end in openings:

@@ -132,7 +132,7 @@ def _region(value: str) -> str:
             f"unknown country {country[:80]!r}{hint or '; write an ISO code such as DE or DE-BE'}"
         )
     if dash and subdivision not in known[country]:
-        names = {each.lower(): each for each in known[country]}
+        names = {name.lower(): name for name in known[country]}
         close = difflib.get_close_matches(subdivision.lower(), names, n=1)
         hint = (
             f"did you mean {f'{country}-{names[close[0]]}'!r}?" if close else _known(country, known[country])
@@ -154,12 +154,12 @@ def _tags(value: Mapping[str, str]) -> Mapping[str, str]:
             raise ValueError(f"the tag {name} is set by Lamplighter itself: remove it")
         if len(name) > _LONGEST_TAG:
             raise ValueError(f"the name {name[:40]!r}… is longer than {_LONGEST_TAG} characters: shorten it")
-        if bad := next((each for each in name if each in _NOT_IN_TAGS), None):
+        if bad := next((character for character in name if character in _NOT_IN_TAGS), None):
             refused = " ".join(_NOT_IN_TAGS)
             raise ValueError(
                 f"the name {name!r} holds {bad!r}, and Azure refuses {refused} in names of tags: leave it out"
             )
-        if prefix := next((each for each in _RESERVED_FOR_AZURE if lower.startswith(each)), None):
+        if prefix := next((reserved for reserved in _RESERVED_FOR_AZURE if lower.startswith(reserved)), None):
             raise ValueError(
                 f"{name!r} begins with {prefix!r}, which Azure keeps for itself: name it otherwise"
             )

@@ -74,13 +74,13 @@ def _of_equal_models(hosted: list[DeploymentConfig]) -> Iterator[SettingProblem]
     """Azure's page on deploying fine-tuned models permitted one deployment of a custom model a region in
     its older versions, and does not say so any more."""
     first: dict[tuple[str, str], DeploymentConfig] = {}
-    for each in hosted:
-        identity = (each.spec.model_name.lower(), (each.spec.model_source or "").lower())
-        other = first.setdefault(identity, each)
-        if other is not each and is_fine_tuned(each.spec.model_name):
+    for config in hosted:
+        identity = (config.spec.model_name.lower(), (config.spec.model_source or "").lower())
+        other = first.setdefault(identity, config)
+        if other is not config and is_fine_tuned(config.spec.model_name):
             yield SettingProblem(
-                f"{_key(each)}.model.name",
-                each.spec.model_name,
+                f"{_key(config)}.model.name",
+                config.spec.model_name,
                 f"is hosted by {other.name} on the same account, too: each pays for its own hosting, and "
                 "some regions admit one deployment of a custom model. Use one deployment for both, or check "
                 "that Azure takes the second",
@@ -115,7 +115,7 @@ def _of_spillover(config: DeploymentConfig, settings: Settings) -> Iterator[Sett
     target = config.spec.spillover_deployment_name
     if target is None:
         return
-    named = {name.lower(): each for name, each in settings.deployments.items()}.get(target.lower())
+    named = {name.lower(): other for name, other in settings.deployments.items()}.get(target.lower())
     account = settings.accounts[config.account].name
     if named is None:
         remedy = (

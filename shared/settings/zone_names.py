@@ -59,7 +59,7 @@ def time_zone(value: str) -> str:
     zones = available_timezones()
     if value in zones:
         return value
-    if same := next((each for each in zones if each.lower() == lower), None):
+    if same := next((zone for zone in zones if zone.lower() == lower), None):
         raise ValueError(f"unknown time zone {shown!r}: did you mean {same!r}?")
     windows = {name.lower(): zone for name, zone in WINDOWS_ZONES.items()}
     if lower in windows:
