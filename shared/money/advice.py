@@ -84,9 +84,7 @@ def _short_gaps(of: Forecast) -> Iterator[Advised]:
     If billed by the minute only the lead matters, and a gap shorter than the lead is kept open anyway.
     """
     subject = of.subject
-    plan = planned(
-        subject.config, subject.leads, of.since, of.until
-    )  # without the hold: windows can be joined, holds end
+    plan = planned(subject.config, subject.leads, of.since, of.until)  # windows only: a hold ends by itself
     saves, gaps = 0.0, list[Span]()
     first: Span | None = None
     for other in plan.certain:

@@ -80,7 +80,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Uploads:
-    """Hosting outside of windows in the recent past: its sessions, and the daily average of hours and cost."""
+    """Hosting outside of windows in the recent past: its sessions, and hours and cost of an average day."""
 
     sessions: int
     hours_a_day: float

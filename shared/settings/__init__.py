@@ -1,1 +1,1 @@
-"""deployments.yaml and the environment → `Settings`, checked as a whole."""
+"""Read deployments.yaml and the environment into `Settings`, checked as a whole."""

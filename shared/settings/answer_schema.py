@@ -1,9 +1,9 @@
-"""Which JSON schemas Azure takes for strict structured outputs.
+"""Check which JSON schemas Azure accepts for strict structured outputs.
 
 Sources: Azure's page "Structured outputs" (supported types, unsupported type-specific keywords, 5 levels,
 100 properties), OpenAI's guide of the same name (`allOf`, `not`, conditions; 10 levels, 5,000 properties),
 and the keywords that the openai SDKs refuse before they send a schema. What all of them refuse is a mistake;
-what Azure's page refuses and newer models take is a warning.
+what Azure's page refuses and newer models accept is a warning.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ REFUSED = {
     **dict.fromkeys(("contains", "minContains", "maxContains", "uniqueItems"), _ANOTHER_WAY),
     **dict.fromkeys(("$dynamicRef", "$recursiveRef"), 'write "$ref" instead'),
 }
-"""Keywords that no model takes, each with its remedy."""
+"""Keywords that no model accepts, each with its remedy."""
 
 _DOUBTFUL = frozenset(
     (
@@ -51,7 +51,7 @@ _HIGHEST_LIMITS = {"levels": 10, "properties": 5_000, "enum values": 1_000, "cha
 
 
 def schema_mistakes(schema: Any) -> list[str]:
-    """What no model takes, each with its places and the remedy. `schema`: a valid JSON schema of 2020-12."""
+    """Return what no model accepts, with places and remedy. `schema`: a valid JSON schema of 2020-12."""
     if not isinstance(schema, dict) or schema.get("type") != "object":
         return ['structured output needs an object: "type": "object" at the top']
     found: dict[str, list[str]] = {}
@@ -67,7 +67,7 @@ def schema_mistakes(schema: Any) -> list[str]:
 
 
 def schema_warnings(schema: Mapping[str, Any]) -> list[str]:
-    """What some models refuse, or what is hardly meant. `schema`: one without mistakes."""
+    """Return what some models refuse, or what is likely not intended. `schema`: one without mistakes."""
     found: dict[str, list[str]] = {}
     for place, part in _subschemas(schema, "#"):
         for what, where in _doubts_of(part, place):
@@ -109,7 +109,7 @@ def _mistakes_of(part: Any, place: str, root: Mapping[str, Any]) -> Iterator[tup
 
 
 def _is_expression(pattern: str) -> bool:
-    """By Python's rules, which are not quite those of JSON schemas: answers are checked with them."""
+    """Return whether Python accepts a pattern: answers are checked by its rules, not quite JSON schema's."""
     try:
         re.compile(pattern)
     except (re.error, OverflowError, RecursionError):
@@ -143,14 +143,13 @@ def _doubts_of(part: Any, place: str) -> Iterator[tuple[str, str]]:
 
 
 def _subschemas(schema: Any, place: str) -> Iterator[tuple[str, Any]]:
-    """A schema and every schema in it, each with its place: also true, false, and those under what is
-    refused."""
+    """Yield a schema and every schema in it with its place, also true, false, and those in refused parts."""
     yield place, schema
     if not isinstance(schema, dict):
         return
     for key in (*_ONE, *_ONE_MORE):
         part = schema.get(key)
-        # Here true and false are ordinary values: they allow or forbid.
+        # Here true and false are valid: they allow or forbid.
         if isinstance(part, dict) or (key == "items" and isinstance(part, bool)):
             yield from _subschemas(part, f"{place}/{key}")
     for key in _MANY:
@@ -175,7 +174,7 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _target(root: Any, reference: str) -> Any:
-    """Where a reference such as `#/$defs/clause` leads in this very schema; None: nowhere."""
+    """Return the target of a reference such as `#/$defs/clause` in this schema; None if it has none."""
     first, *parts = reference.split("/")
     found = root if first == "#" else None
     for part in parts:
@@ -188,7 +187,7 @@ def _target(root: Any, reference: str) -> Any:
 
 
 def _reference_to_itself(root: Mapping[str, Any]) -> str | None:
-    """The place of a schema that is its own definition: nothing conforms, and checking never ends."""
+    """Return the place of a schema that is its own definition, so that checking never ends; else None."""
     done: set[int] = set()
 
     def visit(part: Any, above: frozenset[int]) -> bool:
@@ -226,12 +225,12 @@ def _beyond(schema: Mapping[str, Any], limits: Mapping[str, int]) -> list[str]:
 
 
 def _levels(part: Any, root: Mapping[str, Any], known: dict[int, int]) -> int:
-    """How many objects stand in each other at most; a recursion counts once."""
+    """Return the depth of nested objects; a recursion counts once."""
     if not isinstance(part, dict):
         return 0
     if id(part) in known:
         return known[id(part)]
-    known[id(part)] = 0  # as long as it is being counted
+    known[id(part)] = 0  # while it is being counted
     inside = [*_listed(part.get("anyOf", [])), *part.get("properties", {}).values(), part.get("items")]
     if "$ref" in part:
         inside.append(_target(root, part["$ref"]))

@@ -1,6 +1,6 @@
-"""What the functions host must know before anything is loaded. Standard library only.
+"""Read the settings that the functions host needs before anything is loaded. Standard library only.
 
-A setting that cannot be used means its default and an alert, never an app without functions.
+An unusable setting gets its default and an alert: the app must not be without functions.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ EVERY_MINUTE = "0 * * * * *"
 STORAGE = "DOCUMENTS_STORAGE"
 """The connection: a prefix of settings such as DOCUMENTS_STORAGE__blobServiceUri."""
 
-# NCRONTAB as both the host and our own clockwork read it: numbers, ranges, lists and steps.
-_FIELDS = ((0, 59), (0, 59), (0, 23), (1, 31), (1, 12), (0, 6))  # the least and the greatest of each
+# The part of NCRONTAB that both the host and our own timer read: numbers, ranges, lists and steps.
+_FIELDS = ((0, 59), (0, 59), (0, 23), (1, 31), (1, 12), (0, 6))  # smallest and largest value of each field
 _PART = re.compile(r"(?:\*|(\d{1,2})(?:-(\d{1,2}))?)(?:/0*([1-9]\d?))?", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Bindings:
-    """The settings of the triggers, and what was wrong with those that were replaced by defaults."""
+    """The settings of the triggers, and the problems of those that were replaced by defaults."""
 
     blob_source: str
-    schedule: str  # as the host takes it: %RECONCILE_SCHEDULE% or the default
+    schedule: str  # for the host: %RECONCILE_SCHEDULE% or the default
     ticks: str  # the six fields themselves
     problems: tuple[str, ...]
 
 
 def read_bindings(environment: Mapping[str, str]) -> Bindings:
-    """BLOB_SOURCE and RECONCILE_SCHEDULE, or their defaults."""
+    """Read BLOB_SOURCE and RECONCILE_SCHEDULE, or use their defaults."""
     problems = []
     source = environment.get("BLOB_SOURCE") or BLOB_SOURCES[0]
     if source not in BLOB_SOURCES:

@@ -1,7 +1,7 @@
-"""deployments.yaml and the files that it names, in a blob container: a schedule changes without a redeploy.
+"""Load deployments.yaml and the files it names from a blob container: it can change without a redeploy.
 
-A new version is validated before it is used. Whatever is wrong with it, or with storage, is an alert, and the
-last good one, which is kept in storage too, stays in force. What else lies in the container is left alone.
+A new version is validated before it is used. If it, or storage, fails, an alert is raised and the last good
+version stays in force; a copy of that is kept in storage, too. Other blobs in the container are ignored.
 """
 
 from __future__ import annotations
@@ -40,27 +40,28 @@ _ODD = re.compile(r"[\x00-\x1f\x7f\\:\ud800-\udfff]")
 
 
 class SettingsBlob:
-    """The configuration in a container of its own, looked at whenever it is asked for."""
+    """The configuration in a container of its own, checked for changes on every load."""
 
     def __init__(self, blobs: Blobs, place: str, environment: Mapping[str, str]) -> None:
         self._blobs = blobs
         self._container, _, self._name = place.removeprefix(PREFIX).partition("/")
         self._environment = environment
-        self._versions: dict[str, str | None] = {self._name: None}  # of every file that matters
+        self._versions: dict[str, str | None] = {self._name: None}  # ETags of the files in use
         self._settings: Settings | None = None
         self._to_keep: Mapping[str, str] | None = None
 
     async def load(self) -> Settings:
-        """The version in force. Raises SettingsError or StorageError if there is no good one, now or kept.
+        """Return the version in force.
 
-        A broken version is an alert once; while storage cannot be read, each call tries and is one.
+        Raises SettingsError or StorageError if there is no good version, neither now nor kept. A broken
+        version raises one alert; while storage cannot be read, every call tries and raises one.
         """
         if not self._container or not self._name:
             raise self._error("DEPLOYMENTS_FILE", "write blob:CONTAINER/deployments.yaml")
         try:
             try:
                 settings = await self._current()
-            except (Changed, Missing):  # it was replaced between the listing and the reading
+            except (Changed, Missing):  # it was replaced between listing and reading
                 settings = await self._current()
         except StorageError as error:
             settings = await self._last_good(error)
@@ -77,7 +78,7 @@ class SettingsBlob:
         return await self._changed(items[self._name])
 
     async def _changed(self, item: BlobItem | None) -> Settings:
-        """The new version, or the last good one if the new one cannot be used."""
+        """Return the new version, or the last good one if the new one cannot be used."""
         versions = {self._name: item.etag if item else None}
         try:
             files = await self._read(item, versions)
@@ -89,10 +90,10 @@ class SettingsBlob:
         self._versions = versions
         return settings
 
-    # --- what lies in the container ---------------------------------------------------------------
+    # --- the container ----------------------------------------------------------------------------
 
     async def _find(self, names: Collection[str]) -> dict[str, BlobItem | None]:
-        """Each of these blobs as it stands, mostly by one call."""
+        """Return the current properties of these blobs, usually with one call."""
         page = await self._blobs.list(self._container, None, _PAGE)
         listed = {item.name: item for item in page.items}
         found: dict[str, BlobItem | None] = {name: listed.get(name) for name in names}
@@ -103,7 +104,7 @@ class SettingsBlob:
         return found
 
     async def _read(self, item: BlobItem | None, versions: dict[str, str | None]) -> Mapping[str, str]:
-        """deployments.yaml and the files that it names; adds what was found of them to `versions`."""
+        """Read deployments.yaml and the files that it names; add their ETags to `versions`."""
         if item is None:
             remedy = f"there is no such blob in the container {self._container}: upload it"
             raise self._error(self._name, remedy)
@@ -125,7 +126,7 @@ class SettingsBlob:
         return data.decode("utf-8", "surrogateescape")
 
     def _named(self, text: str) -> list[str]:
-        """The blobs that a deployments.yaml names, from the top of the container."""
+        """Return the blobs that a deployments.yaml names, as full names in the container."""
         with self._unpacked({self._name: text}) as path:
             names = files_named(path, self._environment)
         if len(names) > _MANY:
@@ -134,7 +135,7 @@ class SettingsBlob:
         return [self._inside(posixpath.normpath(posixpath.join(folder, name)), name) for name in names]
 
     def _inside(self, blob: str, name: str) -> str:
-        """The blob's name, if it is a plain one in this container."""
+        """Return the blob's full name. Raises SettingsError unless it is a plain one in this container."""
         parts = blob.split("/")
         if ".." in parts or blob.startswith("/") or _ODD.search(blob):
             raise self._error(ascii(name[:80]), "name a file of the container, as tasks/prompt.md")
@@ -142,7 +143,7 @@ class SettingsBlob:
             raise self._error(ascii(name[:80]), "the name is too long")
         return blob
 
-    # --- what it says -----------------------------------------------------------------------------
+    # --- the content ------------------------------------------------------------------------------
 
     def _parsed(self, files: Mapping[str, str]) -> Settings:
         with self._unpacked(files) as path:
@@ -150,7 +151,7 @@ class SettingsBlob:
 
     @contextlib.contextmanager
     def _unpacked(self, files: Mapping[str, str]) -> Iterator[Path]:
-        """The files in a folder of their own, which ends with the context. Raises SettingsError only."""
+        """Write the files to a temporary folder, for the context. Raises SettingsError only."""
         try:
             with tempfile.TemporaryDirectory() as folder:
                 for name, text in files.items():
@@ -160,7 +161,7 @@ class SettingsBlob:
                 yield Path(folder) / self._name
         except SettingsError:
             raise
-        except Exception as error:  # whatever an odd file does to a parser
+        except Exception as error:  # an odd file may raise anything in a parser
             raise self._error(self._name, f"cannot be used ({type(error).__name__})") from error
 
     def _error(self, key: str, remedy: str) -> SettingsError:
@@ -169,7 +170,7 @@ class SettingsBlob:
     # --- the last good one ------------------------------------------------------------------------
 
     async def _keep(self, files: Mapping[str, str]) -> None:
-        """Make this the last good version, if it is another than the one that is kept."""
+        """Store this as the last good version if it differs from the stored one."""
         data = json.dumps(files, sort_keys=True).encode()
         try:
             with contextlib.suppress(Missing, ContainerMissing):
@@ -179,7 +180,7 @@ class SettingsBlob:
                     return
                 if kept is not None:
                     await self._blobs.delete(LAST_GOOD, self._name, kept.etag)
-            # Already there: another process keeps the version that it has found.
+            # It exists already: another process stores the version that it found.
             with contextlib.suppress(AlreadyExists):
                 await self._blobs.create(LAST_GOOD, self._name, data, "application/json")
             self._to_keep = None
@@ -190,9 +191,9 @@ class SettingsBlob:
             alert(Alert.STORAGE_REFUSED, remedy, container=LAST_GOOD, code=error.code)
 
     async def _last_good(self, error: SettingsError | StorageError, version: str = "") -> Settings:
-        """What was in force, from memory or storage; raises `error` if there is none.
+        """Return the last good version, from memory or storage; raise `error` if there is none.
 
-        `version`: what is broken, as each broken one is an alert of its own.
+        `version`: the ETags of the broken one, as every broken version raises an alert of its own.
         """
         settings = self._settings
         if settings is None:

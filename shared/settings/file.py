@@ -1,7 +1,7 @@
-"""The shape of deployments.yaml: its sections and keys.
+"""Define the shape of deployments.yaml: its sections and keys.
 
-Scalars arrive as strings and are converted by `scalars`; files that a task names are read from the folder
-that is the validation's context. What takes more than one section to tell is in `settings`.
+Scalars arrive as strings and are converted by `values`; the files that a task names are read from the folder
+in the validation's context. Checks that involve several sections are in `mistakes`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class _Section(BaseModel):
 
 class _Defaults(_Section):
     time_zone: Zone = "UTC"
-    lead: Span | None = None  # learned
+    lead: Span | None = None  # None: learned
     mode: Mode = Mode.ENFORCE
 
 
@@ -115,7 +115,7 @@ class WindowSection(_Section):
 
     @model_validator(mode="after")
     def _of_one_kind(self) -> Self:
-        """Weekly or one-off, with what goes with it, and not empty."""
+        """Check that it is weekly or one-off, has only the keys of its kind, and is not empty."""
         if isinstance(self.start, datetime) is not isinstance(self.end, datetime):
             raise ValueError("from and to must both be HH:MM, or both ISO times")
         if isinstance(self.start, timedelta) and self.days is None:
@@ -130,7 +130,7 @@ class WindowSection(_Section):
 
     @model_validator(mode="after")
     def _dates_agree(self) -> Self:
-        """No date is named for two things, or for nothing."""
+        """Check that no date is both skipped and added, and that every date can have an effect."""
         if self.starting and self.until and self.until < self.starting:
             raise ValueError(f"until ({self.until}) comes before starting ({self.starting})")
         if both := sorted({*self.skip_dates} & {*self.also_on}):
@@ -142,7 +142,7 @@ class WindowSection(_Section):
 
     @property
     def length(self) -> timedelta:
-        """How long it is open, on a day without a change of the clocks."""
+        """Return how long it is open, on a day without a change of the clocks."""
         if isinstance(self.start, datetime) and isinstance(self.end, datetime):
             return self.end - self.start
         assert isinstance(self.start, timedelta) and isinstance(self.end, timedelta)
@@ -158,7 +158,7 @@ class ClosureSection(_Section):
 
     @model_validator(mode="after")
     def _of_one_kind(self) -> Self:
-        """A date in a zone, or two instants in order."""
+        """Check that it is a date in a zone, or two instants in order."""
         given = [instant for instant in (self.start, self.end) if instant is not None]
         if len(given) != (2 if self.date is None else 0):
             raise ValueError("write either date, or from and to")

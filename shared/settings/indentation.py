@@ -1,10 +1,10 @@
-"""Keys of deployments.yaml that are indented as their section is, so that they are not in it.
+"""Find keys of deployments.yaml with the same indentation as their section, so that they are not in it.
 
     sku:
     name: GlobalStandard
 
-YAML takes this for an empty `sku` and a `name` beside it. Without a word of its own, such a mistake shows as
-keys that are unknown, missing, or there twice.
+YAML reads this as an empty `sku` and a `name` beside it. Without a message of its own, such a mistake would
+be reported as keys that are unknown, missing, or duplicate.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from pydantic import BaseModel
 from shared.errors import SettingProblem
 from shared.settings.file import DeploymentsFile
 
-_MISTYPED = 0.8  # so similar to a key that belongs here, it is one with a typing mistake
+_MISTYPED = 0.8  # from this similarity to a valid key on, a key counts as that one mistyped
 
 
 def indentation_mistakes(node: yaml.Node | None) -> list[SettingProblem]:
-    """One for each such key, by its line."""
+    """Return one mistake for every such key, with its line."""
     return list(_mistakes(node, DeploymentsFile))
 
 
 def _mistakes(node: yaml.Node | None, kind: Any, named: str = "") -> Iterator[SettingProblem]:
-    """`named`: the name of this section, if it is one of several that the file names."""
+    """Yield the mistakes in a section. `named`: its name, if the file names several such sections."""
     if isinstance(node, yaml.SequenceNode) and (of_items := inner(kind)) is not None:
         for item in node.value:
             yield from _mistakes(item, of_items)
@@ -66,7 +66,7 @@ def _belongs_here(name: str, kind: Any, seen: set[str]) -> bool:
 
 
 def _may_be_section(value: yaml.Node, kind: Any) -> bool:
-    """Whether nothing stands where a section belongs, or under a key that is unknown here."""
+    """Return whether the value is empty although a section belongs there, or the key is unknown here."""
     is_empty = isinstance(value, yaml.ScalarNode) and value.style is None and not value.value
     return is_empty and (kind is None or _is_model(kind) or typing.get_origin(kind) is dict)
 
@@ -75,18 +75,18 @@ def _may_be_section(value: yaml.Node, kind: Any) -> bool:
 
 
 def kind_of(kind: Any, name: str) -> Any:
-    """What stands under a key of a section or a mapping; None: nothing is known under it."""
+    """Return the type of the value of a key in a section or mapping; None if the key is unknown."""
     return fields_of(kind).get(name) if _is_model(kind) else inner(kind)
 
 
 def inner(kind: Any) -> Any:
-    """What a mapping or a list holds; None: it is neither."""
+    """Return the type of the values of a mapping or list; None if it is neither."""
     found = typing.get_args(kind) if typing.get_origin(kind) in (dict, list) else ()
     return found[-1] if found else None
 
 
 def fields_of(kind: Any) -> dict[str, Any]:
-    """The keys of a section, as the file writes them, each with what stands under it."""
+    """Return the keys of a section, as the file writes them, with the types of their values."""
     if not _is_model(kind):
         return {}
     return {field.alias or name: field.annotation for name, field in kind.model_fields.items()}

@@ -1,7 +1,7 @@
-"""deployments.yaml + environment → `Settings`, validated as a whole.
+"""Load deployments.yaml and the environment into `Settings`, validated as a whole.
 
-All mistakes are told at once, each with its key, value and remedy; a key that is not supported is refused,
-never ignored. YAML scalars are read as strings: plain YAML turns 22:00 into 1320 and NO into false.
+All mistakes are reported at once, with key, value and remedy. An unsupported key is refused, never ignored.
+YAML scalars are read as strings: plain YAML turns 22:00 into 1320 and NO into false.
 """
 
 from __future__ import annotations
@@ -58,14 +58,14 @@ def load(path: Path, environment: Mapping[str, str]) -> Settings:
     try:
         file = DeploymentsFile.model_validate(raw, context=path.parent)
     except ValidationError as error:
-        told = {problem.key for problem in unset}
+        reported = {problem.key for problem in unset}
         found = (problem_of(mistake, raw) for mistake in error.errors(include_url=False))
-        problems += [problem for problem in found if problem.key not in told]
+        problems += [problem for problem in found if problem.key not in reported]
         raise SettingsError(path.name, problems) from None
     if problems:
         raise SettingsError(path.name, problems)
     settings = _settings(file)
-    # Told when all else holds.
+    # Reported only if there are no other mistakes.
     problems += [mistake for config in settings.deployments.values() for mistake in schedule_mistakes(config)]
     if problems:
         raise SettingsError(path.name, problems)
@@ -73,7 +73,7 @@ def load(path: Path, environment: Mapping[str, str]) -> Settings:
 
 
 def files_named(path: Path, environment: Mapping[str, str]) -> frozenset[str]:
-    """The files that tasks name, as they are written there. Raises SettingsError for what is not YAML."""
+    """Return the files that tasks name, as written there. Raises SettingsError if the file is not YAML."""
     return frozenset(_files(_substituted(_parsed(path), environment, "", [])))
 
 
@@ -92,7 +92,7 @@ def _files(raw: Any) -> Iterator[str]:
 
 
 class _StringLoader(yaml.BaseLoader):
-    """Every scalar a string; a key that occurs twice is an error, as one of the two would be lost."""
+    """Load every scalar as a string; a duplicate key is an error, as one of the two would be lost."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         lines: dict[str, int] = {}
@@ -107,12 +107,12 @@ class _StringLoader(yaml.BaseLoader):
 
 
 def _parsed(path: Path) -> Any:
-    """The file's mappings, lists and strings."""
+    """Return the file's mappings, lists and strings. Raises SettingsError if it is not readable YAML."""
     try:
         loader = _StringLoader(path.read_text(encoding="utf-8-sig"))
         node = loader.get_single_node()
         if mistakes := indentation_mistakes(node):
-            raise SettingsError(path.name, mistakes)  # other messages would be about keys that are elsewhere
+            raise SettingsError(path.name, mistakes)  # other messages would be about misplaced keys
         return loader.construct_document(node) if node is not None else None
     except OSError as error:
         remedy = f"cannot be read ({error.strerror}): DEPLOYMENTS_FILE names the file"
@@ -133,7 +133,7 @@ def _parsed(path: Path) -> Any:
 
 
 def _substituted(raw: Any, environment: Mapping[str, str], where: str, problems: list[SettingProblem]) -> Any:
-    """Put the environment's values for ${NAME}."""
+    """Replace ${NAME} by the environment's value; append a problem for a name that is not set."""
     if isinstance(raw, dict):
         return {
             key: _substituted(value, environment, f"{where}.{key}".strip("."), problems)
@@ -149,7 +149,7 @@ def _substituted(raw: Any, environment: Mapping[str, str], where: str, problems:
     return _VARIABLE.sub(lambda match: environment.get(match[1], ""), raw)
 
 
-# --- the file's words → the domain's ---------------------------------------------------------------
+# --- from the file's types to the domain's ---------------------------------------------------------
 
 
 def _settings(file: DeploymentsFile) -> Settings:

@@ -1,4 +1,4 @@
-"""Mistakes in deployments.yaml in the words of the file: key, value, and what to write instead."""
+"""Describe mistakes in deployments.yaml in the file's own words: key, value, and what to write instead."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shared.settings.file import SKUS, DeploymentsFile
 from shared.settings.indentation import fields_of, inner, kind_of
 
 _LATER = {"after"}
-_ON = ("true", "t", "yes", "y", "on", "1")  # what pydantic takes for true
+_ON = ("true", "t", "yes", "y", "on", "1")  # the values that pydantic accepts for true
 _LONGEST_VALUE = 80
 _QUOTED = re.compile(r"'([^']*)'")
 _NO_NUMBERS = ("nan", "inf", "infinity")
@@ -38,7 +38,7 @@ _REMEDIES = {
     "less_than_equal": "write a number of {le:,} or less",
     "too_long": "write {max_length} at most",
 }
-"""By pydantic's type of error; numbers come from its context."""
+"""Remedies by pydantic's type of error; the error's context supplies numbers."""
 
 _MISSING = {
     "installation": "write a name that marks in Azure what is yours, such as contoso-prod",
@@ -63,14 +63,14 @@ _MISSING = {
     "from": 'write when the window opens, such as "09:00"',
     "to": 'write when the window closes, such as "18:00"',
 }
-"""What to write for a key that must be there: by its name, or by its section and name."""
+"""Remedies for a missing key: by its name, or by its section and name."""
 
 
 def problem_of(error: ErrorDetails, raw: Any) -> SettingProblem:
-    """One of pydantic's errors in the words of the file."""
+    """Return one of pydantic's errors in the file's own words."""
     location = [part for part in error["loc"] if part != "[key]"]
     key, value = ".".join(map(str, location)) or "the file", _at(raw, *location)
-    if "[key]" in error["loc"]:  # it is about the key itself
+    if "[key]" in error["loc"]:  # the error concerns the key itself
         return SettingProblem(key, "", _remedy(error, location, str(location[-1])))
     shown = value[:_LONGEST_VALUE] if isinstance(value, str) else ""
     return SettingProblem(key, shown, _remedy(error, location, shown))
@@ -105,7 +105,7 @@ def _remedy(error: ErrorDetails, location: Sequence[str | int], value: str) -> s
 
 
 def mistakes_across_sections(raw: Any) -> Iterator[SettingProblem]:
-    """What takes more than one section to tell, from the words of the file: other mistakes do not hide it."""
+    """Check what involves several sections, in the raw file: other mistakes must not hide these."""
     accounts, deployments = _mapping_at(raw, "accounts"), _mapping_at(raw, "deployments")
     yield from _twice("deployments", {name: name for name in deployments})
     yield from _twice("accounts", {name: _at(accounts, name, "resource_id") for name in accounts})
@@ -140,7 +140,7 @@ def mistakes_across_sections(raw: Any) -> Iterator[SettingProblem]:
 
 
 def _twice(section: str, identities: Mapping[str, Any]) -> Iterator[SettingProblem]:
-    """Names that mean the same to Azure, which ignores case."""
+    """Yield a mistake for names that are the same to Azure, which ignores case."""
     first: dict[str, str] = {}
     for name, identity in identities.items():
         if not isinstance(identity, str) or not identity:
@@ -153,7 +153,7 @@ def _twice(section: str, identities: Mapping[str, Any]) -> Iterator[SettingProbl
 
 
 def _at(raw: Any, *location: str | int) -> Any:
-    """What stands at a place of the file; None if nothing does."""
+    """Return the value at a place of the file; None if there is none."""
     for part in location:
         try:
             raw = raw[part]
@@ -168,7 +168,7 @@ def _mapping_at(raw: Any, *location: str) -> dict[str, Any]:
 
 
 def _keys_at(location: Sequence[str | int]) -> list[str]:
-    """The keys that are known at a place of the file."""
+    """Return the keys that are allowed at a place of the file."""
     kind: Any = DeploymentsFile
     for part in location:
         kind = inner(kind) if isinstance(part, int) else kind_of(kind, part)

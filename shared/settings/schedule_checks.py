@@ -1,6 +1,6 @@
-"""What is wrong with a schedule: mistakes, which refuse the file, and what may be meant, which is warned of.
+"""Check a schedule: mistakes, for which the file is refused, and warnings, for what may be intended.
 
-Whether there are mistakes never depends on the time: a file that was good stays good.
+Mistakes never depend on the current time: a valid file stays valid.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _A_MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
 _MARGIN = TIMING.session_margin
 _NO_END = timedelta(days=31)  # longer than any session may be
 AHEAD = timedelta(days=366)
-"""Warnings are about the next 12 months."""
+"""Warnings concern the next 12 months."""
 
 
 def schedule_mistakes(config: DeploymentConfig) -> list[SettingProblem]:
-    """Windows that open on no day, and windows that the longest session would cut short every time.
+    """Find windows that open on no day, and windows that max_session would cut short every time.
 
-    By the lead that the deployment has alone: what it waits for others is warned of.
+    The lead is the deployment's own; waiting for others of the account is only a warning.
     """
     if config.always:
         return []
@@ -55,7 +55,7 @@ def _no_day(window: WeeklyWindow | OneOffWindow) -> Iterator[str]:
 
 
 def _too_long(window: WeeklyWindow | OneOffWindow, config: DeploymentConfig) -> Iterator[str]:
-    """By its own length, on a day without a change of the clocks."""
+    """Check a window's own length, on a day without a change of the clocks."""
     match window:
         case OneOffWindow():
             start, end = window.start, window.end
@@ -70,7 +70,7 @@ def _too_long(window: WeeklyWindow | OneOffWindow, config: DeploymentConfig) -> 
 
 
 def _too_long_together(config: DeploymentConfig) -> Iterator[str]:
-    """By what follows it every week; what ends as soon as nothing waits does not count."""
+    """Check windows that follow each other every week; those with stop_when_empty do not count."""
     windows = [
         every_week(window)
         for window in config.windows
@@ -89,9 +89,9 @@ def _too_long_together(config: DeploymentConfig) -> Iterator[str]:
 
 
 def schedule_warnings(config: DeploymentConfig, leads: Leads, now: datetime) -> list[SettingProblem]:
-    """Windows that are over or never open, that the clocks move, or that form too long a session once.
+    """Find windows that are over, never open, are moved by the clocks, or form too long a session once.
 
-    `leads`: of the next 12 months, where creates of the account go in turn.
+    `leads`: those of the next 12 months, including the wait for other creates of the account.
     """
     if config.always:
         return [
@@ -110,7 +110,7 @@ def schedule_warnings(config: DeploymentConfig, leads: Leads, now: datetime) -> 
 
 
 def _of_always(config: DeploymentConfig) -> Iterator[str]:
-    """What round the clock does not mean, and what has no effect beside it."""
+    """Warn of the limits of `always`, and of keys that have no effect beside it."""
     if config.spec.sku == DEVELOPER_TIER:
         yield (
             f"Azure deletes a {DEVELOPER_TIER} deployment after {DEVELOPER_TIER_LIFE // HOUR} h: it is "
@@ -121,7 +121,7 @@ def _of_always(config: DeploymentConfig) -> Iterator[str]:
 
 
 def _of_uploads(config: DeploymentConfig, now: datetime) -> Iterator[str]:
-    """Documents that wait for a window, and no window for them. Without any the file is refused."""
+    """Warn if documents wait for a window and none opens soon. Without any window the file is refused."""
     if config.uploads is UploadStart.SCHEDULED and not intervals(
         config.windows, now, now + AHEAD, config.closures
     ):
@@ -132,7 +132,7 @@ def _of_uploads(config: DeploymentConfig, now: datetime) -> Iterator[str]:
 
 
 def _of_waiting(config: DeploymentConfig) -> Iterator[str]:
-    """A promise that cannot be kept, or has nothing to say."""
+    """Warn of a start_within that cannot be kept, or has no effect."""
     promised = config.start_within
     if not promised:
         return
@@ -170,7 +170,7 @@ def _of_window(window: WeeklyWindow | OneOffWindow, config: DeploymentConfig, no
 
 
 def _of_session(config: DeploymentConfig, leads: Leads, now: datetime) -> Iterator[str]:
-    """The first session that would be too long, with documents all the time."""
+    """Warn of the first session that would be too long if documents waited all the time."""
     for start, end in hosted_spans(config.windows, leads, now, now + AHEAD, config.closures):
         if end - start + _MARGIN > config.max_session:
             yield (

@@ -1,4 +1,7 @@
-"""Whether an account has slots for all fine-tuned deployments that its windows need at the same time."""
+"""Check that an account has slots for all fine-tuned deployments that its windows need at the same time.
+
+See Note: slots in docs/design.md.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +18,10 @@ from shared.schedule.windows import Interval, intervals
 def slot_warnings(
     account: Account, configured: Sequence[DeploymentConfig], now: datetime, until: datetime
 ) -> Iterator[SettingProblem]:
-    """The first time in [now, until) at which windows need more slots than there are. `hosted`: its own.
+    """Warn of the first time in [now, until) at which windows need more slots than the account has.
 
-    It is not refused: the app hosts as many as there are slots for, and the others wait.
+    `configured`: the account's deployments. The file is not refused: the app hosts as many deployments as
+    there are slots, and the others wait.
     """
     opened = {
         config.name: intervals(config.windows, now, until, config.closures)
@@ -47,7 +51,7 @@ def slot_warnings(
 def _first_above(
     slots: int, needed: dict[str, list[Interval]], now: datetime
 ) -> tuple[datetime, list[str]] | None:
-    """When more than `slots` are open at once for the first time, and which."""
+    """Return the first time at which more than `slots` are open at once, and their names; else None."""
     openings = sorted(
         (max(interval.start, now), name, interval.end)
         for name, found in needed.items()

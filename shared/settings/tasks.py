@@ -1,6 +1,6 @@
-"""The files that a task names: its prompt, and the JSON schema that its answers conform to.
+"""Read the files that a task names: its prompt, and the JSON schema of its answers.
 
-Both are read while deployments.yaml is validated, so that their mistakes are told with all others.
+Both are read while deployments.yaml is validated, so that their mistakes are reported with all others.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from shared.settings.answer_schema import schema_mistakes
 
 
 def read_prompt(path: Path) -> str:
-    """A system prompt. Raises ValueError with the remedy."""
+    """Read a system prompt. Raises ValueError with the remedy."""
     text = _read(path)
     if not text.strip():
         raise ValueError("the file is empty: write what to ask")
@@ -24,7 +24,7 @@ def read_prompt(path: Path) -> str:
 
 
 def read_schema(path: Path) -> Mapping[str, Any]:
-    """A JSON schema that Azure takes for strict structured output. Raises ValueError with the remedy."""
+    """Read a JSON schema for strict structured output. Raises ValueError with the remedy."""
     try:
         schema = json.loads(_read(path))
         Draft202012Validator.check_schema(schema)

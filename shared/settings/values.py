@@ -1,4 +1,4 @@
-"""What a scalar of deployments.yaml may be. Each arrives as a string; ValueError carries the remedy."""
+"""Convert the scalars of deployments.yaml from strings. Raises ValueError with the remedy."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _account_id(value: str) -> str:
 
 
 def _days(value: Any) -> frozenset[int]:
-    """Names only: who numbers days begins with Sunday or Monday, at 0 or 1."""
+    """Parse names of days. Numbers are refused: they may begin with Sunday or Monday, at 0 or 1."""
     found: set[int] = set()
     text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
     for part in text.lower().replace("daily", "mon-sun").split(","):
@@ -83,7 +83,7 @@ def _days(value: Any) -> frozenset[int]:
 
 
 def _moment(value: Any) -> datetime | timedelta:
-    """HH:MM as the time since midnight, or the instant of a one-off window."""
+    """Parse HH:MM as the time since midnight, or the instant of a one-off window."""
     text = str(value)
     if _TIME.fullmatch(text):
         return timedelta(hours=int(text[:2]), minutes=int(text[3:]))
@@ -120,7 +120,7 @@ def _date(value: Any) -> date:
 
 
 def _region(value: str) -> str:
-    """A country whose public holidays are known, or a subdivision of it: DE, DE-BE."""
+    """Check a country whose public holidays are known, or a subdivision of it: DE, DE-BE."""
     if is_region(value):
         return value
     known = regions()  # loads every country: half a second of CPU time
@@ -146,7 +146,10 @@ def _known(country: str, subdivisions: Sequence[str]) -> str:
 
 
 def _tags(value: Mapping[str, str]) -> Mapping[str, str]:
-    """Azure's rules: https://learn.microsoft.com/azure/azure-resource-manager/management/tag-resources."""
+    """Check tags by Azure's rules.
+
+    https://learn.microsoft.com/azure/azure-resource-manager/management/tag-resources
+    """
     first: dict[str, str] = {}
     for name, text in value.items():
         lower = name.lower()

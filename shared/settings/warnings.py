@@ -1,4 +1,4 @@
-"""What in a valid deployments.yaml is likely a mistake. The file can be used all the same."""
+"""Warn of likely mistakes in a valid deployments.yaml. The file can still be used."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shared.settings.schedule_checks import AHEAD, schedule_warnings
 from shared.settings.slot_checks import slot_warnings
 from shared.settings.zone_names import zone_doubt
 
-_NEAR_THE_DOLLAR = ("USD", "EUR", "GBP", "CHF")  # in other currencies the usual prices are other numbers
+_NEAR_THE_DOLLAR = ("USD", "EUR", "GBP", "CHF")  # in other currencies the usual prices differ
 _USUAL_HOSTING = "1.70 an hour"
 _DEAREST_HOSTING = 100.0
 _DEAREST_PROVISIONED = 10_000.0  # a large one costs hundreds an hour
@@ -26,7 +26,7 @@ _MOST_CAPACITY = 10_000  # thousands of tokens a minute, which is 10 million
 
 
 def settings_warnings(settings: Settings, now: datetime) -> list[SettingProblem]:
-    """Every warning, each with its key and remedy; those about schedules are for the next 12 months."""
+    """Return all warnings with key and remedy; those about schedules cover the 12 months after `now`."""
     hosted = list(settings.deployments.values())
     found = [*settings.unused, *_of_prices(settings.prices)]
     leads: dict[str, Leads] = {}
@@ -71,8 +71,11 @@ def _of_prices(prices: Prices) -> Iterator[SettingProblem]:
 
 
 def _of_equal_models(hosted: list[DeploymentConfig]) -> Iterator[SettingProblem]:
-    """Azure's page on deploying fine-tuned models permitted one deployment of a custom model a region in
-    its older versions, and does not say so any more."""
+    """Warn of a custom model that is hosted twice on one account.
+
+    Older versions of Azure's page on deploying fine-tuned models permitted one deployment of a custom model
+    in a region; the current version does not say so.
+    """
     first: dict[tuple[str, str], DeploymentConfig] = {}
     for config in hosted:
         identity = (config.spec.model_name.lower(), (config.spec.model_source or "").lower())

@@ -1,4 +1,4 @@
-"""Windows' names of time zones and the IANA zones that they mean.
+"""Map Windows' names of time zones to IANA zones.
 
 Source: CLDR's windowsZones.xml (Unicode licence), the entry for territory 001 of each name, with
 the newer of two IANA names.

@@ -1,4 +1,4 @@
-"""Names of time zones: which are IANA names of a place, and what to write instead of the others."""
+"""Check that names of time zones are IANA names of a place, and suggest one for all others."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _ABBREVIATIONS = {
     **dict.fromkeys(("NZST", "NZDT"), "Pacific/Auckland"),
     **{"SAST": "Africa/Johannesburg", "EAT": "Africa/Nairobi", "CAT": "Africa/Maputo", "WAT": "Africa/Lagos"},
 }
-"""Abbreviations that are unknown, or zones without summer time: the place that is most likely meant."""
+"""Abbreviations that are unknown or have no summer time, with the place that is most likely meant."""
 
 _CONTINENTS = {
     **{"CET": "Europe/Berlin", "MET": "Europe/Berlin", "EET": "Europe/Helsinki", "WET": "Europe/Lisbon"},
     **{"EST5EDT": "America/New_York", "CST6CDT": "America/Chicago"},
     **{"MST7MDT": "America/Denver", "PST8PDT": "America/Los_Angeles"},
 }
-"""Zones that are no place's: they keep the rules of one that is."""
+"""Zones that name no place, with a place that has the same rules."""
 
 _OF_THE_MACHINE = ("localtime", "posixrules", "factory")
 _OFFSET = re.compile(r"(?:UTC|GMT|Z)?\s*([+-])(\d{1,2})(?::?(\d{2}))?", re.ASCII | re.IGNORECASE)
@@ -45,7 +45,7 @@ _SHOWN = 80
 
 
 def time_zone(value: str) -> str:
-    """An IANA name that means the same on every machine. Raises ValueError with the one to write."""
+    """Return an IANA name that means the same on every machine. Raises ValueError with the one to write."""
     shown, lower = value[:_SHOWN], value.lower()
     if lower in _OF_THE_MACHINE:
         raise ValueError(
@@ -72,7 +72,7 @@ def time_zone(value: str) -> str:
 
 
 def _instead_of_offset(shown: str, sign: str, hours: str, minutes: str | None) -> str:
-    """POSIX counts west of Greenwich, so in the names of fixed zones the sign is the other one."""
+    """Return the advice for an offset. The names of fixed zones have POSIX's sign, which is reversed."""
     advice = f"{shown!r} is an offset: write the IANA name of a place, which knows its summer time"
     name = f"Etc/GMT{'-' if sign == '+' else '+'}{int(hours)}" if int(hours) else "Etc/UTC"
     if int(minutes or 0) or name not in available_timezones():
@@ -83,7 +83,7 @@ def _instead_of_offset(shown: str, sign: str, hours: str, minutes: str | None) -
 
 
 def zone_doubt(name: str) -> str | None:
-    """What is likely not meant by a valid zone; None: nothing."""
+    """Return a warning for a valid zone that is likely not intended; else None."""
     if place := _CONTINENTS.get(name):
         return f"the time zone {name!r} is no place's: write one, such as {place!r}"
     if (fixed := _REVERSED.fullmatch(name)) is not None:
