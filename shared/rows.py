@@ -73,7 +73,7 @@ def _columns(kind: Any) -> _Columns:
         absent=given | {name: None for name, (_, optional) in types_of.items() if optional},
         required=frozenset(defaults.keys() - given.keys() - {"etag"}),
         known=frozenset(types_of),
-        converted=tuple((name, plain) for name, (plain, _) in types_of.items() if _is_converted(plain)),
+        converted=tuple((name, column) for name, (column, _) in types_of.items() if _is_converted(column)),
         has_etag="etag" in types_of,
     )
 

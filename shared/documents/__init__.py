@@ -1,1 +1,1 @@
-"""The work: an upload becomes a ledger row, its text a request, the answer a result."""
+"""Process documents: an upload becomes a ledger row, its text a request, the answer a result."""

@@ -1,8 +1,8 @@
-"""Who may be in work beside whom: a document under suspicion is worked on alone in its process.
+"""Process a document that is suspected of crashes alone in its process.
 
-Note [who is to blame for a crash]. When a worker dies, every document that it had in work was hit, and one
-may have caused it. After two crashes a document is a suspect, and from then on nothing else is in work beside
-it, on any deployment of this process. Only what dies alone, several times, is to blame.
+Note [who is to blame for a crash]. When a worker dies, all documents that it was processing are affected, and
+one of them may be the cause. After two crashes a document is a suspect, and from then on the process handles
+nothing else beside it, on any deployment. Only a document that crashes several times alone is to blame.
 """
 
 from __future__ import annotations
@@ -15,36 +15,36 @@ from datetime import timedelta
 from shared.model import Document, DocumentState
 
 SUSPECT_AFTER = 2
-"""Crashes after which a document is worked on alone."""
+"""Crashes after which a document is processed alone."""
 SUSPECT_PATIENCE = timedelta(minutes=10)
-"""A suspect lets others go first until it is as old as this."""
+"""A suspect waits for other documents until it is this old."""
 MAX_LONE_CRASHES = 3
-"""Crashes alone after which a document is a dead letter."""
+"""Crashes of a document processed alone after which it is a dead letter."""
 
 
 def crashes_of(document: Document) -> tuple[int, int]:
-    """Its crashes, and those alone, with the claim that ran out if it has one."""
+    """Return its crashes and its crashes alone, including an expired claim."""
     crashed = document.state is DocumentState.CLAIMED
     return document.crashes + crashed, document.lone_crashes + (crashed and document.alone)
 
 
 def is_suspect(document: Document) -> bool:
-    """Whether it must be worked on alone."""
+    """Return whether it must be processed alone."""
     return crashes_of(document)[0] >= SUSPECT_AFTER
 
 
 class SoloGate:
-    """One for each process: many documents at a time, or a suspect alone."""
+    """Admit many documents at a time, or one suspect alone. There is one gate in a process."""
 
     def __init__(self) -> None:
         self._inside = 0
         self._alone = False
-        self._waiting = 0  # suspects who want to enter: nobody else enters before them
+        self._waiting = 0  # suspects that wait to enter: no other document enters before them
         self._changed = asyncio.Condition()
 
     @contextlib.asynccontextmanager
     async def shared(self) -> AsyncIterator[None]:
-        """Be in work beside others."""
+        """Enter beside other documents."""
         async with self._changed:
             await self._changed.wait_for(lambda: not self._alone and not self._waiting)
             self._inside += 1
@@ -55,7 +55,7 @@ class SoloGate:
 
     @contextlib.asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
-        """Be in work with nothing else in work. Cancelled while it waits, it leaves no trace."""
+        """Enter alone, when no other document is inside. A cancelled wait has no effect."""
         async with self._changed:
             self._waiting += 1
             try:

@@ -1,4 +1,4 @@
-"""Text → the request, and what it may cost, so that nothing is deployed for what cannot be answered."""
+"""Build the request for a text and check its cost, so that nothing is deployed for an impossible request."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from shared.errors import DocumentRefused
 from shared.model import DeploymentConfig, ModelAnswer, ModelRequest, Prices, Task
 from shared.money.cost import token_cost
 
-_BYTES_PER_TOKEN = 4  # English prose; answers teach the pacer better
-# No encoding that is read takes more bytes than twice those of UTF-8: UTF-16 has two for an ASCII letter.
+_BYTES_PER_TOKEN = 4  # for English prose; the pacer corrects it by the usage in answers
+# No supported encoding needs more than twice the bytes of UTF-8: UTF-16 has two for an ASCII letter.
 _FILE_BYTES_PER_BYTE = 2
-_MARK = 3  # bytes of a byte order mark at most
+_MARK = 3  # bytes of the longest byte order mark
 _STRETCH = 1024 * 1024  # characters that are encoded at a time: a copy of all would double the memory
 
 
@@ -27,10 +27,10 @@ class Question:
 
 
 def question(text: str, config: DeploymentConfig, prices: Prices, *, spent: float = 0.0) -> Question:
-    """What to ask of a document. `spent`: what it has cost so far.
+    """Build the request for a document. `spent`: its cost so far, in the currency of the prices.
 
-    Raises DocumentRefused when the deployment as configured could never admit it, or when it would exceed its
-    cap.
+    Raises DocumentRefused if the deployment as configured could never admit it, or if it would exceed
+    max_cost_per_document.
     """
     task = config.task
     estimate = _tokens(_size(text) + _size(task.system_prompt))
@@ -45,16 +45,16 @@ def question(text: str, config: DeploymentConfig, prices: Prices, *, spent: floa
 
 
 def least_tokens(size: int, task: Task) -> int:
-    """The tokens, with the prompt's and the answer's, that a file of this size (bytes) takes at least.
+    """Return the least tokens, with the prompt's and the answer's, that a file of `size` bytes needs.
 
-    Never more than what `question` finds once the file is read.
+    Never more than the tokens that `question` computes once the file is read.
     """
     text = max(0, size - _MARK) // _FILE_BYTES_PER_BYTE
     return _tokens(text + _size(task.system_prompt)) + task.max_output_tokens
 
 
 def refuse_more_than_admitted(tokens: int, config: DeploymentConfig) -> None:
-    """Raises DocumentRefused for more than the deployment as configured admits in a minute."""
+    """Raise DocumentRefused if the configured deployment admits fewer tokens than these in a minute."""
     limit = config.spec.capacity * 1000
     if tokens > limit:
         raise DocumentRefused(
@@ -68,7 +68,7 @@ def _tokens(size: int) -> int:
 
 
 def _size(text: str) -> int:
-    """In bytes of UTF-8."""
+    """Return the size in bytes of UTF-8."""
     if text.isascii():
         return len(text)
     stretches = (text[start : start + _STRETCH] for start in range(0, len(text), _STRETCH))
@@ -76,13 +76,13 @@ def _size(text: str) -> int:
 
 
 class AnswerUnusable(Exception):
-    """The model answered, but not what was asked for; another try may."""
+    """The model's answer does not have the required form; a retry may succeed."""
 
 
 def accept(answer: ModelAnswer, request: ModelRequest) -> Any:
-    """The answer to store: a text, or a value that conforms to the schema.
+    """Return the answer to store: a text, or a value that conforms to the schema.
 
-    Raises DocumentRefused when no other try would help, AnswerUnusable when one may; neither quotes it.
+    Raises DocumentRefused if no retry would help, AnswerUnusable if one may. Neither quotes the answer.
     """
     if answer.finish_reason == "length":
         raise DocumentRefused(
@@ -97,7 +97,7 @@ def accept(answer: ModelAnswer, request: ModelRequest) -> Any:
     schema = request.response_schema
     try:
         value = answer.text if schema is None else json.loads(answer.text)
-        # What is stored must be JSON in UTF-8: neither NaN nor half a surrogate pair.
+        # The stored value must be JSON in UTF-8: neither NaN nor half a surrogate pair.
         json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise AnswerUnusable("the model's answer is not valid JSON") from None

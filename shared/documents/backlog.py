@@ -1,11 +1,11 @@
-"""The ledger of documents: one row each, and a second one while it is unfinished.
+"""Keep the ledger of documents: one row for every document, and a second row while it is unfinished.
 
-A partition a deployment. `d <id>` is the document's row, written when it arrives and when it is finished;
-`w <id>` is there while it is unfinished and carries its claim and attempts. Ids begin with the time of
-arrival, so what waits is read oldest first, a page at a time, however long the history is; and finishing is
-one transaction in one partition, as is the requeue. `f <id>` is there while the document is failed, so that
-what failed is found without a look at the history. `c <id>` is there while a copy of a finished document's
-source is still to be deleted. `n <folder>`, in the partition of no deployment, names another such partition.
+Every deployment has a partition. `d <id>` is the document's row, written on arrival and when it is finished;
+`w <id>` exists while it is unfinished and holds its claim and attempts. Ids begin with the time of arrival,
+so waiting documents are read oldest first, a page at a time, however long the history is. Finishing and
+requeueing are one transaction in one partition. `f <id>` exists while the document is failed, so that failed
+documents are found without reading the history. `c <id>` exists while a copy of a finished document's source
+is still to be deleted. `n <folder>`, in the partition of no deployment, names another such partition.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ DOCUMENTS = "documents"  # table
 UNKNOWN_DEPLOYMENT = "_unknown"
 """The partition of uploads to folders that cannot be a deployment's name."""
 FOLDERS = 1000
-"""Folders of no deployment that are looked into at most: anybody may upload to any number of them."""
+"""The most folders of no deployment that are read: uploads may create any number of them."""
 
 _PAGE = 200
-_MOST = 1000  # rows that Azure answers with at once
-_SPARSE = 10  # a row in so many: below that it is cheaper to ask for each row by its key
+_MOST = 1000  # rows in one answer of Azure
+_SPARSE = 10  # if fewer than one row in 10 is wanted, reading single rows by key is cheaper
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,64}~\d{8}T\d{6}-[0-9a-f]{16}")
 _KINDS = {DocumentState.FAILED: "f ", DocumentState.WAITING: "w ", DocumentState.CLAIMED: "w "}
 _FINAL = frozenset(
@@ -41,12 +41,12 @@ _FINAL = frozenset(
 
 
 def is_final(document: Document) -> bool:
-    """Whether nothing more will happen to it."""
+    """Return whether the document is in a final state."""
     return document.state in _FINAL
 
 
 def identify(item: BlobItem, deployment: str) -> Document:
-    """The document that an upload is: the same container, name and ETag are always the same document."""
+    """Return the document of an upload: the same container, name and ETag are always the same document."""
     return Document(
         id=id_of(item, deployment),
         deployment=deployment,
@@ -58,13 +58,13 @@ def identify(item: BlobItem, deployment: str) -> Document:
 
 
 def id_of(item: BlobItem, deployment: str) -> str:
-    """The id of the document that an upload is."""
+    """Return the id of an upload's document."""
     digest = hashlib.sha256(f"{INBOX}\n{item.name}\n{item.etag}".encode()).hexdigest()[:16]
     return f"{deployment}~{short_id_at(item.modified_at)}-{digest}"
 
 
 def gone(error: Missing | Changed, container: str = INBOX) -> tuple[DocumentState, str]:
-    """The final state of a document whose source is not what it was in that container, and the reason."""
+    """Return the final state and its reason for a document whose source was deleted or overwritten."""
     if isinstance(error, Missing):
         place = "the inbox" if container == INBOX else container
         return DocumentState.WITHDRAWN, f"the file was deleted from {place} before it was answered"
@@ -72,24 +72,24 @@ def gone(error: Missing | Changed, container: str = INBOX) -> tuple[DocumentStat
 
 
 def deployment_of(document_id: str) -> str:
-    """The deployment, or the folder of none, that a document's id begins with; empty for an empty id."""
+    """Return the deployment (or other folder) with which a document's id begins; empty for an empty id."""
     return document_id.partition("~")[0]
 
 
 def short_id(document: Document) -> str:
-    """The id without the deployment, for names inside a deployment's folder."""
+    """Return the id without the deployment, for names inside a deployment's folder."""
     return document.id.partition("~")[2]
 
 
 def short_id_at(at: datetime) -> str:
-    """What the short ids of documents begin with that arrived at that time: ids sort by it."""
+    """Return the start of the short ids of documents that arrived at `at`. Ids sort by it."""
     at = at.astimezone(UTC)
-    return f"{at.year:04}{at:%m%dT%H%M%S}"  # %Y pads no year
+    return f"{at.year:04}{at:%m%dT%H%M%S}"  # %Y does not pad years
 
 
 @dataclass(frozen=True)
 class Leftover:
-    """A copy of a finished document's source that is still to be deleted, where no inbox shows it."""
+    """A copy of a finished document's source, outside of the inbox, that is still to be deleted."""
 
     document: str  # id
     place: str  # container/name
@@ -107,7 +107,7 @@ class Stretch:
 
 @dataclass(frozen=True)
 class History:
-    """Documents by arrival, whether there are more, and behind which short id they are then read."""
+    """Documents by arrival, whether more follow, and the short id after which the next ones are read."""
 
     documents: tuple[Document, ...]
     more: bool
@@ -115,14 +115,17 @@ class History:
 
 
 class DocumentLedger:
-    """Rows of documents. Saves name the version that they replace and raise Changed if it is stale."""
+    """Read and write documents. Saving names the version to replace and raises Changed if it is stale.
+
+    Every method may raise StorageError.
+    """
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
         self._noted: set[str] = set()
 
     async def add(self, document: Document) -> bool:
-        """Record an arrival, or, with a final state, an upload that was refused at once. False: known."""
+        """Record an arrival, or an upload refused at once (in a final state). False if it is known."""
         key, values = short_id(document), to_values(document)
         changes: list[Insert | Replace | Remove] = [Insert(f"d {key}", values)]
         if not is_final(document):
@@ -136,7 +139,7 @@ class DocumentLedger:
         return True
 
     async def note_folder(self, folder: str) -> None:
-        """Remember that this folder of no deployment has documents. Safe to repeat."""
+        """Record that this folder, which is no deployment's, has documents. Safe to repeat."""
         if folder == UNKNOWN_DEPLOYMENT or folder in self._noted:
             return
         with contextlib.suppress(AlreadyExists):
@@ -148,16 +151,16 @@ class DocumentLedger:
         self._noted.add(folder)
 
     async def folders(self, limit: int = FOLDERS) -> tuple[list[str], bool]:
-        """Folders of no deployment that have documents, by name, and whether there are more."""
+        """Return folders of no deployment that have documents, by name, and whether more follow."""
         page = await self._tables.page(DOCUMENTS, UNKNOWN_DEPLOYMENT, "n ", "n ~", limit)
         return [row.key.removeprefix("n ") for row in page.rows], page.more
 
     async def knows(self, deployment: str) -> bool:
-        """Whether any document was ever recorded for a deployment or folder of that name."""
+        """Return whether any document was ever recorded for a deployment or folder of that name."""
         return bool((await self._tables.page(DOCUMENTS, deployment, "d ", "d ~", 1)).rows)
 
     async def get(self, document_id: str) -> Document | None:
-        """A document as it stands; None for an id that no document has, whatever it looks like."""
+        """Return a document's current row; None for an unknown or malformed id."""
         if not _ID.fullmatch(document_id):
             return None
         deployment, _, key = document_id.partition("~")
@@ -166,21 +169,21 @@ class DocumentLedger:
         return from_row(Document, row) if row else None
 
     async def unfinished(self, deployment: str) -> AsyncIterator[Document]:
-        """Every unfinished document of a deployment, oldest first."""
+        """Yield every unfinished document of a deployment, oldest first."""
         async for document in self._each(deployment, "w "):
             yield document
 
     async def unfinished_after(self, deployment: str, document_id: str) -> Stretch:
-        """The unfinished documents of a deployment behind that one; from the first on if it is empty."""
+        """Return a page of the unfinished documents after `document_id`; from the first on if it is empty."""
         start = f"w {document_id.partition('~')[2]} " if document_id else "w "
         page = await self._tables.page(DOCUMENTS, deployment, start, "w ~", _MOST)
         return Stretch(tuple(from_row(Document, row) for row in page.rows), page.more, page.server_time)
 
     async def unfinished_among(self, deployment: str, document_ids: Collection[str]) -> set[str]:
-        """Which of these documents of a deployment are surely unfinished. Of the others nothing is known.
+        """Return those of these documents that are certainly unfinished. Nothing is known of the others.
 
-        Reads the rows between the first and the last of them as long as many are found that way: ids begin
-        with the time of arrival, and what was uploaded together has rows together.
+        Reads the rows between the first and the last of them as long as that finds many: ids begin with the
+        time of arrival, so documents that were uploaded together have adjacent rows.
         """
         wanted = {f"w {document_id.partition('~')[2]}": document_id for document_id in document_ids}
         keys, at, found = sorted(wanted), 0, set[str]()
@@ -203,16 +206,16 @@ class DocumentLedger:
             more = page.more
 
     async def demand(self, deployment: str) -> Demand:
-        """The first page of the unfinished documents, counted."""
+        """See the port."""
         page = await self._tables.page(DOCUMENTS, deployment, "w ", "w ~", _PAGE)
         arrivals = tuple(at for row in page.rows if isinstance(at := row.values["arrived_at"], datetime))
         return Demand(len(page.rows), page.more, arrivals)
 
     async def listed(self, deployment: str, state: DocumentState | None, start: str, limit: int) -> History:
-        """Documents of that state, or of any, whose short id is not below `start`, oldest first.
+        """Return documents of a state, or of any, whose short id is not below `start`, oldest first.
 
-        Reads `limit` of them at most: where states other than failed, waiting and claimed are asked for, of
-        all documents, so that fewer than that may be found although there are more.
+        Reads at most `limit` rows. For states other than failed, waiting and claimed these are rows of all
+        documents, so the answer may have fewer documents although more follow.
         """
         kind = _KINDS.get(state, "d ") if state else "d "
         page = await self._tables.page(DOCUMENTS, deployment, f"{kind}{start}", f"{kind}~", limit)
@@ -223,7 +226,7 @@ class DocumentLedger:
         return History(kept, page.more, short_id(found[-1]) if found else "")
 
     async def _as_they_stand(self, deployment: str, documents: list[Document]) -> list[Document]:
-        """The same documents; of an unfinished one the row of arrival does not say how it stands."""
+        """Return the current rows of the documents: an unfinished one's row of arrival is outdated."""
         keys = [short_id(document) for document in documents if not is_final(document)]
         if not keys:
             return documents
@@ -238,13 +241,13 @@ class DocumentLedger:
         return [found.get(short_id(document), document) for document in documents]
 
     async def failed_since(self, deployment: str, since: datetime) -> tuple[int, bool]:
-        """How many of the documents that arrived since then have failed, a page counted; and whether more."""
+        """Count failed documents that arrived since then, up to a page; return whether there are more."""
         start = f"f {short_id_at(since)}"
         page = await self._tables.page(DOCUMENTS, deployment, start, "f ~", _PAGE)
         return len(page.rows), page.more
 
     async def asked(self, deployment: str, since: datetime, limit: int) -> tuple[datetime, ...] | None:
-        """When the documents that arrived since then came and were finished; None: there are more of them."""
+        """Return when documents since then arrived and were finished; None if there are more than `limit`."""
         page = await self._tables.page(DOCUMENTS, deployment, f"d {short_id_at(since)}", "d ~", limit)
         found = (from_row(Document, row) for row in page.rows)
         times = tuple(
@@ -261,7 +264,7 @@ class DocumentLedger:
         return replace(document, etag=etag)
 
     async def finish(self, document: Document, leftover: Leftover | None = None) -> None:
-        """Write the final state and end the unfinished row, and note what is left over: all or none."""
+        """Write the final state, remove the unfinished row, and record a leftover: all or none."""
         assert document.etag is not None and is_final(document)
         key = short_id(document)
         changes: list[Insert | Replace | Remove] = [
@@ -275,7 +278,7 @@ class DocumentLedger:
         await self._tables.write(DOCUMENTS, document.deployment, changes)
 
     async def try_finish(self, document: Document, leftover: Leftover | None = None) -> bool:
-        """Finish it unless somebody else has changed it meanwhile."""
+        """Finish it; False if another process has changed it meanwhile."""
         try:
             await self.finish(document, leftover)
         except Changed:
@@ -283,7 +286,7 @@ class DocumentLedger:
         return True
 
     async def try_reopen(self, document: Document) -> bool:
-        """Write the next run of a final document unless somebody else has: all of its rows, or none."""
+        """Write the next run of a final document: all rows or none. False if another process was first."""
         assert document.etag is not None and not is_final(document)
         key, values = short_id(document), to_values(document)
         changes: list[Insert | Replace | Remove] = [
@@ -300,18 +303,18 @@ class DocumentLedger:
         return True
 
     async def failed(self, deployment: str) -> AsyncIterator[Document]:
-        """Every dead letter of a deployment, oldest first."""
+        """Yield every dead letter of a deployment, oldest first."""
         async for document in self._each(deployment, "d "):
             if document.state is DocumentState.FAILED:
                 yield document
 
     async def leftovers(self, deployment: str) -> list[Leftover]:
-        """A page of what is left over of a deployment's documents."""
+        """Return a page of the leftovers of a deployment's documents."""
         page = await self._tables.page(DOCUMENTS, deployment, "c ", "c ~", _PAGE)
         return [from_row(Leftover, row) for row in page.rows]
 
     async def cleared(self, leftover: Leftover) -> None:
-        """It is deleted. Safe to repeat."""
+        """Remove the row of a leftover that was deleted. Safe to repeat."""
         deployment, _, key = leftover.document.partition("~")
         row = await self._tables.get(DOCUMENTS, deployment, f"c {key}")
         if row is not None:

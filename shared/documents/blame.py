@@ -1,11 +1,11 @@
-"""Whose fault a failure is, and what it means for everybody else on the deployment.
+"""Decide whether a failure is the document's fault, and whether other documents can still be answered.
 
-Note [whose fault is it]. A document pays only for what is its own: what its readers refuse, the content
-filter, the context length, its size, a cap of its own. Everything else may be the deployment's, the account's
-or the network's, and no attempt counts while nobody is answered. Two things are evidence against a document:
-another one was answered while its request failed; or it is the only one in trouble, and a small request of
-the same kind is answered right after. A rate limit (429) is evidence only of the second kind, and only if the
-limit has room for the document.
+Note [whose fault is it]. A document fails only for reasons of its own: its readers refuse it, the content
+filter, the context length, its size, its cost cap. Any other cause may lie in the deployment, the account or
+the network, and no attempt counts while no document is answered. There are two kinds of evidence against a
+document: another one was answered while its request failed; or it is the only one that fails, and a small
+request of the same kind is answered right after. A rate limit (429) can be evidence only of the second kind,
+and only if the limit has room for the document.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from shared.ports import Model
 
 
 class Witness:
-    """What one slice has seen of its deployment: who was asked and answered, and what went wrong since."""
+    """Observe the requests of one slice: which documents were answered, and which errors followed."""
 
     def __init__(
         self, model: Model, documents: DocumentLedger, work: WorkLease, endpoint: str, deployment: str
@@ -43,21 +43,21 @@ class Witness:
         self._endpoint = endpoint
         self._deployment = deployment
         self._asked: set[str] = set()
-        self.answers = 0  # of the model to documents, whatever it said
-        self.trouble: Trouble | None = None  # why nobody was answered after the last of them
-        self.halted = ""  # why nobody is to be asked any more
+        self.answers = 0  # the model's answers to documents, of any kind
+        self.trouble: Trouble | None = None  # why no document was answered after the last answer
+        self.halted = ""  # why no more requests may be sent
 
     def saw_question(self, document: Document) -> None:
-        """A document's request is sent."""
+        """Note that a document's request is sent."""
         self._asked.add(document.id)
 
     def saw_answer(self) -> None:
-        """The model answered a document, whatever it said."""
+        """Note that the model answered a document, in any way."""
         self.answers += 1
         self.trouble = None
 
     def saw_trouble(self, since: datetime, reason: str, *, silent: bool) -> None:
-        """A request failed, and no other was answered meanwhile. `silent`: see Trouble."""
+        """Note that a request failed and no other was answered meanwhile. `silent`: see Trouble."""
         first = self.trouble
         since = min(since, first.since) if first else since
         self.trouble = Trouble(since, reason, silent or (first is not None and first.silent))
@@ -65,7 +65,7 @@ class Witness:
     def saw_failure(
         self, error: ModelError, asked_at: datetime, answers_before: int, *, cut_short: bool
     ) -> None:
-        """A document's request was given up. Halts the slice where nobody else would be answered either."""
+        """Note that a document's request was given up. Halt the slice if others would fail, too."""
         fields = {"deployment": self._deployment, "code": error.code}
         match error:
             case AccessDenied():
@@ -84,7 +84,7 @@ class Witness:
     async def accuses(
         self, document: Document, asked: Question, error: ModelError, answers_before: int, admitted: int
     ) -> bool:
-        """Whether there is evidence that the failure is the document's own: see the note.
+        """Return whether there is evidence that the failure is the document's fault: see the note.
 
         `admitted`: the tokens that the deployment admits a minute.
         """
@@ -100,7 +100,7 @@ class Witness:
         return not await self._others_in_trouble(document)
 
     async def _ask_little(self, request: ModelRequest) -> ModelAnswer | None:
-        """The answer to a small request of the same kind; None if there is none."""
+        """Return the answer to a small request of the same kind; None if there is none."""
         seconds = self._work.timing.probe_seconds
         if not self._work.allows(seconds):
             return None

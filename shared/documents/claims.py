@@ -1,6 +1,6 @@
-"""The documents of one slice: each is claimed, and then done, settled or handed back.
+"""Claim the documents of one slice, and record them as done, settled or given back.
 
-The rules of what counts against a document are here: attempts, crashes, and what it cost.
+The rules for attempts, crashes and costs of a document are here.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ from shared.money.cost import token_cost
 from shared.timing import Timing
 
 MAX_ATTEMPTS = 5
-"""Failures (not hand-overs or crashes) after which a document is a dead letter."""
+"""Failures (without hand-overs and crashes) after which a document is a dead letter."""
 LAST_BACKOFF = timedelta(minutes=2)
-"""The longest rest of a document between two attempts."""
+"""The longest pause of a document between two attempts."""
 
 
 class Claims:
-    """What one slice writes to its documents, and how many came to what."""
+    """Write one slice's changes of its documents, and count the outcomes."""
 
     def __init__(self, tools: DrainTools, holder: str) -> None:
-        """`holder`: of the slice's work lease."""
+        """`holder`: the holder of the slice's work lease."""
         self._tools = tools
         self._holder = holder
         self.answered = 0
         self.settled = 0
         self.handed_back = 0
         self.left: set[str] = set()
-        """Documents that this slice does not take up again."""
+        """Documents that this slice does not claim again."""
 
     async def claim(self, document: Document, *, alone: bool) -> Document | None:
-        """Claim it for as long as a work lease that is written now. None: it must not be asked now.
+        """Claim it for the duration of a work lease that is written now. None: it must not be asked now.
 
         Raises Changed if another worker was first, StorageError.
         """
@@ -48,7 +48,7 @@ class Claims:
             if (reason := condemned(document)) is not None:
                 await self.settle(counted, DocumentState.FAILED, reason)
             else:
-                # What kills workers now may have nothing to do with it: the next try comes later.
+                # Another cause may be killing workers now, so the next try comes later.
                 rest = backoff(lone_crashes + 1, self._tools.timing)
                 await self.give_back(counted, "the app died while it worked on it", rest=rest)
             return None
@@ -65,15 +65,15 @@ class Claims:
         )
 
     async def done(self, document: Document) -> None:
-        """Its answer is stored. Raises StorageError."""
+        """Record it as done: its answer is stored. Raises StorageError."""
         finished = replace(document, result=result_name(document))
         await self._tools.results.settle(finished, DocumentState.DONE, "answered", self._tools.clock.now())
         self.answered += 1
 
     async def done_before(self, document: Document, spent: Spent) -> None:
-        """Its answer was stored by a worker that could not record it: it is not paid twice.
+        """Record it as done: an earlier worker stored its answer and could not record it.
 
-        What the answer cost may be on the document already. Raises StorageError.
+        The cost of that answer may be on the document already. Raises StorageError.
         """
         await self.done(
             replace(
@@ -85,14 +85,14 @@ class Claims:
         )
 
     async def settle(self, document: Document, state: DocumentState, reason: str) -> None:
-        """It comes to a final state without an answer. Raises StorageError."""
+        """Give it a final state without an answer. Raises StorageError."""
         await self._tools.results.settle(document, state, reason, self._tools.clock.now())
         self.settled += 1
 
     async def give_back(
         self, document: Document, reason: str, *, blame: bool = False, rest: timedelta = timedelta(0)
     ) -> None:
-        """Let it wait again. `blame`: it counts as an attempt, of which a document has MAX_ATTEMPTS.
+        """Let it wait again. `blame`: this counts as one of its MAX_ATTEMPTS. `rest`: the pause before.
 
         Raises StorageError.
         """
@@ -120,7 +120,7 @@ class Claims:
         event("handed_back", deployment=document.deployment, document=document.id, attempts=attempts)
 
     def charged(self, document: Document, prompt_tokens: int, completion_tokens: int) -> Document:
-        """With the tokens and their cost on it, not saved yet."""
+        """Return it with the tokens and their cost added, not saved yet."""
         return replace(
             document,
             prompt_tokens=document.prompt_tokens + prompt_tokens,
@@ -130,5 +130,5 @@ class Claims:
 
 
 def backoff(failures: int, timing: Timing) -> timedelta:
-    """How long a document rests after so many failures in a row: 30 s, doubling, 2 minutes at most."""
+    """Return the pause after this many failures in a row: 30 s, doubling, 2 minutes at most."""
     return min(LAST_BACKOFF, timing.first_backoff * (1 << min(max(failures - 1, 0), 10)))

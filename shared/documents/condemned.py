@@ -1,4 +1,4 @@
-"""Documents that killed their workers too often: settled also while nothing is hosted for them."""
+"""Settle documents that killed their workers too often, also while nothing is hosted for them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from shared.model import Document, DocumentState
 
 
 def condemned(document: Document) -> str | None:
-    """Why an unclaimed document is to blame for crashes: the worker died once too often with it alone.
+    """Return why an unclaimed document is to blame for crashes: too many happened with it alone; else None.
 
-    An answer of this run that is stored acquits it: then the worker died of something else.
+    A stored answer of this run acquits it: then the worker died for another reason.
     """
     lone_crashes = crashes_of(document)[1]
     if lone_crashes == document.lone_crashes or lone_crashes < MAX_LONE_CRASHES:
@@ -24,9 +24,9 @@ def condemned(document: Document) -> str | None:
 
 
 async def settle_condemned(documents: Iterable[Document], results: Results, now: datetime) -> int:
-    """Settle those that are condemned, and say how many. Nothing is hosted for them again.
+    """Settle the condemned documents, and return their number. Nothing is hosted for them again.
 
-    `documents`: unclaimed, or with a claim that ran out. Raises StorageError.
+    `documents`: unclaimed, or with an expired claim. Raises StorageError.
     """
     settled = 0
     for document in documents:
@@ -35,7 +35,7 @@ async def settle_condemned(documents: Iterable[Document], results: Results, now:
         try:
             acquitted = await results.spent(document) is not None
         except ResultUnusable:
-            continue  # it has raised its alert; a slice decides
+            continue  # the alert is raised; a slice decides
         if not acquitted:
             crashes, lone_crashes = crashes_of(document)
             counted = replace(document, crashes=crashes, lone_crashes=lone_crashes, alone=False)

@@ -1,4 +1,4 @@
-"""Text that some program damaged before it came here: asking a model about it would be paid for in vain."""
+"""Refuse text that another program damaged before the upload: a model's answer to it would be worthless."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from shared.errors import DocumentRefused
 
 _FEW = 3
 _TRACE = 1000
-"""Refused: more than a few damaged characters, and more than one in so many."""
+"""Refused: more than a few damaged characters, and more than one in this many."""
 _MISREAD_TRACE = 500
-"""Refused: more than a few misread characters, more than one in so many, and more than all others."""
-_LOOKED_AT = 256 * 1024  # characters in which misreading must show
-# U+FFFD, and what becomes of it when it is misread as Windows-1252 or as GBK.
+"""Refused: more than a few misread characters, more than one in this many, and more than all others."""
+_LOOKED_AT = 256 * 1024  # characters that are searched for signs of misreading
+# U+FFFD, and its bytes misread as Windows-1252 or as GBK.
 _REPLACED = ("\ufffd", "ï¿½", "锟斤拷")
 _CONTROLS = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)))
 for _allowed in "\t\n\v\f\r\x1a\x1b\x85":  # line and page ends, the end mark of DOS, the colours of logs
@@ -22,7 +22,7 @@ _MISREAD_AS = ("cp1252", "cp1251", "cp437", "cp850", "mac_roman")
 
 
 def refuse_damaged(text: str) -> None:
-    """Raises DocumentRefused for a text of which more than a trace is damaged."""
+    """Raise DocumentRefused if more than a trace of the text is damaged."""
     trace = max(_FEW, len(text) // _TRACE)
     if (replaced := sum(map(text.count, _REPLACED))) > trace:
         raise DocumentRefused(
@@ -53,7 +53,7 @@ def _is_misread(start: str) -> bool:
 
 @functools.cache
 def _misread(encoding: str) -> re.Pattern[str]:
-    """A character's bytes in UTF-8, each read as a character of its own."""
+    """Return a pattern for a character's UTF-8 bytes of which every byte was read as one character."""
     signs = [bytes([byte]).decode(encoding, "ignore") or chr(byte) for byte in range(0x80, 0x100)]
     following = re.escape("".join(signs[:0x40])) + "\x80-\x9f"  # as Latin-1 reads them
     first = ("".join(signs[0x42:0x60]), "".join(signs[0x60:0x70]), "".join(signs[0x70:0x75]))

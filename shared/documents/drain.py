@@ -1,7 +1,7 @@
-"""Requests → answers: one deployment's waiting documents, answered within its limits.
+"""Answer one deployment's waiting documents within its limits.
 
 The caller holds the deployment's drain lease. Claims, the work lease and If-None-Match results keep every
-promise even if it lost that lease: two drainers would only share the deployment's limit.
+promise even if that lease is lost: two drainers would only share the deployment's limit.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from shared.ports import Clock
 
 
 async def drain(tools: DrainTools, config: DeploymentConfig, endpoint: str, until: float) -> DrainReport:
-    """Answer what waits until nothing does, the deployment closes, or monotonic `until` has come.
+    """Answer documents until none waits, the deployment closes, or monotonic `until` has passed.
 
-    Requests that run at `until` end first. Raises StorageError when the fence cannot be entered.
+    Requests that run at `until` end first. Raises StorageError if the work lease cannot be written or the
+    record cannot be read. See Note: the fence in docs/design.md.
     """
     if await anext(tools.claimable(config.name), None) is None:
         return DrainReport()
@@ -42,7 +43,7 @@ async def _renewed(clock: Clock, work: WorkLease) -> AsyncIterator[None]:
     async def renew() -> None:
         while True:
             await clock.sleep(work.timing.work_renewal_seconds)
-            # A renewal that fails lets the lease run out, and with it the right to start requests.
+            # If renewals fail, the lease expires, and with it the right to start requests.
             with contextlib.suppress(StorageError):
                 await work.enter()
 
@@ -51,5 +52,5 @@ async def _renewed(clock: Clock, work: WorkLease) -> AsyncIterator[None]:
         yield
     finally:
         renewal.cancel()
-        # A renewal under way must not write the lease again after it was left.
+        # A renewal in progress must not write the lease again after its release.
         await asyncio.wait([renewal])

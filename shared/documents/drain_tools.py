@@ -1,4 +1,4 @@
-"""What all slices of draining share."""
+"""Define what all slices of draining share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from shared.timing import Timing
 
 @dataclass
 class DrainTools:
-    """What every slice of the app works with. `gate`: a suspect is worked on alone in its process."""
+    """The tools that every slice uses. `gate`: a suspect is processed alone in its process."""
 
     clock: Clock
     timing: Timing
@@ -31,7 +31,7 @@ class DrainTools:
     gate: SoloGate = field(default_factory=SoloGate)
 
     async def claimable(self, deployment: str) -> AsyncIterator[Document]:
-        """The documents that may be worked on now, oldest first: neither claimed nor at rest."""
+        """Yield the documents that may be claimed now, oldest first: neither claimed nor pausing."""
         now = self.clock.now()
         async for document in self.documents.unfinished(deployment):
             claimed = document.claimed_until is not None and document.claimed_until > now

@@ -1,7 +1,7 @@
-"""Text in an encoding from before Unicode → which one. What cannot be told for sure is not guessed.
+"""Detect the encoding of a text from before Unicode. If the result is not certain, there is none.
 
-Every encoding that decodes the bytes gives a text of its own. The likeliest text is taken if it is likely
-enough by itself, and so much likelier than each different text that chance does not explain it.
+Every encoding that decodes the bytes gives a different text. The likeliest text is chosen if it is likely
+enough by itself, and so much likelier than every other text that chance does not explain it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _CENTRAL = ("pl", "cs", "sk", "hu", "sl", "hr", "ro", "sq", "de")
 _BALTIC = ("lt", "lv", "et", "pl", "de")
 _TURKISH = ("tr", "de", "fr")
 _CYRILLIC = ("ru", "uk", "bg", "sr", "mk")
-# Each with its languages, and what to take off as it is rarer than those of Windows.
+# Every encoding with its languages, and a deduction if it is rarer than those of Windows.
 _ENCODINGS: dict[str, tuple[tuple[str, ...], float]] = {
     "cp1252": (WESTERN, 0.0),
     "iso8859_15": (WESTERN, 0.5),
@@ -59,17 +59,17 @@ _ENCODINGS: dict[str, tuple[tuple[str, ...], float]] = {
 }
 _OF_SEVERAL_BYTES = {"cp932", "euc_jp", "gb18030", "big5", "cp949"}
 _SAMPLE = 64 * 1024  # bytes
-_STRETCH = 1024 * 1024  # bytes that are looked through at a time: a copy of all would double the memory
-_AROUND = 100  # bytes on either side of a byte that the sample lacks
+_STRETCH = 1024 * 1024  # bytes that are searched at a time: a copy of all would double the memory
+_AROUND = 100  # bytes on either side of a byte that is not in the sample
 _MOST_PIECES = 400
 _MARGIN, _MARGIN_OF_EACH = 5.0, 0.8
-"""How much likelier (nats) than any other text it must be: at least, and for each byte that is not ASCII."""
+"""How much likelier (nats) than any other text it must be: at least, and per byte that is not ASCII."""
 _LEAST_LIKELY = {"ja": -5.6, "zh": -5.6, "zh_tw": -5.6, "ko": -5.6} | dict.fromkeys(
     ("ru", "uk", "el", "he", "ar", "th"), -6.3
 )  # nats for each byte that is not ASCII
 _LEAST_LIKELY_LATIN = -11.5
-# A word with what touches it, and the character after it. No encoding's character is cut by it but the rare
-# four bytes of GB 18030.
+# A word with adjacent signs, and the character after it. It cuts no character of any encoding except the rare
+# ones of four bytes in GB 18030.
 _PIECE = re.compile(rb"(?:[\x21-\x3f](?=[\x80-\xff]))?[\x40-\x7e']*[\x80-\xff][\x40-\xff']*[\x20-\x3f]?")
 _CONTROLS_AND_PRIVATE = re.compile("[\x80-\x9f\ue000-\uf8ff\ufffd]")
 
@@ -82,18 +82,18 @@ class _Candidate:
 
 
 def old_encoding(data: bytes) -> str | None:
-    """The encoding from before Unicode that this text is in; None where that cannot be told."""
+    """Return the text's encoding from before Unicode; None if it is not certain."""
     sample = _sample(data)
     name = _likeliest(sample, _PIECE.findall(sample))
     if name is None or name in _OF_SEVERAL_BYTES or not (missing := _missing(data, sample)):
         return name
-    # What decodes the sample alike may read these bytes differently.
+    # Encodings that decode the sample alike may decode these bytes differently.
     rare = [piece for at in missing for piece in _PIECE.findall(data, max(0, at - _AROUND), at + _AROUND)]
     return _likeliest(b"\n".join([*rare, sample]), [*rare, *_PIECE.findall(sample)])
 
 
 def _likeliest(sample: bytes, found: list[bytes]) -> str | None:
-    pieces = list(dict.fromkeys(found))[:_MOST_PIECES]  # each once: a repeated word proves nothing more
+    pieces = list(dict.fromkeys(found))[:_MOST_PIECES]  # without duplicates: a repeated word proves no more
     high = [sum(byte > 0x7F for byte in piece) for piece in pieces]
     ranked = sorted(_candidates(sample, pieces), key=lambda candidate: candidate.score, reverse=True)
     if not ranked:
@@ -111,7 +111,7 @@ def _likeliest(sample: bytes, found: list[bytes]) -> str | None:
 
 
 def _missing(data: bytes, sample: bytes) -> list[int]:
-    """Where each byte that is not ASCII, and not in the sample, comes first."""
+    """Return the first position of every non-ASCII byte that is not in the sample."""
     known, places = bytes(set(sample)) + bytes(range(0x80)), list[int]()
     for start in range(0, len(data), _STRETCH):
         stretch = data[start : start + _STRETCH]
@@ -122,7 +122,7 @@ def _missing(data: bytes, sample: bytes) -> list[int]:
 
 
 def _candidates(sample: bytes, pieces: list[bytes]) -> Iterator[_Candidate]:
-    """Every encoding that the sample may be in."""
+    """Yield every encoding that can decode the sample."""
     is_whole = len(sample) < _SAMPLE  # otherwise its end may cut a character
     for name, (languages, rarity) in _ENCODINGS.items():
         try:
@@ -132,7 +132,7 @@ def _candidates(sample: bytes, pieces: list[bytes]) -> Iterator[_Candidate]:
         if _CONTROLS_AND_PRIVATE.search(text):
             continue
         decoded = [piece.decode(name, errors="replace") for piece in pieces]
-        if name == "cp1258":  # it writes the accents of Vietnamese after their letters
+        if name == "cp1258":  # in it, accents of Vietnamese follow their letters
             decoded = [unicodedata.normalize("NFC", text) for text in decoded]
         score = likelihood(decoded, languages) - rarity
         if score > IMPOSSIBLE:
@@ -140,7 +140,7 @@ def _candidates(sample: bytes, pieces: list[bytes]) -> Iterator[_Candidate]:
 
 
 def _sample(data: bytes) -> bytes:
-    """The part where it stops being ASCII: no character begins before that, or before a line's start."""
+    """Return a part around the first non-ASCII byte, which does not begin inside a character."""
     match = re.search(rb"[\x80-\xff]", data)
     telling = match.start() if match else 0
     earliest = max(0, telling - _SAMPLE // 2)

@@ -1,8 +1,8 @@
-"""An upload becomes a ledger row; the sweep finds what events missed.
+"""Record uploads in the ledger; the sweep finds those that events missed.
 
-What can be told to be unanswerable from the file and the settings is refused here, before anything is
-deployed for it: the reason is on the document, and the file goes to `failed`. A dead letter gets its next run
-by the same checks.
+A file that cannot be answered, by its content or the settings, is refused here, before anything is deployed
+for it: the document has the reason, and the file is moved to `failed`. A dead letter passes the same checks
+before its next run.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ __all__ = [
 
 _ARCHIVE_TIER = "archive tier"
 ARCHIVED = f"the file lies in the {_ARCHIVE_TIER} and cannot be read: rehydrate it, or upload it again"
-"""Why an archived upload is refused. It stays where it is; rehydrated, it gets its next run."""
+"""Why an archived upload is refused. It stays in the inbox; once rehydrated, it gets its next run."""
 
 _INSTEAD_OF_REQUEUE = {
     DocumentState.DONE: "submit it again for another answer",
@@ -51,7 +51,7 @@ _DEPLOYMENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
 class Intake:
-    """Records uploads. Safe to repeat: the same version of a blob is always the same document."""
+    """Record uploads. Safe to repeat: the same version of a blob is always the same document."""
 
     def __init__(
         self,
@@ -72,11 +72,11 @@ class Intake:
         self._sweep = Sweep(clock, tables, blobs, ledger, results, settings, self._partition, self.take_in)
 
     async def arrived(self, name: str, *, looked_at: str | None = None) -> Document | None:
-        """Record the blob of that name as it stands.
+        """Record the current version of the blob of that name.
 
-        `looked_at`: the version (ETag) whose content its caller has found answerable, and which is not read
-        again. None if the blob is gone again, nobody's document, or empty: that may still be written, and
-        rests until the sweep finds it so after a while.
+        `looked_at`: the version (ETag) whose content the caller has checked already; it is not read again.
+        Returns None if the blob was deleted, is no document, or is empty: an empty blob may still be written,
+        and the sweep judges it later. Raises StorageError.
         """
         item = await self._blobs.stat(INBOX, name)
         if item is None or not item.size or is_nobodys(item):
@@ -84,7 +84,7 @@ class Intake:
         return await self.take_in(item, looked_at=item.etag == looked_at)
 
     async def take_in(self, item: BlobItem, *, looked_at: bool = False) -> Document:
-        """Record an upload, or end what was begun for it. Raises StorageError if that cannot be done."""
+        """Record an upload, or complete an interrupted step for it. Raises StorageError if that fails."""
         document = identify(item, self._partition(item.name))
         if document.deployment not in self._settings.deployments:
             await self._ledger.note_folder(document.deployment)
@@ -93,7 +93,7 @@ class Intake:
             if known is None or _is_rehydrated(known, item):
                 return await self._examine(item, document, known, looked_at=looked_at)
             if known.state is DocumentState.WITHDRAWN:
-                # Its container or its file was restored, as it was: it waits again.
+                # The same version of the file, or its container, was restored: it waits again.
                 return await self._next_run(known, item.size)
             if is_final(known):
                 await self._results.clear_inbox(known)
@@ -101,13 +101,13 @@ class Intake:
                 return await self._examine(item, document, known)
             return known
         except BlobRefused as error:
-            # Accounted for: only its owner can change that, and no sweep asks again.
+            # It is accounted for: only its owner can change that, and no sweep checks it again.
             return await self._leave(document, known, error.reason)
 
     async def _examine(
         self, item: BlobItem, document: Document, known: Document | None, *, looked_at: bool = False
     ) -> Document:
-        """Record it as waiting, or with what it cannot be answered for. `known`: its row, if it has one."""
+        """Record it as waiting, or as refused with the reason. `known`: its row, if it has one."""
         if item.archived:
             return await self._leave(document, known, ARCHIVED)
         config = self._settings.deployments.get(document.deployment)
@@ -159,10 +159,10 @@ class Intake:
         return f"it lies outside any folder: put it into the folder of a deployment ({names})"
 
     async def requeue(self, document: Document) -> Document:
-        """Give a dead letter its next run, read from where it was moved to; its cost goes on summing up.
+        """Give a dead letter its next run, read from where it was moved to; its cost is added to the total.
 
-        Safe to repeat, also at the same time: what is unfinished is left as it is. Raises DocumentRefused
-        with what stands in the way.
+        Safe to repeat, also concurrently: an unfinished document is left unchanged. Raises DocumentRefused
+        with the obstacle and its remedy, and StorageError.
         """
         config = self._settings.deployments.get(document.deployment)
         if config is None:
@@ -191,7 +191,7 @@ class Intake:
         return await self._next_run(document, item.size)
 
     async def _next_run(self, document: Document, size: int) -> Document:
-        """Let a dead letter wait again, unless somebody else has done so; as it stands then."""
+        """Let a dead letter wait again unless another process has done so; return its current row."""
         again = replace(
             document,
             size=size,
@@ -211,15 +211,15 @@ class Intake:
     # --- the sweep ----------------------------------------------------------------------------
 
     async def sweep(self) -> SweepReport:
-        """Account for what lies in the inbox, for 10 s at most, from where the last sweep stopped."""
+        """Account for uploads in the inbox, for 10 s at most, from where the last sweep stopped."""
         return await self._sweep.run()
 
     async def last_sweep(self) -> LastSweep | None:
-        """When the inbox was last swept, and what could not be recorded; None if it never was."""
+        """Return when the inbox was last swept, and how many uploads failed; None if it never was."""
         return await self._sweep.last()
 
     def _partition(self, name: str) -> str:
-        """The partition of an upload: its folder's deployment; else the folder, if one may be called so."""
+        """Return an upload's partition: its folder's deployment; else the folder if its name is allowed."""
         folder, slash, _ = name.partition("/")
         config = self._settings.get(folder) if slash else None
         if config is not None:
@@ -228,7 +228,7 @@ class Intake:
 
 
 def refuse_by_size(size: int, limit: int) -> None:
-    """Raises DocumentRefused for an empty file, DocumentTooLarge for one above the limit (both in bytes)."""
+    """Raise DocumentRefused for an empty file, DocumentTooLarge for one above the limit (both in bytes)."""
     if size == 0:
         raise DocumentRefused("the file is empty")
     if size > limit:
@@ -236,12 +236,12 @@ def refuse_by_size(size: int, limit: int) -> None:
 
 
 def _is_rehydrated(known: Document, item: BlobItem) -> bool:
-    """Whether a file that was refused as archived can be read now: neither its ETag nor its time tell."""
+    """Return whether a file refused as archived is readable now. Its ETag and its time stay the same."""
     return _was_archived(known) and not item.archived
 
 
 def _was_archived(document: Document) -> bool:
-    """Whether it was refused for that, here or when it was to be answered; its file was not moved then."""
+    """Return whether it was refused as archived, here or while draining; its file was not moved then."""
     return (
         document.state is DocumentState.FAILED and not document.moved_to and _ARCHIVE_TIER in document.reason
     )

@@ -1,6 +1,7 @@
-"""The lap: the unfinished rows, read oldest first and a page at a time. The first step of a sweep.
+"""Read the unfinished rows, oldest first and a page at a time: the lap, the first step of a sweep.
 
-What a row names is recorded, so the walk need not look it up. What the walk then does not see has vanished.
+An upload that a row names is recorded, so the walk need not look it up. If the walk does not find it, it has
+vanished.
 """
 
 from __future__ import annotations
@@ -14,21 +15,21 @@ from shared.documents.seen import Seen
 from shared.model import Document
 from shared.ports import Clock
 
-_KEPT = 5000  # documents of a lap that are looked at if the walk does not see them
-_BEHIND_ALL = "~"  # sorts behind every document of a deployment
+_KEPT = 5000  # documents of a lap that are checked if the walk does not find them
+_BEHIND_ALL = "~"  # sorts after every document of a deployment
 
 
 @dataclass
 class LapPart:
-    """What one sweep read of the lap: documents whose source must lie in the inbox."""
+    """The part of a lap that one sweep read: documents whose source must be in the inbox."""
 
     documents: list[Document] = field(default_factory=list)
     server_time: datetime | None = None
-    read_to: str = ""  # the last document read; empty: the lap is at its end
+    read_to: str = ""  # the last document read; empty: the lap is complete
     left_out: bool = False  # there were more documents than are kept
 
     def keep(self, documents: Sequence[Document], now: datetime) -> None:
-        """Keep those that nobody has claimed and that were not moved: their source lies in the inbox."""
+        """Keep those that are unclaimed and were not moved: their source is in the inbox."""
         for document in documents:
             if document.moved_to or (document.claimed_until and document.claimed_until > now):
                 continue
@@ -39,12 +40,12 @@ class LapPart:
 
     @property
     def looked_at_to(self) -> str:
-        """The last document of the lap that was looked at, once all that are kept were."""
+        """Return the last document of the lap that is checked once all kept ones are."""
         return self.documents[-1].id if self.left_out else self.read_to
 
 
 class Lap:
-    """The laps of one process. `complete`: it has come to the end of one."""
+    """Read the laps of one process. `complete`: it has finished one."""
 
     def __init__(
         self, clock: Clock, ledger: DocumentLedger, deployments: Collection[str], seen: Seen
@@ -54,13 +55,13 @@ class Lap:
         self._ledger = ledger
         self._names = sorted(deployments)
         self._seen = seen
-        # How far this process has read. The sweep's row says how far everything was looked at.
+        # How far this process has read. The sweep's row holds how far everything was checked.
         self._read_to: str | None = None
 
     async def read(self, part: LapPart, stopped_at: str, now: datetime, until: float) -> None:
-        """Add to the part what follows, until the lap's end or monotonic `until`; one page at the least.
+        """Read on into `part`, until the lap's end or monotonic `until`; at least one page.
 
-        `stopped_at`: where a process begins that has read nothing yet. Raises StorageError.
+        `stopped_at`: where a process that has read nothing yet begins. Raises StorageError.
         """
         last = stopped_at if self._read_to is None else self._read_to
         if not last:

@@ -1,7 +1,7 @@
-"""How likely a text is in a language, as the logarithm of a probability (nats): letters, signs and capitals.
+"""Rate how likely a text is in a language, as the logarithm of a probability (nats), by letters and signs.
 
-Only what is not ASCII counts, as old encodings differ in that alone. The numbers for signs and capitals are
-chosen so that what stands in no text, such as a sign inside a word, costs more than a rare pair of letters.
+Only characters outside ASCII count, as old encodings differ in those alone. The costs of signs and capitals
+are chosen so that what occurs in no text, such as a sign inside a word, costs more than a rare pair.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from shared.documents.letters.latin import LATIN
 from shared.documents.letters.other_alphabets import OTHER_ALPHABETS
 
 ANY_WESTERN = "any of Western Europe"
-"""For names of several languages, and languages without pairs of their own, such as Irish or Galician."""
+"""For names from several languages, and languages without pairs of their own, such as Irish or Galician."""
 WESTERN = ("de", "fr", "es", "pt", "it", "nl", "ca", "sv", "da", "no", "fi", "is", "et", "sq", "br")
 
 IMPOSSIBLE = -math.inf
 _WORD_OF_ANOTHER_LANGUAGE = 4.0  # added cost of a word in another of the encoding's languages
 _UNSEEN_PAIR, _UNSEEN_LETTER = -10.5, -13.0
-_IN_OTHER_ALPHABETS = -8.0, -14.0  # the same two there, where each letter counts
+_IN_OTHER_ALPHABETS = -8.0, -14.0  # the same two values for other alphabets, where every letter counts
 _BESIDE_LATIN = -9.0  # a letter of another alphabet beside a Latin one
-_ONE_LETTER = -4.0  # a word of one letter there: in a Latin text it is more often an accented letter
+_ONE_LETTER = -4.0  # a word of one letter of another alphabet: more often it is an accented Latin letter
 _CAPITAL_AFTER_SMALL, _CAPITAL_INSIDE = -11.0, -0.7
 _SEEN_NOWHERE = -13.0
 
-# Signs that touch a word's start or end, and what else the text must hold then, such as a quote's other half.
+# Signs that touch a word's start or end, and what the text must also have then, as a quote's other half.
 _OPENING = dict.fromkeys("“‘„‚§", "") | {"”": "”", "«": "»", "»": "«", "‹": "›", "›": "‹", "¿": "?", "¡": "!"}
 _CLOSING = dict.fromkeys("”’…", "") | {"“": "„", "‘": "‚", "«": "»", "»": "«", "‹": "›", "›": "‹"}
 _TOUCHING = set("®™°²³ªº¹€£–—")
@@ -48,7 +48,7 @@ _APOSTROPHE = re.compile(
 _EAST_ASIAN_SIGNS = set(
     "、。・「」『』（）〈〉《》【】〔〕ー～！？：；，．％＆＋－＝＊／＃　…‥—“”‘’·〜○●◎△▲□■◇◆☆★※→←↑↓〒｡｢｣､･"
 )
-# The encoding whose first bytes up to this one hold the characters in common use.
+# By language: an encoding, and the highest lead byte of its characters in common use.
 _IN_COMMON_USE = {
     "ja": ("euc_jp", 0xCF),
     "zh": ("gb2312", 0xD7),
@@ -59,17 +59,17 @@ _IN_COMMON_USE = {
 
 @dataclass(frozen=True)
 class _Pairs:
-    """How likely two neighbours are in a language, and each letter of it by itself."""
+    """The likelihoods of pairs of neighbours, and of single letters, in a language."""
 
     pairs: dict[str, float]
     letters: dict[str, float]
 
 
 def likelihood(pieces: Sequence[str], languages: Sequence[str]) -> float:
-    """The logarithm of how likely these pieces of a text are in the likeliest of the languages.
+    """Return the log-likelihood (nats) of these pieces of a text in the likeliest of the languages.
 
-    A piece is a word with what touches it, and the character of ASCII after it. IMPOSSIBLE: there is not one
-    letter in it.
+    A piece is a word with adjacent signs, and the ASCII character after it. IMPOSSIBLE: the pieces have no
+    letter.
     """
     if languages[0] in EAST_ASIAN:
         return max(sum(_east_asian(piece, language) for piece in pieces) for language in languages)
@@ -93,13 +93,13 @@ def likelihood(pieces: Sequence[str], languages: Sequence[str]) -> float:
 
 
 def familiar(text: str) -> float:
-    """The share of characters that are ASCII or usual in one of the languages, from 0 to 1."""
+    """Return the share of characters that are ASCII or usual in one of the languages, from 0 to 1."""
     usual = _usual()
     return sum(map(text.count, set(text) & usual)) / max(1, len(text))
 
 
 def _signs(piece: str, written: set[str]) -> tuple[float, list[str]]:
-    """What a piece's signs cost, and its words that are not ASCII."""
+    """Return the cost of a piece's signs, and its words that are not ASCII."""
     cost, words, word = 0.0, list[str](), ""
     for index, sign in enumerate(piece):
         if _is_letter(sign):
@@ -136,7 +136,7 @@ def _inside(before: str, sign: str, after: str) -> float:
 
 
 def _hard_space(before: str, after: str, is_inside: bool) -> float:
-    """A space that no line breaks at: before a French sign or beside a figure, hardly between letters."""
+    """Rate a no-break space: usual before a French sign or beside a digit, rare between letters."""
     if is_inside:
         return -12
     if not before or not after:
@@ -159,12 +159,12 @@ def _of_latin(text: str, model: _Pairs) -> float:
             pair = model.pairs.get(first + second)
             total += _unseen(first, second, model) if pair is None else pair
         if first > "\x7f":
-            total -= model.letters.get(first, -4.0)  # it is in two pairs, and counts once
+            total -= model.letters.get(first, -4.0)  # a letter in two pairs counts once
     return total
 
 
 def _unseen(first: str, second: str, model: _Pairs) -> float:
-    """A pair of its letters that a language does not list is the likelier the more frequent the letter is."""
+    """Rate a pair that a language does not list: the more frequent its letters, the likelier it is."""
     letters = [letter for letter in (first, second) if letter > "\x7f"]
     if any(letter not in model.letters for letter in letters):
         return _UNSEEN_LETTER
@@ -189,13 +189,13 @@ def _of_other_alphabet(text: str, model: _Pairs) -> float:
 
 
 def _capitals(word: str) -> float:
-    """What capitals cost that no writer sets: the bytes are of another encoding then."""
+    """Return the cost of implausible capitals: they hint at another encoding."""
     after_small = sum(
         second.isupper() and first.islower() and not (first + second).isascii()
         for first, second in pairwise(word)
     )
     inside = sum(letter > "\x7f" and letter.isupper() for letter in word[1:])
-    # Its small letter is the i of ASCII, which no pair counts.
+    # The small letter of İ is the ASCII i, which no pair counts.
     dotted = -6 * word.count("İ")
     return _CAPITAL_AFTER_SMALL * after_small + _CAPITAL_INSIDE * inside + dotted
 
@@ -211,7 +211,7 @@ def _east_asian(piece: str, language: str) -> float:
     if not any(sign > "\x7f" and _is_letter(sign) for sign in piece):
         total -= 8  # signs without a letter
     if any("\uff61" <= sign <= "\uff9f" for sign in piece) and any("a" <= sign <= "z" for sign in piece):
-        total -= 6  # the half-width signs of Japanese stand beside no small Latin letter
+        total -= 6  # half-width signs of Japanese do not occur beside small Latin letters
     return total
 
 

@@ -1,4 +1,4 @@
-"""Names that no document has: what editors, file managers, downloads and copy tools leave in folders."""
+"""Recognise litter by its name: files that editors, file managers, downloads and copy tools leave behind."""
 
 from __future__ import annotations
 
@@ -65,9 +65,9 @@ _PATTERNS = tuple(
 
 
 def is_litter(name: str) -> bool:
-    """Whether a blob of this name is none of ours: litter, or anything in a folder of litter.
+    """Return whether a blob of this name is no document: litter, or anything in a folder of litter.
 
-    Decided by the name alone, in any case of letters. `report~final.txt` and `tmp.txt` are documents.
+    Only the name counts, without regard to case. `report~final.txt` and `tmp.txt` are documents.
     """
     *folders, file = name.casefold().split("/")
     return (

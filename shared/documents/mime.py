@@ -1,4 +1,4 @@
-"""Raw mail and raw forms, told by what they hold: they are not text that somebody wrote, but its wrapping."""
+"""Recognise raw mails and raw forms by their content: they wrap a document, but are not its text."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FORM = re.compile(
 
 
 def is_raw_mail(data: bytes) -> bool:
-    """Whether it begins with the header of a mail, and not with lines that people copy from one.
+    """Return whether it begins with the header of a mail, and not with lines copied from one.
 
     Programs write a MIME-Version, a Content-Transfer-Encoding or a Received field, people do not.
     """
@@ -43,6 +43,6 @@ def is_raw_mail(data: bytes) -> bool:
 
 
 def is_raw_form(data: bytes) -> bool:
-    """Whether it is the body of a form (multipart/form-data) that was saved with its wrapping."""
+    """Return whether it is the body of a form (multipart/form-data), saved with its wrapping."""
     match = _FORM.match(data[:_LOOKED_AT])
     return match is not None and b"--" + match[1] in data[match.end() :]

@@ -1,4 +1,4 @@
-"""One pacer per deployment: keeps what is sent within the deployment's own limits.
+"""Pace the requests to a deployment within its own limits, with one pacer per deployment.
 
 Azure charges prompt + max output tokens on arrival against tokens per minute, checks requests per minute
 over windows of 1 s or 10 s too, and counts requests that fail.
@@ -17,7 +17,7 @@ _MINUTE = 60.0
 
 
 class Pacer:
-    """Admits requests in the order of their asking. Tokens and requests are per minute."""
+    """Admit requests in the order of their arrival. The limits are tokens and requests per minute."""
 
     def __init__(self, clock: Clock, tokens_per_minute: int, requests_per_minute: int) -> None:
         self._clock = clock
@@ -30,11 +30,11 @@ class Pacer:
         self._tokens_per_estimate = 1.0
 
     def estimate(self, text_tokens: int, max_output_tokens: int) -> int:
-        """What a request will be charged, by what earlier answers taught of our estimates."""
+        """Estimate the tokens that a request will be charged, corrected by the usage of earlier answers."""
         return math.ceil(text_tokens * self._tokens_per_estimate) + max_output_tokens
 
     async def admit(self, tokens: int, until: float) -> bool:
-        """Wait until `tokens` may be sent, and count them; False when that would be after `until`."""
+        """Wait until `tokens` may be sent, and count them; False if that would be after monotonic `until`."""
         async with self._turn:
             while True:
                 now = self._clock.monotonic()
@@ -47,7 +47,7 @@ class Pacer:
                 await self._clock.sleep(pause)
 
     def pause_needed(self, now: float, tokens: int) -> float:
-        """Seconds until `tokens` may be sent; infinite when they exceed the limit of a whole minute."""
+        """Return the seconds until `tokens` may be sent; infinite if they exceed the limit per minute."""
         if tokens > self.tokens_per_minute:
             return math.inf
         while self._sent and self._sent[0][0] <= now - _MINUTE:
@@ -67,11 +67,11 @@ class Pacer:
         return ready_at - now
 
     def pause(self, seconds: float) -> None:
-        """Nobody is admitted for so long: the server named that time."""
+        """Admit no request for this many seconds, which the server requested."""
         self._paused_until = max(self._paused_until, self._clock.monotonic() + seconds)
 
     def learn(self, estimated_text_tokens: int, prompt_tokens: int, remaining_tokens: int | None) -> None:
-        """Correct the estimates by an answer's usage, and the count by the server's, where it is sane."""
+        """Correct the estimates by an answer's usage, and the count by the server's, if plausible."""
         if estimated_text_tokens > 0 and prompt_tokens > 0:
             ratio = min(max(prompt_tokens / estimated_text_tokens, 0.2), 3.0)
             self._tokens_per_estimate += 0.2 * (ratio - self._tokens_per_estimate)

@@ -1,4 +1,4 @@
-"""A file → its text. Files are untrusted: whatever they hold, the outcome is text or a reason."""
+"""Read the text of a file. Files are untrusted: any content results in text or a reason for refusal."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from shared.documents.damage import refuse_damaged
 from shared.documents.mime import is_raw_form, is_raw_mail
 from shared.errors import DocumentRefused
 
-_AFTER_DAMAGE = 256 * 1024  # bytes after the first damage that tell whether a file is UTF-8 all the same
-_STRETCH = 1024 * 1024  # bytes that are looked through at a time: a copy of all would double the memory
-_TELLING = 16 * 1024  # bytes that tell a file in UTF-16 or UTF-32 without a byte order mark
+_AFTER_DAMAGE = 256 * 1024  # bytes after the first damage that decide whether a file is UTF-8 nevertheless
+_STRETCH = 1024 * 1024  # bytes that are searched at a time: a copy of all would double the memory
+_TELLING = 16 * 1024  # bytes by which UTF-16 or UTF-32 without a byte order mark is recognised
 _KINDS = {
     b"%PDF": "a PDF",
     b"PK\x03\x04": "a ZIP or Office file",
@@ -23,16 +23,16 @@ _KINDS = {
 }
 _BYTE_ORDER_MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, whose mark it begins with
+    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, as it begins with that mark
     codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
 _WITHOUT_MARK = (("utf-32-le", 4), ("utf-32-be", 4), ("utf-16-le", 2), ("utf-16-be", 2))
 _FAMILIAR = 0.4
-_DIFFERENT = 10  # characters that a text has; numbers, in files that are no text, repeat a few
-"""The least share of usual characters. Of bytes that are no UTF-16 hardly any makes a usual character."""
-# The control characters that no text holds: all but tabs, line and page ends, escape and the end mark of DOS.
+_DIFFERENT = 10  # different characters that a text has at least; numbers in binary files repeat a few
+"""The least share of usual characters. Bytes that are not UTF-16 form hardly any usual characters."""
+# The control characters that no text has: all but tabs, line and page ends, escape and the end mark of DOS.
 _BINARY = bytes(set(range(0x20)) - set(b"\t\n\v\f\r\x1a\x1b"))
 _PRINTABLE = bytes((*range(0x20, 0x7F), *b"\t\n\r"))
 _LEADING = bytes(range(0xC0, 0x100))  # the first bytes of UTF-8's sequences
@@ -42,9 +42,9 @@ _AS_UTF8 = "save it again as UTF-8"
 
 
 def read_text(data: bytes) -> str:
-    """The text of a plain text file (txt, md, json, csv and the like).
+    """Return the text of a plain text file (txt, md, json, csv and the like).
 
-    UTF-8, UTF-16, UTF-32, or an older encoding that can be told for sure from what the file holds.
+    UTF-8, UTF-16, UTF-32, or an older encoding that the content identifies with certainty.
     Raises DocumentRefused with a reason for the document's owner.
     """
     if not data:
@@ -71,7 +71,7 @@ def read_text(data: bytes) -> str:
 
 
 def how_many(data: bytes, kinds: bytes) -> int:
-    """How many bytes are of these kinds."""
+    """Count the bytes that are among `kinds`."""
     stretches = (data[start : start + _STRETCH] for start in range(0, len(data), _STRETCH))
     return sum(len(stretch) - len(stretch.translate(None, kinds)) for stretch in stretches)
 
@@ -108,7 +108,7 @@ def _decode_ascii(data: bytes, text: str) -> str:
 
 
 def _decode_other(data: bytes, damaged_at: int) -> str:
-    """Text that is no UTF-8, as its bytes at `damaged_at` show."""
+    """Decode data that is not UTF-8: the bytes at `damaged_at` are invalid."""
     from shared.documents.encodings import old_encoding  # imported where it is used: most files are UTF-8
 
     if wide := _wide(data):
@@ -120,7 +120,7 @@ def _decode_other(data: bytes, damaged_at: int) -> str:
     if (name := old_encoding(data)) is not None:
         try:
             return data.decode(name)
-        except UnicodeDecodeError:  # what follows the sample is of another kind
+        except UnicodeDecodeError:  # the bytes after the sample have another encoding
             pass
     raise DocumentRefused(f"the file's encoding cannot be told: {_AS_UTF8}")
 
@@ -130,9 +130,9 @@ def _damaged(name: str, at: int) -> DocumentRefused:
 
 
 def _wide(data: bytes) -> str | None:
-    """The name of the encoding of UTF-16 or UTF-32 without a byte order mark, or None if it is in none.
+    """Return the encoding's name if it is UTF-16 or UTF-32 without a byte order mark, else None.
 
-    Letters of ASCII, two by two, look like Chinese ones: what is ASCII but for a few bytes is none of these.
+    Pairs of ASCII letters look like Chinese characters: data that is mostly ASCII is none of these.
     """
     from shared.documents.likelihood import familiar
 
@@ -151,7 +151,7 @@ def _wide(data: bytes) -> str | None:
 
 
 def _decoded(start: bytes, name: str) -> str:
-    """The start of a file; a character that is cut off at its end is left out."""
+    """Decode the start of a file without a character that is cut off at its end."""
     try:
         return codecs.getincrementaldecoder(name)().decode(start)
     except UnicodeDecodeError:
@@ -163,10 +163,10 @@ def _is_no_text(sign: str) -> bool:
 
 
 def _is_mostly_utf8(data: bytes, damaged_at: int) -> bool:
-    """Whether it is UTF-8 that was cut off or damaged: other encodings form its sequences by chance only.
+    """Return whether it is truncated or damaged UTF-8: other encodings form its sequences only by chance.
 
-    What stands before the first damage is all valid. After it a part is enough: each byte that is no UTF-8
-    costs a call, and a file of another encoding has millions.
+    All bytes before the first damage are valid. After it a part is enough: every invalid byte costs a call,
+    and a file in another encoding has millions.
     """
     text = data[damaged_at : damaged_at + _AFTER_DAMAGE].decode(errors="replace")
     damaged = text.count("\N{REPLACEMENT CHARACTER}")

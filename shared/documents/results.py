@@ -1,17 +1,17 @@
-"""Answers → results, and finished sources out of the inbox.
+"""Store answers as results, and move finished sources out of the inbox.
 
-Copy, record, conditional delete: after a crash at any point the document is in the inbox, or finished and
-copied, or both, and the sweep ends what was begun. A move never races an overwrite: the delete names the
-version that was answered. A requeued document goes from `failed` to `processed` in the same steps, and its
-record says what is still to be deleted there.
+The steps are copy, record, conditional delete: after a crash at any point the document is in the inbox, or
+finished and copied, or both, and the sweep completes the steps. A move never races an overwrite: the delete
+names the version that was answered. A requeued document moves from `failed` to `processed` in the same steps,
+and its record holds what is still to be deleted there.
 
-Note [Done has a result]: "already there" says that a blob is there, not whose. A document becomes done only
-after its result was written, or read and found to be this document's and this run's. Anything else that
-stands there is an alert, and the document waits: nothing is asked again, and nothing is overwritten.
+Note [Done has a result]: "already exists" means that a blob exists, not whose it is. A document becomes done
+only after its result was written, or read and found to be this document's and this run's. Any other blob of
+that name raises an alert, and the document waits: no request is sent again, and nothing is overwritten.
 
 Note [Text for people]: an answer that is text is also written as a text file beside its result, by the
-process that has just written or read that result, before the document is done. It proves nothing, and
-nothing reads it: where it cannot be written, that is a log line, and the document is done all the same.
+process that has just written or read that result, before the document is done. The app never reads the text
+file: if it cannot be written, that is a log line, and the document is done nevertheless.
 """
 
 from __future__ import annotations
@@ -43,32 +43,32 @@ _LONGEST_NAME = 1000  # Azure allows 1,024 characters, counted in UTF-16
 
 
 def file_name(document: Document) -> str:
-    """The upload's own name, without the deployment's folder."""
+    """Return the upload's own name, without the deployment's folder."""
     return document.name.partition("/")[2] or document.name
 
 
 def result_name(document: Document) -> str:
-    """Where the result of this run is: `<deployment>/<name>.<id>.<run>.json` in the container `results`."""
+    """Return the name of this run's result: `<deployment>/<name>.<id>.<run>.json` in `results`."""
     end = f".{short_id(document)}.{document.run}.json"
     return _bounded(document.deployment, file_name(document), end)
 
 
 def text_name(document: Document) -> str:
-    """Where an answer that is text lies for people to read, beside the result of this run."""
+    """Return the name of the text file beside the result of this run."""
     return f"{result_name(document).removesuffix('.json')}.txt"
 
 
 def finished_name(document: Document) -> str:
-    """Where a finished source is kept: its id in the name, so that no version overwrites another."""
+    """Return the name of a finished source: it has the id, so that no version overwrites another."""
     suffix = PurePosixPath(file_name(document)).suffix[:20]
     stem = file_name(document).removesuffix(suffix)
     return _bounded(document.deployment, stem, f".{short_id(document)}{suffix}")
 
 
 def source_of(document: Document) -> tuple[str, str, str | None]:
-    """Where an unfinished document's source is: container, name, and the version if it lies in the inbox.
+    """Return an unfinished document's source: container, name, and the version if it is in the inbox.
 
-    A requeued one is read where it was moved to, as it stands there: whoever mended it wants that read.
+    A requeued document is read where it was moved to, in any version: its owner may have corrected it there.
     """
     if not document.moved_to:
         return INBOX, document.name, document.source_etag
@@ -87,23 +87,24 @@ def _bounded(folder: str, name: str, end: str) -> str:
 
 
 class Results:
-    """Stores results and settles documents."""
+    """Store results and settle documents."""
 
     def __init__(self, blobs: Blobs, ledger: DocumentLedger) -> None:
         self._blobs = blobs
         self._ledger = ledger
-        self._seen: set[str] = set()  # results that were written or read, and whose documents are not settled
+        self._seen: set[str] = set()  # results that were written or read, of documents not settled yet
 
     async def spent(self, document: Document) -> Spent | None:
-        """What the document had cost when the result of this run was stored; None if there is none.
+        """Return the document's cost when this run's result was stored; None if there is no result.
 
-        Raises ResultUnusable, with an alert, if what stands there is not this run's result.
+        Raises ResultUnusable, with an alert, if another blob has the result's name; another StorageError if
+        it cannot be read.
         """
         name = result_name(document)
         try:
             found = read_result(document, await self._blobs.read(RESULTS, name))
         except (Missing, ContainerMissing):
-            # Where the container is gone with the answer in it, the answer is asked for again.
+            # If the container was deleted with the answer in it, the request is sent again.
             return None
         except BlobRefused as error:
             raise self._unusable(document, error.code) from error
@@ -117,10 +118,10 @@ class Results:
     async def store(
         self, document: Document, answer: ModelAnswer, value: Any, asked_at: datetime, answered_at: datetime
     ) -> None:
-        """Write the result once; who comes second leaves what is there, so each run has exactly one.
+        """Write the result once. If the result exists, keep it, so that every run has exactly one.
 
-        `document`: with this answer charged. Raises ResultUnusable, with an alert, if what is there is not
-        this run's result; another StorageError if it cannot be written, or is gone again.
+        `document`: with this answer charged. Raises ResultUnusable, with an alert, if another blob has the
+        result's name; another StorageError if it cannot be written.
         """
         name = result_name(document)
         body = {
@@ -165,7 +166,7 @@ class Results:
         raise self._unusable(document, "it comes and goes")
 
     async def _write_text(self, document: Document, answer: Any) -> None:
-        """Once, as far as it can be done; see Note [Text for people]."""
+        """Try once to write the text file; see Note [Text for people]."""
         if not isinstance(answer, str):
             return
         data = (answer if answer.endswith("\n") else f"{answer}\n").encode(errors="replace")
@@ -205,7 +206,7 @@ class Results:
             not_before=None,
         )
         final, leftover = await self._copy_source(final)
-        # Whoever lost the document to somebody else must not take its source away from them.
+        # A worker that lost the document to another one must not delete the source.
         if await self._ledger.try_finish(final, leftover):
             self.report(final)
             await self.clear_inbox(final)
@@ -213,7 +214,7 @@ class Results:
                 await self.clear(leftover)
 
     async def refuse(self, document: Document, reason: str, finished_at: datetime) -> None:
-        """Record an upload that was refused at once, and move it to `failed`."""
+        """Record an upload that was refused at once, and move it to `failed`. Raises StorageError."""
         final = replace(document, state=DocumentState.FAILED, reason=reason, finished_at=finished_at)
         final, _ = await self._copy_source(final)
         if await self._ledger.add(final):
@@ -226,9 +227,9 @@ class Results:
             await self._delete(document.id, INBOX, document.name, document.source_etag)
 
     async def clear(self, leftover: Leftover) -> None:
-        """Delete from `failed` what was answered in a later run, and its note. Safe to repeat.
+        """Delete a file and its note from `failed` after a later run answered it. Safe to repeat.
 
-        A version that nobody has read, as somebody changed the file meanwhile, stays.
+        If the file was changed meanwhile, the new version stays, as no run has read it.
         """
         container, _, name = leftover.place.partition("/")
         await self._delete(leftover.document, container, name, leftover.version)
@@ -236,7 +237,7 @@ class Results:
         await self._ledger.cleared(leftover)
 
     async def _delete(self, document_id: str, container: str, name: str, version: str) -> None:
-        """What Azure keeps by a policy stays: the document is finished all the same."""
+        """Delete a finished file. If Azure's policies keep it, it stays: the document is finished anyway."""
         try:
             await self._blobs.delete(container, name, version)
         except BlobRefused as error:
@@ -245,9 +246,9 @@ class Results:
             alert(Alert.STORAGE_REFUSED, remedy, **fields)
 
     async def _copy_source(self, document: Document) -> tuple[Document, Leftover | None]:
-        """Copy the source to where finished ones are kept; as it stands if it is gone or overwritten.
+        """Copy the source to the finished ones; return the document unchanged if it is gone or overwritten.
 
-        Also what is then left over of a requeued document, whose source does not lie in the inbox.
+        Return also the leftover of a requeued document, whose source is not in the inbox.
         """
         container = {DocumentState.DONE: PROCESSED, DocumentState.FAILED: FAILED}.get(document.state)
         if container is None:
@@ -265,7 +266,7 @@ class Results:
         except (Missing, Changed, ContainerMissing):
             return document, None
         except BlobRefused as error:
-            # The copy of a former try may be immutable or archived by now; its name says of what it is.
+            # The copy of an earlier try may be immutable or archived by now; its name identifies it.
             if version is None or await self._stat(container, kept) is None:
                 remedy = f"a finished file stays in {source}: {error.reason}"
                 fields = {"container": source, "document": document.id, "code": error.code}
@@ -279,9 +280,9 @@ class Results:
         return moved, Leftover(document.id, document.moved_to, version)
 
     async def _write_note(self, document: Document, name: str) -> None:
-        """Beside the file, for the person who dropped it; in the place of a former run's.
+        """Write the reason beside the file, for the person who uploaded it; replace an earlier run's note.
 
-        The reason is on the document, too: what stands there and cannot be replaced stays.
+        The document has the reason, too: a note that cannot be replaced stays.
         """
         note, data = _note_name(name), f"{document.reason}\n".encode()
         for _ in range(2):
@@ -298,14 +299,14 @@ class Results:
             await self._delete(document_id, FAILED, item.name, item.etag)
 
     async def _stat(self, container: str, name: str) -> BlobItem | None:
-        """What we have put into a container, which may not be there yet."""
+        """Return the properties of a blob in a container that may not exist yet."""
         try:
             return await self._blobs.stat(container, name)
         except ContainerMissing:
             return None
 
     def report(self, document: Document) -> None:
-        """One log line, and an alert for a dead letter; by its id, as a file's name may be private."""
+        """Log one line, and an alert for a dead letter, with the id only: a file's name may be private."""
         event("document", deployment=document.deployment, document=document.id, state=document.state)
         if document.state is DocumentState.FAILED:
             remedy = f"see GET /api/documents/{document.id} or the note beside the file in {FAILED}"

@@ -1,7 +1,8 @@
-"""Whether an error of the model is worth another try: a decision that is returned.
+"""Decide whether to retry after an error of the model, and return that decision.
 
-Azure: worth a retry are 408, 409, 429, 500, 502, 503 and lost connections, and 404 DeploymentNotFound only
-while the deployment warms up; never a content filter, context length, 401 or 403.
+By Azure's documentation a retry makes sense after 408, 409, 429, 500, 502, 503 and lost connections, and
+after 404 DeploymentNotFound only while the deployment warms up; never after a content filter, an exceeded
+context length, 401 or 403.
 """
 
 from __future__ import annotations
@@ -17,24 +18,24 @@ from shared.model import ModelAnswer
 from shared.ports import Clock
 
 MAX_TRIES = 20
-"""The backstop; the deadline is what normally ends retries."""
+"""The last limit; normally the deadline ends retries."""
 _FIRST_PAUSE, _LAST_PAUSE = 1.0, 30.0
 _LONGEST_NAMED_PAUSE = 600.0
 
 
 @dataclass(frozen=True)
 class Again:
-    """Try again after so many seconds; with `everybody` the whole deployment pauses."""
+    """A retry after a pause in seconds; with `everybody` the whole deployment pauses."""
 
     after: float
     everybody: bool
 
 
 def judge(error: BaseException, tries: int, *, warming_up: bool, spread: float) -> Again | None:
-    """What to do after `tries` tries in a row ended in `error`; None: no further try will mend it.
+    """Decide what to do after `tries` tries in a row ended in `error`; None: no retry will help.
 
-    A pause that the server names (seconds) is kept; otherwise 1 s, doubling, 30 s at most, of which
-    `spread` in [0, 1) leaves a half to the whole.
+    A pause that the server gives (seconds) is observed; otherwise it is 1 s, doubling, 30 s at most, of which
+    `spread` in [0, 1) selects between a half and the whole.
     """
     pause = min(_LAST_PAUSE, _FIRST_PAUSE * (1 << min(tries - 1, 10))) * (0.5 + spread / 2)
     if isinstance(error, ModelError) and error.retry_after is not None:
@@ -58,9 +59,9 @@ async def with_retry(
     warming_up: bool,
     pause_everybody: Callable[[float], None],
 ) -> ModelAnswer:
-    """Ask until it is answered, no try can mend it, or the next would come after monotonic `until`.
+    """Send a request until it is answered, no retry can help, or the next would be after monotonic `until`.
 
-    Raises the last error. `pause_everybody` is told for how many seconds nobody may ask.
+    Raises the last error. `pause_everybody` receives the seconds for which no request may be sent.
     """
 
     def again(error: BaseException) -> bool:

@@ -1,8 +1,8 @@
-"""What a process remembers of the inbox and of the ledger, so that it need not ask for each upload again.
+"""Remember what a process has seen of inbox and ledger, so that it need not look up every upload again.
 
-Nothing is lost with it: what is not remembered is looked up. Two walks write it. The walk over the inbox
-notes what lies there; the lap over the unfinished rows notes what is recorded. Each of them replaces what it
-noted the last time once it has come round, so that what is gone is forgotten.
+It is only a cache: unknown uploads are looked up. Two readers write it. The walk over the inbox notes the
+uploads there; the lap over the unfinished rows notes the recorded documents. When one reaches its end, its
+notes replace those of its previous round, so that deleted uploads are forgotten.
 """
 
 from __future__ import annotations
@@ -10,51 +10,51 @@ from __future__ import annotations
 from collections.abc import Callable
 
 LIMIT = 250_000
-"""Documents remembered at most; about 90 bytes each."""
+"""The most documents to remember; about 90 bytes each."""
 
 _HERE, _WAS_HERE, _WAITS, _WAITED, _LEFT, _LEFT_ARCHIVED = (1 << bit for bit in range(6))
 
 
 class Seen:
-    """Document ids and what is known of them."""
+    """Hold document ids with marks of what is known of them."""
 
     def __init__(self) -> None:
         self._marks: dict[int, int] = {}
 
     def begin_walk(self) -> None:
-        """The walk over the inbox is at its start."""
+        """Begin a walk over the inbox."""
         self._rewrite(lambda marks: _aged(marks, _HERE, _WAS_HERE))
 
     def end_walk(self) -> None:
-        """It is at its end: what it did not note does not lie there."""
+        """End the walk: documents that it did not note are not in the inbox."""
         self._rewrite(lambda marks: _without(marks & ~_WAS_HERE, _HERE, _LEFT | _LEFT_ARCHIVED))
 
     def begin_lap(self) -> None:
-        """The lap over the unfinished rows is at its start."""
+        """Begin a lap over the unfinished rows."""
         self._rewrite(lambda marks: _aged(marks, _WAITS, _WAITED))
 
     def end_lap(self) -> None:
-        """It is at its end: what it did not note, and nobody since, is not unfinished any more."""
+        """End the lap: documents that were not noted since its start are not unfinished any more."""
         self._rewrite(lambda marks: marks & ~_WAITED)
 
     def note_here(self, document_id: str) -> None:
-        """It lies in the inbox."""
+        """Note that it is in the inbox."""
         self._mark(document_id, _HERE)
 
     def note_waiting(self, document_id: str) -> None:
-        """It is recorded, and unfinished."""
+        """Note that it is recorded and unfinished."""
         self._mark(document_id, _WAITS)
 
     def note_left(self, document_id: str, archived: bool) -> None:
-        """It is recorded and final, and its file stays in the inbox."""
+        """Note that it is recorded and final, and that its file stays in the inbox."""
         self._mark(document_id, _LEFT_ARCHIVED if archived else _LEFT)
 
     def is_here(self, document_id: str) -> bool:
-        """Whether it lay in the inbox at this walk or the last."""
+        """Return whether it was in the inbox at this walk or the previous one."""
         return bool(self._marks.get(_key(document_id), 0) & (_HERE | _WAS_HERE))
 
     def is_accounted(self, document_id: str, archived: bool) -> bool:
-        """Whether nothing is to be done for an upload."""
+        """Return whether an upload needs no action."""
         left = _LEFT_ARCHIVED if archived else _LEFT
         return bool(self._marks.get(_key(document_id), 0) & (_WAITS | _WAITED | left))
 
@@ -73,7 +73,7 @@ class Seen:
 
 
 def _key(document_id: str) -> int:
-    """The last 60 bits of the digest that an id ends with."""
+    """Return the last 60 bits of the digest at the end of an id."""
     return int(document_id[-15:], 16)
 
 

@@ -1,7 +1,7 @@
-"""Text whose other characters are written in ASCII: ISO-2022, HZ and UTF-7, as old mail programs save it.
+"""Decode text in encodings that use ASCII bytes only: ISO-2022, HZ and UTF-7, as old mail programs save it.
 
-Source code and logs hold sequences of the same look. They are taken for an encoding only where they keep its
-rules and what they say reads as text.
+Source code and logs contain similar sequences. A sequence counts as encoded only if it follows the encoding's
+rules and decodes to plausible text.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ _CHINESE = re.compile(rb"\x1b\$(?:\)[AGE]|[*+][HIJKLM])")
 _SHIFTED = re.compile(rb"\x0e(?:[\x21-\x7e]{2})+")  # a run of characters in ISO-2022-KR and -CN
 _HZ = re.compile(rb"~\{((?:[\x21-\x77][\x21-\x7e])+)~\}")
 _UTF_7 = re.compile(rb"\+[A-Za-z0-9+/]{3,}-?")
-_LEAST_FAMILIAR = 0.4  # share; of names in rare characters, too
+_LEAST_FAMILIAR = 0.4  # share of familiar characters; names in rare characters reach it, too
 _LEAST_LIKELY = -9.0  # nats for each Chinese character
 
 
 def decode_seven_bit(data: bytes) -> str | None:
-    """The text of an ASCII file in such an encoding; None where it is in none, so that it is what it says.
+    """Return the text of an ASCII file in such an encoding; None if it is in none, so that it is plain ASCII.
 
-    Raises DocumentRefused where it is damaged or the encoding cannot be read.
+    Raises DocumentRefused if it is damaged or the encoding is not supported.
     """
     if b"\x1b$" in data:
         return _iso_2022(data)

@@ -1,6 +1,6 @@
-"""One slice of draining: claim → read → ask → store, for as many documents at once as the deployment admits.
+"""Run one slice of draining: claim, read, ask and store, for as many documents at once as the limits admit.
 
-Claims, the work lease and If-None-Match results keep every promise even if another drainer works beside it.
+Claims, the work lease and If-None-Match results keep every promise even if another drainer runs concurrently.
 """
 
 from __future__ import annotations
@@ -38,43 +38,43 @@ from shared.hosting.leases import WorkLease
 from shared.model import DeploymentConfig, DeploymentRecord, Document, DocumentState, ModelAnswer
 
 AT_ONCE = 32
-"""The most documents in work at once. A deployment that admits fewer requests a minute has fewer in work, so
-that a claim is not spent on waiting for the pacer."""
-_LOOK = 2.0  # seconds between looks for new documents while others are in work
+"""The most documents in progress at once. A deployment that admits fewer requests a minute has fewer in
+progress, so that a claim is not used up by waiting for the pacer."""
+_LOOK = 2.0  # seconds between checks for new documents while others are in progress
 WARM_UP = timedelta(minutes=5)
 """How long after its first answer a deployment may still answer some requests with 404."""
 
-_LONGEST_PAUSE = 60.0  # seconds: no window of a rate limit is longer, whatever a header says
+_LONGEST_PAUSE = 60.0  # seconds: no rate limit has a longer window, whatever a header claims
 
 
 @dataclass(frozen=True)
 class DrainReport:
-    """What a slice did."""
+    """The outcome of a slice."""
 
     answered: int = 0
     settled: int = 0  # failed, superseded or withdrawn
     handed_back: int = 0
     halted: str = ""  # why the slice stopped asking
-    heard: bool = False  # the model answered a document, whatever it said
+    heard: bool = False  # the model answered a document, in any way
     trouble: Trouble | None = None  # why no document was answered after that
     errors: tuple[Exception, ...] = ()
 
     @property
     def finished(self) -> int:
-        """Documents that came to a final state."""
+        """Return the number of documents that reached a final state."""
         return self.answered + self.settled
 
 
 class HandedBack(Exception):
-    """The slice ends or the deployment closes: the document waits again, and nobody is to blame."""
+    """The slice ends or the deployment closes: the document waits again, without an attempt counted."""
 
 
 class CapacityTooSmall(HandedBack):
-    """Azure gave the deployment less than configured, and the document fits only into what is configured."""
+    """Azure gave the deployment less than the configured capacity, which the document needs."""
 
 
 class Slice:
-    """One slice of draining one deployment."""
+    """Drain one deployment for one slice."""
 
     def __init__(
         self,
@@ -99,7 +99,7 @@ class Slice:
         self._pacer = Pacer(tools.clock, tokens, requests)
         self._at_once = min(AT_ONCE, requests)
         self._running: dict[str, asyncio.Task[None]] = {}
-        self._alone = ""  # the suspect in work: nothing is started beside it
+        self._alone = ""  # the suspect in progress: no other document is started beside it
         self._claims = Claims(tools, work.holder)
         self._witness = Witness(tools.model, tools.documents, work, endpoint, config.name)
         self._timeouts: Counter[str] = Counter()  # by document, not charged yet
@@ -107,7 +107,7 @@ class Slice:
         self._errors: list[Exception] = []
 
     async def run(self) -> DrainReport:
-        """Work until no document is left, the deployment closes, or the time is up. Call it once."""
+        """Answer documents until none is left, the deployment closes, or the time is up. Call it once."""
         try:
             while self._may_go_on() and await self._work.is_open():
                 await self._start_more()
@@ -144,7 +144,7 @@ class Slice:
             if is_suspect(document):
                 suspect = suspect or document
                 if self._clock.now() - document.arrived_at > SUSPECT_PATIENCE:
-                    break  # documents that arrived later must not keep it waiting for ever
+                    break  # later documents must not delay it for ever
                 continue
             self._running[document.id] = asyncio.create_task(self._work_beside_others(document))
             free -= 1
@@ -160,7 +160,10 @@ class Slice:
                 await self._work_on(document, alone=False)
 
     async def _work_alone(self, document: Document) -> None:
-        """See Note [who is to blame for a crash]. It waits for a later slice while others work."""
+        """Process a suspect alone; it waits for a later slice if others are in progress.
+
+        See Note [who is to blame for a crash].
+        """
         async with contextlib.AsyncExitStack() as stack:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, self._until - self._clock.monotonic())):
@@ -168,7 +171,7 @@ class Slice:
                 await self._work_on(document, alone=True)
 
     async def _work_on(self, document: Document, *, alone: bool) -> None:
-        """Work on one document. Its errors do not end the slice of the others."""
+        """Process one document. Its errors do not end the slice."""
         try:
             async with self._tools.sources.room_for(document, self._may_ask) as entered:
                 claimed = await self._claims.claim(document, alone=alone) if entered else None
@@ -216,7 +219,7 @@ class Slice:
             await self._answer_question(document, asked, last_start, cut_short=self._until < claim_allows)
 
     def _refuse_beyond_capacity(self, asked: Question) -> None:
-        """Raises CapacityTooSmall if it fits into sku.capacity, but not into what Azure gave."""
+        """Raise CapacityTooSmall if it fits into sku.capacity, but not into the capacity that Azure gave."""
         need, limit = asked.prompt_tokens + asked.request.max_output_tokens, self._pacer.tokens_per_minute
         if need > limit:
             raise CapacityTooSmall(
@@ -250,7 +253,7 @@ class Slice:
         except ModelError as error:
             document = self._charged_for_timeouts(document, asked)
             self._witness.saw_failure(error, asked_at, answers_before, cut_short=cut_short)
-            # Retries that the end of the slice cuts short prove nothing.
+            # Retries that the slice's end cuts short are no evidence.
             in_doubt = cut_short and isinstance(error, ModelUnavailable)
             admitted = self._pacer.tokens_per_minute
             blame = not in_doubt and await self._witness.accuses(
@@ -259,7 +262,7 @@ class Slice:
             await self._claims.give_back(document, str(error), blame=blame, rest=self._rest(document, error))
 
     async def _note_answer(self) -> None:
-        """Record an answer at once if passes may soon delete the deployment as one that never answers."""
+        """Record an answer at once if passes may soon delete the deployment for never answering."""
         record = self._work.record
         if record is None or record.generation.unanswered_since is None or self._noted:
             return
@@ -275,13 +278,13 @@ class Slice:
             )
 
     def _rest(self, document: Document, error: ModelError) -> timedelta:
-        """How long it rests if it is not to blame."""
+        """Return the pause of a document that is not to blame."""
         if isinstance(error, RateLimited):
             return timedelta(seconds=min(error.retry_after or 0.0, _LONGEST_PAUSE))
         return backoff(document.unanswered + 1, self._timing)
 
     async def _storage_failed(self, document: Document, error: StorageError) -> None:
-        """Not the document's fault, and no crash. What it has cost so far is kept."""
+        """Give it back after a storage error: no attempt and no crash. Keep its cost so far."""
         self._errors.append(error)
         await self._claims.give_back(
             document, str(error), rest=backoff(document.unanswered + 1, self._timing)
@@ -292,7 +295,7 @@ class Slice:
             tokens = self._pacer.estimate(asked.prompt_tokens, asked.request.max_output_tokens)
             if not await self._pacer.admit(min(tokens, self._pacer.tokens_per_minute), last_start):
                 raise HandedBack("it waits for the deployment's rate limit")
-            # The fence: nothing is awaited between this check and the request.
+            # Await nothing between this check and the request: see Note: the fence in docs/design.md.
             if not self._work.allows(self._timing.request_seconds):
                 raise HandedBack("the deployment is closing")
             self._witness.saw_question(document)
@@ -316,7 +319,7 @@ class Slice:
         return answer
 
     def _charged_for_timeouts(self, document: Document, asked: Question) -> Document:
-        """Add what Azure may have charged for requests that timed out: the prompt and a full answer each."""
+        """Add what Azure may have charged for requests that timed out: a prompt and a full answer each."""
         timeouts = self._timeouts.pop(document.id, 0)
         return self._claims.charged(
             document, timeouts * asked.prompt_tokens, timeouts * asked.request.max_output_tokens

@@ -1,8 +1,8 @@
-"""A document's source → its text, with no more of all documents in memory than a small instance has.
+"""Read the text of documents' sources within the memory of a small instance.
 
-An instance of 512 MB holds the functions host, and the worker with its libraries (100 MB). What is left is
-divided here: what a document takes is reserved before its first byte is read, and whoever does not fit waits
-for its turn. What could never be answered is refused by its size, unread.
+An instance of 512 MB holds the functions host, and the worker with its libraries (100 MB). The rest is
+divided here: a document's memory is reserved before its first byte is read, and a document that does not fit
+waits for its turn. A document that could never be answered is refused by its size, unread.
 """
 
 from __future__ import annotations
@@ -27,26 +27,27 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 TO_LOOK_AT = 24_000_000
-"""Bytes of documents that are looked at together before they are recorded: seconds each."""
+"""Bytes of documents that are checked concurrently before they are recorded: each takes seconds."""
 TO_ANSWER = 40_000_000
-"""Bytes of documents that are being answered together: up to minutes each.
+"""Bytes of documents that are answered concurrently: each takes up to minutes.
 
-While it is read a document is there twice, as bytes and as text, and a third time while its request is sent.
+While a document is read it is in memory twice, as bytes and as text, and a third time while its request is
+sent.
 """
 SMALL = 64 * 1024
-"""Bytes up to which a document neither waits nor goes to a thread: that costs more than it saves."""
+"""Bytes up to which a document neither waits nor uses a thread: that would cost more than it saves."""
 WIDEST = 64_000_000
-"""Bytes in memory of a text that takes more of them than its file: Python keeps each character at four bytes
-for one emoji, and at two for an old alphabet. The request is made of copies as wide as the text."""
+"""Most bytes in memory of a text that is larger there than its file: one emoji makes Python store every
+character in four bytes, another alphabet in two. The request consists of copies as wide as the text."""
 _FOUR_BYTES = re.compile(rb"[\xf0-\xf4][\x80-\xbf]{3}")  # a character of UTF-8 such as an emoji
 _CONTINUING = bytes(range(0x80, 0xC0))  # the other bytes of UTF-8's sequences than the first
-_OF_A_TEXT = 1000  # bytes that Python adds at most
-_LOOK = 2.0  # seconds between looks whether a place in the queue is still wanted
-_THREADS = ThreadPoolExecutor(2, "documents")  # of its own: what resolves names and more uses asyncio's
+_OF_A_TEXT = 1000  # bytes of overhead that Python adds at most
+_LOOK = 2.0  # seconds between checks whether a place in the queue is still wanted
+_THREADS = ThreadPoolExecutor(2, "documents")  # not asyncio's pool, which resolves host names and more
 
 
 class Memory:
-    """So many bytes for documents. Who comes first enters first; one larger than all of it enters alone."""
+    """Share `size` bytes among documents, first come, first served; a larger document enters alone."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -55,7 +56,7 @@ class Memory:
 
     @contextlib.asynccontextmanager
     async def held(self, size: int, wanted: Callable[[], bool] = lambda: True) -> AsyncIterator[bool]:
-        """Hold this many bytes; False when that is not wanted any more. Small documents always fit."""
+        """Hold this many bytes; False if they are no longer wanted. Small documents always fit."""
         if size <= SMALL:
             yield True
             return
@@ -83,7 +84,7 @@ class Memory:
         finally:
             entered = turn.done()
             turn.cancel()
-            self._admit()  # who stood behind may fit
+            self._admit()  # the next in the queue may fit now
         return entered
 
     def _leave(self, size: int) -> None:
@@ -102,7 +103,7 @@ class Memory:
 
 
 class Sources:
-    """Reads documents, and looks at them before they are recorded."""
+    """Read documents, and check them before they are recorded."""
 
     def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
@@ -119,7 +120,7 @@ class Sources:
         prices: Prices,
         spent: float = 0.0,
     ) -> None:
-        """Read a file of this size (bytes) and see that it can be answered.
+        """Read a file of this size (bytes) and check that it can be answered.
 
         Raises DocumentRefused with the reason, Missing, Changed and StorageError.
         """
@@ -129,23 +130,23 @@ class Sources:
             await _apart(size, question, text, config, prices, spent=spent)
 
     async def look_at_body(self, body: bytes, config: DeploymentConfig, prices: Prices) -> None:
-        """The same for a file that is in memory already. Raises DocumentRefused."""
+        """Check a file that is in memory already. Raises DocumentRefused."""
         refuse_by_least(len(body), config)
         async with self._to_look_at.held(len(body)):
             await _apart(len(body), _examine, body, config, prices)
 
     @contextlib.asynccontextmanager
     async def room_for(self, document: Document, wanted: Callable[[], bool]) -> AsyncIterator[bool]:
-        """Hold what answering a document takes; False when it is not wanted any more. Raises StorageError."""
+        """Hold the memory for answering a document; False if no longer wanted. Raises StorageError."""
         container, name, etag = source_of(document)
         size = document.size
         if etag is None and (item := await self._blobs.stat(container, name)):
-            size = item.size  # somebody may have corrected it since it was requeued
+            size = item.size  # its owner may have corrected it since it was requeued
         async with self._to_answer.held(size, wanted) as entered:
             yield entered
 
     async def text(self, container: str, name: str, etag: str | None) -> str:
-        """The text of a file for which there is room.
+        """Return the text of a file for which memory is held.
 
         Raises DocumentRefused, Missing, Changed and StorageError.
         """
@@ -154,9 +155,9 @@ class Sources:
 
 
 def refuse_by_least(size: int, config: DeploymentConfig) -> None:
-    """Raises DocumentTooLarge for a file of which the deployment could not admit the shortest text.
+    """Raise DocumentTooLarge if the deployment could not admit even the shortest text of such a file.
 
-    By the configured capacity: what Azure gives at times may be less.
+    `size`: bytes. The configured capacity counts: Azure may give less for a time.
     """
     try:
         refuse_more_than_admitted(least_tokens(size, config.task), config)
@@ -166,7 +167,7 @@ def refuse_by_least(size: int, config: DeploymentConfig) -> None:
 
 def _text(data: bytes) -> str:
     if 4 * len(data) > WIDEST and _FOUR_BYTES.search(data):
-        # Told before it is decoded, as that alone would take four times the file.
+        # Check this before decoding, which alone would take four times the file's size.
         _refuse_wide(4 * (len(data) - how_many(data, _CONTINUING)), len(data))
     text = read_text(data)
     _refuse_wide(sys.getsizeof(text), len(data))
@@ -183,13 +184,13 @@ def _examine(data: bytes, config: DeploymentConfig, prices: Prices) -> None:
 
 
 async def _apart(size: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Do it in a thread, where it would keep the event loop, and with it the renewal of leases, waiting."""
+    """Run the work in a thread if it would delay the event loop, and with it the renewal of leases."""
     if size <= SMALL:
         return work(*args, **kwargs)
     running = asyncio.get_running_loop().run_in_executor(_THREADS, lambda: work(*args, **kwargs))
     try:
         await asyncio.wait([running])
     except asyncio.CancelledError:
-        await asyncio.wait([running])  # until then the file is in memory
+        await asyncio.wait([running])  # the file is in memory until then
         raise
     return running.result()

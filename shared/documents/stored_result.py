@@ -1,4 +1,4 @@
-"""Stored results, read back."""
+"""Read stored results."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 from shared.model import Document
 
-_MANY = 1e12  # neither tokens nor dollars of one document
+_MANY = 1e12  # more than any document's tokens or dollars
 
 
 @dataclass(frozen=True)
 class Spent:
-    """What a document had cost when its result was stored: all attempts and runs, that answer included."""
+    """A document's cost when its result was stored: all attempts and runs, including that answer."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -21,9 +21,9 @@ class Spent:
 
 
 def read_result(document: Document, data: bytes) -> tuple[Spent, Any] | None:
-    """What a stored result cost, and its answer; None if it is not one of this document and run.
+    """Return a stored result's cost and answer; None if it is not of this document and run.
 
-    Contents are untrusted.
+    The content is untrusted.
     """
     try:
         body = json.loads(data)

@@ -1,17 +1,17 @@
-"""The sweep: every upload is accounted for, whatever became of its event, however many wait.
+"""Sweep the inbox: account for every upload, even if its event was lost, and however many wait.
 
-Each sweep takes 10 s at most and continues where the last one stopped; nothing is read as a whole. In order:
+A sweep takes 10 s at most and continues where the last one stopped; nothing is read as a whole. In order:
 
-1. The lap: unfinished rows, oldest first, a page at a time. The walk need not look up what they name.
-2. The walk: the inbox, a page at a time. It looks up each upload that is not known, and records a new one.
-3. The look ahead, if the walk does not reach the end: it lists the inbox without a look at each upload, and
+1. The lap: unfinished rows, oldest first, a page at a time. The walk need not look up the uploads they name.
+2. The walk: the inbox, a page at a time. It looks up every unknown upload, and records a new one.
+3. The look ahead, if the walk does not reach the end: it lists the inbox without looking uploads up, and
    records the newest unknown ones first. So the last upload does not wait for a hundred thousand before it.
 4. The condemned: rows of the lap whose document killed its workers too often.
 5. The vanished: rows of the lap whose uploads the walk did not see. They were overwritten or deleted.
 
 Note [What is not final yet]. Many uploaders create an empty blob and write it later: an empty blob rests for
-ten minutes, by the storage's clock, before it is judged. Litter and folder markers are nobody's documents and
-stay where they are. Neither they nor resting blobs have a row or an alert.
+ten minutes, by the storage's clock, before it is refused. Litter and folder markers are no documents and stay
+in the inbox. Neither they nor resting blobs have a row or an alert.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ SWEEP_SECONDS = 10.0
 REST = timedelta(minutes=10)
 """How long an empty blob rests after its last change; see Note [What is not final yet]."""
 
-_LISTED = 5000  # blobs of a page, as many as Azure lists at once
-_LOOKED_UP, _AT_ONCE = 500, 8  # uploads looked up together; uploads recorded, and blobs looked at, at once
-_ENOUGH = 16  # from so many uploads of a deployment on, its rows are read together
+_LISTED = 5000  # blobs of a page, the most that Azure lists at once
+_LOOKED_UP, _AT_ONCE = 500, 8  # uploads looked up together; uploads recorded, and blobs checked, concurrently
+_ENOUGH = 16  # from this number of uploads of a deployment on, its rows are read together
 _NEWEST = 1000  # unknown uploads that a look ahead keeps
 _LATEST = timedelta(minutes=5)  # a look ahead looks up every unknown upload that is younger
 _LAP_SECONDS, _ACCOUNT_SECONDS, _RESERVE = 1.0, 1.5, 1.0  # shares of a sweep; the reserve is for the vanished
-_SAVE_SECONDS = 5.0  # to keep the position of a sweep that its caller ends
+_SAVE_SECONDS = 5.0  # to save the position of a sweep that its caller cancels
 
 
 @dataclass
 class SweepReport:
-    """What a sweep saw and did."""
+    """The outcome of a sweep."""
 
     seen: int = 0
     taken_in: int = 0
@@ -63,7 +63,7 @@ class SweepReport:
 
     @property
     def unaccounted(self) -> int:
-        """Uploads that could not be recorded, which the next sweep tries again. Target 0."""
+        """Return the number of uploads that could not be recorded; the next sweep retries. Target 0."""
         return len(self.errors)
 
 
@@ -76,7 +76,7 @@ class _Upload(NamedTuple):
 
 
 class Sweep:
-    """Sweeps the inbox. Safe to repeat, also at the same time elsewhere."""
+    """Sweep the inbox. Safe to repeat, also concurrently in another process."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class Sweep:
         partition: Callable[[str], str],
         take_in: Callable[[BlobItem], Awaitable[Document]],
     ) -> None:
-        """`partition`: of an upload by its name. `take_in` records an upload."""
+        """`partition` returns an upload's partition by its name. `take_in` records an upload."""
         self._clock = clock
         self._tables = tables
         self._blobs = blobs
@@ -102,12 +102,12 @@ class Sweep:
         self._lap = Lap(clock, ledger, settings.deployments, self._seen)
 
     async def last(self) -> LastSweep | None:
-        """When the inbox was last swept, and what could not be recorded; None if it never was."""
+        """Return when the inbox was last swept, and how many uploads failed; None if it never was."""
         at = await read_position(self._tables)
         return LastSweep(at.began_at, at.unaccounted, at.walked_at, at.resting) if at else None
 
     async def run(self) -> SweepReport:
-        """Sweep once. The position is kept also if the caller's time limit or an error ends the sweep."""
+        """Sweep once. Save the position also if the caller's time limit or an error ends the sweep."""
         now, until, report = self._clock.now(), self._clock.monotonic() + SWEEP_SECONDS, SweepReport()
         at = await read_position(self._tables) or Position(now)
         at.began_at = now
@@ -133,7 +133,7 @@ class Sweep:
         # If the last look ahead did not reach the end, it comes first.
         if at.ahead or not await self._walk(at, report, part, until, _ACCOUNT_SECONDS):
             await self._look_ahead(at, report, part, until)
-            # A page of the lap names more uploads than the walk could look up in that time.
+            # In the same time, a page of the lap names more uploads than the walk could look up.
             if not self._lap.complete and self._clock.monotonic() < until:
                 await self._lap.read(part, at.lap, at.began_at, until)
             if self._clock.monotonic() < until:
@@ -146,9 +146,9 @@ class Sweep:
     async def _walk(
         self, at: Position, report: SweepReport, part: LapPart, until: float, accounting: float
     ) -> bool:
-        """Account for page after page until the time is up or this sweep has seen everything once.
+        """Account for one page after another until the time is up or this sweep has seen everything once.
 
-        False: looking up and recording took `accounting` seconds, and newer uploads may follow.
+        Return False if looking up and recording took `accounting` seconds: newer uploads may follow.
         """
         anew = False
         while True:
@@ -161,7 +161,7 @@ class Sweep:
             try:
                 page = await self._blobs.list(INBOX, at.token or None, _LISTED)
             except StorageError:
-                at.token = ""  # it may be the token that storage refuses: begin anew
+                at.token = ""  # storage may refuse the token: begin anew
                 raise
             report.seen += len(page.items)
             began, failed = self._clock.monotonic(), len(report.errors)
@@ -170,7 +170,7 @@ class Sweep:
             finished = await self._account_for(unknown, report, min(began + accounting, until))
             at.unaccounted += len(report.errors) - failed
             accounting -= self._clock.monotonic() - began if unknown else 0.0
-            if not finished:  # the next sweep reads the page again, for what is left of it
+            if not finished:  # the next sweep reads the page again for the rest of it
                 return self._clock.monotonic() > until
             at.resting += resting
             at.token = page.token or ""
@@ -184,7 +184,7 @@ class Sweep:
                 return False
 
     def _unknown(self, items: Sequence[BlobItem], part: LapPart) -> tuple[list[_Upload], int]:
-        """The uploads of which nothing is known, and how many rest."""
+        """Return the unknown uploads, and the number of resting ones."""
         unknown, resting, now = list[_Upload](), 0, part.server_time or self._clock.now()
         for item in items:
             if is_nobodys(item):
@@ -225,12 +225,12 @@ class Sweep:
                 if known is not None and not is_final(known):
                     self._seen.note_waiting(upload.document_id)
             await asyncio.gather(*(self._record(upload, report) for upload in new))
-            # Many are recorded: what is older was there when the sweeps before looked at it.
+            # Many are recorded: older uploads existed when the sweeps before looked ahead.
             if self._clock.monotonic() > until or (not new and some[-1].modified_at < latest):
                 break
 
     async def _account_for(self, uploads: Sequence[_Upload], report: SweepReport, until: float) -> bool:
-        """Look up and record as many as the time allows, a few at least. Whether those were all."""
+        """Look up and record as many as the time allows, at least a few; return whether those were all."""
         for start in range(0, len(uploads), _LOOKED_UP):
             rest = await self._not_waiting(uploads[start : start + _LOOKED_UP])
             for first in range(0, len(rest), _AT_ONCE):
@@ -243,7 +243,7 @@ class Sweep:
         return True
 
     async def _not_waiting(self, uploads: Sequence[_Upload]) -> list[_Upload]:
-        """Those that may not be recorded. Many uploads of one deployment are looked up by its rows."""
+        """Return those that may not be recorded yet. Many of one deployment are looked up by its rows."""
         by_deployment, waiting = defaultdict[str, list[str]](list), set[str]()
         for upload in uploads:
             by_deployment[deployment_of(upload.document_id)].append(upload.document_id)
@@ -257,7 +257,7 @@ class Sweep:
     async def _record(self, upload: _Upload, report: SweepReport) -> None:
         try:
             document = await self._take_in(upload.item)
-        except Exception as error:  # one bad upload must not keep the others, or the passes, waiting
+        except Exception as error:  # one bad upload must not delay the others, or the passes
             report.errors.append(error)
             return
         report.taken_in += 1
@@ -269,10 +269,10 @@ class Sweep:
     # --- the vanished -------------------------------------------------------------------------
 
     async def _settle_vanished(self, at: Position, report: SweepReport, part: LapPart, until: float) -> None:
-        """Settle documents that waited and whose upload was overwritten or deleted by its owner.
+        """Settle waiting documents whose upload was overwritten or deleted by its owner.
 
-        The rows were read before the inbox was listed. What the walk did not see is looked at. If the time
-        does not suffice for all, the lap of another process continues there.
+        The rows were read before the inbox was listed. Uploads that the walk did not see are checked. If the
+        time does not suffice for all, the lap of another process continues there.
         """
         missing = [document for document in part.documents if not self._seen.is_here(document.id)]
         for first in range(0, len(missing), _AT_ONCE):
@@ -315,5 +315,5 @@ class Sweep:
 
 
 def is_nobodys(item: BlobItem) -> bool:
-    """Whether a blob is left alone for good: litter, or what stands for a folder."""
+    """Return whether a blob is no document and is never touched: litter, or a folder marker."""
     return is_litter(item.name) or (not item.size and (item.is_folder or item.name.endswith("/")))

@@ -1,4 +1,4 @@
-"""How far the sweeps have come: a row that the next sweep, in whatever process, continues from."""
+"""Store how far the sweeps have come: the row from which the next sweep, in any process, continues."""
 
 from __future__ import annotations
 
@@ -12,48 +12,48 @@ from shared.rows import from_row, to_values
 
 SWEEPS = "sweeps"  # table
 BEHIND = timedelta(minutes=10)
-"""A walk that takes longer, or that cannot account for everything, raises an alert."""
+"""A walk that takes longer than this, or cannot account for everything by then, raises an alert."""
 
 _ROW = "walk"
 
 
 @dataclass(frozen=True)
 class LastSweep:
-    """What people see of the last sweep."""
+    """The summary of the last sweep, for people."""
 
     began_at: datetime
     unaccounted: int  # uploads that could not be recorded; target 0
-    walked_at: datetime | None  # every upload from before is accounted for; None: no walk has come to its end
+    walked_at: datetime | None  # all uploads before this are accounted for; None: no walk was completed
     resting: int  # empty uploads that may still be written
 
 
 @dataclass
 class Position:
-    """Where the sweeps are. A former version wrote and reads the first three columns only."""
+    """The position of the sweeps. An earlier version of the app uses only the first three columns."""
 
-    began_at: datetime  # the last sweep
+    began_at: datetime  # when the last sweep began
     token: str = ""  # where the walk continues; empty: at the start
     unaccounted: int = 0  # uploads that this walk could not record so far
     ahead: str = ""  # where the look ahead continues
-    lap: str = ""  # the last document of the lap that was looked at
+    lap: str = ""  # the last document of the lap that was checked
     walk_began_at: datetime | None = None
     walked_at: datetime | None = None  # when the last walk began that accounted for everything
     behind_since: datetime | None = None  # when the first walk after it began
     resting: int = 0  # empty uploads that this walk found resting so far
 
     def begin_walk(self, now: datetime) -> None:
-        """A walk starts at the beginning of the inbox."""
+        """Begin a walk at the start of the inbox."""
         self.unaccounted = self.resting = 0
         self.walk_began_at = now
         self.behind_since = self.behind_since or now
 
     def end_walk(self) -> None:
-        """The walk has come to the end of the inbox."""
+        """End a walk at the end of the inbox."""
         if not self.unaccounted:
             self.walked_at, self.behind_since = self.walk_began_at, None
 
     def why_behind(self, now: datetime) -> str | None:
-        """How long the inbox has not been accounted for, and why; None while that is not too long."""
+        """Return for how long the inbox has not been accounted for, and why; None if not too long."""
         if self.behind_since is None or now - self.behind_since < BEHIND:
             return None
         minutes = int((now - (self.walked_at or self.behind_since)).total_seconds() // 60)
@@ -66,12 +66,12 @@ class Position:
 
 
 async def read_position(tables: Tables) -> Position | None:
-    """The position, or None before the first sweep. Raises StorageError."""
+    """Return the position, or None before the first sweep. Raises StorageError."""
     row = await tables.get(SWEEPS, INBOX, _ROW)
     if row is None:
         return None
     at = from_row(Position, row)
-    if at.walk_began_at is None:  # a former version's
+    if at.walk_began_at is None:  # written by an earlier version
         at.walk_began_at = at.began_at
         if at.token or at.unaccounted:
             at.behind_since = at.began_at
@@ -81,5 +81,5 @@ async def read_position(tables: Tables) -> Position | None:
 
 
 async def write_position(tables: Tables, at: Position) -> None:
-    """Keep the position. Of two sweeps at once, either position is right. Raises StorageError."""
+    """Save the position. Of two concurrent sweeps, either position is right. Raises StorageError."""
     await tables.write(SWEEPS, INBOX, [Replace(_ROW, to_values(at), etag=None)])
