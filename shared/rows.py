@@ -16,14 +16,14 @@ T = TypeVar("T")
 
 
 def to_values(item: Any) -> dict[str, Value]:
-    """The columns of a flat dataclass of strings, numbers, booleans, datetimes and string enums."""
+    """Return the columns of a flat dataclass of strings, numbers, booleans, datetimes and string enums."""
     columns = dict(vars(item))
     columns.pop("etag", None)
     return plain(columns)
 
 
 def plain(columns: Mapping[str, Any]) -> dict[str, Value]:
-    """Columns as a table holds them: enums by their value, and no None."""
+    """Return columns as a table holds them: enums by their value, and no None."""
     return {
         name: str(value) if isinstance(value, StrEnum) else value
         for name, value in columns.items()
@@ -73,7 +73,7 @@ def _columns(kind: Any) -> _Columns:
         absent=given | {name: None for name, (_, optional) in types_of.items() if optional},
         required=frozenset(defaults.keys() - given.keys() - {"etag"}),
         known=frozenset(types_of),
-        converted=tuple((name, plain) for name, (plain, _) in types_of.items() if _is_converted(plain)),
+        converted=tuple((name, column) for name, (column, _) in types_of.items() if _is_converted(column)),
         has_etag="etag" in types_of,
     )
 

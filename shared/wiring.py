@@ -56,7 +56,7 @@ class App:
     """Hold the adapters, and the app that is built from the configuration in force."""
 
     def __init__(self, environment: Mapping[str, str], timing: Timing = TIMING) -> None:
-        """Raises SettingsError for app settings that cannot be used."""
+        """Connect to storage. Raises SettingsError for app settings that cannot be used."""
         problems: list[SettingProblem] = []
         blobs = _url(environment, f"{STORAGE}__blobServiceUri", "", problems)
         tables = _url(environment, f"{STORAGE}__tableServiceUri", "", problems)

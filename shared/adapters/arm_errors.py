@@ -62,7 +62,7 @@ _BY_STATUS = {
     409: "it may last: see the account's activity log in the Azure portal",
 }
 
-_UNKNOWN = "nobody here knows this code: see the account's activity log in the Azure portal"
+_UNKNOWN = "this code is unknown to Lamplighter: see the account's activity log in the Azure portal"
 
 
 def no_identity(account: str) -> ArmUncertain:

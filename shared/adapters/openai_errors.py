@@ -40,7 +40,7 @@ _ROLE = "grant the app's identity the role Cognitive Services OpenAI User on the
 _NETWORK = "let the app's network through the account's firewall (Networking in the Azure portal)"
 _SUBDOMAIN = "give the account a custom subdomain: without one, Azure takes no token of an identity there"
 _TASK = "check what the task asks for in deployments.yaml: response_schema, max_output_tokens"
-_UNKNOWN = "nobody here knows this code: look it up in Azure's documentation, or ask Azure's support"
+_UNKNOWN = "this code is unknown to Lamplighter: look it up in Azure's documentation, or ask Azure's support"
 # Remedies by code, else by words in Azure's message, else by status.
 _BY_CODE = {
     "PermissionDenied": _ROLE,

@@ -172,7 +172,7 @@ _REMEDIES: Mapping[str, str] = {
     "InternalError": "storage has trouble of its own: it is tried again",
     **dict.fromkeys(
         (*HELD, *LEASED, *(LOST - _KINDS.keys()), "LeaseIdMismatchWithBlobOperation"),
-        "somebody holds a lease on the blob, or has taken it over: wait, or break the lease",
+        "another process holds a lease on the blob, or has taken the lease over: wait, or break the lease",
     ),
 }
 

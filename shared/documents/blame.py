@@ -100,7 +100,7 @@ class Witness:
         return not await self._others_in_trouble(document)
 
     async def _ask_little(self, request: ModelRequest) -> ModelAnswer | None:
-        """The answer to a small request of the same kind; None if there is none."""
+        """Return the answer to a small request of the same kind; None if there is none."""
         seconds = self._work.timing.probe_seconds
         if not self._work.allows(seconds):
             return None

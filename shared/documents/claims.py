@@ -48,7 +48,7 @@ class Claims:
             if (reason := condemned(document)) is not None:
                 await self.settle(counted, DocumentState.FAILED, reason)
             else:
-                # What kills workers now may have nothing to do with it: the next try comes later.
+                # Another cause may be killing workers now, so the next try comes later.
                 rest = backoff(lone_crashes + 1, self._tools.timing)
                 await self.give_back(counted, "the app died while it worked on it", rest=rest)
             return None
@@ -130,5 +130,5 @@ class Claims:
 
 
 def backoff(failures: int, timing: Timing) -> timedelta:
-    """How long a document rests after so many failures in a row: 30 s, doubling, 2 minutes at most."""
+    """Return the pause after this many failures in a row: 30 s, doubling, 2 minutes at most."""
     return min(LAST_BACKOFF, timing.first_backoff * (1 << min(max(failures - 1, 0), 10)))

@@ -43,7 +43,7 @@ async def _renewed(clock: Clock, work: WorkLease) -> AsyncIterator[None]:
     async def renew() -> None:
         while True:
             await clock.sleep(work.timing.work_renewal_seconds)
-            # A renewal that fails lets the lease run out, and with it the right to start requests.
+            # If renewals fail, the lease expires, and with it the right to start requests.
             with contextlib.suppress(StorageError):
                 await work.enter()
 

@@ -122,7 +122,7 @@ def _decode_other(data: bytes, damaged_at: int) -> str:
             return data.decode(name)
         except UnicodeDecodeError:  # the bytes after the sample have another encoding
             pass
-    raise DocumentRefused(f"the file's encoding cannot be told: {_AS_UTF8}")
+    raise DocumentRefused(f"the file's encoding cannot be determined: {_AS_UTF8}")
 
 
 def _damaged(name: str, at: int) -> DocumentRefused:

@@ -163,7 +163,7 @@ class Results:
                 self._seen.add(name)
                 await self._write_text(document, value)
                 return
-        raise self._unusable(document, "it comes and goes")
+        raise self._unusable(document, "it appears and disappears")
 
     async def _write_text(self, document: Document, answer: Any) -> None:
         """Try once to write the text file; see Note [Text for people]."""

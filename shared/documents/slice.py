@@ -44,7 +44,7 @@ _LOOK = 2.0  # seconds between checks for new documents while others are in prog
 WARM_UP = timedelta(minutes=5)
 """How long after its first answer a deployment may still answer some requests with 404."""
 
-_LONGEST_PAUSE = 60.0  # seconds: no window of a rate limit is longer, whatever a header says
+_LONGEST_PAUSE = 60.0  # seconds: no rate limit has a longer window, whatever a header claims
 
 
 @dataclass(frozen=True)
@@ -295,7 +295,7 @@ class Slice:
             tokens = self._pacer.estimate(asked.prompt_tokens, asked.request.max_output_tokens)
             if not await self._pacer.admit(min(tokens, self._pacer.tokens_per_minute), last_start):
                 raise HandedBack("it waits for the deployment's rate limit")
-            # The fence: nothing is awaited between this check and the request.
+            # Await nothing between this check and the request: see Note: the fence in docs/design.md.
             if not self._work.allows(self._timing.request_seconds):
                 raise HandedBack("the deployment is closing")
             self._witness.saw_question(document)

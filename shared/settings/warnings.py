@@ -95,7 +95,7 @@ def _of_deployment(config: DeploymentConfig, settings: Settings) -> Iterator[Set
     if not is_fine_tuned(spec.model_name):
         remedy = (
             "is not the name of a fine-tuned model, which holds .ft- or begins with ftchkpt-: name yours, "
-            "as its fine-tuning job shows it. A base model costs nothing while nobody calls it"
+            "as its fine-tuning job shows it. A base model costs nothing while it is not called"
         )
         yield SettingProblem(f"{_key(config)}.model.name", spec.model_name, remedy)
     for name, capacity in (("capacity", spec.capacity), ("minimum_capacity", spec.minimum_capacity or 0)):

@@ -221,10 +221,10 @@ def test_damaged_unicode_is_refused_with_the_place(intact: bytes, damage: bytes,
 def test_what_may_be_several_encodings_is_refused() -> None:
     """A name whose one byte is `å` on Windows, and `ĺ` in Prague: nothing decides."""
     data = "Lĺr;10\n".encode("cp1250") * 20
-    assert refusal(data) == "the file's encoding cannot be told: save it again as UTF-8"
+    assert refusal(data) == "the file's encoding cannot be determined: save it again as UTF-8"
 
 
 def test_an_encoding_that_changes_half_way_is_refused() -> None:
     """What follows the sample does not decode as the sample did."""
     data = GERMAN.encode("cp1252") * 3000 + b"\x81\x8d\x8f\n"
-    assert refusal(data) == "the file's encoding cannot be told: save it again as UTF-8"
+    assert refusal(data) == "the file's encoding cannot be determined: save it again as UTF-8"

@@ -83,7 +83,7 @@ def test_batch_windows_need_their_slot_only_if_documents_wait(tmp_path: Path) ->
 
 @pytest.mark.parametrize(("name", "fine_tuned"), [("gpt-4o-mini", False), (MODEL, True), ("ftchkpt-1", True)])
 def test_a_base_model_is_reported(tmp_path: Path, name: str, fine_tuned: bool) -> None:
-    """It costs nothing while nobody calls it."""
+    """It costs nothing while it is not called."""
     message = warned(tmp_path, {f"{CLAUSES}.model.name": name})
     assert bool(message) is not fine_tuned
     assert fine_tuned or "is not the name of a fine-tuned model" in message[f"{CLAUSES}.model.name"]
