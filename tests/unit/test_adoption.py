@@ -192,15 +192,15 @@ async def test_a_document_that_fits_the_configured_capacity_only_waits_for_it(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Azure gave less: it is not to blame, and the deployment does not stand for it alone."""
-    world = World.of(config(capacity=120, minimum_capacity=40))
-    world.azure.quota = 60
-    world.upload("clauses/large.txt", "word " * 50_000)
+    world = World.of(config(capacity=12, minimum_capacity=4))
+    world.azure.quota = 6
+    world.upload("clauses/large.txt", "word " * 5_000)
     await world.until(lambda: world.azure.count("delete") == 1, timedelta(minutes=20))
     document = await world.document("clauses/large.txt")
     assert (document.state, document.attempts) == (DocumentState.WAITING, 0)
-    assert "40,000 a minute" in document.reason
+    assert "4,000 a minute" in document.reason
     assert "capacity_too_small" in caplog.text
-    world.azure.quota = 200
+    world.azure.quota = 20
     await world.until(lambda: world.blobs.names("inbox") == [], timedelta(hours=1))
     assert (await world.document("clauses/large.txt")).state is DocumentState.DONE
 
