@@ -34,6 +34,8 @@ SETUP_LIMIT = 900.0  # seconds for one command of the set-up
 TEST_LIMIT = 4200.0  # seconds for one step of the tests
 STILL = 15.0  # seconds between signs of life of the set-up
 GRACE = 30.0  # seconds in which an interrupted command may tidy up
+# The stack stops when this process has ended, even if that is before the stack's own first line.
+PARENT = ("--parent", str(os.getpid()))
 
 # Settings of the caller's shell that would mix other packages into the virtual environment.
 UNWANTED = (
@@ -339,7 +341,7 @@ def command_run(arguments: list[str]) -> int:
     for path in files:
         if not path.is_file() or not os.access(str(path), os.R_OK):
             raise Problem(f"{path} is not a file that can be read: name documents (txt, md, json or csv).")
-    flags = ["--keep"] if options.keep else []
+    flags = [*PARENT, *(["--keep"] if options.keep else [])]
     flags += ["--upstream", options.upstream] if options.upstream else []
     with ready_clone():
         return run([str(VENV_PYTHON), "-m", "local.demo", *flags, "--", *map(str, files)])
@@ -358,7 +360,7 @@ def command_up(arguments: list[str]) -> int:
     path = Path(options.file).absolute()
     if not path.is_file():
         raise Problem(f"{path} is not a file: name a deployments.yaml, such as the example in {ROOT}.")
-    flags = ["--no-host"] if options.no_host else []
+    flags = [*PARENT, *(["--no-host"] if options.no_host else [])]
     with ready_clone():
         return run([str(VENV_PYTHON), "-m", "local.stack", *flags, "--", str(path)])
 

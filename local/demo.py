@@ -29,6 +29,7 @@ from local.stack import (
     Behaviour,
     Stack,
     StackError,
+    add_parent,
     describe,
     new_folder,
     run_command,
@@ -230,9 +231,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
     parser.add_argument("--keep", action="store_true", help="leave the stack up until Ctrl-C")
     parser.add_argument("--upstream", metavar="URL", help="an OpenAI-compatible server, with its /v1")
+    add_parent(parser)
     options = parser.parse_args(arguments)
     files = dict(zip(unique_names([path.name for path in options.files]), options.files, strict=True))
-    return run_command(lambda: _run(files, options.upstream, keep=options.keep))
+    return run_command(options.parent, lambda: _run(files, options.upstream, keep=options.keep))
 
 
 if __name__ == "__main__":

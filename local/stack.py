@@ -214,17 +214,18 @@ def check_ports(ports: Sequence[int]) -> None:
                 ) from error
 
 
-def stop_with_parent() -> None:
-    """Treat SIGTERM, and the end of the process that started this one, like Ctrl-C.
+def stop_with_parent(parent: int) -> None:
+    """Treat SIGTERM, and the end of ``parent``, the process that started this one, like Ctrl-C.
 
-    So no process is left behind even if the parent was killed. Windows has no means to notice that.
+    So no process is left behind even if the parent was killed. Windows has no means to notice that. The
+    parent hands in its own id: if it is gone before this process looks, the id read here is another's.
     """
     for name in ("SIGTERM", "SIGBREAK"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), lambda *_: signal.raise_signal(signal.SIGINT))
     if sys.platform == "win32":
         return
-    parent, this_thread = os.getppid(), threading.get_ident()
+    this_thread = threading.get_ident()
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -272,10 +273,21 @@ To run the app on them: cp local.settings.sample.json local.settings.json, then 
 """
 
 
-def run_command(work: Callable[[], int]) -> int:
+def add_parent(parser: argparse.ArgumentParser) -> None:
+    """Add the option with which the process that starts this one hands in its id."""
+    parser.add_argument(
+        "--parent",
+        type=int,
+        default=os.getppid(),
+        metavar="PID",
+        help="stop when this process, which started this one, has ended",
+    )
+
+
+def run_command(parent: int, work: Callable[[], int]) -> int:
     """Run work on the stack until it ends, or until Ctrl-C or the parent's end; return the exit code."""
-    stop_with_parent()
     try:
+        stop_with_parent(parent)
         return work()
     except (StackError, AzuriteError, OSError) as error:
         print(f"Stopped: {error}", file=sys.stderr)
@@ -323,8 +335,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--no-host", action="store_true", help="only Azurite and the emulator, on standard ports"
     )
+    add_parent(parser)
     options = parser.parse_args(arguments)
-    return run_command(lambda: _up(options.file, with_host=not options.no_host))
+    return run_command(options.parent, lambda: _up(options.file, with_host=not options.no_host))
 
 
 if __name__ == "__main__":

@@ -126,11 +126,11 @@ def test_run_takes_the_samples_unless_files_are_named(
 ) -> None:
     """Files are looked up where the caller is, as the job itself runs elsewhere."""
     assert dev.main(["run"]) == 0
-    assert {Path(name).parent for name in ready[0][3:]} == {dev.ROOT / "samples"}
+    assert {Path(name).parent for name in ready[0][5:]} == {dev.ROOT / "samples"}
     (tmp_path / "my letter.txt").write_text("Hello")
     monkeypatch.chdir(tmp_path)
     assert dev.main(["run", "my letter.txt", "--keep", "--upstream", "http://127.0.0.1:1/v1"]) == 0
-    expected = ["-m", "local.demo", "--keep", "--upstream", "http://127.0.0.1:1/v1", "--"]
+    expected = ["-m", "local.demo", *dev.PARENT, "--keep", "--upstream", "http://127.0.0.1:1/v1", "--"]
     assert ready[1] == [*expected, str(tmp_path / "my letter.txt")]
 
 
@@ -162,11 +162,12 @@ def test_up_hosts_what_a_file_of_the_caller_s_says(
     """Without one, the example of this repository."""
     monkeypatch.chdir(dev.ROOT)
     assert dev.main(["up", "--no-host"]) == 0
-    assert ready[0] == ["-m", "local.stack", "--no-host", "--", str(dev.ROOT / "deployments.yaml")]
+    program = ["-m", "local.stack", *dev.PARENT]
+    assert ready[0] == [*program, "--no-host", "--", str(dev.ROOT / "deployments.yaml")]
     (tmp_path / "mine.yaml").touch()
     monkeypatch.chdir(tmp_path)
     assert dev.main(["up", "mine.yaml"]) == 0
-    assert ready[1] == ["-m", "local.stack", "--", str(tmp_path / "mine.yaml")]
+    assert ready[1] == [*program, "--", str(tmp_path / "mine.yaml")]
 
 
 def test_bench_runs_a_measurement_with_its_own_arguments(

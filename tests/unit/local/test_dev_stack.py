@@ -152,33 +152,63 @@ def test_what_stops_the_stack_is_told_with_an_exit_code(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Of ``dev.py up`` and ``dev.py run`` alike; what went well has its own code."""
-    monkeypatch.setattr(stack, "stop_with_parent", lambda: None)
+    monkeypatch.setattr(stack, "stop_with_parent", lambda parent: None)
 
     def stopped() -> int:
         raise error
 
-    assert stack.run_command(stopped) == code
+    assert stack.run_command(1, stopped) == code
     assert capsys.readouterr().err == told
-    assert stack.run_command(lambda: 7) == 7
+    assert stack.run_command(1, lambda: 7) == 7
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell a child that its parent is gone")
-def test_the_stack_stops_when_the_process_that_started_it_was_killed(tmp_path: Path) -> None:
-    """The parent ends without a word; the child notices and leaves as on Ctrl-C."""
-    child = (
-        "import sys, time\nfrom local.stack import stop_with_parent\nstop_with_parent()\n"
-        "open(sys.argv[1] + '.ready', 'w').close()\n"
-        "try:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    open(sys.argv[1], 'w').close()\n"
-    )
-    parent = (
-        "import os, subprocess, sys, time\n"
-        "child = subprocess.Popen([sys.executable, '-c', *sys.argv[1:]])\n"
-        "while not os.path.exists(sys.argv[2] + '.ready'):\n    time.sleep(0.1)\n"
-        "os._exit(0)\n"
-    )
-    noticed = tmp_path / "noticed"
-    subprocess.run([sys.executable, "-c", parent, child, str(noticed)], cwd=stack.ROOT, check=True)
-    deadline = time.monotonic() + 30
-    while not noticed.exists():
+CHILD = """
+import os, pathlib, sys, time
+from local.stack import run_command
+parent, folder = int(sys.argv[1]), pathlib.Path(sys.argv[2])
+while sys.argv[3] == "before" and os.getppid() == parent:
+    time.sleep(0.01)
+
+def work():
+    (folder / "working").touch()
+    time.sleep(600)
+
+code = run_command(parent, work)
+(folder / "unfinished").write_text(str(code))
+(folder / "unfinished").rename(folder / "code")
+"""
+PARENT = """
+import os, pathlib, subprocess, sys, time
+code, folder, when = sys.argv[1:]
+subprocess.Popen([sys.executable, "-c", code, str(os.getpid()), folder, when])
+while when == "after" and not (pathlib.Path(folder) / "working").exists():
+    time.sleep(0.01)
+os._exit(9)
+"""
+not_windows = pytest.mark.skipif(
+    sys.platform == "win32", reason="Windows does not tell a child that its parent is gone"
+)
+
+
+@not_windows
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_the_stack_stops_when_the_process_that_started_it_was_killed(tmp_path: Path, when: str) -> None:
+    """The parent ends without a word, before or after the child looks: the child leaves as on Ctrl-C."""
+    command = [sys.executable, "-c", PARENT, CHILD, str(tmp_path), when]
+    assert subprocess.run(command, cwd=stack.ROOT, check=False).returncode == 9
+    code, deadline = tmp_path / "code", time.monotonic() + 60
+    while not code.exists():
         assert time.monotonic() < deadline, "the child did not notice"
-        time.sleep(0.1)
+        time.sleep(0.05)
+    assert code.read_text() == "130"
+
+
+@not_windows
+@pytest.mark.parametrize("module", ["local.stack", "local.demo"])
+def test_each_program_compares_its_parent_with_the_one_that_it_is_given(module: str) -> None:
+    """Started by a process that has ended meanwhile: nothing is left to run for."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    command = [sys.executable, "-m", module, "--parent", str(gone.pid), "--", "deployments.yaml"]
+    done = subprocess.run(command, cwd=stack.ROOT, capture_output=True, timeout=120, check=False)
+    assert done.returncode == 130, done.stderr
