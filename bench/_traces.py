@@ -5,22 +5,12 @@ from __future__ import annotations
 import csv
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from tests.reference.optimum import Arrival, Trace
 
 WEEK = 7 * 86_400.0
 _OPENS, _CLOSES = 9 * 3600.0, 17 * 3600.0
-
-
-@dataclass(frozen=True)
-class Arrival:
-    """A document: seconds from the start, and how many seconds it takes to answer."""
-
-    at: float
-    seconds: float
-
-
-Trace = tuple[Arrival, ...]
 
 
 def read(folder: Path) -> dict[str, Trace]:

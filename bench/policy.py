@@ -17,9 +17,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bench._optimum import optimum
 from bench._report import machine
-from bench._traces import Arrival, Trace, read, synthetic
+from bench._traces import read, synthetic
 from shared.model import (
     BillingStart,
     BillingUnit,
@@ -40,6 +39,7 @@ from shared.planning.picture import Picture
 from shared.planning.uploads import paid_until
 from shared.serve import SOONEST, TO_DELETE
 from shared.timing import TIMING
+from tests.reference.optimum import Arrival, Trace, optimum
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 TICK = 60.0

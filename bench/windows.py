@@ -20,10 +20,8 @@ from random import Random
 from time import monotonic
 from zoneinfo import ZoneInfo, available_timezones
 
-from holidays import country_holidays
-
 from bench._report import machine, show
-from tests.reference.schedules import MARGIN, REGIONS, differences, schedule
+from tests.reference.schedules import MARGIN, differences, holidays_of, schedule
 from tests.reference.wall_clock import A_DAY, MINUTE, WallClock
 
 QUARTER = 15 * MINUTE
@@ -55,16 +53,6 @@ def check(case: tuple[str, int, int]) -> Found:
         windows += len(given.windows)
         told += differences(clock, given, holidays_of(year))
     return Found(zone, year, minutes - 2 * MARGIN, schedules, windows, len(jumps) // 2, tuple(told))
-
-
-def holidays_of(year: int) -> dict[str, frozenset[date]]:
-    """The dates of the regions that random schedules skip, as the package has them."""
-    years = range(year - 1, year + 2)
-    return {
-        each: frozenset(country_holidays(country, subdiv=subdivision or None, years=years))
-        for each in REGIONS
-        for country, _, subdivision in [each.partition("-")]
-    }
 
 
 def run(zones: list[str], years: range, schedules: int) -> dict[str, object]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from random import Random
 
+from holidays import country_holidays
+
 from shared.model import Closure, OneOffWindow, WeeklyWindow
 from shared.schedule.windows import intervals
 from tests.reference.wall_clock import A_DAY, MINUTE, WallClock, spans
@@ -61,6 +63,16 @@ def schedule(random: Random, zone: str, jumps: Sequence[int], first: date, days:
         begins = datetime.combine(first, time(0), UTC) + random.randrange(days * A_DAY) * MINUTE
         closures.append(Closure(begins, begins + random.randrange(1, 3000) * MINUTE, zone))
     return Schedule(tuple(windows), tuple(closures))
+
+
+def holidays_of(year: int) -> dict[str, frozenset[date]]:
+    """The dates of the regions that random schedules skip, as the package has them."""
+    years = range(year - 1, year + 2)
+    return {
+        each: frozenset(country_holidays(country, subdiv=subdivision or None, years=years))
+        for each in REGIONS
+        for country, _, subdivision in [each.partition("-")]
+    }
 
 
 def differences(clock: WallClock, given: Schedule, holidays: dict[str, frozenset[date]]) -> list[str]:

@@ -10,8 +10,6 @@ from datetime import timedelta
 
 import pytest
 
-from bench._optimum import optimum, session_seconds
-from bench._traces import Arrival
 from shared.model import (
     Batch,
     BillingStart,
@@ -28,6 +26,7 @@ from shared.planning.uploads import MOST_BATCHES, batch_of, paid_until, start_at
 from tests.fakes.clock import START
 from tests.fakes.records import changed
 from tests.fakes.world import ACCOUNT, PRICES, config, picture
+from tests.reference.optimum import Arrival, optimum, session_seconds
 
 MINUTE = timedelta(minutes=1)
 WAITS = replace(config(), start_within=30 * MINUTE)

@@ -11,8 +11,7 @@ from zoneinfo import available_timezones
 
 import pytest
 
-from bench.windows import holidays_of
-from tests.reference.schedules import MARGIN, differences, schedule
+from tests.reference.schedules import MARGIN, differences, holidays_of, schedule
 from tests.reference.wall_clock import A_DAY, MINUTE, WallClock, changes
 from tests.unit.schedules import at, weekly
 

@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
-from bench._traces import Arrival, Trace
+
+@dataclass(frozen=True)
+class Arrival:
+    """A document: seconds from the start, and how many seconds it takes to answer."""
+
+    at: float
+    seconds: float
+
+
+Trace = tuple[Arrival, ...]
 
 
 def session_seconds(group: Trace, limit: float, create: float) -> float:
@@ -30,7 +40,7 @@ def optimum(trace: Trace, limit: float, create: float, unit: float) -> float:
         ready = trace[first].at + limit
         ends = ready
         for last in range(first, len(trace)):
-            document: Arrival = trace[last]
+            document = trace[last]
             ends = max(ends, max(document.at, ready) + document.seconds)
             if ends - ready > longest:
                 break
