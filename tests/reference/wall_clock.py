@@ -21,7 +21,7 @@ class WallClock:
     """A zone's clock over so many minutes from an instant on."""
 
     def __init__(self, zone: str, since: datetime, minutes: int) -> None:
-        self.since, self.minutes = since, minutes
+        self.zone, self.since, self.minutes = zone, since, minutes
         self._first: dict[int, int] = {}  # what is shown → the first minute at which it is
         self._last: dict[int, int] = {}
         self._skipped: list[tuple[int, int]] = []

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from datetime import timedelta
+from itertools import pairwise
 
-import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.model import Demand, Hold, OneOffWindow, UploadStart
 from shared.money.spans import Planned, Span, merged, planned, without
@@ -39,30 +42,11 @@ def test_a_window_is_hosted_from_its_lead_to_the_end_of_its_grace() -> None:
     assert plan(window(2, 4, 0.5)) == Planned((span(1.75, 4.5),))
 
 
-def test_windows_so_close_that_the_lead_reaches_the_first_are_one_span() -> None:
-    """Nothing is deleted in between."""
-    assert plan(window(2, 4), window(4.25, 6)) == Planned((span(1.75, 6),))
-    assert plan(window(2, 4), window(4.5, 6)) == Planned((span(1.75, 4), span(4.25, 6)))
-
-
 def test_a_batch_window_is_possible_where_nothing_is_certain() -> None:
     """08:45 to 14:00 with a plain window in the middle, whose lead is certain too."""
     assert plan(window(1, 6, batch=True), window(2, 4)) == Planned(
         (span(1.75, 4),), (span(0.75, 1.75), span(4, 6))
     )
-
-
-def test_what_lies_outside_the_time_is_cut_off() -> None:
-    """A window that is open now counts from now on, one that goes on beyond the end to the end; leads too."""
-    assert plan(window(-2, 1), window(23, 30)) == Planned((span(0, 1), span(22.75, 24)))
-    assert plan(window(24.1, 30)) == Planned((span(23.85, 24),))
-    assert plan(window(24.25, 30)) == plan(window(-3, -1)) == Planned()
-
-
-def test_a_hold_up_is_certain() -> None:
-    """And takes what a batch window could have hosted."""
-    assert plan(window(1, 4, batch=True), held="up", until=2) == Planned((span(0, 2),), (span(2, 4),))
-    assert plan(held="up", until=48) == Planned((span(0, 24),))
 
 
 def test_a_hold_down_takes_windows_until_it_ends() -> None:
@@ -78,41 +62,41 @@ def test_after_a_hold_down_to_its_end_no_window_is_kept_for_its_grace() -> None:
     assert plan(window(1, 2, 1), held="down", until=1.5) == Planned((span(1.5, 3),))
 
 
-def test_a_hold_that_is_over_bends_nothing() -> None:
-    """It has expired at this instant."""
-    assert plan(window(1, 2), held="down", until=0) == plan(window(1, 2))
-
-
-@pytest.mark.parametrize(
-    ("cut", "left"),
-    [
-        ([], [(0, 4), (6, 8)]),
-        ([(1, 2)], [(0, 1), (2, 4), (6, 8)]),
-        ([(-1, 1), (3, 7)], [(1, 3), (7, 8)]),
-        ([(4, 6)], [(0, 4), (6, 8)]),
-        ([(0, 4)], [(6, 8)]),
-        ([(-9, 9)], []),
-    ],
+HOURS = st.lists(
+    st.tuples(st.integers(-4, 20), st.integers(-2, 9)).map(lambda drawn: (drawn[0], sum(drawn))), max_size=6
 )
-def test_time_is_taken_out_of_spans(cut: list[tuple[float, float]], left: list[tuple[float, float]]) -> None:
-    """Half-open: what touches takes nothing."""
-    spans = (span(0, 4), span(6, 8))
-    assert without(spans, [span(*each) for each in cut]) == tuple(span(*each) for each in left)
 
 
-@pytest.mark.parametrize("seed", range(60))
-def test_the_plan_is_what_a_pass_wants_at_each_instant(seed: int) -> None:
-    """Random windows and holds, walked through: without documents what is certain, with them all of it.
+def hours_in(spans: Iterable[Span]) -> set[int]:
+    """Which hours lie in the spans; theirs are whole."""
+    return {hour for one in spans for hour in range((one.start - START) // HOUR, (one.end - START) // HOUR)}
+
+
+@given(HOURS, HOURS)
+def test_spans_are_sets_of_instants(some: list[tuple[int, int]], others: list[tuple[int, int]]) -> None:
+    """Merged and cut as such: in order, none empty, no two touching. Some are given the wrong way round."""
+    spans, cut = (merged(span(*each) for each in given_) for given_ in (some, others))
+    left = without(spans, cut)
+    assert hours_in(spans) == hours_in(span(*each) for each in some)
+    assert hours_in(left) == hours_in(spans) - hours_in(cut)
+    assert all(each.start < each.end for each in (*spans, *left))
+    assert all(one.end < other.start for one, other in pairwise(spans))
+    assert all(one.end < other.start for one, other in pairwise(left))
+
+
+@given(st.randoms(use_true_random=False))
+def test_the_plan_is_what_a_pass_wants_at_each_instant(dice: random.Random) -> None:
+    """Windows and a hold, walked through: without documents what is certain, with them all of it.
 
     What is only kept for outside callers stays if it is up.
     """
-    dice, step = random.Random(seed), timedelta(minutes=5)
+    step = timedelta(minutes=5)
     starts = [dice.randrange(-4 * 12, 30 * 12) / 12 for _ in range(dice.randrange(1, 5))]
     windows = [
         window(each, each + dice.randrange(1, 96) / 12, dice.choice([0, 0, 0.5]), batch=dice.random() < 0.4)
         for each in starts
     ]
-    hold = Hold("clauses", dice.random() < 0.5, START + dice.randrange(1, 200) * step, "dana", "demo", START)
+    hold = Hold("clauses", dice.random() < 0.5, START + dice.randrange(200) * step, "dana", "demo", START)
     held = hold if dice.random() < 0.6 else None
     one = config("clauses", *windows, uploads=UploadStart.SCHEDULED)
     told = planned(one, Leads(LEAD), START, START + DAY, held)
@@ -125,8 +109,3 @@ def test_the_plan_is_what_a_pass_wants_at_each_instant(seed: int) -> None:
             found += [Span(now, now + step)] if up else []
             now += step
         assert merged(found) == expected
-
-
-def test_spans_that_touch_are_one_and_empty_ones_are_none() -> None:
-    """In order, whatever order they came in."""
-    assert merged([span(3, 4), span(1, 2), span(2, 3), span(5, 5), span(1, 1.5)]) == (span(1, 4),)

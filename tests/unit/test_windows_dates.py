@@ -61,32 +61,7 @@ def test_a_holiday_is_the_local_date_s() -> None:
     ]
 
 
-def test_dates_of_one_s_own_are_skipped_and_added() -> None:
-    """They count before weekday and holiday."""
-    office = weekly(
-        "09:00",
-        "18:00",
-        days=WORKDAYS,
-        skip_holidays="DE-BE",
-        skip_dates=days("2026-12-24"),
-        also_on=days("2026-12-25", "2026-12-27"),
-    )
-    assert opened(office, "2026-12-24", "2026-12-28") == [
-        "12-25 09:00 to 12-25 18:00",
-        "12-27 09:00 to 12-27 18:00",
-    ]
-
-
 def test_a_skipped_night_is_skipped_past_midnight() -> None:
     """skip_dates is about the date on which the window starts."""
     night = weekly("22:00", "04:00", skip_dates=days("2026-12-24"))
     assert opened(night, "2026-12-24T12:00", "2026-12-26T12:00") == ["12-25 22:00 to 12-26 04:00"]
-
-
-def test_a_window_holds_from_its_first_to_its_last_date() -> None:
-    """Both included; the last night ends on the day after."""
-    night = weekly("22:00", "04:00", starting=date(2026, 12, 1), until=date(2026, 12, 2))
-    assert opened(night, "2026-11-01", "2027-01-01") == [
-        "12-01 22:00 to 12-02 04:00",
-        "12-02 22:00 to 12-03 04:00",
-    ]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from itertools import pairwise
 
 from shared.model import Closure, Demand, OneOffWindow
 from shared.planning.desired import wanted
 from shared.schedule.leads import Leads
 from shared.schedule.windows import Interval, hosted_spans, intervals
 from tests.fakes.world import config
-from tests.unit.schedules import DAY, WORKDAYS, at, opened, shown, weekly
+from tests.unit.schedules import DAY, at, shown, weekly
 
 MORNING, AFTERNOON = weekly("09:00", "12:00"), weekly("12:00", "18:00")
 NOON = "2026-11-25T12:00"
@@ -26,19 +25,6 @@ def test_windows_that_touch_are_one() -> None:
     for windows in ([MORNING, AFTERNOON], [AFTERNOON, MORNING]):
         for since, until in (("2026-11-25", "2026-11-26"), (NOON, "2026-11-25T12:01")):
             assert shown(intervals(windows, at(since), at(until))) == ["11-25 09:00 to 11-25 18:00"]
-
-
-def test_windows_that_overlap_are_one() -> None:
-    """Also when one lies within the other, and across zones."""
-    inner, tokyo = weekly("10:00", "11:00"), weekly("20:00", "23:00", "Asia/Tokyo")
-    found = intervals([MORNING, inner, tokyo], at("2026-11-25"), at("2026-11-26"))
-    assert shown(found) == ["11-25 09:00 to 11-25 14:00"]
-
-
-def test_a_minute_between_two_windows_keeps_them_apart() -> None:
-    """Only what touches is joined."""
-    found = intervals([MORNING, weekly("12:01", "18:00")], at("2026-11-25"), at("2026-11-26"))
-    assert shown(found) == ["11-25 09:00 to 11-25 12:00", "11-25 12:01 to 11-25 18:00"]
 
 
 def test_nothing_closes_or_opens_where_windows_touch() -> None:
@@ -60,12 +46,6 @@ def test_the_longest_grace_of_joined_windows_counts() -> None:
     )
 
 
-def test_days_around_the_clock_are_one_from_the_first_to_the_last() -> None:
-    """Monday 00:00 to Friday 24:00 is told whole, though an hour of Thursday was asked for."""
-    whole = weekly("00:00", "24:00", days=WORKDAYS)
-    assert opened(whole, "2026-11-26T10:00", "2026-11-26T11:00") == ["11-23 00:00 to 11-28 00:00"]
-
-
 def test_what_never_closes_has_its_ends_out_of_sight() -> None:
     """Every day around the clock: one interval, weeks before and after what is asked for."""
     (found,) = intervals([weekly("00:00", "24:00")], at(NOON), at(NOON) + DAY)
@@ -82,13 +62,6 @@ def test_a_batch_window_keeps_its_meaning_outside_a_plain_one() -> None:
     assert not wanted(desk, empty, at("2026-11-25T18:00")).up
     assert wanted(desk, waiting, at("2026-11-25T18:00")).up
     assert wanted(desk, waiting, at("2026-11-25T18:00")).opens_at == at("2026-11-25T17:00")
-
-
-def test_batch_windows_that_touch_are_one() -> None:
-    """22:00 to 24:00 and 00:00 to 04:00."""
-    night = [weekly("22:00", "24:00", stop_when_empty=True), weekly("00:00", "04:00", stop_when_empty=True)]
-    found = intervals(night, at("2026-11-25T20:00"), at("2026-11-26T06:00"))
-    assert shown(found) == ["11-25 22:00 to 11-26 04:00"]
 
 
 def test_a_span_includes_lead_and_grace() -> None:
@@ -115,19 +88,6 @@ def test_a_closure_cuts_out_its_time() -> None:
     assert shown(found) == ["11-25 09:00 to 11-25 11:00", "11-25 13:00 to 11-25 19:00"]
 
 
-def test_closures_may_overlap_and_cover_a_window_altogether() -> None:
-    """Whatever their order is."""
-    closures = [
-        closure("2026-11-25T11:30", "2026-11-25T20:00"),
-        closure("2026-11-25T08:00", "2026-11-25T11:00"),
-        closure("2026-11-25T10:00", "2026-11-25T10:30"),
-    ]
-    assert opened(weekly("09:00", "18:00"), "2026-11-25", "2026-11-26", closures) == [
-        "11-25 11:00 to 11-25 11:30"
-    ]
-    assert opened(AFTERNOON, "2026-11-25", "2026-11-26", closures) == []
-
-
 def test_callers_have_their_grace_when_a_closure_begins() -> None:
     """A closure closes as the end of the window does."""
     office = weekly("09:00", "18:00", grace=timedelta(minutes=5))
@@ -144,10 +104,3 @@ def test_a_closed_deployment_is_down_and_documents_start_it_all_the_same() -> No
     assert not wanted(closed, Demand(), at(NOON)).up
     assert wanted(closed, Demand(), at(NOON)).changes_at == at("2026-11-26T08:45")
     assert wanted(closed, Demand(unfinished=1), at(NOON)).up
-
-
-def test_intervals_of_one_kind_never_touch() -> None:
-    """Over a year of windows in three zones and a closure."""
-    windows = [weekly("00:30", "23:30", zone) for zone in ("Europe/Berlin", "Asia/Tokyo")]
-    found = intervals(windows, at("2026-01-01"), at("2027-01-01"), [closure("2026-05-01", "2026-05-02")])
-    assert all(one.end < other.start for one, other in pairwise(found))

@@ -1,19 +1,25 @@
-"""A property: windows are open in exactly the minutes that a clock on the wall says.
+"""Properties: windows are open in exactly the minutes that a clock on the wall says, wherever one looks.
 
 A sample; `dev.py bench windows` takes every zone and year.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
+import functools
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
 from random import Random
 from zoneinfo import available_timezones
 
-import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from shared.model import OneOffWindow, WeeklyWindow
+from shared.schedule.windows import intervals
 from tests.reference.schedules import MARGIN, differences, holidays_of, schedule
 from tests.reference.wall_clock import A_DAY, MINUTE, WallClock, changes
-from tests.unit.schedules import at, weekly
+from tests.unit.schedules import DAY, at, weekly
 
 ZONES = (
     "America/New_York",
@@ -26,21 +32,67 @@ ZONES = (
     "Asia/Kathmandu",  # never, and three quarters of an hour off
     *Random(5).sample(sorted(available_timezones()), 4),
 )
-SCHEDULES = 16
+YEARS = (2024, 2026, 2031)
+DAYS = 5  # around a change of the clocks
 
 
-@pytest.mark.parametrize("zone", ZONES)
-def test_every_minute_is_as_a_clock_on_the_wall_says(zone: str) -> None:
-    """Around each change of the clocks in a year: joined windows, nights, closures, holidays and dates."""
-    random = Random(zone)
-    year = random.randrange(2024, 2036)
-    for change in changes(zone, year) or [datetime(year, 6, 1, tzinfo=UTC)]:
-        since = datetime.combine(change.date(), time(0), UTC) - 2 * timedelta(days=1) - MARGIN * MINUTE
-        clock = WallClock(zone, since, 5 * A_DAY + 2 * MARGIN)
-        first = (since + MARGIN * MINUTE).date()
-        for _ in range(SCHEDULES):
-            given = schedule(random, zone, clock.jumps(), first, days=5)
-            assert differences(clock, given, holidays_of(year)) == []
+@functools.cache
+def clock_around_a_change(zone: str, year: int, which: int) -> WallClock:
+    """Of the changes in a year one; of the year's middle where there is none."""
+    found = changes(zone, year) or [datetime(year, 6, 1, tzinfo=UTC)]
+    middle = found[which % len(found)].date()
+    since = datetime.combine(middle, time(0), UTC) - 2 * DAY - MARGIN * MINUTE
+    return WallClock(zone, since, DAYS * A_DAY + 2 * MARGIN)
+
+
+CLOCKS = st.builds(
+    clock_around_a_change,
+    st.sampled_from(ZONES),
+    st.sampled_from(YEARS),
+    st.integers(min_value=0, max_value=1),
+)
+DICE = st.randoms(use_true_random=False)
+
+
+def first_day(clock: WallClock) -> date:
+    return (clock.since + MARGIN * MINUTE).date()
+
+
+@settings(max_examples=250)
+@given(CLOCKS, DICE)
+def test_every_minute_is_as_a_clock_on_the_wall_says(clock: WallClock, dice: Random) -> None:
+    """Around a change of the clocks: joined windows, nights, closures, holidays and dates of one's own."""
+    given_ = schedule(dice, clock.zone, clock.jumps(), first_day(clock), DAYS)
+    assert differences(clock, given_, holidays_of(clock.since.year)) == []
+
+
+@given(CLOCKS, DICE)
+def test_whoever_asks_for_a_part_of_the_time_is_told_of_the_same_intervals(
+    clock: WallClock, dice: Random
+) -> None:
+    """Whole, in order, graces included: all that touch the part. Two of one kind never touch each other."""
+    first = first_day(clock)
+    drawn = schedule(dice, clock.zone, clock.jumps(), first, DAYS)
+    windows = [_bounded(window, first, dice) for window in drawn.windows]
+    since = datetime.combine(first, time(0), UTC) - 10 * DAY
+    whole = intervals(windows, since, since + 30 * DAY, drawn.closures)
+    assert whole == sorted(whole)
+    for kind in (False, True):
+        of_kind = [found for found in whole if found.stop_when_empty is kind]
+        assert all(one.end < other.start for one, other in pairwise(of_kind))
+    part = since + dice.randrange(30 * A_DAY) * MINUTE
+    until = part + dice.choice((1, 60, A_DAY)) * MINUTE
+    touching = [found for found in whole if found.keep_until > part and found.start < until]
+    assert intervals(windows, part, until, drawn.closures) == touching
+
+
+def _bounded(window: WeeklyWindow | OneOffWindow, first: date, dice: Random) -> WeeklyWindow | OneOffWindow:
+    """With a grace, and an end, as what never closes is followed for a month only."""
+    grace = timedelta(minutes=dice.choice((0, 0, 5, 8 * 60, 5 * A_DAY)))
+    if isinstance(window, OneOffWindow):
+        return replace(window, close_grace=grace)
+    starting, until = window.starting or first, window.until or first + DAYS * DAY
+    return replace(window, close_grace=grace, starting=starting, until=until)
 
 
 def test_the_reference_sees_what_the_clocks_skip_and_repeat() -> None:
