@@ -34,6 +34,7 @@ SETUP_LIMIT = 900.0  # seconds for one command of the set-up
 TEST_LIMIT = 4200.0  # seconds for one step of the tests
 STILL = 15.0  # seconds between signs of life of the set-up
 GRACE = 30.0  # seconds in which an interrupted command may tidy up
+IMPORT_LINTER = "from importlinter.cli import lint_imports_command as lint; lint()"
 # The stack stops when this process has ended, even if that is before the stack's own first line.
 PARENT = ("--parent", str(os.getpid()))
 
@@ -53,7 +54,8 @@ usage: python3 dev.py COMMAND ...
 
   run [FILES...] [--keep] [--upstream URL]   the main job: each file through each scenario, and what it cost
   up [FILE] [--no-host]                      the local stack alone, until Ctrl-C; FILE: deployments.yaml
-  test [PATHS...] [pytest arguments]         style, types and all tests; with arguments: pytest alone
+  test [--all]                               style, types and tests; --all: also those that take minutes each
+  test PATHS... [pytest arguments]           pytest alone
   bench NAME [arguments]                     a measurement from bench/
 
 python3 dev.py COMMAND --help says more about each. The first command sets up .venv and Azurite, which takes
@@ -61,10 +63,14 @@ one to three minutes and about 450 MB; after that a start takes a second.
 """
 
 TEST_USAGE = """\
-usage: python3 dev.py test [PATHS...] [pytest arguments]
+usage: python3 dev.py test [--all]
+       python3 dev.py test PATHS... [pytest arguments]
 
-Without arguments: ruff (style and format), mypy (types), then every test; exit code 0 if all of it passed.
-With arguments: pytest alone, such as  python3 dev.py test tests/unit/test_windows.py -k holiday
+Without arguments: ruff (style and format), mypy (types), import-linter (layers), then the tests; exit code 0
+if all of it passed. Left out are tests marked slow, which take minutes each: hosts that are killed at random,
+large files in a small worker, many seeds of the simulation, checkov. With --all they are the last step.
+With paths: pytest alone on all that is there, such as  python3 dev.py test tests/unit/test_windows.py
+With pytest arguments: pytest alone with them, such as  python3 dev.py test tests/unit -k holiday
 """
 
 # What pip or npm write when they fail, and what to do about it.
@@ -366,30 +372,38 @@ def command_up(arguments: list[str]) -> int:
 
 
 def command_test(arguments: list[str]) -> int:
-    """``test``: style, types, then all tests; given arguments, pytest alone with them."""
+    """``test``: style, types, then the tests, with --all the slow ones too; otherwise pytest alone."""
     if arguments in (["-h"], ["--help"]):
         print(TEST_USAGE, end="")
         return 0
-    checks = {
-        "ruff check": ["-m", "ruff", "check", "."],
-        "ruff format": ["-m", "ruff", "format", "--check", "."],
-        "mypy": ["-m", "mypy"],
-        "import-linter": ["-c", "from importlinter.cli import lint_imports_command as lint; lint()"],
+    # Many tests wait for processes and timers: one more at once than there are processors.
+    at_once = ["-n", str(1 + (os.cpu_count() or 1)), "--dist", "worksteal"]
+    pytest = [str(VENV_PYTHON), "-m", "pytest"]
+    if arguments and arguments != ["--all"]:
+        is_paths = not any(argument.startswith("-") for argument in arguments)
+        with ready_clone():
+            return run([*pytest, *(at_once if is_paths else []), *arguments], limit=TEST_LIMIT)
+    steps = {
+        "ruff check": [str(VENV_PYTHON), "-m", "ruff", "check", "."],
+        "ruff format": [str(VENV_PYTHON), "-m", "ruff", "format", "--check", "."],
+        "mypy": [str(VENV_PYTHON), "-m", "mypy"],
+        "import-linter": [str(VENV_PYTHON), "-c", IMPORT_LINTER],
+        "tests": [*pytest, *at_once, "-m", "not slow"],
     }
+    if arguments:
+        # One after the other, as some hold the app to times that a crowd would break.
+        steps["slow tests"] = [*pytest, "-m", "slow"]
     failed = []
     with ready_clone():
-        for name, command in checks.items() if not arguments else ():
+        for name, command in steps.items():
             began = time.monotonic()
-            if run([str(VENV_PYTHON), *command], limit=TEST_LIMIT) != 0:
+            if run(command, limit=TEST_LIMIT) != 0:
                 failed.append(name)
             outcome = "FAILED" if name in failed else "passed"
             print(f"== {name}: {outcome} in {time.monotonic() - began:.1f} s", flush=True)
-        # Many tests wait for processes and timers: one more at once than there are processors.
-        at_once = ["-n", str(1 + (os.cpu_count() or 1)), "--dist", "worksteal"]
-        code = run([str(VENV_PYTHON), "-m", "pytest", *(arguments or at_once)], limit=TEST_LIMIT)
     if failed:
-        say(f"Failed before pytest, see above: {', '.join(failed)}.")
-    return code or int(bool(failed))
+        say(f"Failed, see above: {', '.join(failed)}.")
+    return int(bool(failed))
 
 
 def command_bench(arguments: list[str]) -> int:

@@ -11,6 +11,8 @@ import pytest
 from tests.infra.bicep import INFRA, files
 from tests.infra.checkov_environment import checkov
 
+pytestmark = pytest.mark.slow
+
 SKIP = re.compile(r"//\s*checkov:skip=(\w+):?(.*)")
 
 

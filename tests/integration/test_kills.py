@@ -4,9 +4,13 @@ import secrets
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from local.azurite import Azurite
 from tests.integration.hurried_host import HURRIED as TIMING
 from tests.integration.kills import Pace, run_kills
+
+pytestmark = pytest.mark.slow
 
 HURRIED = Pace(
     host="tests.integration.hurried_host",

@@ -19,7 +19,10 @@ LINES = {
 # Six of those at once: 75 million tokens.
 ROOMY = ("--quota", "200000", "--context-tokens", "20000000")
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the limit is read where Linux tells it")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="the limit is read where Linux tells it"),
+]
 
 
 def large(line: bytes) -> bytes:

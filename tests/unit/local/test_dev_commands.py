@@ -187,34 +187,45 @@ def test_bench_runs_a_measurement_with_its_own_arguments(
     assert capsys.readouterr().out == ""
 
 
-TOOLS = ["ruff", "mypy", "importlinter", "pytest"]
+STEPS = ["ruff check", "ruff format", "mypy", "import", "pytest"]
 
 
-@pytest.mark.parametrize("broken", [None, *TOOLS])
+@pytest.mark.parametrize("broken", [None, *STEPS])
 def test_test_fails_when_any_step_fails_and_runs_all_of_them(
     ready: list[Sequence[str]],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     broken: str | None,
 ) -> None:
-    """One failing check does not hide the others, and pytest comes last."""
+    """One failing step does not hide the others, and pytest comes last, without the slow tests."""
 
     def run(command: Sequence[str], log: Path | None = None, limit: float | None = None) -> int:
-        tool = next(each for each in TOOLS if any(each in part for part in command))
-        ready.append(tool)
-        return int(tool == broken)
+        ready.append(command)
+        return int(broken is not None and broken in " ".join(command))
 
     monkeypatch.setattr(dev, "run", run)
     assert dev.main(["test"]) == int(broken is not None)
-    assert ready == ["ruff", *TOOLS]
+    assert len(ready) == len(STEPS)
+    assert all(step in " ".join(command) for step, command in zip(STEPS, ready, strict=True))
+    assert ready[-1][-2:] == ["-m", "not slow"]
     output = capsys.readouterr().out
     assert ("mypy: FAILED" if broken == "mypy" else "mypy: passed") in output
 
 
-def test_given_paths_test_runs_pytest_alone(ready: list[Sequence[str]]) -> None:
-    """The rest of the command line is pytest's."""
+def test_test_all_has_the_slow_tests_as_its_last_step(ready: list[Sequence[str]]) -> None:
+    """What the quick step leaves out, and nothing else."""
+    assert dev.main(["test", "--all"]) == 0
+    assert len(ready) == len(STEPS) + 1
+    assert (ready[-2][-1], ready[-1][-1]) == ("not slow", "slow")
+
+
+def test_given_arguments_test_runs_pytest_alone(ready: list[Sequence[str]]) -> None:
+    """Paths alone: several tests at once. With options it is pytest's own command line."""
     assert dev.main(["test", "tests/unit", "-k", "windows"]) == 0
     assert ready == [["-m", "pytest", "tests/unit", "-k", "windows"]]
+    assert dev.main(["test", "tests/unit"]) == 0
+    assert ready[1][:3] == ["-m", "pytest", "-n"]
+    assert ready[1][-1] == "tests/unit"
 
 
 @pytest.mark.parametrize("command", ["run", "up", "test", "bench"])
