@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from shared.model import (
     Action,
@@ -23,6 +25,7 @@ from shared.model import (
 from shared.planning.decision import Decision, Observation
 from shared.planning.observed import OWNER_TAG
 from shared.planning.plan import plan
+from shared.planning.slots import GIVES_WAY
 from tests.fakes.records import changed
 from tests.fakes.world import ACCOUNT, PRICES, config, picture
 
@@ -100,13 +103,6 @@ def idle_in_paid_hours(
     )
 
 
-def test_a_paid_hour_is_used_up_as_long_as_nobody_lacks_the_slot() -> None:
-    """A third slot is free for whoever comes."""
-    seen = idle_in_paid_hours(dict.fromkeys("ab", RecordState.OPEN), {"c": BUSY})
-    found = decisions([config("a"), config("b"), config("c")], seen, slots=3)
-    assert actions(found) == {"a": Action.SERVE, "b": Action.SERVE, "c": Action.CREATE}
-
-
 def test_the_shortest_rest_of_a_paid_hour_gives_way_to_a_document() -> None:
     """One slot is lacking, so one is closed, and says why; the document waits minutes, not an hour."""
     seen = idle_in_paid_hours(dict.fromkeys("ab", RecordState.OPEN), {"c": BUSY})
@@ -117,52 +113,6 @@ def test_the_shortest_rest_of_a_paid_hour_gives_way_to_a_document() -> None:
     seen = idle_in_paid_hours({"a": RecordState.OPEN, "b": RecordState.CLOSING}, {"c": BUSY})
     found = decisions([config("a"), config("b"), config("c")], seen, slots=2)
     assert (found["a"].action, found["b"].action) == (Action.SERVE, Action.DELETE)
-
-
-def test_a_slot_that_becomes_free_anyway_is_waited_for() -> None:
-    """While one is being deleted no other has to go."""
-    seen = idle_in_paid_hours(
-        {"a": RecordState.OPEN, "b": RecordState.DELETING}, {"c": BUSY}, azure_state="Deleting"
-    )
-    found = decisions([config("a"), config("b"), config("c")], seen, slots=2)
-    assert found["a"].action is Action.SERVE
-
-
-def test_somebody_elses_deployment_gives_no_way() -> None:
-    """It takes a slot and is left alone, so one of ours goes."""
-    seen = idle_in_paid_hours({"a": RecordState.OPEN}, {"c": BUSY})
-    seen = replace(seen, azure={**seen.azure, "x": azure("x")})
-    found = decisions([config("a"), config("c")], seen, slots=2)
-    assert found["a"].action is Action.CLOSE
-    assert "x" not in found
-
-
-def test_what_is_not_fine_tuned_takes_no_slot() -> None:
-    """Azure counts fine-tuned models; a base model is created however many of those there are."""
-    seen = idle_in_paid_hours({"a": RecordState.OPEN}, {"c": BUSY, "d": BUSY})
-    found = decisions([config("a"), config("c", model="gpt-4.1-mini"), config("d")], seen, slots=1)
-    assert actions(found) == {"a": Action.CLOSE, "c": Action.CREATE, "d": Action.WAIT}
-
-
-def test_nobody_gives_way_in_vain() -> None:
-    """Not where nothing wants the slot, nor where others hold more of them than there are."""
-    crowded = idle_in_paid_hours({"a": RecordState.OPEN}, {})
-    crowded = replace(crowded, azure={**crowded.azure, "x": azure("x"), "y": azure("y")})
-    assert decisions([config("a"), config("c")], crowded, slots=2)["a"].action is Action.SERVE
-    wanted = replace(crowded, picture=replace(crowded.picture, demand={"c": BUSY}))
-    assert decisions([config("a"), config("c")], wanted, slots=2)["a"].action is Action.SERVE
-
-
-@pytest.mark.parametrize("why", ["observed only", "its delete was refused", "Azure moves it"])
-def test_who_cannot_go_gives_no_way(why: str) -> None:
-    """The next one goes, though its hour is paid for longer."""
-    seen = idle_in_paid_hours(dict.fromkeys("ab", RecordState.OPEN), {"c": BUSY})
-    b = config("b", mode=Mode.OBSERVE if why == "observed only" else Mode.ENFORCE)
-    if why == "its delete was refused":
-        seen = with_record(seen, "b", delete_not_before=NOW + HOUR)
-    if why == "Azure moves it":
-        seen = replace(seen, azure={**seen.azure, "b": ours("b", "Moving")})
-    assert decisions([config("a"), b, config("c")], seen, slots=2)["a"].action is Action.CLOSE
 
 
 def test_several_give_way_in_one_pass() -> None:
@@ -182,3 +132,90 @@ def test_one_whose_delete_was_not_answered_is_waited_for() -> None:
     seen = with_record(seen, "b", settled=False, changed_at=NOW)
     seen = replace(seen, azure={"a": seen.azure["a"]})
     assert decisions([config("a"), config("c")], seen, slots=2)["a"].action is Action.SERVE
+
+
+# --- whatever the account looks like -------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is so of one deployment."""
+
+    kind: str
+    minutes: int  # that are left of its paid hour, or for which its document has waited
+    fine_tuned: bool
+    enforced: bool
+
+    @property
+    def takes_a_slot(self) -> bool:
+        """As Azure counts."""
+        return self.fine_tuned and self.kind != "waits"
+
+    @property
+    def may_give_way(self) -> bool:
+        """Only its paid hour keeps it, and it can be deleted."""
+        return self.kind == "idle" and self.enforced
+
+
+RARELY = st.sampled_from((True, True, True, False))
+CASES = st.lists(
+    st.builds(
+        Case,
+        st.sampled_from(("waits", "waits", "idle", "idle", "busy", "refused", "deleting", "foreign")),
+        st.integers(10, 55),
+        fine_tuned=RARELY,
+        enforced=RARELY,
+    ),
+    min_size=2,
+    max_size=6,
+).map(lambda drawn: dict(zip("abcdef", drawn, strict=False)))
+
+
+def seen_of(cases: Mapping[str, Case]) -> tuple[list[DeploymentConfig], Observation]:
+    """The deployments as they are configured, but for those of others, and what a pass finds."""
+    configured, listed, records, demand = [], {}, {}, {}
+    for name, case in cases.items():
+        model = "gpt-4.1.ft-1" if case.fine_tuned else "gpt-4.1"
+        mode = Mode.ENFORCE if case.enforced else Mode.OBSERVE
+        tags = {} if case.kind == "foreign" else {OWNER_TAG: "test"}
+        is_deleting = case.kind == "deleting"
+        if case.kind != "foreign":
+            configured.append(config(name, model=model, mode=mode))
+        if case.kind != "waits":
+            shown = azure(name, "Deleting" if is_deleting else "Succeeded", **tags)
+            listed[name] = replace(shown, model_name=model)
+        if case.kind not in ("waits", "foreign"):
+            state = RecordState.DELETING if is_deleting else RecordState.OPEN
+            records[name] = record(name, state, case.minutes)
+        if case.kind == "refused":
+            records[name] = changed(records[name], delete_not_before=NOW + HOUR)
+        if case.kind in ("waits", "busy"):
+            demand[name] = Demand(1, False, (NOW - timedelta(minutes=case.minutes),))
+    return configured, seen_with(listed, records, demand)
+
+
+@settings(max_examples=400)
+@given(CASES, st.integers(-3, 1))
+def test_slots_are_kept_and_no_more_gives_way_than_lacks_one(cases: dict[str, Case], free: int) -> None:
+    """Whatever holds them and whatever waits: the oldest document first, the end of a paid hour first."""
+    configured, seen = seen_of(cases)
+    holding = sum(case.takes_a_slot for case in cases.values())
+    slots = max(1, holding + free)
+    found = decisions(configured, seen, slots)
+    given_way = [name for name, each in found.items() if GIVES_WAY in each.reason]
+    wanting = [name for name, case in cases.items() if case.kind == "waits" and case.enforced]
+    tuned = [name for name in wanting if cases[name].fine_tuned]
+    creates = [name for name in tuned if found[name].action is Action.CREATE]
+    waits = [name for name in tuned if found[name].action is not Action.CREATE]
+    leaving = sum(case.takes_a_slot and case.kind == "deleting" for case in cases.values())
+
+    assert len(creates) == min(len(tuned), max(0, slots - holding))
+    assert all(found[name].action is Action.CREATE for name in set(wanting) - set(tuned)), "base models"
+    assert all(cases[one].minutes >= cases[other].minutes for one in creates for other in waits)
+    assert all(cases[name].may_give_way and cases[name].fine_tuned for name in given_way)
+    spare = [name for name, case in cases.items() if case.may_give_way and case.fine_tuned]
+    lacking = max(0, holding - leaving + len(tuned) - slots) if tuned else 0
+    is_any_use = slots - (holding - leaving) + len(spare) > 0
+    assert len(given_way) == (min(lacking, len(spare)) if is_any_use else 0)
+    stay = [cases[name].minutes for name in spare if name not in given_way]
+    assert all(cases[name].minutes <= other for name in given_way for other in stay)

@@ -84,7 +84,7 @@ def test_spans_are_sets_of_instants(some: list[tuple[int, int]], others: list[tu
     assert all(one.end < other.start for one, other in pairwise(left))
 
 
-@given(st.randoms(use_true_random=False))
+@given(st.integers(0, 2**32).map(random.Random))
 def test_the_plan_is_what_a_pass_wants_at_each_instant(dice: random.Random) -> None:
     """Windows and a hold, walked through: without documents what is certain, with them all of it.
 
