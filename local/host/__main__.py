@@ -17,6 +17,8 @@ from local.host import memory
 from local.host.app import Worker, read_time_limit
 from local.host.triggers import Triggers, open_blob_service
 
+CLEAN_UP_SECONDS = 1.0  # for handlers, after they were cancelled
+
 
 async def serve(options: argparse.Namespace) -> None:
     """Run the functions that function_app.py registers in `app` until SIGTERM or SIGINT, then exit."""
@@ -52,6 +54,8 @@ async def serve(options: argparse.Namespace) -> None:
                 print(f"host ready http://127.0.0.1:{worker.port}", flush=True)
                 await worker.stop.wait()
                 grace.reschedule(loop.time() + options.grace_seconds)
+                # What goes on although it was cancelled is cut, as Azure does.
+                loop.call_later(options.grace_seconds + CLEAN_UP_SECONDS, os._exit, 0)
                 await runner.cleanup()
     os._exit(0)  # do not wait for the threads of handlers
 
