@@ -58,7 +58,7 @@ def first_day(clock: WallClock) -> date:
     return (clock.since + MARGIN * MINUTE).date()
 
 
-@settings(max_examples=200)
+@settings(max_examples=150)
 @given(CLOCKS, DICE)
 def test_every_minute_is_as_a_clock_on_the_wall_says(clock: WallClock, dice: Random) -> None:
     """Around a change of the clocks: joined windows, nights, closures, holidays and dates of one's own."""
