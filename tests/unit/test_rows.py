@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from shared.documents.backlog import Leftover
 from shared.documents.sweep_position import Position
+from shared.hosting import record_row
 from shared.hosting.ledger import DecisionRow
-from shared.model import AccountRecord, Document, Hold, HostingSession
+from shared.model import AccountRecord, DeploymentRecord, Document, Hold, HostingSession
 from shared.ports import Row, Value
 from shared.rows import from_row, to_values
 
@@ -57,10 +58,17 @@ PLAIN = {
 
 def value_of(hint: Any) -> st.SearchStrategy[Any]:
     """Any value of a field's type."""
-    if typing.get_origin(hint) in (types.UnionType, typing.Union):
-        return st.one_of(*map(value_of, typing.get_args(hint)))
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        return st.one_of(*map(value_of, arguments))
+    if origin is tuple:
+        return st.lists(value_of(arguments[0]), max_size=3).map(tuple)
+    if origin is not None:
+        return st.dictionaries(*map(value_of, arguments), max_size=3)
     if hint is type(None):
         return st.none()
+    if dataclasses.is_dataclass(hint):
+        return stored(hint)
     return st.sampled_from(list(hint)) if issubclass(hint, StrEnum) else PLAIN[hint]
 
 
@@ -69,6 +77,13 @@ def stored(kind: Any) -> st.SearchStrategy[Any]:
     hints = typing.get_type_hints(kind)
     fields = {field.name: value_of(hints[field.name]) for field in dataclasses.fields(kind)}
     return st.builds(kind, **fields | ({"etag": st.just("v7")} if "etag" in fields else {}))
+
+
+@settings(max_examples=40)
+@given(stored(DeploymentRecord))
+def test_a_record_of_parts_is_read_back(record: DeploymentRecord) -> None:
+    """Its lists and what was adopted are packed into columns of text, and unpacked."""
+    assert record_row.from_row(row(as_stored(record_row.to_values(record)))) == record
 
 
 @pytest.mark.parametrize("kind", STORED)

@@ -178,13 +178,14 @@ def seen_of(cases: Mapping[str, Case]) -> tuple[list[DeploymentConfig], Observat
         model = "gpt-4.1.ft-1" if case.fine_tuned else "gpt-4.1"
         mode = Mode.ENFORCE if case.enforced else Mode.OBSERVE
         tags = {} if case.kind == "foreign" else {OWNER_TAG: "test"}
-        azure_state = "Deleting" if case.kind == "deleting" else "Succeeded"
+        is_deleting = case.kind == "deleting"
         if case.kind != "foreign":
             configured.append(config(name, model=model, mode=mode))
         if case.kind != "waits":
-            listed[name] = replace(azure(name, azure_state, **tags), model_name=model)
+            shown = azure(name, "Deleting" if is_deleting else "Succeeded", **tags)
+            listed[name] = replace(shown, model_name=model)
         if case.kind not in ("waits", "foreign"):
-            state = RecordState.DELETING if case.kind == "deleting" else RecordState.OPEN
+            state = RecordState.DELETING if is_deleting else RecordState.OPEN
             records[name] = record(name, state, case.minutes)
         if case.kind == "refused":
             records[name] = changed(records[name], delete_not_before=NOW + HOUR)

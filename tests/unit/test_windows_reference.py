@@ -32,7 +32,7 @@ ZONES = (
     "Asia/Kathmandu",  # never, and three quarters of an hour off
     *Random(5).sample(sorted(available_timezones()), 4),
 )
-YEARS = (2024, 2026, 2031)
+YEARS = (2026, 2031)
 DAYS = 5  # around a change of the clocks
 
 
@@ -58,7 +58,7 @@ def first_day(clock: WallClock) -> date:
     return (clock.since + MARGIN * MINUTE).date()
 
 
-@settings(max_examples=250)
+@settings(max_examples=150)
 @given(CLOCKS, DICE)
 def test_every_minute_is_as_a_clock_on_the_wall_says(clock: WallClock, dice: Random) -> None:
     """Around a change of the clocks: joined windows, nights, closures, holidays and dates of one's own."""

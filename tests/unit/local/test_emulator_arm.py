@@ -5,7 +5,6 @@ import pytest
 from azure.core.exceptions import (
     ClientAuthenticationError,
     HttpResponseError,
-    ResourceExistsError,
     ResourceNotFoundError,
 )
 from azure.core.pipeline.policies import SansIOHTTPPolicy
@@ -20,22 +19,6 @@ async def refused(awaitable) -> tuple[int, str, str]:
         await awaitable
     assert error.value.error is not None
     return error.value.status_code, error.value.error.code, error.value.error.message
-
-
-async def test_a_deployment_through_the_sdk_from_its_creation_to_its_end():
-    """PUT shows Accepted, then Creating, then Succeeded; DELETE shows Deleting, then nothing."""
-    async with azure() as cloud:
-        put = await cloud.put("clauses")
-        assert put.properties.provisioning_state == "Accepted"
-        seen = []
-        for seconds in (0, 50, 50):
-            cloud.clock.advance(seconds)
-            seen.append((await cloud.get("clauses")).properties.provisioning_state)
-        await cloud.delete("clauses")
-        seen.append(await cloud.state("clauses"))
-        cloud.clock.advance(10)
-        seen.append(await cloud.state("clauses"))
-        assert seen == ["Accepted", "Creating", "Succeeded", "Deleting", "absent"]
 
 
 async def test_everything_that_was_put_is_shown_again():
@@ -108,13 +91,6 @@ async def test_the_sdk_can_poll_a_delete_to_its_end():
         assert await cloud.list() == {}
 
 
-async def test_the_account_shows_its_endpoint():
-    """The data plane lies below it."""
-    async with azure() as cloud:
-        account = await cloud.arm.accounts.get(GROUP, ACCOUNT)
-        assert account.properties.endpoint == f"{cloud.url}/{ACCOUNT}/"
-
-
 async def test_resource_ids_are_case_insensitive():
     """The SDK of one caller may write the group and account another way than the next."""
     async with azure() as cloud, session(cloud.url) as http:
@@ -146,20 +122,6 @@ async def test_a_call_without_a_bearer_is_refused():
         ):
             with pytest.raises(ClientAuthenticationError):
                 await call
-
-
-async def test_a_second_write_meets_the_conflict_that_azure_words():
-    """The SDK raises it as ResourceExistsError, with the code RequestConflict."""
-    async with azure() as cloud:
-        await cloud.put("clauses")
-        with pytest.raises(ResourceExistsError) as conflict:
-            await cloud.put("summaries")
-        assert conflict.value.error.code == "RequestConflict"
-        assert f"the parent resource '{ACCOUNT_ID}'. Please try again later." in conflict.value.error.message
-        with pytest.raises(ResourceExistsError):
-            await cloud.delete("clauses")
-        cloud.clock.advance(100)
-        await cloud.put("summaries")
 
 
 async def test_accounts_do_not_wait_for_each_other():
@@ -251,16 +213,6 @@ async def test_arm_throttles_reads_by_a_bucket():
         cloud.clock.advance(1)
         statuses = [(await http.get(PATH)).status for _ in range(26)]
         assert statuses == [200] * 25 + [429]
-
-
-async def test_the_developer_tier_is_gone_after_a_day():
-    """Azure deletes it; nobody else did."""
-    async with azure() as cloud:
-        await cloud.ready("trial", sku="DeveloperTier")
-        cloud.clock.advance(86_400 - 120 - 1)
-        assert await cloud.state("trial") == "Succeeded"
-        cloud.clock.advance(1)
-        assert await cloud.state("trial") == "absent"
 
 
 def session(url: str) -> aiohttp.ClientSession:

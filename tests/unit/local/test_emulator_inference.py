@@ -45,28 +45,6 @@ async def test_the_classic_path_answers_the_same():
         assert answer.choices == (await cloud.ask("clauses")).choices
 
 
-async def test_succeeded_is_not_ready():
-    """404 DeploymentNotFound before the creation, during it, in the warm-up, and after the deletion."""
-    async with azure() as cloud:
-        await expect_not_found(cloud)
-        await cloud.put("clauses")
-        await expect_not_found(cloud)
-        cloud.clock.advance(100)
-        assert await cloud.state("clauses") == "Succeeded"
-        await expect_not_found(cloud)
-        cloud.clock.advance(20)
-        await cloud.ask("clauses")
-        await cloud.delete("clauses")
-        await expect_not_found(cloud)
-
-
-async def expect_not_found(cloud) -> None:
-    with pytest.raises(openai.NotFoundError) as missing:
-        await cloud.ask("clauses")
-    assert missing.value.code == "DeploymentNotFound"
-    assert "please wait a moment and try again" in missing.value.body["message"]
-
-
 async def test_api_versions():
     """v1 takes none, preview and v1; another is a 400 there; the classic path does not exist without one."""
     async with azure() as cloud, session(cloud.url) as http:
@@ -140,17 +118,6 @@ async def test_requests_per_minute_by_the_second():
             assert "exceeded call rate limit" in refused.value.body["message"]
             cloud.clock.advance(window)
             await cloud.ask("clauses")
-
-
-async def test_max_tokens_above_the_limit_is_a_429_that_no_retry_mends():
-    """Its Retry-After is a day; the next minute does not help."""
-    async with azure() as cloud:
-        await cloud.ready("clauses", capacity=1)
-        for _ in range(2):
-            with pytest.raises(openai.RateLimitError) as refused:
-                await cloud.ask("clauses", max_tokens=1001)
-            assert refused.value.response.headers["retry-after"] == "86400"
-            cloud.clock.advance(60)
 
 
 async def test_limits_belong_to_a_deployment():

@@ -142,13 +142,6 @@ def test_writes_may_wait_until_the_other_is_accepted_only():
         cloud.delete(ACCOUNT, "clauses", at(1))
 
 
-def test_deleting_nothing_is_no_conflict():
-    """There is nothing to wait for, whatever else goes on in the account."""
-    cloud = deployments()
-    put(cloud, "clauses", at(0))
-    assert cloud.delete(ACCOUNT, "summaries", at(1)) is None
-
-
 def test_quota_counts_what_exists_and_is_released_when_it_is_gone():
     """100 of capacity: 60 leave no room for 60, an update to 100 fits, and a deletion frees all."""
     cloud = deployments(quota=100)
