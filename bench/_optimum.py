@@ -1,4 +1,4 @@
-"""The least that hosting can cost when the future is known: the measure for every policy."""
+"""Lowest possible hosting cost when all arrivals are known in advance: the baseline for every policy."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ from bench._traces import Arrival, Trace
 
 
 def session_seconds(group: Trace, limit: float, create: float) -> float:
-    """Hosted seconds of one session that answers these documents, each started within `limit` of its arrival.
+    """Return the hosted seconds of one session that starts each document within `limit` of its arrival.
 
-    It is ready as late as the first of them allows; whatever came before starts then, the others on arrival.
+    The session is ready as late as the first document allows. Documents that arrived before then start at
+    that moment, later ones on arrival.
     """
     ready = group[0].at + limit
-    return create + max(max(each.at, ready) + each.seconds for each in group) - ready
+    return create + max(max(document.at, ready) + document.seconds for document in group) - ready
 
 
 def optimum(trace: Trace, limit: float, create: float, unit: float) -> float:
-    """The least seconds that have to be paid, in started units of so many seconds.
+    """Return the fewest seconds that must be paid for, in started billing units of `unit` seconds.
 
-    Exact where `limit` is longer than a create: creates take `create` seconds, any number of documents is
-    answered at once. Sessions answer neighbours, so the best way to split the row is found by dynamic
-    programming. A session that goes on for longer than `longest` after it was ready is never better than
-    two: the second could let its documents wait, and save more than its create.
+    Exact if `limit` is longer than a create. It assumes that a create takes `create` seconds and that any
+    number of documents is answered at once. Each session answers consecutive documents, so dynamic
+    programming finds the best split. A session that lasts more than `longest` after it was ready is never
+    better than two: the second could let its documents wait, and save more than its create costs.
     """
-    longest = create + 2 * max((each.seconds for each in trace), default=0.0) + 2 * unit
+    longest = create + 2 * max((document.seconds for document in trace), default=0.0) + 2 * unit
     best = [0.0] + [math.inf] * len(trace)
     for first in range(len(trace)):
         ready = trace[first].at + limit

@@ -1,4 +1,4 @@
-"""How benchmarks tell what they measured, and where and when."""
+"""Print what a benchmark measured, with the machine and the time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 
 def machine() -> dict[str, object]:
-    """Kind of machine, cores, Python, and the time (UTC)."""
+    """Return the kind of machine, its cores, the Python version and the time (UTC)."""
     return {
         "machine": f"{platform.machine()} {platform.system()}, {os.cpu_count()} cores",
         "python": platform.python_version(),
@@ -19,11 +19,11 @@ def machine() -> dict[str, object]:
 
 
 def show(measured: Mapping[str, object], *, as_json: bool) -> None:
-    """One JSON object on standard output, or a line for each figure, and for each entry of a list."""
+    """Print one JSON object on standard output, or one line per figure and per entry of a list."""
     if as_json:
         print(json.dumps(measured))
         return
     width = max(map(len, measured))
     for name, value in measured.items():
-        for each in value if value and isinstance(value, list) else [value]:
-            print(f"{name:{width}} {each}")
+        for entry in value if value and isinstance(value, list) else [value]:
+            print(f"{name:{width}} {entry}")

@@ -1,4 +1,4 @@
-"""Arrivals: CSV files as they are, and synthetic ones, a week each."""
+"""Document arrivals: read from CSV files, or synthetic for one week."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _OPENS, _CLOSES = 9 * 3600.0, 17 * 3600.0
 
 @dataclass(frozen=True)
 class Arrival:
-    """A document: seconds from the start, and how many seconds it takes to answer."""
+    """One document. `at`: seconds from the start. `seconds`: how long the answer takes."""
 
     at: float
     seconds: float
@@ -24,9 +24,9 @@ Trace = tuple[Arrival, ...]
 
 
 def read(folder: Path) -> dict[str, Trace]:
-    """Every CSV file of a folder, by its name without the ending. Columns: t_s, service_s, and others.
+    """Read every CSV file of a folder, by file name without extension. Columns: t_s, service_s and others.
 
-    Raises ValueError for a file without these columns, or with something else in them.
+    Raises ValueError if a file lacks these columns or has a value in them that is not a number.
     """
     found = {}
     for path in sorted(folder.glob("*.csv")):
@@ -36,12 +36,12 @@ def read(folder: Path) -> dict[str, Trace]:
             except (KeyError, TypeError, ValueError) as error:
                 raise ValueError(f"{path.name}: t_s and service_s must be columns of numbers") from error
         if rows:
-            found[path.stem] = tuple(sorted(rows, key=lambda each: each.at))
+            found[path.stem] = tuple(sorted(rows, key=lambda arrival: arrival.at))
     return found
 
 
 def synthetic() -> dict[str, Trace]:
-    """A hundred documents a day in different ways; always the same."""
+    """Return three traces of about a hundred documents a day, the same on every call."""
     return {
         "poisson": tuple(_poisson(random.Random(1), 100)),
         "bursty": tuple(_bursty(random.Random(2), bursts=6, documents=20)),
@@ -61,18 +61,18 @@ def _poisson(source: random.Random, a_day: float) -> Iterator[Arrival]:
 
 
 def _bursty(source: random.Random, bursts: float, documents: int) -> Iterator[Arrival]:
-    """Bursts at random, the documents of each within about ten minutes."""
+    """Bursts at random times; the documents of one burst arrive within about ten minutes."""
     arrivals = [
         Arrival(burst.at + source.expovariate(1 / 200.0), _service(source))
         for burst in _poisson(source, bursts)
         for _ in range(source.randint(1, 2 * documents - 1))
     ]
-    return iter(sorted(arrivals, key=lambda each: each.at))
+    return iter(sorted(arrivals, key=lambda arrival: arrival.at))
 
 
 def _office_hours(source: random.Random, a_day: float) -> Iterator[Arrival]:
-    """From nine to five on five days of seven."""
-    for each in _poisson(source, a_day * 86_400 / (_CLOSES - _OPENS)):
-        day, second = divmod(each.at, 86_400)
+    """Arrivals from 09:00 to 17:00 on five days of the week."""
+    for arrival in _poisson(source, a_day * 86_400 / (_CLOSES - _OPENS)):
+        day, second = divmod(arrival.at, 86_400)
         if day < 5 and _OPENS <= second < _CLOSES:
-            yield each
+            yield arrival

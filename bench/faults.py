@@ -1,7 +1,7 @@
-"""How the promises hold under faults: seeds of the simulation, on every core.
+"""Check the promises under faults: run seeds of the simulation on every core.
 
-`python3 dev.py bench faults --seeds 20000 [--first 0] [--json]`. Exit code 1 if a promise was broken; what
-broke is told on standard error with its seed, which `python -m tests.simulation SEED` replays exactly.
+`python3 dev.py bench faults --seeds 20000 [--first 0] [--json]`. Exit code 1 if a promise was broken. Each
+violation is printed on standard error with its seed; `python -m tests.simulation SEED` replays it exactly.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _CHUNK = 25
 
 @dataclass
 class Totals:
-    """Sums over seeds, and what a median seed contains."""
+    """Sums over all seeds, and the figures from which the median seed is computed."""
 
     seeds: int = 0
     faults: Counter[str] = field(default_factory=Counter)
@@ -55,8 +55,8 @@ class Totals:
         self.unanswered_max = max(self.unanswered_max, report.unanswered_max)
         self.raw_unanswered_max = max(self.raw_unanswered_max, report.raw_unanswered_max)
 
-    def told(self, seconds: float) -> dict[str, object]:
-        """The JSON object."""
+    def figures(self, seconds: float) -> dict[str, object]:
+        """Return the figures as printed. `seconds`: how long the whole run took."""
         other = {kind: count for kind, count in self.faults.items() if kind not in ("lost", "cut", "doubled")}
         return {
             "runs": self.seeds,
@@ -86,15 +86,15 @@ class Totals:
 
 
 def run(seeds: range, processes: int, without: str | None) -> dict[str, object]:
-    """Simulate the seeds and sum them up."""
+    """Simulate the seeds and return the totals."""
     began, totals = time.monotonic(), Totals()
     one = functools.partial(simulate, without=without)
     with ProcessPoolExecutor(processes) as pool:
         for report in pool.map(one, seeds, chunksize=_CHUNK):
             totals.add(report)
-            for line in report.told:
+            for line in report.violations:
                 print(f"seed {report.seed}: {line}", file=sys.stderr, flush=True)
-    return totals.told(time.monotonic() - began)
+    return totals.figures(time.monotonic() - began)
 
 
 def main() -> int:

@@ -1,8 +1,8 @@
-"""A host that is killed at random moments: `python3 dev.py bench kills [--kills N] [--seed N] [--json]`.
+"""Kill a host at random moments: `python3 dev.py bench kills [--kills N] [--seed N] [--json]`.
 
-The story of tests/integration/kills.py with the app's waits as they are: minutes after each kill. Among the
-documents are three that the worker dies of, and its memory is held to an instance's 512 MB. It takes about a
-minute a kill, and up to an hour to end. Exit code 0 means that every promise was kept.
+This runs tests/integration/kills.py with the app's real waiting times: minutes after each kill. Three of the
+documents crash the worker, and its memory is limited to an instance's 512 MB. It takes about a minute per
+kill, and up to an hour to finish. Exit code 0 means that every promise was kept.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ UNHURRIED = Pace(
     window=60.0,
     late=min(TIMING.settle, TIMING.quarantine).total_seconds() * 0.7,
     leftovers=TIMING.work_lease_seconds + TIMING.blob_lease_seconds + TIMING.quarantine.total_seconds(),
-    # A file that the worker dies of takes some five claims to its end, with a rest after those of its own.
+    # A file that crashes the worker is given up after about five claims, with a pause after each lone one.
     patience=2 * TIMING.ready_limit.total_seconds() + 8 * TIMING.work_lease_seconds,
     killers=3,
 )
 
 
 def main() -> int:
-    """Kill, check and print; 1 for a promise that was not kept."""
+    """Kill, check and print. Return 1 if a promise was broken."""
     parser = argparse.ArgumentParser(prog="dev.py bench kills", description=__doc__)
     parser.add_argument("--kills", type=int, default=50, help="how often the host is killed (50)")
     parser.add_argument("--seed", type=int, help="of the random moments (a new one)")

@@ -1,10 +1,10 @@
-"""What a pass takes: `python3 dev.py bench passes [--deployments N] [--finished N,N] [--repeat N] [--json]`.
+"""Time a pass: `python3 dev.py bench passes [--deployments N] [--finished N,N] [--repeat N] [--json]`.
 
-A pass over an account with so many configured deployments, of which a fifth are hosted and two fifths wait
-for a slot, on the real SDKs against Azurite and the emulator, once for each length of the history. The
-histories are in storage accounts of one Azurite and take turns, as machines are noisy; the emulator shares a
-processor with the pass. Azure finds the waiting documents of a deployment by their keys, Azurite by looking
-at every row of the table: so what these reads take is told apart, and the rest should not grow with it.
+One pass goes over an account with N configured deployments: a fifth are hosted and two fifths wait for a
+slot. It uses the real SDKs against Azurite and the emulator, once for each length of the history. The
+histories are in storage accounts of one Azurite and take turns, because machines are noisy; the emulator
+shares a processor with the pass. Azure finds the waiting documents of a deployment by their keys, but Azurite
+scans every row of the table. So the time of these reads is shown separately; the rest should not grow.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from tests.integration.busy_account import BusyAccount, busy_account
 
 @dataclass
 class Measured:
-    """What was measured with a history of so many finished documents; seconds of each repetition."""
+    """Measurements with a history of `finished` documents, in seconds for each repetition."""
 
     finished: int
     seconds_to_write: float
     passes: list[float] = field(default_factory=list)
     reads: list[float] = field(
         default_factory=list
-    )  # of every deployment's waiting documents, as a pass does
+    )  # of every deployment's waiting documents, as a pass reads them
     rows: set[int] = field(default_factory=set)  # that a pass read
     lists: set[int] = field(default_factory=set)  # calls to Azure that a pass made for its deployments
 
-    def told(self) -> dict[str, object]:
-        """The figures."""
+    def figures(self) -> dict[str, object]:
+        """Return the figures as printed."""
         rest = [whole - read for whole, read in zip(self.passes, self.reads, strict=True)]
         return {
             "finished": self.finished,
@@ -54,7 +54,7 @@ class Measured:
 
 
 async def measure(folder: Path, deployments: int, histories: list[int], repeat: int) -> list[Measured]:
-    """Build an account for each history, then pass over them in turns."""
+    """Build an account for each history, then run passes over them in turn."""
     async with AsyncExitStack() as parts:
         names = [f"history{number}" for number in range(len(histories))]
         azurite = parts.enter_context(run_azurite(accounts=names))
@@ -103,7 +103,7 @@ def main() -> None:
     measured = {
         "deployments": options.deployments,
         "repeat": options.repeat,
-        "histories": [side.told() for side in sides],
+        "histories": [side.figures() for side in sides],
         **machine(),
     }
     show(measured, as_json=options.json)

@@ -1,9 +1,9 @@
-"""What planning takes: `python3 dev.py bench plan [--deployments N] [--minutes N] [--json]`.
+"""Time planning: `python3 dev.py bench plan [--deployments N] [--minutes N] [--json]`.
 
-The plan of one account, from records, a LIST and demand, as a pass makes it: a third of the deployments in
-business hours without public holidays, in six zones, a third in batch windows at night, a third for documents
-that may wait; half of them are hosted. Once for each minute from the start of a working day, in a warm
-process: the first plan, which reads time zones and holidays, is told apart.
+It plans one account from records, a LIST and demand, as a pass does. A third of the deployments have business
+hours without public holidays in six zones, a third have batch windows at night, and a third are for documents
+that may wait; half of them are hosted. It plans once for each minute from the start of a working day, in a
+warm process. The first plan reads time zones and holidays, so its time is shown separately.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _HISTORY = History(tuple(range(200, 320)), (Batch(3, 1200, 1),) * MOST_BATCHES)
 
 
 def deployment(number: int) -> DeploymentConfig:
-    """One of three kinds in turn."""
+    """Return deployment number `number`; the three kinds alternate."""
     zone = [*_ZONES][number // 3 % len(_ZONES)]
     hours = WeeklyWindow(_WORKDAYS, time(9), time(17), zone, skip_holidays=_ZONES[zone])
     night = WeeklyWindow(_DAILY, time(23), time(4), zone, stop_when_empty=True)
@@ -76,7 +76,7 @@ def deployment(number: int) -> DeploymentConfig:
 
 
 def record(name: str, configured: bool) -> DeploymentRecord:
-    """With as much history as a record keeps."""
+    """Return a record with as much history as a record keeps."""
     begun = START - timedelta(hours=1) if configured else None
     return DeploymentRecord(
         _ACCOUNT.resource_id,
@@ -89,8 +89,8 @@ def record(name: str, configured: bool) -> DeploymentRecord:
 
 
 def measure(deployments: int, minutes: int) -> dict[str, object]:
-    """Milliseconds of the plans."""
-    configured = {each.name: each for each in map(deployment, range(deployments))}
+    """Return the milliseconds that the plans took."""
+    configured = {config.name: config for config in map(deployment, range(deployments))}
     up = {name for number, name in enumerate(configured) if number % 2}
     records = {name: record(name, name in up) for name in configured}
     azure = {
@@ -127,7 +127,7 @@ def measure(deployments: int, minutes: int) -> dict[str, object]:
 
 
 def timed(work: Callable[[datetime], T], at: datetime) -> tuple[float, T]:
-    """Milliseconds that it took, and its result."""
+    """Return the milliseconds that `work` took, and its result."""
     began = timers.perf_counter()
     result = work(at)
     return (timers.perf_counter() - began) * 1000, result

@@ -1,4 +1,4 @@
-"""What waiting costs: arrivals replayed through the app's own planning, against the best that could be.
+"""Replay arrivals through the app's own planning, and compare the cost with the best possible one.
 
 `python3 dev.py bench policy [--traces DIR] [--limit-minutes 30] [--billing minute|hour] [--seeds 3] [--json]`
 """
@@ -44,32 +44,32 @@ from shared.timing import TIMING
 START = datetime(2026, 1, 5, tzinfo=UTC)
 TICK = 60.0
 PASS = 1.0
-"""Seconds from a decision to its effect: a pass, and the call to Azure."""
+"""Seconds from a decision to its effect: a pass and the call to Azure."""
 ABSENT_AFTER = 30.0
-"""Seconds after a delete in which no create is possible."""
+"""Seconds after a delete during which no create is possible."""
 PRICE = 1.70
 APP_PRICE = 0.5 * 0.000026
-"""Dollars a second of the app at work: 0.5 GB on Flex Consumption."""
+"""Dollars per second while the app works: 0.5 GB on Flex Consumption."""
 IDLE_SHARE = 2 / 60
-"""Two timers a minute, a second each."""
+"""Share of the time that two timers take: each runs one second per minute."""
 _NAME = "bench"
 _SIGMA = estimates.PRIOR.sigma
 
 
 @dataclass
 class Run:
-    """What one policy came to on one trace with one seed."""
+    """Result of one policy on one trace with one seed."""
 
     waits: list[float] = field(default_factory=list)
     sessions: list[float] = field(default_factory=list)  # hosted seconds
-    looked: list[float] = field(default_factory=list)  # seconds of the app at work on it
+    looked: list[float] = field(default_factory=list)  # seconds that the app worked, for each session
     horizon: float = 0.0
 
     def dollars(self, unit: BillingUnit) -> float:
-        """Hosting in started units, and the app's own compute."""
+        """Return the cost of hosting in started units, plus the app's own compute."""
         seconds = sum(
-            math.ceil(each / UNITS[unit].total_seconds() - 1e-9) * UNITS[unit].total_seconds()
-            for each in self.sessions
+            math.ceil(session / UNITS[unit].total_seconds() - 1e-9) * UNITS[unit].total_seconds()
+            for session in self.sessions
         )
         return seconds / 3600 * PRICE + self.app_dollars()
 
@@ -78,7 +78,7 @@ class Run:
 
 
 class CreateTimes:
-    """Creates take random times; the same seed gives every policy the same ones in turn."""
+    """Random create times. The same seed gives every policy the same sequence."""
 
     def __init__(self, seed: int, factor: float) -> None:
         self._source = random.Random(seed)
@@ -89,7 +89,7 @@ class CreateTimes:
 
 
 def replay(trace: Trace, limit: float, billing: BillingUnit, creates: CreateTimes) -> Run:
-    """The app's own planning at every arrival and every tick, in virtual time."""
+    """Run the app's own planning at every arrival and every tick, in virtual time."""
     config = DeploymentConfig(
         account="a",
         spec=DeploymentSpec(_NAME, "m", "1", None, "GlobalStandard", 120),
@@ -110,20 +110,21 @@ def replay(trace: Trace, limit: float, billing: BillingUnit, creates: CreateTime
         at = START + timedelta(seconds=now)
         upcoming = trace[position].at if position < len(trace) else math.inf
         if record.state is RecordState.OPEN:
-            for each in waiting:
-                run.waits.append(max(0.0, now - each.at))
-                busy_until = max(busy_until, now + each.seconds)
+            for document in waiting:
+                run.waits.append(max(0.0, now - document.at))
+                busy_until = max(busy_until, now + document.seconds)
             waiting.clear()
             if now < busy_until:
                 now = min(upcoming, busy_until)
                 continue
-        demand = Demand(len(waiting), arrivals=tuple(START + timedelta(seconds=each.at) for each in waiting))
+        arrivals = tuple(START + timedelta(seconds=document.at) for document in waiting)
+        demand = Demand(len(waiting), arrivals=arrivals)
         known = Picture("a", at, {_NAME: config}, prices, {_NAME: record}, {_NAME: demand})
         want = known.wanted(_NAME)
         if record.state is RecordState.OPEN and not want.up and not want.keep:
             begun = record.generation.intent_at
             assert begun is not None
-            # As `Serving` uses the paid minute, unless a timer's pass comes first.
+            # Like `Serving`, keep it until the paid minute ends, unless a timer's pass comes first.
             ends = paid_until(begun, at, UNITS[BillingUnit.MINUTE]) - timedelta(seconds=TO_DELETE)
             stays = min((ends - START).total_seconds(), (now // TICK + 1) * TICK)
             if billing is BillingUnit.MINUTE and stays > now and upcoming < stays:
@@ -161,9 +162,9 @@ def replay(trace: Trace, limit: float, billing: BillingUnit, creates: CreateTime
 
 
 def _opened(now: float, took: float, record: DeploymentRecord) -> tuple[float, float]:
-    """When a create that takes so long is found to be ready, and how long the app looked for it.
+    """Return when the app finds a create of `took` seconds ready, and for how long the app polled.
 
-    A pass a minute at first, as `Lamplighter.drain_backlog` has it, then every few seconds.
+    At first one pass looks every minute, as in `Lamplighter.drain_backlog`; then it polls every few seconds.
     """
     soonest = estimates.learned(record.history.create_seconds).quantile(SOONEST)
     looks_from = math.ceil((now + soonest.total_seconds()) / TICK) * TICK
@@ -175,38 +176,38 @@ def _opened(now: float, took: float, record: DeploymentRecord) -> tuple[float, f
 
 
 def deploy_per_document(trace: Trace, creates: CreateTimes) -> Run:
-    """A deployment for each document."""
+    """Create one deployment for each document."""
     run = Run(horizon=trace[-1].at)
-    for each in trace:
+    for document in trace:
         took = creates.next()
         run.waits.append(took)
-        run.sessions.append(took + each.seconds)
-        run.looked.append(took + each.seconds)
+        run.sessions.append(took + document.seconds)
+        run.looked.append(took + document.seconds)
     return run
 
 
 def linger(trace: Trace, seconds: float, creates: CreateTimes) -> Run:
-    """Created at the first document, shared by all that come, deleted after so long without any."""
+    """Create at the first document, share with all later ones, delete after `seconds` without a document."""
     run, ends, began, ready = Run(horizon=trace[-1].at), -math.inf, 0.0, 0.0
-    for each in trace:
-        if each.at > ends + seconds:
+    for document in trace:
+        if document.at > ends + seconds:
             if math.isfinite(ends):
                 run.sessions.append(ends + seconds - began)
-            began, ready = each.at, each.at + creates.next()
+            began, ready = document.at, document.at + creates.next()
             ends = ready
-        starts = max(each.at, ready)
-        run.waits.append(starts - each.at)
-        ends = max(ends, starts + each.seconds)
+        starts = max(document.at, ready)
+        run.waits.append(starts - document.at)
+        ends = max(ends, starts + document.seconds)
     run.sessions.append(ends + seconds - began)
     run.looked = run.sessions
     return run
 
 
 def measure(trace: Trace, limit: float, billing: BillingUnit, seeds: int, factor: float) -> dict[str, object]:
-    """One trace: the policy's cost against everything else, over the seeds."""
+    """Compare the policy's mean cost on one trace with the other policies and the optimum."""
     mean = math.exp(math.log(300.0 * factor) + _SIGMA**2 / 2)
     paid = optimum(trace, limit, mean, UNITS[billing].total_seconds())
-    # Whoever hosts needs the app: its timers, and its work while something is hosted.
+    # Every policy pays for the app too: its timers, and its work while something is hosted.
     best = paid / 3600 * PRICE + (paid + trace[-1].at * IDLE_SHARE) * APP_PRICE
 
     def cost(policy: Callable[[CreateTimes], Run]) -> float:
@@ -238,18 +239,18 @@ def measure(trace: Trace, limit: float, billing: BillingUnit, seeds: int, factor
         "app_dollars": round(statistics.fmean(run.app_dollars() for run in runs), 2),
         "ratio_to_optimum": round(ours / best, 4),
         "ratio_to_always_on": round(ours / always_on, 4),
-        **{f"ratio_to_{name}": round(ours / each, 4) for name, each in others.items()},
+        **{f"ratio_to_{name}": round(ours / dollars, 4) for name, dollars in others.items()},
     }
 
 
 def _after_sessions(run: Run, sessions: int) -> list[float]:
-    """The waits of documents that came after so many sessions, about."""
+    """Return the waits of the documents after about the first `sessions` sessions."""
     share = sessions / len(run.sessions)
     return run.waits[math.ceil(len(run.waits) * min(share, 1.0)) :]
 
 
 def _quantile(values: list[float], share: float) -> float:
-    """The smallest value that so many do not exceed."""
+    """Return the smallest value that this share of the values does not exceed."""
     return values[max(0, math.ceil(share * len(values)) - 1)] if values else 0.0
 
 
@@ -258,7 +259,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="dev.py bench policy", description=__doc__.split("\n")[0])
     parser.add_argument("--traces", type=Path, metavar="DIR", help="CSV files with columns t_s and service_s")
     parser.add_argument("--limit-minutes", type=float, default=30.0, metavar="M", help="start_within (30)")
-    parser.add_argument("--billing", choices=[each.value for each in BillingUnit], default="minute")
+    parser.add_argument("--billing", choices=[unit.value for unit in BillingUnit], default="minute")
     parser.add_argument("--create-factor", type=float, default=1.0, metavar="F", help="times the prior (1)")
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="of the create times (3)")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
@@ -272,7 +273,7 @@ def main() -> int:
         name: measure(trace, limit, billing, options.seeds, options.create_factor)
         for name, trace in traces.items()
     }
-    ratios = [float(str(each["ratio_to_optimum"])) for each in found.values()]
+    ratios = [float(str(figures["ratio_to_optimum"])) for figures in found.values()]
     document = {
         "traces": found,
         "median_ratio": round(statistics.median(ratios), 4),
@@ -288,8 +289,8 @@ def main() -> int:
         return 0
     columns = ("ratio_to_optimum", "p50_wait_minutes", "p95_wait_minutes", "p99_wait_minutes", "hosted_hours")
     print(f"{'':16}", *(f"{column:>18}" for column in (*columns, "ratio_to_always_on")))
-    for name, each in found.items():
-        print(f"{name:16}", *(f"{each[column]:>18}" for column in (*columns, "ratio_to_always_on")))
+    for name, figures in found.items():
+        print(f"{name:16}", *(f"{figures[column]:>18}" for column in (*columns, "ratio_to_always_on")))
     print(f"median ratio {document['median_ratio']}, worst {document['worst_ratio']}")
     return 0
 

@@ -1,9 +1,9 @@
-"""What a cold start costs: `python3 dev.py bench start [--runs N] [--json]`.
+"""Measure a cold start: `python3 dev.py bench start [--runs N] [--json]`.
 
-Import: the CPU seconds that `function_app` takes beside `azure.functions` alone; it may import little else.
-First use: the CPU seconds that the first timer tick takes in a process that has imported `function_app`, and
-those of the first HTTP request, with the real SDKs against Azurite and the emulator. Each is measured in a
-process of its own, in turns, as machines are noisy; the figures are medians.
+Import: the CPU seconds to import `function_app`, compared with `azure.functions` alone; it may import little
+else. First use: the CPU seconds of the first timer tick in a process that has imported `function_app`, and of
+the first HTTP request, with the real SDKs against Azurite and the emulator. Each figure is measured in a new
+process, in turns because machines are noisy; the figures are medians.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _FILE = ROOT / "deployments.yaml"
 
 
 def run(code: str, environment: Mapping[str, str] | None = None) -> float:
-    """The seconds that a new process prints last."""
+    """Run the code in a new process and return the seconds that it prints last."""
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
@@ -54,7 +54,7 @@ def run(code: str, environment: Mapping[str, str] | None = None) -> float:
 
 
 def measure(runs: int) -> dict[str, object]:
-    """The medians over so many runs of each, and where and when they were taken."""
+    """Return the medians over `runs` runs, with the machine and the time."""
     measurements: dict[str, list[float]] = {}
     with run_services(new_folder("start"), Behaviour()) as services:
         settings = app_settings(services, _FILE)
@@ -68,7 +68,7 @@ def measure(runs: int) -> dict[str, object]:
             }
             for name, seconds in taken.items() if number else ():  # the first run writes the bytecode
                 measurements.setdefault(name, []).append(seconds)
-    medians = {name: statistics.median(each) for name, each in measurements.items()}
+    medians = {name: statistics.median(seconds) for name, seconds in measurements.items()}
     return {
         **{name: round(seconds, 4) for name, seconds in medians.items()},
         "ratio": round(medians["function_app"] / medians["azure.functions"], 3),

@@ -1,11 +1,12 @@
-"""A new upload among many: `python3 dev.py bench sweep [--documents N] [--repeat N] [--json]`.
+"""Time until a sweep records an upload: `python3 dev.py bench sweep [--documents N] [--repeat N] [--json]`.
 
-So many documents wait: each has its blob in the inbox and its rows in the ledger, in an order that the names
-do not tell. Then a blob is dropped without an event, right after a sweep, and the app sweeps every minute
-until it is recorded. Told is how long that takes, for a process that has just started and for one that has
-swept before. Real SDKs against Azurite. To write 100,000 blobs through Azurite would take an hour, as it
-looks at all of them for each: one is written, and Azurite's own files are multiplied. Azurite also reads a
-whole table for each range of keys, and sorts the whole inbox for each page of it, which Azure does not.
+N documents wait. Each has its blob in the inbox and its rows in the ledger; the order of the rows does not
+follow the names. Then a blob is dropped without an event, right after a sweep, and the app sweeps every
+minute until the blob is recorded. The benchmark prints how long that takes, for a process that has just started and
+for one that has swept before. It uses the real SDKs against Azurite. Writing 100,000 blobs through Azurite
+would take an hour, because Azurite scans all blobs for each write; so one is written, and Azurite's own files
+are multiplied. Azurite also reads a whole table for each range of keys, and sorts the whole inbox for each
+page of it, which Azure does not.
 """
 
 from __future__ import annotations
@@ -48,13 +49,13 @@ modules._load = function (name) {
   return loaded
 }
 """
-"""Keeps Azurite from writing all of its rows into a file every five seconds, which stops it for seconds."""
+"""Stops Azurite from saving all of its rows every five seconds, because each save blocks it for seconds."""
 
 TICK = 60.0  # seconds from sweep to sweep
 _NAME = "clauses"
 _FIRST = f"{_NAME}/letter-0000000.txt"
-_AGES = timedelta(days=1)  # over which the documents came
-_MOST = 30  # sweeps after which it counts as never
+_AGES = timedelta(days=1)  # period over which the documents arrived
+_MOST = 30  # sweeps after which an upload counts as never recorded
 
 
 @dataclass
@@ -64,17 +65,17 @@ class Wait:
     process: str
     name: str
     recorded_after: float | None = None  # seconds
-    sweeps: list[float] = field(default_factory=list)  # seconds of each
-    calls: list[int] = field(default_factory=list)  # reads of tables of each
-    rows: list[int] = field(default_factory=list)  # rows that each read
+    sweeps: list[float] = field(default_factory=list)  # seconds of each sweep
+    calls: list[int] = field(default_factory=list)  # table reads of each sweep
+    rows: list[int] = field(default_factory=list)  # rows that each sweep read
 
-    def told(self) -> dict[str, object]:
-        """The figures."""
+    def figures(self) -> dict[str, object]:
+        """Return the figures as printed."""
         return {
             "process": self.process,
             "name": self.name,
             "recorded_after": self.recorded_after and round(self.recorded_after, 1),
-            "sweep_seconds": [round(each, 1) for each in self.sweeps],
+            "sweep_seconds": [round(seconds, 1) for seconds in self.sweeps],
             "table_reads": self.calls,
             "rows_read": self.rows,
         }
@@ -86,10 +87,10 @@ class Bench:
     def __init__(self, azurite: Azurite) -> None:
         self.tables, self.blobs = CountedTables(azurite.table_uri), AzureBlobs(azurite.blob_uri)
         self.ledger = DocumentLedger(self.tables)
-        self.intake = self.started()
+        self.intake = self.start()
 
-    def started(self) -> Intake:
-        """The intake of a process that has just started."""
+    def start(self) -> Intake:
+        """Replace the intake by that of a process that has just started, and return it."""
         azure = MemoryAzure(VirtualClock())
         configured = settings(config(_NAME, uploads=UploadStart.SCHEDULED))
         app = assemble(configured, SystemClock(), self.tables, self.blobs, azure, azure)
@@ -102,7 +103,7 @@ class Bench:
         await self.blobs.close()
 
     async def drop(self, name: str, process: str) -> Wait:
-        """Drop a blob right after a sweep, and sweep every minute until it is recorded."""
+        """Drop a blob right after a sweep, and sweep until it is recorded."""
         await self.blobs.create(INBOX, name, b"Dear all", "text/plain")
         item = await self.blobs.stat(INBOX, name)
         assert item is not None
@@ -119,8 +120,8 @@ class Bench:
                 break
         return wait
 
-    async def walked(self) -> int:
-        """Sweep until the process has walked the inbox and the ledger; how many sweeps that took."""
+    async def walk(self) -> int:
+        """Sweep until the process has seen the whole inbox and ledger; return the number of sweeps."""
         for sweep in range(1, _MOST * 10):
             rows = self.tables.rows_read
             report = await self.intake.sweep()
@@ -129,11 +130,11 @@ class Bench:
             )
             if report.complete and not report.taken_in:
                 return sweep
-        raise AssertionError("the inbox was never walked as a whole")
+        raise AssertionError("no sweep covered the whole inbox")
 
 
 async def write_first(azurite: Azurite) -> None:
-    """One document that waits, as the app records it."""
+    """Write one waiting document through the app."""
     bench = Bench(azurite)
     await bench.blobs.create(INBOX, _FIRST, b"Dear all", "text/plain")
     await bench.intake.arrived(_FIRST)
@@ -141,7 +142,7 @@ async def write_first(azurite: Azurite) -> None:
 
 
 def multiply(folder: Path, documents: int) -> None:
-    """Make many of the one blob and its rows, in the files in which Azurite keeps them."""
+    """Copy the one blob and its rows to `documents` of them, in the files in which Azurite keeps them."""
     now, chance = datetime.now(UTC), random.Random(documents)
     items = [
         BlobItem(
@@ -164,12 +165,12 @@ def multiply(folder: Path, documents: int) -> None:
 
 
 class _Collection:
-    """The entries of a collection of LokiJS, to be added to."""
+    """The entries of a LokiJS collection, open for appending."""
 
     def __init__(self, file: Path, name: str) -> None:
         self._file = file
         self._content = json.loads(file.read_text(encoding="utf-8"))
-        [self._found] = [each for each in self._content["collections"] if each["name"] == name]
+        [self._found] = [entry for entry in self._content["collections"] if entry["name"] == name]
 
     def __enter__(self) -> list[dict[str, Any]]:
         entries: list[dict[str, Any]] = self._found["data"]
@@ -205,26 +206,26 @@ def _row(first: dict[str, Any], kind: str, item: BlobItem) -> dict[str, Any]:
 
 
 def _names(repeat: int, documents: int) -> Iterator[str]:
-    """Where the listing has just begun, is half way, and ends."""
+    """Yield names at the start, in the middle and at the end of the listing."""
     for number in range(repeat):
         for place in (0, documents // 2, documents):
             yield f"{_NAME}/letter-{place:07}-new-{number}.txt"
 
 
 async def measure(azurite: Azurite, documents: int, repeat: int) -> tuple[list[Wait], int]:
-    """The waits of every kind of process, and the sweeps until a process has seen everything once."""
+    """Return the waits of both kinds of process, and the sweeps until a process has seen everything once."""
     bench = Bench(azurite)
     waits = []
     for name in _names(1, documents):
-        bench.started()
+        bench.start()
         waits.append(await bench.drop(name, "just started"))
-        print(waits[-1].told(), file=sys.stderr, flush=True)
-    sweeps = await bench.walked()
+        print(waits[-1].figures(), file=sys.stderr, flush=True)
+    sweeps = await bench.walk()
     for name in _names(repeat + 1, documents):
         if name.endswith("-0.txt"):
             continue
         waits.append(await bench.drop(name, "has swept before"))
-        print(waits[-1].told(), file=sys.stderr, flush=True)
+        print(waits[-1].figures(), file=sys.stderr, flush=True)
     await bench.close()
     return waits, sweeps
 
@@ -232,9 +233,9 @@ async def measure(azurite: Azurite, documents: int, repeat: int) -> tuple[list[W
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="dev.py bench sweep", description=__doc__)
-    parser.add_argument("--documents", type=int, default=100_000, help="that wait (100000)")
+    parser.add_argument("--documents", type=int, default=100_000, help="number of waiting documents (100000)")
     parser.add_argument(
-        "--repeat", type=int, default=2, help="times three uploads to a process that swept (2)"
+        "--repeat", type=int, default=2, help="rounds of three uploads to a process that has swept before (2)"
     )
     parser.add_argument("--json", action="store_true", help="one JSON object")
     options = parser.parse_args()
@@ -243,9 +244,9 @@ def main() -> None:
         with run_azurite(folder) as azurite:
             asyncio.run(write_first(azurite))
             time.sleep(6.0)  # it writes its files every five seconds
-        with ProcessPoolExecutor(1) as other:  # which takes the memory for it along
+        with ProcessPoolExecutor(1) as other:  # its memory is freed when it ends
             other.submit(multiply, folder, options.documents).result()
-        print(f"{options.documents} documents are written", file=sys.stderr, flush=True)
+        print(f"{options.documents} documents written", file=sys.stderr, flush=True)
         (folder / "no_saves.cjs").write_text(_NO_SAVES, encoding="utf-8")
         os.environ["NODE_OPTIONS"] = f"--require {folder / 'no_saves.cjs'}"
         with run_azurite(folder) as azurite:
@@ -255,7 +256,7 @@ def main() -> None:
         "documents": options.documents,
         "recorded_after_max": None if None in longest else round(max(filter(None, longest)), 1),
         "sweeps_until_all_was_seen": sweeps,
-        "waits": [wait.told() for wait in waits],
+        "waits": [wait.figures() for wait in waits],
         "memory_max_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         **machine(),
     }

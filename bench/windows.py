@@ -1,9 +1,9 @@
-"""Whether windows open as a clock on the wall says, in every zone and year.
+"""Check that windows open at the local wall-clock time, in every zone and year.
 
-`python3 dev.py bench windows [--zones N] [--from-year 2024] [--to-year 2035] [--json]`. Random schedules in
-each zone and year are computed by the app and by a reference that reads the zone's clock minute by minute
-(`tests/reference`). Of zones whose clocks agree at every quarter of an hour of these years one is read.
-Exit code 1 if they differ; where, is told on standard error with zone and year.
+`python3 dev.py bench windows [--zones N] [--from-year 2024] [--to-year 2035] [--json]`. The app and a
+reference both compute random schedules in each zone and year; the reference reads the zone's clock minute by
+minute (`tests/reference`). Of zones whose clocks agree at every quarter of an hour of these years, only one
+is checked. Exit code 1 if they differ; each difference is printed on standard error with its zone and year.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ QUARTER = 15 * MINUTE
 
 @dataclass(frozen=True)
 class Found:
-    """One zone in one year."""
+    """The result for one zone in one year."""
 
     zone: str
     year: int
@@ -43,57 +43,57 @@ class Found:
 
 
 def check(case: tuple[str, int, int]) -> Found:
-    """So many random schedules in a zone and year, minute by minute."""
+    """Compare random schedules in one zone and year, minute by minute. `case`: zone, year, schedules."""
     zone, year, schedules = case
     start = datetime(year, 1, 1, tzinfo=UTC) - MARGIN * MINUTE
     minutes = (datetime(year + 1, 1, 1, tzinfo=UTC) - start) // MINUTE + MARGIN
     clock, random = WallClock(zone, start, minutes), Random(f"{zone} {year}")
-    jumps, told, windows = clock.jumps(), [], 0
+    jumps, differing, windows = clock.jumps(), list[str](), 0
     for _ in range(schedules):
         # Its dates and closures lie within the year.
         given = schedule(random, zone, jumps, date(year, 1, 1), (minutes - 2 * MARGIN) // A_DAY)
         windows += len(given.windows)
-        told += differences(clock, given, holidays_of(year))
-    return Found(zone, year, minutes - 2 * MARGIN, schedules, windows, len(jumps) // 2, tuple(told))
+        differing += differences(clock, given, holidays_of(year))
+    return Found(zone, year, minutes - 2 * MARGIN, schedules, windows, len(jumps) // 2, tuple(differing))
 
 
 def holidays_of(year: int) -> dict[str, frozenset[date]]:
-    """The dates of the regions that random schedules skip, as the package has them."""
+    """Return the public holidays of each region in `REGIONS`, from the holidays package."""
     years = range(year - 1, year + 2)
     return {
-        each: frozenset(country_holidays(country, subdiv=subdivision or None, years=years))
-        for each in REGIONS
-        for country, _, subdivision in [each.partition("-")]
+        region: frozenset(country_holidays(country, subdiv=subdivision or None, years=years))
+        for region in REGIONS
+        for country, _, subdivision in [region.partition("-")]
     }
 
 
 def run(zones: list[str], years: range, schedules: int) -> dict[str, object]:
-    """Check all of them on every core, and sum up."""
+    """Check all zones and years on every core, and return the totals."""
     began = monotonic()
     with ProcessPoolExecutor(os.cpu_count() or 1) as pool:
         clocks = pool.map(offsets, ((zone, years) for zone in zones), chunksize=4)
-        # The last of those that are alike, so that no zone counts twice.
+        # Keep the last zone of each group with equal clocks, so that no clock is checked twice.
         alike = {clock: zone for clock, zone in zip(clocks, zones, strict=True)}
         cases = itertools.product(alike.values(), years, [schedules])
-        found = list(_told(pool.map(check, cases, chunksize=4)))
+        found = list(_print_differences(pool.map(check, cases, chunksize=4)))
     seconds = monotonic() - began
     return {
         "zones": len(zones),
         "zones_that_differ": len(alike),
         "years": len(years),
-        "clock_minutes": sum(each.minutes for each in found),
-        "clock_jumps": sum(each.jumps for each in found),
-        "schedules": sum(each.schedules for each in found),
-        "windows": sum(each.windows for each in found),
-        "minutes_compared": sum(each.minutes * each.schedules for each in found),
-        "differences": sum(len(each.differences) for each in found),
+        "clock_minutes": sum(result.minutes for result in found),
+        "clock_jumps": sum(result.jumps for result in found),
+        "schedules": sum(result.schedules for result in found),
+        "windows": sum(result.windows for result in found),
+        "minutes_compared": sum(result.minutes * result.schedules for result in found),
+        "differences": sum(len(result.differences) for result in found),
         "seconds": round(seconds, 1),
         **machine(),
     }
 
 
 def offsets(case: tuple[str, range]) -> tuple[tuple[int, timedelta], ...]:
-    """By how much a zone's clock is off UTC, and from which quarter of an hour on, through the years."""
+    """Return a zone's UTC offsets over the years, each with the quarter hour from which it holds."""
     zone, years = case
     clock, start = ZoneInfo(zone), datetime(years[0], 1, 1, tzinfo=UTC) - MARGIN * MINUTE
     quarters = (datetime(years[-1] + 1, 1, 1, tzinfo=UTC) + MARGIN * MINUTE - start) // QUARTER
@@ -105,18 +105,20 @@ def offsets(case: tuple[str, range]) -> tuple[tuple[int, timedelta], ...]:
     return tuple(found)
 
 
-def _told(found: Iterator[Found]) -> Iterator[Found]:
-    """Each as it comes, its differences on standard error."""
-    for each in found:
-        for line in each.differences:
-            print(f"{each.zone} {each.year}: {line}", file=sys.stderr, flush=True)
-        yield each
+def _print_differences(found: Iterator[Found]) -> Iterator[Found]:
+    """Yield each result as it arrives, and print its differences on standard error."""
+    for result in found:
+        for line in result.differences:
+            print(f"{result.zone} {result.year}: {line}", file=sys.stderr, flush=True)
+        yield result
 
 
 def main() -> int:
     """Parse, run, print."""
     parser = argparse.ArgumentParser(prog="dev.py bench windows", description=__doc__.split("\n")[0])
-    parser.add_argument("--zones", type=int, default=0, metavar="N", help="only so many, at random (all)")
+    parser.add_argument(
+        "--zones", type=int, default=0, metavar="N", help="only N zones, chosen at random (all)"
+    )
     parser.add_argument("--from-year", type=int, default=2024, metavar="YEAR")
     parser.add_argument("--to-year", type=int, default=2035, metavar="YEAR", help="included")
     parser.add_argument("--schedules", type=int, default=8, metavar="N", help="in each zone and year (8)")

@@ -83,7 +83,7 @@ class Judge:
     def __init__(self, world: World) -> None:
         self._world = world
         self.faults: Counter[str] = Counter()
-        self.told: list[str] = []
+        self.violations: list[str] = []
         self.deployments: defaultdict[str, Deployment] = defaultdict(Deployment)
         self.results: Counter[str] = Counter()
         self.leaked_max = 0.0
@@ -103,7 +103,7 @@ class Judge:
     def fault(self, kind: str, what: str, error: Exception | None = None) -> None:
         """An invariant does not hold."""
         self.faults[kind] += 1
-        self.told.append(f"{self._world.clock_time()}  {kind.upper()}: {what}")
+        self.violations.append(f"{self._world.clock_time()}  {kind.upper()}: {what}")
         self._world.note(f"*** {kind.upper()}: {what}", error)
 
     # --- what processes write ------------------------------------------------------------------

@@ -27,7 +27,7 @@ class Report:
 
     seed: int
     faults: dict[str, int]
-    told: tuple[str, ...]
+    violations: tuple[str, ...]
     documents: int
     steps: int
     crashes: int
@@ -65,7 +65,7 @@ def simulate(seed: int, *, trace: bool = False, without: str | None = None) -> R
     return Report(
         seed=seed,
         faults=dict(judge.faults),
-        told=tuple(judge.told),
+        violations=tuple(judge.violations),
         documents=len(world.people.versions),
         steps=world.steps,
         crashes=world.crashes,
