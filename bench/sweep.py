@@ -2,11 +2,11 @@
 
 N documents wait. Each has its blob in the inbox and its rows in the ledger; the order of the rows does not
 follow the names. Then a blob is dropped without an event, right after a sweep, and the app sweeps every
-minute until the blob is recorded. The benchmark prints how long that takes, for a process that has just started and
-for one that has swept before. It uses the real SDKs against Azurite. Writing 100,000 blobs through Azurite
-would take an hour, because Azurite scans all blobs for each write; so one is written, and Azurite's own files
-are multiplied. Azurite also reads a whole table for each range of keys, and sorts the whole inbox for each
-page of it, which Azure does not.
+minute until the blob is recorded. The benchmark prints how long that takes, for a process that has just
+started and for one that has swept before. It uses the real SDKs against Azurite. Writing 100,000 blobs
+through Azurite would take an hour, because Azurite scans all blobs for each write; so one is written, and
+Azurite's own files are multiplied. Azurite also reads a whole table for each range of keys, and sorts the
+whole inbox for each page of it, which Azure does not.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The app under every fault we can think of: virtual time, seeded, and a judge that knows the truth."""
+"""Simulate the app under faults: in virtual time, repeatable by seed, with a judge that sees everything."""

@@ -1,4 +1,7 @@
-"""`python -m tests.simulation SEED [SAFEGUARD]`: a seed with its timeline, without the safeguard if named."""
+"""Run one seed and print its timeline: `python -m tests.simulation SEED [SAFEGUARD]`.
+
+With SAFEGUARD, the app runs without that safeguard.
+"""
 
 import sys
 

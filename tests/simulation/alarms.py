@@ -1,4 +1,4 @@
-"""Alerts: of every trouble that a person must know of there is one, and equal ones come once an hour."""
+"""Check alerts: every problem that needs a person raises one, and equal alerts come at most once an hour."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 HOUR = 3600.0
 PATIENCE = 1500.0
-"""Seconds of a trouble, with work to do, after which an alert must have been raised."""
+"""Seconds that a problem may last, with work to do, before an alert must have been raised."""
 _KEPT_ASKING, _PAUSE = 600.0, 180.0
-_OFTEN = 3  # the process that met a trouble once may have died before it could tell
-_SAY_MORE = ("remedy", "document", "times", "alert")
+_OFTEN = 3  # a process that met a problem once may have died before it could raise an alert
+_DETAILS = ("remedy", "document", "times", "alert")
 
 
 @dataclass(frozen=True)
@@ -38,24 +38,24 @@ class _Expected:
 
 
 class Alarms:
-    """What the app told, and what it had to tell. Times are virtual seconds since the start."""
+    """Alerts that the app raised, and those it had to raise. Times are virtual seconds since the start."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._raised: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
         self._last: dict[tuple[Process, str], float] = {}
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
         self._expected: list[_Expected] = []
         self._met: Counter[tuple[str, str]] = Counter()
         self._first: dict[tuple[str, str], float] = {}
 
     def raised(self, process: Process, fields: dict[str, Any]) -> None:
-        """A process logs an alert."""
+        """Record an alert that a process logs."""
         now, name = self._world.seconds(), fields.pop("event")
-        subject = json.dumps([name, {key: fields[key] for key in sorted(fields) if key not in _SAY_MORE}])
+        subject = json.dumps([name, {key: fields[key] for key in sorted(fields) if key not in _DETAILS}])
         last = self._last.get((process, subject))
-        if last is not None and now - last < HOUR and subject not in self._told:
-            self._told.add(subject)
+        if last is not None and now - last < HOUR and subject not in self._reported:
+            self._reported.add(subject)
             self._world.judge.fault(
                 "noisy", f"{process.name} raises {subject} again after {now - last:.0f} s"
             )
@@ -64,7 +64,7 @@ class Alarms:
             self._raised[name, str(fields.get("deployment", ""))].append(now)
 
     def met(self, trouble: str, deployment: str, name: Alert, *, lasts: float = 0.0) -> None:
-        """A host of ours meets a trouble, which it must tell of when it has met it often and for so long."""
+        """Record that our host met a problem. Expect an alert if it was met often and for `lasts` seconds."""
         key, now = (trouble, deployment), self._world.seconds()
         self._met[key] += 1
         self._first.setdefault(key, now)
@@ -73,18 +73,18 @@ class Alarms:
             self._expected.append(_Expected((name,), deployment, self._first[key], now + 120.0, trouble))
 
     def lasted(self, trouble: Trouble) -> None:
-        """A trouble of requests ends: whether it had to be told."""
+        """Decide, when a problem with requests ends, whether it needed an alert."""
         world, now = self._world, self._world.seconds()
         if len(trouble.met) < _OFTEN or now - trouble.met[0] < PATIENCE:
             return
         if _longest(trouble.met) < _KEPT_ASKING:
-            return  # it was never hosted for long enough to tell
+            return  # it was never hosted for long enough to need an alert
         waited = [at for at in world.judge.deployments[trouble.name].recorded.values() if at < trouble.met[0]]
         others = any(
-            each.deployment == trouble.name
-            and trouble.begins - 2000 < each.at < now
-            and each.what not in _HARMLESS
-            for each in world.scenario.happenings
+            happening.deployment == trouble.name
+            and trouble.begins - 2000 < happening.at < now
+            and happening.what not in _HARMLESS
+            for happening in world.scenario.happenings
         )
         absent = any(begins < now and trouble.begins < ends for begins, ends in world.scenario.outages)
         if not waited or others or absent:
@@ -96,16 +96,16 @@ class Alarms:
         self._expected.append(_Expected(names, trouble.name, trouble.begins, now, trouble.how))
 
     def at_the_end(self) -> None:
-        """Whatever had to be told and was not."""
-        for each in self._expected:
-            times = [at for name in each.names for at in self._raised[name, each.deployment]]
-            if not any(each.since - HOUR <= at <= each.until + 1.0 for at in times):
-                names = " or ".join(each.names)
-                self._world.judge.fault("silent", f"no {names} for {each.deployment}: {each.why}")
+        """Report every expected alert that was not raised."""
+        for expected in self._expected:
+            times = [at for name in expected.names for at in self._raised[name, expected.deployment]]
+            if not any(expected.since - HOUR <= at <= expected.until + 1.0 for at in times):
+                names = " or ".join(expected.names)
+                self._world.judge.fault("silent", f"no {names} for {expected.deployment}: {expected.why}")
 
 
 def _longest(times: list[float]) -> float:
-    """For how long something happened without a pause."""
+    """Return the longest period, in seconds, during which the event repeated without a pause."""
     longest, since = 0.0, times[0]
     for before, now in pairwise(times):
         since = now if now - before > _PAUSE else since
@@ -117,8 +117,8 @@ _HARMLESS = ("outage", "account_outage", "refusing", "requeue", "second")
 
 
 @contextlib.contextmanager
-def heard() -> Iterator[None]:
-    """Let worlds hear the alerts of their processes, each of which has a memory of its own."""
+def captured_alerts() -> Iterator[None]:
+    """Pass each process's alerts to its world, and give each process its own memory of alerts."""
 
     def warning(line: str) -> None:
         process = RUNNING.get()
@@ -141,7 +141,7 @@ def _monotonic() -> float:
 
 
 class _Memories:
-    """The memory of equal alerts, of each process its own."""
+    """A separate memory of equal alerts for each process."""
 
     def __init__(self, make: Any) -> None:
         self._make = make

@@ -1,4 +1,4 @@
-"""The truth about Azure: what exists and whose it is, and what Azure or somebody else does to it."""
+"""True state of Azure: which deployments exist, who owns them, and what Azure and other people do to them."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 _LAST_EFFECT = TIMING.quarantine.total_seconds()
 _LONGEST_PAUSE = 12 * 60.0
-"""Between two deletes that Azure refuses, and a tick."""
+"""Seconds between two deletes that Azure refuses, plus a tick."""
 
 
 @dataclass
 class Trouble:
-    """Requests to a deployment fail for a time; `met`: when each request of ours met it."""
+    """Requests to a deployment fail for a time. `met`: times at which our requests failed because of it."""
 
     name: str
     what: str  # `outage` or `refusing`
@@ -39,7 +39,7 @@ class Trouble:
 
 
 class AccountState(Deployments):
-    """The truth about one account."""
+    """True state of one account."""
 
     def __init__(self, account: Account, world: World) -> None:
         median = world.scenario.provision_median
@@ -50,33 +50,33 @@ class AccountState(Deployments):
 
 
 class Azure:
-    """Every account, by resource id, and every deployment that is or was."""
+    """Every account, by resource id, and every deployment that exists or existed."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self.accounts = {
-            each.resource_id: AccountState(Account("s", "g", each.name), world)
-            for each in (ACCOUNT, OTHER_ACCOUNT)
+            account.resource_id: AccountState(Account("s", "g", account.name), world)
+            for account in (ACCOUNT, OTHER_ACCOUNT)
         }
         self._owners: dict[str, str] = {}
         self._tagless: dict[str, bool] = {}
         self.effect_is_late = False
-        self._spells: dict[tuple[str, str], float] = {}  # what and whose → until when
+        self._spells: dict[tuple[str, str], float] = {}  # kind and deployment → end time
         self.omitted_at = -1000.0  # when a LIST last left out an entry
-        self._omitted: dict[str, float] = {}  # when a LIST last left it out
-        self._vanished: dict[str, float] = {}  # when it was last deleted from outside
+        self._omitted: dict[str, float] = {}  # deployment → when a LIST last left it out
+        self._vanished: dict[str, float] = {}  # deployment → when it was last deleted from outside
         self.troubles: list[Trouble] = []
-        self.slow_to_probes: defaultdict[str, list[float]] = defaultdict(list)  # when
-        self._ignored: dict[str, int] = {}  # so many deletes will be accepted and do nothing
-        self.ignored: dict[str, int] = {}  # so many were
-        self._lingers: dict[str, float] = {}  # the seconds that the next delete takes
+        self.slow_to_probes: defaultdict[str, list[float]] = defaultdict(list)  # deployment → times
+        self._ignored: dict[str, int] = {}  # deletes that will be accepted and do nothing
+        self.ignored: dict[str, int] = {}  # deletes that were accepted and did nothing
+        self._lingers: dict[str, float] = {}  # seconds that the next delete takes
         self._endpoints = {
-            each.resource_id: f"https://{each.name}.example/" for each in (ACCOUNT, OTHER_ACCOUNT)
+            account.resource_id: f"https://{account.name}.example/" for account in (ACCOUNT, OTHER_ACCOUNT)
         }
-        self._lost_by: dict[str, str] = {}  # former endpoint → how requests to it fail
+        self._lost_by: dict[str, str] = {}  # old endpoint → how requests to it fail
 
     def account_of(self, name: str) -> AccountState:
-        config = next(each for each in self._world.scenario.configs if each.name == name)
+        config = next(config for config in self._world.scenario.configs if config.name == name)
         return self.accounts[config.account]
 
     def find(self, name: str) -> Generation | None:
@@ -88,11 +88,12 @@ class Azure:
         return found if found is not None and found.serving(self._world.now()) else None
 
     def owner(self, found: Generation) -> str:
-        """The side whose PUT created it (`ours`, `twin`), `foreign` (no tag) or `second` (another
-        installation's tag)."""
+        """Return the side whose PUT created it (`ours`, `twin`), `foreign` (no tag) or `second` (another
+        installation's tag).
+        """
         return self._owners.get(_key(found), "ours")
 
-    def is_of_the_twin(self, name: str) -> bool:
+    def is_the_twins(self, name: str) -> bool:
         if self._world.scenario.twin is None or name not in self._world.people.configured:
             return False
         found = self.find(name)
@@ -102,24 +103,24 @@ class Azure:
         self._owners[_key(found)] = side
 
     def remove_all_of(self, side: str) -> None:
-        """Somebody deletes whatever a side has left."""
+        """Delete everything that a side has left."""
         for azure in self.accounts.values():
             for found in azure.list(azure.account, self._world.now()):
                 if self.owner(found) in (side, "both"):
-                    self._somebody_deletes(found)
+                    self._delete_from_outside(found)
 
     def endpoint(self, account: str) -> str:
         return self._endpoints[account]
 
     def wrong_endpoint(self, endpoint: str, name: str) -> str | None:
-        """How a request to an endpoint fails that is not, or no more, that of the deployment's account."""
-        config = next(each for each in self._world.scenario.configs if each.name == name)
+        """Return how a request fails if the endpoint is not the current one of the deployment's account."""
+        config = next(config for config in self._world.scenario.configs if config.name == name)
         if endpoint == self._endpoints[config.account]:
             return None
         return self._lost_by.get(endpoint, "not_found")
 
     def standing(self) -> list[Generation]:
-        """What of ours exists and is not being deleted."""
+        """Return our deployments that exist and are not being deleted."""
         return [
             found
             for azure in self.accounts.values()
@@ -128,7 +129,7 @@ class Azure:
         ]
 
     def settled_at(self, found: Generation, now: float) -> float:
-        """Since when it is in a terminal state, and nothing else under way on its account; now, if it is."""
+        """Return since when it is in a terminal state and its account has no other operation; else `now`."""
         since_start = self._world.since_start
         azure = next(each for each in self.accounts.values() if found in each.generations)
         others = [each for each in azure.generations if each is not found]
@@ -151,7 +152,7 @@ class Azure:
         return found
 
     def omit(self, found: dict[str, AzureDeployment], name: str) -> None:
-        """A LIST leaves out an entry."""
+        """Leave an entry out of a LIST."""
         self._world.trouble(f"a LIST leaves out {name}")
         self.omitted_at = self._omitted[name] = self._world.seconds()
         del found[name]
@@ -160,7 +161,7 @@ class Azure:
         return self._omitted.get(name, -1.0) >= since
 
     def vanished_at(self, name: str) -> float:
-        """When it was last deleted from outside: a LIST without it is doubted for some minutes."""
+        """Return when it was last deleted from outside. The app doubts a LIST without it for some minutes."""
         return self._vanished.get(name, 0.0)
 
     def _vanish(self, found: Generation) -> None:
@@ -169,7 +170,7 @@ class Azure:
         self._world.disturbed(0.0)
 
     def shown(self, found: Generation, at: datetime) -> AzureDeployment:
-        """Some deployments do not keep their tags, and some are in states that nobody knows."""
+        """Return it as LIST shows it: some deployments lose their tags, and some have an unknown state."""
         key = _key(found)
         if key not in self._tagless:
             loses = self._world.random.random() < self._world.scenario.tagless and not self.effect_is_late
@@ -182,7 +183,7 @@ class Azure:
     # --- what Azure makes of writes -------------------------------------------------------------
 
     def outcome(self) -> str:
-        """How a creation that begins now will end."""
+        """Draw how a creation that begins now will end."""
         world = self._world
         if world.seconds() < world.scenario.lasts and world.random.random() < world.scenario.bad_outcomes:
             world.disturbed(0.0)
@@ -190,7 +191,7 @@ class Azure:
         return SUCCEEDED
 
     def refuses(self, what: str, name: str, capacity: int | None = None) -> ArmError | None:
-        """A refusal that no retry mends."""
+        """Return a refusal that a retry cannot fix, if there is one."""
         if self._is_under("readonly", name):
             return ArmRefused("the subscription is disabled", code="ReadOnlyDisabledSubscription")
         if capacity is not None and self._is_under("reduced", name) and capacity > self._least(name):
@@ -202,11 +203,11 @@ class Azure:
         return None
 
     def _least(self, name: str) -> int:
-        config = next(each for each in self._world.scenario.configs if each.name == name)
+        config = next(config for config in self._world.scenario.configs if config.name == name)
         return config.spec.minimum_capacity or 0
 
-    def takes_without_effect(self, name: str) -> bool:
-        """Whether a DELETE is accepted and nothing happens."""
+    def ignores_delete(self, name: str) -> bool:
+        """Return whether this DELETE is accepted and does nothing."""
         left = self._ignored.get(name, 0)
         if not left or self.find(name) is None:
             return False
@@ -216,8 +217,8 @@ class Azure:
         self._world.disturbed(_LONGEST_PAUSE)
         return True
 
-    def deletes_slowly(self, found: Generation) -> None:
-        """A DELETE took effect: whether Deleting lasts, with the account busy."""
+    def slow_down_delete(self, found: Generation) -> None:
+        """Prolong the Deleting state, with the account busy, if that was requested."""
         seconds = self._lingers.pop(found.name, None)
         if seconds is not None and found.deleted is not None:
             self._world.note(f"{found.name} will be Deleting for {seconds:.0f} s")
@@ -227,34 +228,39 @@ class Azure:
     # --- what becomes of requests ----------------------------------------------------------------
 
     def trouble_of(self, name: str) -> Trouble | None:
-        """Why requests to a deployment fail now."""
+        """Return why requests to a deployment fail now."""
         if not self.troubles:
             return None
         now = self._world.seconds()
         return next(
-            (each for each in self.troubles if each.name == name and each.begins <= now < each.until), None
+            (
+                trouble
+                for trouble in self.troubles
+                if trouble.name == name and trouble.begins <= now < trouble.until
+            ),
+            None,
         )
 
     def troubled_since(self, name: str, since: float) -> bool:
-        """Whether its requests failed at any time from then on."""
-        return any(each.name == name and each.until > since for each in self.troubles)
+        """Return whether its requests failed at any time since then."""
+        return any(trouble.name == name and trouble.until > since for trouble in self.troubles)
 
-    def answers_no_more(self, names: Iterable[str], what: str, how: str, seconds: float) -> None:
-        """An outage, or a refusal of whatever is asked, for so long."""
+    def begin_trouble(self, names: Iterable[str], what: str, how: str, seconds: float) -> None:
+        """Begin an outage, or a refusal of every request, that lasts `seconds`."""
         now = self._world.seconds()
         for name in names:
             trouble = Trouble(name, what, how, now, now + seconds)
             self.troubles.append(trouble)
             self._world.call_later(seconds, self._world.judge.alarms.lasted, trouble)
 
-    def ignores(self, name: str, deletes: int) -> None:
+    def ignore_deletes(self, name: str, deletes: int) -> None:
         self._ignored[name] = deletes
 
-    def lingers(self, name: str, seconds: float) -> None:
+    def prolong_next_delete(self, name: str, seconds: float) -> None:
         self._lingers[name] = seconds
 
-    def moves(self, account: str, how: str) -> None:
-        """The account is deleted and made anew, with another endpoint."""
+    def recreate_account(self, account: str, how: str) -> None:
+        """Delete the account and create it again with another endpoint."""
         azure = self.accounts[account]
         for found in azure.list(azure.account, self._world.now()):
             self._vanish(found)
@@ -264,37 +270,37 @@ class Azure:
         self._world.disturbed(0.0)
 
     def later(self, delay: float, what: str, name: str, act: Callable[[], object]) -> None:
-        """A write whose effect comes after its sender gave up."""
+        """Let a write take effect after its sender gave up."""
         world = self._world
 
         def take_effect() -> None:
             world.note(f"a {what} of {name} from {delay:.0f} s ago takes effect")
             world.disturbed(0.0)
-            # Later than the quarantine and without its tag nobody could know it for ours: documented.
+            # After the quarantine and without its tag, the app cannot know that it is ours: documented.
             self.effect_is_late = delay > _LAST_EFFECT
             try:
                 act()
             except ArmError as error:
-                world.note(f"or not: {error}")
+                world.note(f"it is refused: {error}")
             self.effect_is_late = False
 
         world.call_later(delay, take_effect)
 
-    # --- what somebody else does ----------------------------------------------------------------
+    # --- what other people do -------------------------------------------------------------------
 
     def vanish(self, name: str) -> None:
-        """Somebody deletes it, at once."""
+        """Delete it from outside, at once."""
         if (found := self.find(name)) is not None:
             self._vanish(found)
 
     def fall_silent(self, name: str) -> None:
-        """It says Succeeded, and answers no more."""
+        """Let it show Succeeded and stop answering."""
         if (found := self.serving(name)) is not None:
             found.runs[-1] = replace(found.runs[-1], serves=None)
             self._world.disturbed(0.0)
 
-    def under(self, spell: str, name: str, seconds: float) -> None:
-        """`locked`, `full`, `strange`, `readonly`, `reduced` or `missed` for so long."""
+    def begin_spell(self, spell: str, name: str, seconds: float) -> None:
+        """Begin `locked`, `full`, `strange`, `readonly`, `reduced` or `missed` for `seconds`."""
         until = self._world.seconds() + seconds
         self._spells[spell, name] = max(until, self._spells.get((spell, name), 0.0))
         self._world.disturbed(seconds + (0.0 if spell.startswith("missed") else _LONGEST_PAUSE))
@@ -302,8 +308,8 @@ class Azure:
     def _is_under(self, spell: str, name: str) -> bool:
         return self._world.seconds() < self._spells.get((spell, name), 0.0)
 
-    def somebody_creates(self, config: DeploymentConfig, name: str, owner: str, seconds: float) -> None:
-        """One that is not ours, for so long."""
+    def create_from_outside(self, config: DeploymentConfig, name: str, owner: str, seconds: float) -> None:
+        """Create a deployment that is not ours, and delete it after `seconds`."""
         azure, now = self.accounts[config.account], self._world.now()
         tags = {} if owner == "foreign" else {"lamplighter": "another"}
         if azure.find(azure.account, name, now) is not None:
@@ -314,11 +320,11 @@ class Azure:
         except specification.ArmError:  # the account is busy or full: they give up
             return
         self._world.disturbed(0.0)
-        self._world.judge.somebody_helped(name)
+        self._world.judge.created_from_outside(name)
         self._owners[_key(put)] = owner
-        self._world.call_later(seconds, self._somebody_deletes, put)
+        self._world.call_later(seconds, self._delete_from_outside, put)
 
-    def _somebody_deletes(self, found: Generation) -> None:
+    def _delete_from_outside(self, found: Generation) -> None:
         if found.gone is None:
             self._vanish(found)
 

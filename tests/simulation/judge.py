@@ -1,4 +1,4 @@
-"""The invariants, held against what really happened: the judge sees every effect and believes no record."""
+"""Check the invariants against what really happened: the judge sees every effect and trusts no record."""
 
 from __future__ import annotations
 
@@ -25,16 +25,18 @@ if TYPE_CHECKING:
 LEAK_LIMIT = 120.0
 PASS_LIMIT = 40.5  # seconds of a pass in which a write to Azure may start, and half a second of latency
 QUARANTINE = 120.0
-WRITES_AN_HOUR = 17  # of one deployment that Azure refuses for good: one in five minutes, the first sooner
+WRITES_AN_HOUR = (
+    17  # for one deployment that Azure always refuses: one per five minutes, the first ones sooner
+)
 _SOON = 60.0
-_IN_DOUBT = 250.0  # four minutes, and clocks that differ
+_IN_DOUBT = 250.0  # seconds: four minutes, plus the difference of clocks
 LOOK_LIMIT = 30.0
 START_LIMIT = 240.0
-"""A create in doubt is waited for three minutes, and passes come every minute."""
+"""Seconds: the app waits three minutes for a create in doubt, and a pass runs every minute."""
 _BETWEEN_WRITES = 20.0
 _PATIENCE = 300.0
-_NOTED = 60.0  # seconds in which an answer is stored and noted, where nothing goes wrong
-_DOUBTED = 240.0  # seconds for which one that LISTs lack may still be there, beyond START_LIMIT
+_NOTED = 60.0  # seconds in which an answer is stored and recorded, without faults
+_DOUBTED = 240.0  # seconds beyond START_LIMIT for which a deployment that LISTs lack may still exist
 
 
 @dataclass
@@ -51,29 +53,31 @@ class _Lease:
 
 @dataclass
 class Deployment:
-    """What the judge keeps of one deployment name."""
+    """What the judge knows about one deployment name."""
 
     needed_at: float = -1.0  # when the last unfinished document was finished
-    recorded: dict[str, float] = field(default_factory=dict)  # row of each unfinished one → when it was
+    recorded: dict[str, float] = field(
+        default_factory=dict
+    )  # row of each unfinished document → when it was recorded
     leases: dict[str, _Lease] = field(default_factory=dict)
-    worked_at: float = -1.0  # when the last work lease was left
+    worked_at: float = -1.0  # when the last work lease was released
     closing_at: float = -1.0
-    quiet_for: float = 0.0  # seconds without an answer, when it was closed
+    quiet_for: float = 0.0  # seconds without an answer when it was closed
     open_until: float = -1.0  # when the record was open last
-    stood_still: dict[Process, float] = field(default_factory=dict)  # by then, of each process
+    stood_still: dict[Process, float] = field(default_factory=dict)  # process → its total pause by then
     state: str = "absent"
     writes: list[float] = field(default_factory=list)
     doubts: list[float] = field(default_factory=list)  # when a PUT was sent whose outcome is unknown
-    intended: list[float] = field(default_factory=list)  # when one was recorded that nobody knows the end of
+    intended: list[float] = field(default_factory=list)  # when a create was recorded whose end is unknown
 
     @property
     def unfinished(self) -> int:
-        """How many documents wait."""
+        """Number of waiting documents."""
         return len(self.recorded)
 
     @property
     def oldest(self) -> float:
-        """When the first of them was recorded."""
+        """When the oldest waiting document was recorded."""
         return next(iter(self.recorded.values()))
 
 
@@ -89,19 +93,21 @@ class Judge:
         self.leaked_max = 0.0
         self.raw_leaked_max = 0.0
         self.late_cut = 0  # by a DELETE whose effect came after the quarantine: documented
-        self.lone_deaths: Counter[str] = Counter()  # row → deaths over it alone that it had no part in
-        self.deaths: Counter[str] = Counter()  # row → deaths over it, with others or without
+        self.lone_deaths: Counter[str] = Counter()  # row → deaths of a process that worked on this row alone
+        self.deaths: Counter[str] = Counter()  # row → deaths of a process that worked on it
         self.unanswered = Unanswered(world)
         self.alarms = Alarms(world)
         self.created_late: set[int] = set()  # generations whose PUT took effect after the quarantine
-        self.deleted_by_us: set[int] = set()  # generations of ours, by deletes that meant them
-        self._claims: dict[str, tuple[Process, str]] = {}  # row → who works on it, and its deployment
+        self.deleted_by_us: set[int] = set()  # our generations that our deletes removed
+        self._claims: dict[
+            str, tuple[Process, str]
+        ] = {}  # row → process that works on it, and its deployment
         self._twin_leases: defaultdict[str, dict[str, _Lease]] = defaultdict(dict)
         self._flights: list[_Flight] = []
         self._proved: set[int] = set()
 
     def fault(self, kind: str, what: str, error: Exception | None = None) -> None:
-        """An invariant does not hold."""
+        """Record that an invariant does not hold."""
         self.faults[kind] += 1
         self.violations.append(f"{self._world.clock_time()}  {kind.upper()}: {what}")
         self._world.note(f"*** {kind.upper()}: {what}", error)
@@ -145,12 +151,12 @@ class Judge:
             self._claims.pop(key, None)
 
     def works_on(self, process: Process, mark: str) -> bool:
-        """Whether the process works on a file with that mark."""
+        """Return whether the process works on a file with that mark."""
         by_row = self._world.people.by_row
         return any(by is process and mark in by_row[key].text for key, (by, _) in self._claims.items())
 
     def died(self, process: Process) -> None:
-        """It died, or stood still for longer than its claims last."""
+        """Record that a process died, or stood still for longer than its claims last."""
         mine = [key for key, (by, _) in self._claims.items() if by is process]
         for key in mine:
             self.deaths[key] += 1
@@ -180,7 +186,7 @@ class Judge:
         self._world.note(f"record {name}: {known.state} → {state} ({values.get('reason', '')})")
         if known.state == "open":
             known.open_until = now
-            known.stood_still = {each: each.stood_still() for each in self._world.processes()}
+            known.stood_still = {process: process.stood_still() for process in self._world.processes()}
         if state == "closing" or (state == "deleting" and known.state == "open"):
             known.closing_at = now
             found = self._world.azure.find(name)
@@ -188,7 +194,7 @@ class Judge:
         elif state == "open" and values.get("owned", True):
             found = self._world.azure.find(name)
             if found is not None and id(found) not in self._proved:
-                self.fault("unready", f"{name} is open, and no request has proved that it is there")
+                self.fault("unready", f"{name} is open, and no request has proved that it exists")
         known.state = state
 
     def blob_created(self, container: str, name: str) -> None:
@@ -209,7 +215,7 @@ class Judge:
             self._flights.remove(flight)
 
     def asked(self, process: Process, deployment: str) -> None:
-        """A request starts: whoever works looks at the record every few seconds."""
+        """Check that a request starts only if the record was open: workers read it every few seconds."""
         known = self.deployments[deployment]
         if known.state in ("open", "creating") or process.side is not self._world.ours:
             return
@@ -219,7 +225,7 @@ class Judge:
             self.fault("trespass", f"{process.name} asks {deployment}, closed for {late:.0f} s")
 
     def proved(self, generation: Generation) -> None:
-        """An answer that a deployment gives only if it is there: also a 400, or a 429."""
+        """Record an answer that only an existing deployment gives; a 400 or a 429 is one too."""
         self._proved.add(id(generation))
 
     def answered(self, generation: Generation, *, is_probe: bool) -> None:
@@ -228,7 +234,7 @@ class Judge:
             self.unanswered.answered(generation, self._world.seconds())
 
     def minute(self) -> None:
-        """What is looked at each minute."""
+        """Run the checks of each minute."""
         self.unanswered.look(self._world.seconds())
 
     # --- writes to Azure ------------------------------------------------------------------------
@@ -242,12 +248,12 @@ class Judge:
             since = "no pass" if began is None else f"{now - began:.0f} s after its pass began"
             self.fault("overdue", f"{process.name} {what} {deployment}, {since}")
 
-    def somebody_helped(self, deployment: str) -> None:
-        """What others created answers, and ends the refusal: from then on writes are counted anew."""
+    def created_from_outside(self, deployment: str) -> None:
+        """Count writes from zero: a deployment that others created answers, so the refusal has ended."""
         self.deployments[deployment].writes.clear()
 
     def put_in_doubt(self, deployment: str) -> None:
-        """A PUT whose outcome its sender does not know."""
+        """Record a PUT whose outcome its sender does not know."""
         self.deployments[deployment].doubts.append(self._world.seconds())
 
     def put_refused(self, account: str, deployment: str, code: str, sent_at: float) -> None:
@@ -262,10 +268,10 @@ class Judge:
             ):
                 return
         if code == "InsufficientQuota" and self._world.seconds() - sent_at < _SOON:
-            self.fault("overbooked", f"{deployment} was asked for, and all slots were taken")
+            self.fault("overbooked", f"{deployment} was requested while all slots were taken")
 
     def _late_list(self) -> float:
-        """For so long after it was created somebody else's may not be listed yet."""
+        """Return for how many seconds after its creation another owner's deployment may not be listed."""
         return self._world.scenario.list_lag + 20.0
 
     def put_took_effect(self, put: Generation, sent_at: float, by: str) -> None:
@@ -275,7 +281,7 @@ class Judge:
         if owner not in (by, "both"):
             azure = self._world.azure
             if azure.was_omitted(put.name, sent_at - PASS_LIMIT) or sent_at <= created + self._late_list():
-                # A LIST lacked it, and nobody could know: from now on its tag says both.
+                # A LIST lacked it, so the app could not know: from now on it belongs to both.
                 azure.created_by("both", put)
             else:
                 self.fault("foreign", f"{put.name} of {owner} was overwritten by {by}")
@@ -283,13 +289,13 @@ class Judge:
             self._created(put, sent_at)
 
     def _created(self, put: Generation, sent_at: float) -> None:
-        """Whether waiting documents were let wait for no longer than they may."""
+        """Check that waiting documents did not wait longer than allowed."""
         world, name, known = self._world, put.name, self.deployments[put.name]
         config = world.people.configured.get(name)
         if config is None or config.uploads is UploadStart.SCHEDULED or not known.recorded:
             return
-        if world.scenario.may_lead_nowhere(name) or self._troublesome(known):
-            return  # the next try may be an hour later
+        if world.scenario.create_may_fail(name) or self._troublesome(known):
+            return  # the next attempt may be an hour later
         quiet = world.azure.settled_at(put, world.seconds()) + _BETWEEN_WRITES
         due = known.oldest + config.start_within.total_seconds()
         due = max(
@@ -301,10 +307,10 @@ class Judge:
             0.0,
         )
         if sent_at - due > START_LIMIT:
-            self.fault("late", f"{name} is created {sent_at - due:.0f} s after its documents wanted it")
+            self.fault("late", f"{name} is created {sent_at - due:.0f} s after its documents needed it")
 
     def _troublesome(self, known: Deployment) -> bool:
-        """Whether documents wait for which hosting may be given up for a while."""
+        """Return whether documents wait for which the app may give up hosting for a while."""
         return any(self._is_troublesome(key) for key in known.recorded)
 
     def _is_troublesome(self, key: str) -> bool:
@@ -312,7 +318,7 @@ class Judge:
         return version is not None and version.troublesome
 
     def delete_sent(self, deployment: str) -> None:
-        """Whether it is deleted though documents that its pass could know of need it."""
+        """Check that it is not deleted while documents need it that its pass could know of."""
         known, world = self.deployments[deployment], self._world
         found = world.azure.find(deployment)
         if found is None or not found.serving(world.now()) or known.state not in ("deleting", "closing"):
@@ -321,10 +327,10 @@ class Judge:
             return
         before = known.closing_at - 0.001
         if any(at < before and not self._is_troublesome(key) for key, at in known.recorded.items()):
-            self.fault("hasty", f"{deployment} is deleted, and documents waited for it before it closed")
+            self.fault("hasty", f"{deployment} is deleted, though documents waited for it before it closed")
 
     def _may_be_needed(self, found: Generation) -> bool:
-        """Whether waiting documents are reason enough to keep it, as far as the truth goes."""
+        """Return whether waiting documents are a reason to keep it, by the true state."""
         world, name = self._world, found.name
         config, hold = world.people.configured.get(name), world.people.hold(name)
         if config is None or hold is not None or config.uploads is UploadStart.SCHEDULED:
@@ -333,10 +339,10 @@ class Judge:
             return False
         known = self.deployments[name]
         answered_at = known.closing_at - known.quiet_for
-        # A worker may have died, or storage failed, before the answer could be noted.
-        noted_late = known.quiet_for > _NOTED and world.disturbed_until > answered_at
-        if known.quiet_for > _PATIENCE or noted_late:
-            return False  # hosting without answers is given up in the end
+        # A worker may have died, or storage failed, before the answer was recorded.
+        recorded_late = known.quiet_for > _NOTED and world.disturbed_until > answered_at
+        if known.quiet_for > _PATIENCE or recorded_late:
+            return False  # the app gives up hosting without answers in the end
         age = world.seconds() - world.since_start(found.created)
         return age < config.max_session.total_seconds() - 700
 
@@ -344,7 +350,7 @@ class Judge:
         world, now = self._world, self._world.seconds()
         owner, created = world.azure.owner(found), world.since_start(found.created)
         if owner not in (by, "both"):
-            # Created while a PUT of ours for that name was in doubt, and without a tag: documented.
+            # Created without a tag while our PUT for that name was in doubt: documented.
             known = self.deployments[found.name]
             in_doubt = by == "ours" and owner == "foreign"
             in_doubt &= any(at <= created <= at + _IN_DOUBT for at in (*known.doubts, *known.intended))
@@ -360,19 +366,19 @@ class Judge:
             self.unanswered.deleted(found, now)
 
     def _cuts(self, found: Generation, owner: str, now: float, sent_at: float) -> None:
-        """Requests of its owner under a live work lease that its DELETE ends."""
+        """Find requests of its owner, under a live work lease, that its DELETE cuts off."""
         ours = owner == "ours"
         leases = self.deployments[found.name].leases if ours else self._twin_leases[found.name]
         for flight in self._flights:
-            lives = any(lease.process is flight.process and lease.until > now for lease in leases.values())
-            if flight.generation is found and flight.process.alive and lives:
+            leased = any(lease.process is flight.process and lease.until > now for lease in leases.values())
+            if flight.generation is found and flight.process.alive and leased:
                 if now - sent_at > QUARANTINE:
                     self.late_cut += 1
                 else:
                     self.fault("cut", f"a request of {flight.process.name} on {found.name}")
 
     def _in_the_way(self, found: Generation, now: float) -> None:
-        """Whether it kept its slot from documents of another, though nothing needed it."""
+        """Check that it did not block a slot that another deployment needed, while nothing needed it."""
         world = self._world
         unneeded = needed_until(world, found.name, now)
         azure = next(each for each in world.azure.accounts.values() if found in each.generations)
@@ -380,7 +386,7 @@ class Judge:
             return
         for name, config in world.people.configured.items():
             known = self.deployments[name]
-            starts = config.uploads is UploadStart.ON_DEMAND and not world.scenario.may_lead_nowhere(name)
+            starts = config.uploads is UploadStart.ON_DEMAND and not world.scenario.create_may_fail(name)
             waits = starts and known.recorded and known.state == "absent" and not self._troublesome(known)
             if not waits or world.azure.account_of(name) is not azure:
                 continue
@@ -393,7 +399,7 @@ class Judge:
     # --- leaks ----------------------------------------------------------------------------------
 
     def leaks(self, found: Generation, now: float) -> None:
-        """How long it stood for nothing, at its DELETE or at the end."""
+        """Measure how long it was up without need, at its DELETE or at the end."""
         world = self._world
         since = needed_until(world, found.name, now)
         if since is None:
@@ -408,12 +414,12 @@ class Judge:
         self.leaked_max = max(self.leaked_max, leaked)
         by_the_hour = world.scenario.billing is BillingUnit.HOUR
         if leaked > (PAID_MARGIN.total_seconds() if by_the_hour else LEAK_LIMIT):
-            self.fault("leaked", f"{found.name} stood for {leaked:.0f} s for nothing")
+            self.fault("leaked", f"{found.name} was up for {leaked:.0f} s without need")
 
     # --- windows and the end --------------------------------------------------------------------
 
     def window_opens(self, name: str, start: datetime) -> None:
-        """At the start of a window: ready, or with an excuse that the app has no part in."""
+        """Check at the start of a window that it is ready, or late for a reason outside the app."""
         world, state = self._world, self.deployments[name].state
         if world.azure.serving(name) is not None and state == "open":
             return
@@ -423,15 +429,15 @@ class Judge:
             world.note(f"{name} is not ready at its window's start: {reason}")
 
     def at_the_end(self) -> None:
-        """Writes under refusal, and whatever of ours still stands."""
+        """Check the rate of refused writes, and the deployments of ours that are still up."""
         world, now = self._world, self._world.seconds()
         for name in sorted(world.scenario.refused):
             writes = self.deployments[name].writes
             most = max((sum(at <= other < at + 3600 for other in writes) for at in writes), default=0)
             config = next(each for each in world.scenario.configs if each.name == name)
-            # Where a smaller capacity may be had, each try asks for both.
+            # If a smaller capacity is allowed, each attempt requests both.
             if most > WRITES_AN_HOUR * (1 if config.spec.minimum_capacity is None else 2):
-                self.fault("hot", f"{most} writes an hour for {name}, which Azure refuses for good")
+                self.fault("hot", f"{most} writes an hour for {name}, which Azure always refuses")
         for found in world.azure.standing():
             self.leaks(found, now)
             self.unanswered.deleted(found, now)

@@ -1,4 +1,4 @@
-"""An event loop whose time is virtual: it jumps to the next thing that happens, in a fixed order."""
+"""An event loop in virtual time: it jumps to the next event, in a fixed order."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from typing import Any
 
 
 class Stuck(Exception):
-    """Nothing would ever happen again, and the simulation has not ended."""
+    """Raised when no event is left and the simulation has not ended."""
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
-    """Runs callbacks and timers as asyncio does, but never waits, and knows neither sockets nor threads."""
+    """Runs callbacks and timers as asyncio does, but never waits, and has no sockets or threads."""
 
     def __init__(self) -> None:
         super().__init__()
         self._seconds = 0.0
-        self.set_exception_handler(lambda *_: None)  # what a dead process leaves behind is nobody's
+        self.set_exception_handler(lambda *_: None)  # ignore errors of tasks that a dead process leaves
 
     def time(self) -> float:
-        """Virtual seconds since the start."""
+        """Return virtual seconds since the start."""
         return self._seconds
 
     def _write_to_self(self) -> None:
-        """Wakes asyncio from its wait for sockets: here nobody waits."""
+        """Do nothing: asyncio would wake its wait for sockets, and this loop never waits."""
 
     def _run_once(self) -> None:
-        """What is ready; if nothing is, the time of the next timer has come."""
+        """Run what is ready; if nothing is, advance the time to the next timer."""
         ready, scheduled = self._ready, self._scheduled  # type: ignore[attr-defined]
         while scheduled and (not ready or scheduled[0]._when <= self._seconds):
             timer = heapq.heappop(scheduled)
@@ -45,7 +45,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine in virtual time, and drop whatever it leaves behind."""
+    """Run a coroutine in virtual time, and drop the tasks that it leaves."""
     loop = VirtualLoop()
     asyncio.set_event_loop(loop)
     try:

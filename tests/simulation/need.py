@@ -1,4 +1,4 @@
-"""What deployments are needed for, and when: documents, windows, holds and paid hours as they truly are."""
+"""When deployments are needed: computed from the true documents, windows, holds and paid hours."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 TICK = 60.0
-_THREE_IN_FOUR = 1.6  # creates take no longer than so many times the median
-_SLOW_PROBES = 3  # one a minute; a lead has room for fewer
+_THREE_IN_FOUR = 1.6  # three creates in four take at most this many times the median
+_SLOW_PROBES = 3  # one a minute; more of them do not fit into a lead
 _LONGEST_LEARNED = timedelta(minutes=45)
 
 
 def paid_from(world: World, found: Generation, since: float) -> float:
-    """Billed by the hour it may stand until shortly before the next hour begins."""
+    """Return until when it may stay: billed by the hour, until shortly before the next hour begins."""
     if world.scenario.billing is not BillingUnit.HOUR:
         return since
     began, margin = world.since_start(found.created), PAID_MARGIN.total_seconds()
@@ -29,7 +29,7 @@ def paid_from(world: World, found: Generation, since: float) -> float:
 
 
 def needed_until(world: World, name: str, now: float) -> float | None:
-    """Since when nothing wants it; None if something still does."""
+    """Return since when it is not needed; None if it still is."""
     known = world.judge.deployments[name]
     config = world.people.configured.get(name)
     if config is None:
@@ -58,11 +58,11 @@ def needed_until(world: World, name: str, now: float) -> float | None:
             needed = max(needed, hold.since)
         elif now >= ends:
             needed = max(needed, ends if hold is None else min(ends, hold.since))
-    return max(needed, *(each for each in world.people.hold_ends(name) if each <= now), 0.0)
+    return max(needed, *(end for end in world.people.hold_ends(name) if end <= now), 0.0)
 
 
 def only_for_documents(world: World, name: str, now: float) -> float | None:
-    """Since when it is up for nothing but documents, if any wait: no hold, no window but a batch window."""
+    """Return since when only waiting documents need it: no hold, and no window except a batch window."""
     known, config = world.judge.deployments[name], world.people.configured.get(name)
     if config is None or not known.recorded or world.people.hold(name) is not None:
         return None
@@ -76,12 +76,12 @@ def only_for_documents(world: World, name: str, now: float) -> float | None:
             return None
         wanted |= now < keeps
         since = max(since, opens if now < keeps else keeps)
-    ends = [each for each in world.people.hold_ends(name) if each <= now]
+    ends = [end for end in world.people.hold_ends(name) if end <= now]
     return max(since, *ends, 0.0) if wanted else None
 
 
 def excuse(world: World, name: str, start: datetime) -> str | None:
-    """Why a window need not be ready at its start."""
+    """Return why a deployment may be late for its window, or None."""
     config = world.people.configured.get(name)
     if config is None:
         return "it is no longer configured"
@@ -90,13 +90,13 @@ def excuse(world: World, name: str, start: datetime) -> str | None:
     if twin is not None and twin.begins < world.since_start(start) and opens < twin.ends + twin.leaves:
         return "a twin may have its name"
     if world.disturbed_until > opens - 2 * TICK:
-        return "there was trouble"
+        return "there was a fault"
     if world.azure.troubled_since(name, opens - _LONGEST_LEARNED.total_seconds()):
         return "it did not answer"
     if sum(at > opens for at in world.azure.slow_to_probes[name]) >= _SLOW_PROBES:
         return "its answers to probes took too long"
     if opens < 0 or name in world.scenario.refused or world.people.hold_ends(name):
-        return "it was not to be had"
+        return "it could not be created"
     busy, others = 3 * TICK, 0
     for found in world.azure.account_of(name).generations:
         for run in found.runs:
@@ -104,7 +104,7 @@ def excuse(world: World, name: str, start: datetime) -> str | None:
         if found.gone is not None and world.since_start(found.gone) <= opens:
             continue
         if found.name == name and found.runs[0].serves is None:
-            return "a creation led nowhere"
+            return "a creation failed"
         others += found.name != name
         busy += TICK
     if others >= world.scenario.slots:
@@ -113,12 +113,12 @@ def excuse(world: World, name: str, start: datetime) -> str | None:
 
 
 def _lead(world: World, config: DeploymentConfig) -> timedelta:
-    """In which a create can be expected to be done; where it is learned, three in four."""
+    """Return the time in which a create should finish; if the lead is learned, three in four do."""
     if config.lead is not None:
         return config.lead
     return timedelta(seconds=4 * TICK + _THREE_IN_FOUR * world.scenario.provision_median)
 
 
 def _longest_lead(config: DeploymentConfig) -> timedelta:
-    """From which on it may be up for a window."""
+    """Return how long before a window it may be up."""
     return _LONGEST_LEARNED if config.lead is None else config.lead

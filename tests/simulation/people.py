@@ -1,4 +1,4 @@
-"""What people do: they drop files, change and delete them, hold deployments, and change the configuration."""
+"""What people do: drop, change and delete files, hold deployments, and change the configuration."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Held:
-    """A hold as it truly is; seconds since the start."""
+    """A hold as people set it. Times are seconds since the start."""
 
     deployment: str
     up: bool
@@ -32,7 +32,7 @@ class Held:
 
 @dataclass
 class Version:
-    """One version of a file in the inbox, and what its owner did to it."""
+    """One version of a file in the inbox, and what its owner did with it later."""
 
     upload: Upload
     document: Document
@@ -41,12 +41,12 @@ class Version:
 
     @property
     def hopeless(self) -> bool:
-        """Whether Azure never answers it, and never says why."""
+        """Whether Azure never answers it and never says why."""
         return any(mark in self.text for mark in HOPELESS)
 
     @property
     def troublesome(self) -> bool:
-        """Whether what is hosted for it may be given up now and then."""
+        """Whether the app may sometimes give up hosting for it."""
         return self.hopeless or any(mark in self.text for mark in (KILLS, KILLS_READING, LARGE))
 
 
@@ -55,7 +55,7 @@ class People:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self.configured = {each.name: each for each in world.scenario.configs}
+        self.configured = {config.name: config for config in world.scenario.configs}
         self.versions: list[Version] = []
         self.by_row: dict[str, Version] = {}  # by the key of its unfinished row
         self._newest: dict[str, Version] = {}  # by the name of its blob
@@ -68,7 +68,7 @@ class People:
     # --- files ----------------------------------------------------------------------------------
 
     def upload(self, upload: Upload, text: str) -> None:
-        """A file is dropped, or overwritten; the event comes late, twice or never."""
+        """Drop or overwrite a file. Its event may come late, twice or never."""
         world, random = self._world, self._world.random
         self._seal_fate(upload, "overwritten")
         self.uploaded_at = world.seconds()
@@ -107,7 +107,7 @@ class People:
     # --- deployments ----------------------------------------------------------------------------
 
     def happen(self, happening: Happening) -> None:
-        """What the scenario has somebody do."""
+        """Carry out one happening of the scenario."""
         name, world = happening.deployment, self._world
         config = self.configured.get(name)
         if config is None:
@@ -119,28 +119,28 @@ class People:
             case "silent":
                 world.azure.fall_silent(name)
             case "locked" | "full" | "strange" | "reduced":
-                world.azure.under(happening.what, name, happening.seconds)
+                world.azure.begin_spell(happening.what, name, happening.seconds)
             case "missed":
-                world.azure.under(f"missed {happening.how}", name, happening.seconds)
+                world.azure.begin_spell(f"missed {happening.how}", name, happening.seconds)
             case "outage" | "refusing":
-                world.azure.answers_no_more((name,), happening.what, happening.how, happening.seconds)
+                world.azure.begin_trouble((name,), happening.what, happening.how, happening.seconds)
             case "account_outage":
-                names = [each.name for each in world.scenario.configs if each.account == config.account]
-                world.azure.answers_no_more(names, "outage", happening.how, happening.seconds)
+                names = [other.name for other in world.scenario.configs if other.account == config.account]
+                world.azure.begin_trouble(names, "outage", happening.how, happening.seconds)
             case "readonly":
-                for each in world.scenario.configs:
-                    if each.account == config.account:
-                        world.azure.under("readonly", each.name, happening.seconds)
+                for other in world.scenario.configs:
+                    if other.account == config.account:
+                        world.azure.begin_spell("readonly", other.name, happening.seconds)
             case "ignored":
-                world.azure.ignores(name, int(happening.how))
+                world.azure.ignore_deletes(name, int(happening.how))
             case "lingering":
-                world.azure.lingers(name, happening.seconds)
+                world.azure.prolong_next_delete(name, happening.seconds)
             case "moved":
-                world.azure.moves(config.account, happening.how)
+                world.azure.recreate_account(config.account, happening.how)
             case "foreign":
-                world.azure.somebody_creates(config, name, "foreign", happening.seconds)
+                world.azure.create_from_outside(config, name, "foreign", happening.seconds)
             case "second":
-                world.azure.somebody_creates(config, f"theirs-{name}", "second", happening.seconds)
+                world.azure.create_from_outside(config, f"theirs-{name}", "second", happening.seconds)
             case "up" | "down":
                 self._hold(config, happening.what == "up", happening.seconds)
             case "requeue":
@@ -160,7 +160,7 @@ class People:
             config.name, up, world.now() + timedelta(seconds=seconds), "somebody", "a test", world.now()
         )
         world.run_beside(Ledger(world.tables).save_hold(config.account, hold))
-        # A hold takes the place of the one before.
+        # A new hold replaces the one before.
         self._held = [
             replace(held, until=min(held.until, world.seconds())) if held.deployment == config.name else held
             for held in self._held
@@ -168,7 +168,7 @@ class People:
         self._held.append(Held(config.name, up, world.seconds(), world.seconds() + seconds))
 
     def hold(self, name: str) -> Held | None:
-        """The hold in force."""
+        """Return the hold in force."""
         now = self._world.seconds()
         of_name = (held for held in reversed(self._held) if held.deployment == name)
         return next((held for held in of_name if held.since <= now < held.until), None)
@@ -177,7 +177,7 @@ class People:
         return [held.until for held in self._held if held.deployment == name]
 
     def windows(self, name: str) -> list[Interval]:
-        """Of the whole run."""
+        """Return the windows of the whole run."""
         if name not in self._windows:
             config = self.configured[name]
             end = START + timedelta(hours=8)
@@ -185,25 +185,25 @@ class People:
         return self._windows[name]
 
     def waiting(self) -> set[str]:
-        """The deployments with files that wait and can be answered, recorded or not."""
+        """Return the deployments with waiting files that can be answered, recorded or not."""
         world = self._world
         names = {blob for blob in world.blobs.names(INBOX) if not self._is_hopeless(self._newest.get(blob))}
         of_files = {name.partition("/")[0] for name in names}
         return of_files | {
             name
-            for name, each in world.judge.deployments.items()
-            if any(not self._is_hopeless(self.by_row.get(key)) for key in each.recorded)
+            for name, known in world.judge.deployments.items()
+            if any(not self._is_hopeless(self.by_row.get(key)) for key in known.recorded)
         }
 
     def only_hopeless(self) -> bool:
-        """Whether files wait, and none of them is ever answered."""
-        return not self.waiting() and any(each.recorded for each in self._world.judge.deployments.values())
+        """Return whether files wait and none of them can ever be answered."""
+        return not self.waiting() and any(known.recorded for known in self._world.judge.deployments.values())
 
     def _is_hopeless(self, version: Version | None) -> bool:
         return version is not None and version.hopeless
 
     def may_be_answered(self, name: str) -> bool:
-        """Whether documents of a deployment can still come to be answered."""
+        """Return whether documents of a deployment can still be answered."""
         config = self.configured.get(name)
         if config is None or name in self._world.scenario.refused:
             return False
@@ -213,7 +213,7 @@ class People:
 
 
 async def _requeue(app: Lamplighter, name: str) -> None:
-    """Give whatever failed its next run."""
+    """Requeue every failed document."""
     history = await app.documents.listed(name, None, "", 1000)
     for document in history.documents:
         if document.state is DocumentState.FAILED:
@@ -222,7 +222,7 @@ async def _requeue(app: Lamplighter, name: str) -> None:
 
 
 async def five_tries(process: Process, app: Lamplighter, name: str) -> None:
-    """As the host does with an invocation that raised."""
+    """Try an upload event up to five times, as the Functions host does after an exception."""
     for _ in range(5):
         try:
             return await app.document_uploaded(name)

@@ -1,4 +1,4 @@
-"""The ports as a process of the simulation has them: the fakes behind latency, faults and crashes."""
+"""The ports that a simulated process uses: the fakes behind latency, faults and crashes."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ T = TypeVar("T")
 _ANSWER_SECONDS = (1.0, 3.0, 3.0, 8.0, 20.0, 100.0)
 _QUICK = (0.5, 1.0)
 LIST_LAG = 300.0
-"""Seconds for which a LIST may be late: until then nobody knows a DELETE for one without effect."""
-_UNSEEN = 180.0  # seconds for which storage may hide that a DELETE was accepted, and refuse a pass
+"""Longest delay of a LIST in seconds; until then the app cannot know that a DELETE had no effect."""
+_UNSEEN = 180.0  # seconds for which storage may hide an accepted DELETE and refuse a pass
 _EFFECT_LATE_BY = (5.0, 30.0, 70.0, 90.0, 100.0, 110.0, 118.0, 400.0)  # seconds; the last is past quarantine
 
 
@@ -49,13 +49,13 @@ class _Storage:
         self._world = process.world
 
     async def _call(self, what: str, act: Callable[[], T]) -> T:
-        """The fakes never wait, so their effect is one instant."""
+        """Call a fake, with latency and faults around it. Fakes never wait, so their effect is immediate."""
         await self._process.arrive()
         trouble = self._world.weather.storage()
         if trouble is not None:
             self._world.trouble(f"{self._process.name} {what}: storage, {trouble}")
         if trouble in ("hangs", "hangs_and_does"):
-            # The adapters give a call up after 10 to 30 s.
+            # The adapters give up a call after 10 to 30 s.
             patience = self._world.random.uniform(5, 30)
             self._world.disturbed(patience)
             await self._process.sleep(patience)
@@ -69,7 +69,7 @@ class _Storage:
 
 
 def _now(coroutine: Any) -> Any:
-    """What a coroutine of the fakes returns: they await nothing."""
+    """Return the result of a fake's coroutine, which awaits nothing."""
     try:
         coroutine.send(None)
     except StopIteration as done:
@@ -132,7 +132,7 @@ class SimBlobs(_Storage):
 
         def act() -> str:
             if world.scenario.phantoms and container == "results" and world.weather.phantom():
-                world.trouble(f"{name} is said to be there")
+                world.trouble(f"storage says that {name} exists")
                 raise AlreadyExists("a blob of that name is there already")
             etag: str = _now(side.blobs.create(container, name, data, content_type))
             if side is world.ours:
@@ -163,7 +163,7 @@ class SimBlobs(_Storage):
         try:
             lease = await self._call(f"lease {name}", act)
         except StorageError:
-            self._world.disturbed(seconds)  # it may be held, and nobody knows
+            self._world.disturbed(seconds)  # the lease may be held, and no process knows
             raise
         if lease is not None and name.startswith("accounts/"):
             self._process.passes[name.removeprefix("accounts/")] = asked_at
@@ -202,9 +202,9 @@ class SimAzure:
         if trouble == "omitting" and found:
             self._world.azure.omit(found, self._world.random.choice(list(found)))
         if self._of_ours:
-            for each in found:
-                if self._world.azure.is_of_the_twin(each):
-                    self._world.judge.alarms.met("a twin's is listed", each, Alert.TWIN_INSTALLATION)
+            for name in found:
+                if self._world.azure.is_the_twins(name):
+                    self._world.judge.alarms.met("a twin's is listed", name, Alert.TWIN_INSTALLATION)
         await self._process.depart()
         return found
 
@@ -247,7 +247,7 @@ class SimAzure:
         def act() -> None:
             now = self._world.now()
             found = azure.find(azure.account, deployment, now)
-            if self._world.azure.takes_without_effect(deployment):
+            if self._world.azure.ignores_delete(deployment):
                 if self._of_ours:
                     self._world.judge.alarms.met(
                         "no effect", deployment, Alert.DELETE_WITHOUT_EFFECT, lasts=LIST_LAG + _UNSEEN
@@ -258,7 +258,7 @@ class SimAzure:
             except specification.ArmError as error:
                 raise refusal(error) from error
             if deleted is not None and found is not None:
-                self._world.azure.deletes_slowly(found)
+                self._world.azure.slow_down_delete(found)
                 self._world.judge.delete_took_effect(found, sent_at, self._process.side.name)
 
         if self._of_ours:
@@ -367,12 +367,12 @@ class SimAzure:
         )
 
     async def _fails(self, lasting: Trouble, found: Generation | None, timeout: float) -> None:
-        """A request in an outage, or one that is refused whatever it asks."""
+        """Raise the error of an outage, or of a refusal of every request."""
         world = self._world
         if lasting.what == "refusing":
             status, code = REFUSALS[lasting.how]
             denied = status in (401, 403)
-            # Who asks for what is not there meets a 404, and nothing of this trouble.
+            # A request to a missing deployment gets a 404, not this refusal.
             if not denied and found is None:
                 raise DeploymentNotFound("not there", code="DeploymentNotFound", status=404)
             self._meets(lasting)
@@ -402,7 +402,7 @@ class SimAzure:
             lasting.met.append(self._world.seconds())
 
     def _refuse_marked(self, text: str, found: Generation) -> None:
-        """A document that is not answered whatever is tried, or that kills whoever asks."""
+        """Raise the error of a marked document: it is never answered, or kills the process that sends it."""
         if "[[poison]]" in text:
             self._world.judge.proved(found)
             refused = "Azure's content filter refused the document"
@@ -417,4 +417,4 @@ class SimAzure:
         if "[[broken]]" in text:
             raise ModelUnavailable("500", status=500)
         if KILLS in text:
-            self._process.killed("asks what kills it")
+            self._process.killed("sends a document that kills it")

@@ -1,4 +1,4 @@
-"""A process of the app: it may pause, its clock is a little off, and when it dies nothing of it goes on."""
+"""A process of the app: it may pause, its clock is slightly wrong, and it stops completely when it dies."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from tests.simulation.world import Side
 
 RUNNING: ContextVar[Process | None] = ContextVar("RUNNING", default=None)
-"""The process whose code runs."""
+"""The process whose code runs now."""
 
 
 class Crashed(BaseException):
-    """What a dead process meets wherever it would touch the world: its `finally` has no effect."""
+    """Raised in a dead process at every access to the world, so that its `finally` has no effect."""
 
 
 class Process:
-    """One process. Everything that it does to the world passes `arrive` and `depart`."""
+    """One process. Every access to the world goes through `arrive` and `depart`."""
 
     def __init__(self, side: Side, name: str, random: Random) -> None:
         self.side = side
@@ -39,18 +39,18 @@ class Process:
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    # --- its clock, fulfils `shared.ports.Clock` ------------------------------------------------
+    # --- its clock: implements `shared.ports.Clock` -----------------------------------------------
 
     def now(self) -> datetime:
-        """The time as this process believes it to be."""
+        """Return the time of this process's own clock."""
         return self.world.now() + self.skew
 
     def monotonic(self) -> float:
-        """Seconds on a clock of its own."""
+        """Return seconds of this process's own monotonic clock."""
         return self._loop.time() + self._monotonic
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep, and for as long as the process is paused."""
+        """Sleep for `seconds`, and longer if the process is paused."""
         await asyncio.sleep(max(0.0, seconds))
         await self._gate()
 
@@ -86,13 +86,13 @@ class Process:
                 task.cancel()
 
     def killed(self, what: str) -> None:
-        """Die by what it does. Raises Crashed."""
+        """Die because of its own action `what`. Raises Crashed."""
         self.world.note(f"{self.name} dies: it {what}")
         self.crash()
         raise Crashed
 
     def pause(self, seconds: float) -> None:
-        """Stand still, as a machine that is moved or starved does."""
+        """Stand still, as on a machine that is migrated or overloaded."""
         self.world.note(f"{self.name} stands still for {seconds:.0f} s")
         if seconds >= 100:
             self.world.judge.died(self)  # as far as its claims are concerned
@@ -101,11 +101,11 @@ class Process:
         self.world.disturbed(seconds)
 
     def stood_still(self) -> float:
-        """For how many seconds it has stood still by now."""
+        """Return for how many seconds it has stood still so far."""
         return self._pauses - max(0.0, self._paused_until - self._loop.time())
 
     async def arrive(self) -> None:
-        """On the way to the world: latency, or a crash, or a pause."""
+        """Apply latency, a crash or a pause before a call takes effect."""
         self.world.steps += 1
         if self._paused_until > self._loop.time() or not self.alive:
             await self._gate()
@@ -127,7 +127,7 @@ class Process:
             await self._gate()
 
     async def depart(self) -> None:
-        """On the way back: the effect has happened."""
+        """Apply latency or a crash after a call took effect."""
         chance = self._random.random()
         if chance < self.world.weather.crash:
             self.world.note(f"{self.name} dies after its call")

@@ -1,4 +1,4 @@
-"""One seed, from its scenario to its report."""
+"""Run one seed, from its scenario to its report."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from unittest import mock
 
 from tests.simulation import loop
-from tests.simulation.alarms import heard
+from tests.simulation.alarms import captured_alerts
 from tests.simulation.sabotage import sabotaged
 from tests.simulation.scenario import draw
 from tests.simulation.sessions import judge_sessions
@@ -23,7 +23,7 @@ from tests.simulation.world import World
 
 @dataclass(frozen=True)
 class Report:
-    """What a seed came to. `faults`: by kind, empty if every promise was kept."""
+    """Result of one seed. `faults`: counts by kind, empty if every promise was kept. `violations`: lines."""
 
     seed: int
     faults: dict[str, int]
@@ -41,9 +41,9 @@ class Report:
 
 
 def simulate(seed: int, *, trace: bool = False, without: str | None = None) -> Report:
-    """Run a seed; the same seed always comes to the same.
+    """Run a seed and return its report; the same seed always gives the same report.
 
-    `trace`: keep a timeline. `without`: the safeguard that is taken out, of `sabotage.VARIANTS`.
+    `trace`: keep a timeline. `without`: the safeguard to remove, one of `sabotage.VARIANTS`.
     """
     worlds: list[World] = []
     hours: list[float] = []
@@ -58,7 +58,7 @@ def simulate(seed: int, *, trace: bool = False, without: str | None = None) -> R
         hours.append(world.seconds() / 3600)
         await world.end()
 
-    with _repeatable(seed), heard(), sabotaged(without):
+    with _repeatable(seed), captured_alerts(), sabotaged(without):
         loop.run(main())
     (world,) = worlds
     judge = world.judge
@@ -81,7 +81,7 @@ def simulate(seed: int, *, trace: bool = False, without: str | None = None) -> R
 
 @contextlib.contextmanager
 def _repeatable(seed: int) -> Iterator[None]:
-    """Without what differs from run to run: random ids, jitter, threads, moments of garbage collection."""
+    """Remove what differs between runs: random ids, jitter, threads, and when garbage is collected."""
     ids = random.Random(seed)
     state = random.getstate()
     logging.disable(logging.CRITICAL)
@@ -90,7 +90,7 @@ def _repeatable(seed: int) -> Iterator[None]:
     try:
         with (
             mock.patch("uuid.uuid4", lambda: uuid.UUID(int=ids.getrandbits(128), version=4)),
-            # What is small is read on the event loop: a thread's time is not virtual.
+            # Read every file on the event loop, as small ones are: a thread's time is not virtual.
             mock.patch("shared.documents.source.SMALL", sys.maxsize),
         ):
             yield

@@ -1,4 +1,4 @@
-"""The app with one safeguard taken out: the proof that the simulation would see it missing."""
+"""Remove one safeguard from the app, to prove that the simulation detects that it is missing."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _variant(make: Callable[[contextlib.ExitStack], None]) -> Callable[[contextl
 
 @contextlib.contextmanager
 def sabotaged(name: str | None) -> Iterator[None]:
-    """The app without the named safeguard; as it is with None."""
+    """Run the app without the named safeguard; None removes nothing."""
     with contextlib.ExitStack() as stack:
         if name is not None:
             _PATCHES[name](stack)
@@ -56,7 +56,7 @@ def _limits(stack: contextlib.ExitStack, **limits: object) -> None:
 
 @_variant
 def work_lease(stack: contextlib.ExitStack) -> None:
-    """A pass deletes without asking who works."""
+    """A pass deletes without checking for work leases."""
 
     async def none(*_: Any) -> int:
         return 0
@@ -66,7 +66,7 @@ def work_lease(stack: contextlib.ExitStack) -> None:
 
 @_variant
 def renewal_recheck(stack: contextlib.ExitStack) -> None:
-    """Whoever renews a lease goes on by the record as it was."""
+    """A worker that renews its lease does not read the record again."""
     enter = leases.WorkLease.enter
 
     async def renewed(self: leases.WorkLease) -> bool:
@@ -89,7 +89,7 @@ def renewal_recheck(stack: contextlib.ExitStack) -> None:
 
 @_variant
 def demand_recheck(stack: contextlib.ExitStack) -> None:
-    """After closing, nobody looks whether a document has come."""
+    """After closing, the app does not check whether a document has arrived."""
 
     async def nothing(*_: Any) -> None:
         pass
@@ -99,7 +99,7 @@ def demand_recheck(stack: contextlib.ExitStack) -> None:
 
 @_variant
 def closing_step(stack: contextlib.ExitStack) -> None:
-    """An open deployment nobody needs is deleted at once."""
+    """An open deployment that is not needed is deleted at once."""
 
     def at_once(*arguments: Any) -> Decision:
         decision = decide(*arguments)
@@ -110,7 +110,7 @@ def closing_step(stack: contextlib.ExitStack) -> None:
 
 @_variant
 def intent_before_write(stack: contextlib.ExitStack) -> None:
-    """The record of a creation is written when Azure has answered."""
+    """The record of a creation is written only after Azure has answered."""
     move = decisions.move
 
     async def later(
@@ -128,14 +128,14 @@ def intent_before_write(stack: contextlib.ExitStack) -> None:
 
 @_variant
 def quarantine(stack: contextlib.ExitStack) -> None:
-    """A write whose outcome is unknown is taken not to have happened."""
+    """A write with an unknown outcome counts as not done."""
     none = timedelta(0)
     _limits(stack, quarantine=none, settle=none, list_lag=none)
 
 
 @_variant
 def claim_expiry(stack: contextlib.ExitStack) -> None:
-    """Who has claimed a document has it for good."""
+    """A claim on a document never expires."""
     claimable = drain_tools.DrainTools.claimable
 
     async def unclaimed(self: drain_tools.DrainTools, deployment: str) -> Any:
@@ -148,7 +148,7 @@ def claim_expiry(stack: contextlib.ExitStack) -> None:
 
 @_variant
 def sweep(stack: contextlib.ExitStack) -> None:
-    """Only events tell of uploads."""
+    """Uploads are found only by their events."""
 
     async def nothing(self: intake.Intake) -> intake.SweepReport:
         return intake.SweepReport(complete=True)
@@ -158,7 +158,7 @@ def sweep(stack: contextlib.ExitStack) -> None:
 
 @_variant
 def if_none_match_result(stack: contextlib.ExitStack) -> None:
-    """A result is written over what is there."""
+    """A result overwrites an existing one."""
     create = blobs.MemoryBlobs.create
 
     async def over(self: blobs.MemoryBlobs, container: str, name: str, data: bytes, kind: str) -> str:
@@ -171,20 +171,20 @@ def if_none_match_result(stack: contextlib.ExitStack) -> None:
 
 @_variant
 def account_lease_deadline(stack: contextlib.ExitStack) -> None:
-    """A pass goes on for as long as it takes."""
+    """A pass has no time limit."""
     _limits(stack, pass_seconds=1e9)
 
 
 @_variant
 def ownership(stack: contextlib.ExitStack) -> None:
-    """Whatever has a configured name is taken for ours."""
+    """Every deployment with a configured name counts as ours."""
     for where in (plan, observe, observed):
         _put(stack, where, "is_ours", lambda *_: True)
 
 
 @_variant
 def readiness_probe(stack: contextlib.ExitStack) -> None:
-    """Succeeded is taken for ready."""
+    """Succeeded counts as ready."""
 
     async def opened(step: Any, view: Any) -> None:
         record = changed(view.record(step.deployment), opened_at=view.now, failures=0)
@@ -195,29 +195,29 @@ def readiness_probe(stack: contextlib.ExitStack) -> None:
 
 @_variant
 def backoff(stack: contextlib.ExitStack) -> None:
-    """A creation that led nowhere is tried again at once."""
+    """A failed creation is tried again at once."""
     for where in (plan, create):
         _put(stack, where, "backoff", lambda *_: timedelta(0))
 
 
 @_variant
 def slots(stack: contextlib.ExitStack) -> None:
-    """Nobody counts what the account takes."""
+    """The app ignores the number of slots of the account."""
     _put(stack, plan, "within_slots", lambda _account, decisions, *_: tuple(decisions))
 
 
 @_variant
 def giving_way(stack: contextlib.ExitStack) -> None:
-    """Who only uses up a paid hour keeps its slot from others."""
+    """A deployment that only uses up its paid hour does not give its slot to others."""
     _put(stack, plan, "giving_way", lambda *_: frozenset())
 
 
-# --- what Azure taught ---------------------------------------------------------------------------
+# --- safeguards against what real Azure does -----------------------------------------------------
 
 
 @_variant
 def blame_by_evidence(stack: contextlib.ExitStack) -> None:
-    """Every request that fails counts against its document."""
+    """Every failed request counts against its document."""
 
     async def always(*_: Any) -> bool:
         return True
@@ -227,14 +227,14 @@ def blame_by_evidence(stack: contextlib.ExitStack) -> None:
 
 @_variant
 def alone(stack: contextlib.ExitStack) -> None:
-    """Suspects are worked on among others, and every crash counts."""
+    """Suspected documents are processed together with others, and every crash counts."""
     _put(stack, slice_module, "is_suspect", lambda _: False)
     _put(stack, claims, "crashes_of", lambda document: (crashes_of(document)[0],) * 2)
 
 
 @_variant
 def doubted_omission(stack: contextlib.ExitStack) -> None:
-    """What a LIST does not show is gone, a minute after the last change."""
+    """A deployment that a LIST lacks counts as gone one minute after the last change."""
 
     def at_once(record: Any, began_at: Any, timing: Timing) -> Any:
         if not record.settled or record.state is RecordState.DELETING:
@@ -246,7 +246,7 @@ def doubted_omission(stack: contextlib.ExitStack) -> None:
 
 @_variant
 def twin_tag(stack: contextlib.ExitStack) -> None:
-    """The installation's name alone says whose a deployment is."""
+    """The installation's name alone decides who owns a deployment."""
 
     def owns(owner: Any, tags: Any) -> bool:
         return bool(tags.get(observed.OWNER_TAG) == owner.installation)
@@ -256,7 +256,7 @@ def twin_tag(stack: contextlib.ExitStack) -> None:
 
 @_variant
 def delete_agreed_by_list(stack: contextlib.ExitStack) -> None:
-    """A delete that Azure accepted is taken to have happened."""
+    """An accepted delete counts as done."""
     accepted = delete._accepted
 
     def gone(record: Any, view: Any) -> Any:
@@ -267,7 +267,7 @@ def delete_agreed_by_list(stack: contextlib.ExitStack) -> None:
 
 @_variant
 def endpoint_refresh(stack: contextlib.ExitStack) -> None:
-    """An account's endpoint is looked up once."""
+    """An account's endpoint is read only once."""
 
     async def nothing(*_: Any) -> None:
         pass
@@ -277,19 +277,19 @@ def endpoint_refresh(stack: contextlib.ExitStack) -> None:
 
 @_variant
 def answer_bound(stack: contextlib.ExitStack) -> None:
-    """What is hosted for documents stands for as long as it answers none."""
+    """A deployment that answers no document is kept without limit."""
     _put(stack, decide_module, "_unanswered", lambda _: None)
 
 
 @_variant
 def server_time(stack: contextlib.ExitStack) -> None:
-    """Each host believes its own clock."""
+    """Each host trusts its own clock."""
     _put(stack, storage_clock.StorageClock, "correct", lambda *_: None)
 
 
 @_variant
 def result_verified(stack: contextlib.ExitStack) -> None:
-    """A result that storage says is there already is taken for there, and ours."""
+    """If storage says that a result exists, the app believes it without a check."""
     store = results.Results.store
 
     async def believing(self: results.Results, document: Any, *arguments: Any) -> None:

@@ -1,4 +1,4 @@
-"""What a seed holds: who uploads what and when, what is configured, and what goes wrong."""
+"""The scenario of a seed: uploads, configuration and faults."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ START = datetime(2026, 3, 29, 0, 0, tzinfo=UTC)  # an hour later the clocks chan
 OTHER_ACCOUNT = replace(ACCOUNT, name="second", resource_id=f"{ACCOUNT.resource_id}-2")
 
 HOPELESS = ("[[limited]]", "[[refused]]", "[[broken]]")
-"""Azure refuses them for ever, and never says that it is the document's fault: they may wait for good."""
+"""Azure always refuses these and never says that the document is the cause: they may wait forever."""
 KILLS, KILLS_READING = "[[kills]]", "[[kills-reading]]"
-"""Whatever process asks, or reads, such a document dies."""
+"""A process that sends, or reads, such a document dies."""
 LARGE = "[[large]]"
-"""It fits the configured capacity, and not the least one."""
-_LARGE_TEXT = "x " * 50_000  # 25,000 tokens by its bytes, and no more than 100,000 however they are counted
+"""The document fits the configured capacity, but not the minimum one."""
+_LARGE_TEXT = "x " * 50_000  # 25,000 tokens by its bytes, and at most 100,000 by any count
 
 
 @dataclass(frozen=True)
 class Upload:
-    """A file that somebody drops; `then`: overwritten or deleted so many seconds later."""
+    """A file that a person drops. `then`: overwritten or deleted, `after` seconds later."""
 
     at: float
     deployment: str
@@ -37,22 +37,22 @@ class Upload:
         return f"{self.deployment}/{self.name}"
 
 
-_LEAD_NOWHERE = ("full", "silent", "strange", "outage", "refusing", "reduced")
+_MAKE_CREATES_FAIL = ("full", "silent", "strange", "outage", "refusing", "reduced")
 _OF_ACCOUNTS = ("account_outage", "readonly", "moved", "lingering")
 
 
 @dataclass(frozen=True)
 class Happening:
-    """What somebody or something else does to a deployment, for so many seconds.
+    """What a person or Azure does to a deployment, for `seconds`.
 
-    `vanish`: deleted from outside. `foreign`: somebody creates one of its name. `second`: another
-    installation uses the account. `up`, `down`: a hold. `remove`: it is taken out of the file. `silent`: it
-    answers no more. `locked`: deletes are refused. `full`: no capacity. `strange`: a state nobody knows.
-    `requeue`: dead letters get another run. `outage`: requests fail, as `how` says; `refusing`: they get that
-    4xx. `account_outage`: those of every deployment of its account. `readonly`: Azure refuses every write to
-    its account. `missed`: LISTs leave it out, as `how` says. `ignored`: the next deletes do nothing.
-    `lingering`: it is Deleting for that long. `reduced`: only the least capacity is to be had. `moved`: its
-    account is made anew, with another endpoint.
+    `vanish`: deleted from outside. `foreign`: another app creates one with its name. `second`: another
+    installation uses the account. `up`, `down`: a hold. `remove`: removed from the file. `silent`: it stops
+    answering. `locked`: deletes are refused. `full`: no capacity. `strange`: an unknown state. `requeue`:
+    dead letters are requeued. `outage`: requests fail, as `how` says; `refusing`: they get that 4xx.
+    `account_outage`: requests to every deployment of its account fail. `readonly`: Azure refuses every write
+    to its account. `missed`: LISTs leave it out, as `how` says. `ignored`: the next deletes do nothing.
+    `lingering`: it stays Deleting for that long. `reduced`: only the minimum capacity is available. `moved`:
+    its account is deleted and created again with another endpoint.
     """
 
     at: float
@@ -64,17 +64,17 @@ class Happening:
 
 @dataclass(frozen=True)
 class Twin:
-    """A copy of the app: the same installation and file, and storage of its own."""
+    """A copy of the app with the same installation and file, but its own storage."""
 
     begins: float
     ends: float
-    leaves: float  # seconds after its end in which what it has deployed goes on standing
+    leaves: float  # seconds after its end until its deployments are deleted
     uploads: tuple[Upload, ...]
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """A seed, drawn. Times in virtual seconds since the start."""
+    """The drawn scenario of a seed. Times are virtual seconds since the start."""
 
     seed: int
     configs: tuple[DeploymentConfig, ...]
@@ -84,33 +84,33 @@ class Scenario:
     happenings: tuple[Happening, ...]
     storms: tuple[tuple[float, float], ...]
     outages: tuple[tuple[float, float], ...]  # in which no timer fires
-    lasts: float  # until then things happen; after that all is calm
+    lasts: float  # faults happen until then; after that all is calm
     intensity: float
-    lost_events: float  # the share of events that never come
-    refused: frozenset[str] = frozenset()  # deployments that Azure refuses for good
+    lost_events: float  # share of events that never arrive
+    refused: frozenset[str] = frozenset()  # deployments that Azure always refuses
     bad_outcomes: float = 0.0  # share of creations that fail or never become ready
     tagless: float = 0.0  # share of creations whose tags Azure forgets
     provision_median: float = 150.0
     billing: BillingUnit = BillingUnit.MINUTE
-    skew: float = 4.0  # seconds that a host's clock is off at most
-    list_lag: float = 40.0  # seconds by which a LIST is late at most
+    skew: float = 4.0  # largest error of a host's clock in seconds
+    list_lag: float = 40.0  # longest delay of a LIST in seconds
     omissions: bool = False  # a LIST in a storm may leave out an entry
-    storage_hangs: bool = False  # storage in a storm may not answer until the adapters give up
-    phantoms: bool = False  # a result may be said to exist where there is none
+    storage_hangs: bool = False  # storage in a storm may hang until the adapters give up
+    phantoms: bool = False  # storage may claim that a missing result exists
     rows_a_page: int = 1000
     quick: bool = False  # the model answers within a second
     twin: Twin | None = None
 
-    def may_lead_nowhere(self, deployment: str) -> bool:
-        """Whether creating it may fail, so that the next try is put off."""
-        troubles = {each.what for each in self.happenings if each.deployment == deployment}
-        refused = deployment in self.refused or not troubles.isdisjoint(_LEAD_NOWHERE)
-        on_accounts = {each.what for each in self.happenings}
+    def create_may_fail(self, deployment: str) -> bool:
+        """Return whether creating it may fail, so that the next attempt is delayed."""
+        troubles = {happening.what for happening in self.happenings if happening.deployment == deployment}
+        refused = deployment in self.refused or not troubles.isdisjoint(_MAKE_CREATES_FAIL)
+        on_accounts = {happening.what for happening in self.happenings}
         return refused or self.bad_outcomes > 0 or not on_accounts.isdisjoint(_OF_ACCOUNTS)
 
 
 def draw(seed: int) -> Scenario:
-    """The scenario of a seed: always the same."""
+    """Draw the scenario of a seed; the same seed always gives the same scenario."""
     random = Random(seed)
     lasts = random.uniform(3600, 7200)
     configs = tuple(_config(number, random, lasts) for number in range(random.randint(2, 4)))
@@ -142,11 +142,11 @@ def draw(seed: int) -> Scenario:
         provision_median=random.choice((20.0, 60.0, 60.0, 150.0, 300.0)),
         billing=BillingUnit.HOUR if random.random() < 0.15 else BillingUnit.MINUTE,
     )
-    return _with_the_azure_that_exists(scenario, Random(seed + 7_000_003))
+    return _with_faults_of_real_azure(scenario, Random(seed + 7_000_003))
 
 
-def _with_the_azure_that_exists(scenario: Scenario, random: Random) -> Scenario:
-    """Each of these in a share of the seeds only, so that each old trouble is still met without them."""
+def _with_faults_of_real_azure(scenario: Scenario, random: Random) -> Scenario:
+    """Add each of these faults to some seeds only, so that other seeds test the older faults alone."""
     scenario = replace(
         scenario,
         skew=120.0 if random.random() < 0.25 else 4.0,
@@ -175,7 +175,7 @@ REFUSALS: dict[str, tuple[int, str]] = {
     "unauthorized": (401, "PermissionDenied"),
     "firewall": (403, "Firewall"),
 }
-"""Status and code of the refusals that blame no document."""
+"""Status and code of refusals that are not the fault of a document."""
 _SPANS = (300.0, 900.0, 2400.0, 5400.0)
 
 
@@ -207,7 +207,7 @@ def _later_happenings(random: Random, scenario: Scenario) -> list[Happening]:
 
 
 def _marked_uploads(random: Random, scenario: Scenario) -> list[Upload]:
-    """Documents that are never answered, each with others beside it."""
+    """Documents that are never answered, each with normal ones beside it."""
     found = []
     for number, mark in enumerate((*HOPELESS, KILLS, KILLS_READING)):
         if random.random() >= (0.03 if mark == KILLS_READING else 0.05):
@@ -224,7 +224,7 @@ def _marked_uploads(random: Random, scenario: Scenario) -> list[Upload]:
 
 
 def _with_reduced_capacity(scenario: Scenario, random: Random) -> Scenario:
-    """Azure grants the least capacity for a while, and one document fits the configured one only."""
+    """Azure grants only the minimum capacity for a while, and one document needs the configured one."""
     chosen = random.choice(scenario.configs)
     spec = replace(chosen.spec, capacity=120, minimum_capacity=20)
     at = random.uniform(0, scenario.lasts)
@@ -242,7 +242,7 @@ def _with_reduced_capacity(scenario: Scenario, random: Random) -> Scenario:
 
 
 def _with_backlog(scenario: Scenario, random: Random) -> Scenario:
-    """About 1,500 small files at once, on a deployment that takes many a minute."""
+    """Add up to 1,500 small files at once, on a deployment that answers many per minute."""
     chosen = random.choice(scenario.configs)
     spec = replace(chosen.spec, capacity=1000, minimum_capacity=None)
     at = random.uniform(0, scenario.lasts / 2)
@@ -277,13 +277,13 @@ def _config(number: int, random: Random, lasts: float) -> DeploymentConfig:
         ends = begins + timedelta(seconds=round(random.uniform(600, 3600)))
         grace = timedelta(seconds=random.choice((0, 0, 300)) if kind != "batch" else 0)
         if kind != "batch" and random.random() < 0.2:
-            # 02:10 to 02:50 in the night in which there is no such hour: it is 03:10 to 03:50.
+            # 02:10 to 02:50 in the night in which that hour does not exist: it means 03:10 to 03:50.
             days = frozenset(range(7))
             windows.append(WeeklyWindow(days, time(2, 10), time(2, 50), "Europe/Berlin", close_grace=grace))
         else:
             windows.append(OneOffWindow(begins, ends, stop_when_empty=kind == "batch", close_grace=grace))
         if kind != "both":
-            # In the calm at the end, so that nothing that waits for a window waits for good.
+            # A window in the calm at the end, so that no document waits for a window forever.
             last = START + timedelta(seconds=lasts + 1000)
             windows.append(OneOffWindow(last, last + timedelta(hours=4), stop_when_empty=True))
     account = ACCOUNT if random.random() < 0.8 else OTHER_ACCOUNT
@@ -300,7 +300,7 @@ def _config(number: int, random: Random, lasts: float) -> DeploymentConfig:
         configured,
         account=account.resource_id,
         start_within=timedelta(minutes=random.choice((6, 15, 25)) if waits else 0),
-        lead=None if random.random() < 0.5 else configured.lead,  # None: as long as it is learned to take
+        lead=None if random.random() < 0.5 else configured.lead,  # None: the app learns it
     )
 
 

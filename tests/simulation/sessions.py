@@ -1,4 +1,4 @@
-"""Recorded hosting sessions, held against what was truly hosted."""
+"""Compare recorded hosting sessions with what was really hosted."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 _EXACT = 61.0  # seconds: passes come every minute
-_LONG = 1800.0  # what stood for so long must have been seen
-_SOON = 3600.0  # seconds within which an end must have been noted
+_LONG = 1800.0  # a deployment that existed for this long must have been seen
+_SOON = 3600.0  # seconds within which an end must have been recorded
 
 
 async def judge_sessions(world: World) -> None:
-    """Every generation of ours has one session, with its true start and end."""
+    """Check that each of our generations has one session, with its true start and end."""
     ledger = Ledger(world.tables)
     for resource_id, azure in world.azure.accounts.items():
         ours: defaultdict[str, list[Generation]] = defaultdict(list)
@@ -30,7 +30,7 @@ async def judge_sessions(world: World) -> None:
             of = _by_generation(generations, await ledger.sessions(resource_id, name))
             for found in generations:
                 if id(found) in world.judge.created_late:
-                    continue  # nobody can know it for what it is: documented
+                    continue  # the app cannot know what it is: documented
                 if (objection := _objection(world, found, of[id(found)])) is not None:
                     world.judge.fault("session", f"{name} from {found.created:%H:%M:%S}: {objection}")
 
@@ -38,10 +38,10 @@ async def judge_sessions(world: World) -> None:
 def _by_generation(
     generations: list[Generation], sessions: list[HostingSession]
 ) -> defaultdict[int, list[HostingSession]]:
-    """Each session belongs to the generation whose creation lies nearest to its start."""
+    """Assign each session to the generation whose creation is nearest to its start."""
     found: defaultdict[int, list[HostingSession]] = defaultdict(list)
     for session in sessions:
-        nearest = min(generations, key=lambda each: abs(each.created - session.started_at))
+        nearest = min(generations, key=lambda generation: abs(generation.created - session.started_at))
         found[id(nearest)].append(session)
     return found
 
@@ -50,7 +50,7 @@ def _objection(world: World, found: Generation, sessions: list[HostingSession]) 
     slack = timedelta(seconds=_EXACT + world.scenario.skew)
     ends = [end for end in (found.deleted, found.gone) if end is not None]
     ended = min(ends, default=None)
-    of_it = [each for each in sessions if abs(each.started_at - found.created) <= slack]
+    of_it = [session for session in sessions if abs(session.started_at - found.created) <= slack]
     if len(of_it) > 1:
         return f"it has {len(of_it)} sessions"
     if not of_it:

@@ -1,4 +1,4 @@
-"""The promises under faults: some hundred seeds here, 20,000 in the long run of docs/reliability.md."""
+"""The promises hold under faults: 250 seeds here, 20,000 in the long run of docs/reliability.md."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ROW = re.compile(r"^\| `(\w+)` \|.*\| (\d+) \|$", re.MULTILINE)
 
 
 def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a module of ours in a process of its own."""
+    """Run one of our modules in a new process."""
     return subprocess.run(
         [sys.executable, "-m", *arguments],
         cwd=ROOT,
@@ -32,21 +32,21 @@ def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
 
 
 def test_no_promise_is_broken() -> None:
-    """Through the benchmark's command, whose JSON says what was run and what held."""
+    """The benchmark's command finds no violation, and its JSON says what it ran."""
     done = python("bench.faults", "--seeds", str(SEEDS), "--json")
     found = json.loads(done.stdout)
     assert (done.returncode, found["broken_seeds"]) == (0, []), done.stderr[-20_000:]
     assert found["runs"] == SEEDS
     assert found["lost"] == found["cut"] == found["doubled"] == 0
     assert found["leaked_seconds_max"] <= 120
-    # What makes a seed worth its name.
+    # The seeds must contain enough faults and work to mean something.
     assert found["crashes"] > SEEDS
     assert found["median_seed"]["documents"] >= 24
     assert found["median_seed"]["hours"] >= 1.5
 
 
 def test_a_seed_replays_exactly() -> None:
-    """In another process, whatever order its sets have: the same timeline to the millisecond."""
+    """Another process, with another hash seed, gives the same timeline to the millisecond."""
     once = python("tests.simulation", "7", PYTHONHASHSEED="1")
     again = python("tests.simulation", "7", PYTHONHASHSEED="2")
     assert once.stdout == again.stdout
@@ -55,22 +55,22 @@ def test_a_seed_replays_exactly() -> None:
 
 
 def seeds_of_the_docs() -> dict[str, int]:
-    """The table in docs/reliability.md: which seed shows which safeguard missing."""
+    """Return the table of docs/reliability.md: the seed that detects each missing safeguard."""
     text = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
     return {name: int(seed) for name, seed in _ROW.findall(text)}
 
 
 def test_every_safeguard_has_its_seed() -> None:
-    """Each one that can be taken out, found within two thousand."""
+    """The docs name a seed below 2,000 for each safeguard that can be removed."""
     assert set(seeds_of_the_docs()) == set(VARIANTS)
     assert all(seed < 2000 for seed in seeds_of_the_docs().values())
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_a_missing_safeguard_is_seen(variant: str) -> None:
-    """The seed that the docs name keeps every promise, and breaks one without the safeguard.
+def test_a_missing_safeguard_is_detected(variant: str) -> None:
+    """The seed in the docs keeps every promise with the safeguard, and breaks one without it.
 
-    After a change of the protocols another seed may be the first: `dev.py bench faults --without NAME`.
+    If a protocol changes, find the new first seed with `dev.py bench faults --without NAME`.
     """
     seed = seeds_of_the_docs()[variant]
     assert simulate(seed).faults == {}

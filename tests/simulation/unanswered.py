@@ -1,4 +1,4 @@
-"""Hosting without an answer: how long a deployment stood only for documents, and none of them got further."""
+"""Hosting without answers: how long a deployment was up only for documents and made no progress on them."""
 
 from __future__ import annotations
 
@@ -15,49 +15,48 @@ _MINUTE = 60.0
 
 
 class Unanswered:
-    """Of each generation of ours. Times are virtual seconds since the start."""
+    """Measures this for each of our generations. Times are virtual seconds since the start."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self.longest = 0.0
         self.raw_longest = 0.0
-        self._since: dict[
-            int, float
-        ] = {}  # generation → since when documents wait for it and none got further
-        self._answered_at: dict[int, float] = {}  # generation → when a document was answered on it last
-        self._told: set[int] = set()
+        # Generation → since when documents wait for it without progress.
+        self._since: dict[int, float] = {}
+        self._answered_at: dict[int, float] = {}  # generation → when it last answered a document
+        self._reported: set[int] = set()
 
     def look(self, now: float) -> None:
-        """Each minute: of whatever stands, whether documents wait for it."""
+        """Look at every deployment that is up; called each minute."""
         for found in self._world.azure.standing():
             self._look_at(found, now)
 
     def answered(self, found: Generation, now: float) -> None:
-        """A document of ours, or of somebody else, was answered on it; a probe does not count."""
+        """Record that it answered a document of any installation; a probe does not count."""
         self._look_at(found, now)
         self._since[id(found)] = self._answered_at[id(found)] = now
 
     def settled(self, name: str, now: float) -> None:
-        """A document of that deployment came to its end."""
+        """Record that a document of that deployment was finished."""
         found = self._world.azure.find(name)
         if found is not None:
             self._look_at(found, now)
             self._since[id(found)] = now
 
     def begins(self, name: str, now: float) -> None:
-        """A document comes where none waits."""
+        """Record the arrival of a document when none was waiting."""
         found = self._world.azure.find(name)
         if found is not None:
             self._since[id(found)] = now
 
     def deleted(self, found: Generation, now: float) -> None:
-        """Its DELETE took effect, or the run ends."""
+        """Look at it for the last time: its DELETE took effect, or the run ends."""
         if found.deleted is not None and not self._world.judge.deployments[found.name].recorded:
             return
         self._look_at(found, now, deleted=True)
 
     def quiet_for(self, found: Generation, now: float) -> float:
-        """For how long no document was answered on it since it could."""
+        """Return for how many seconds it has answered no document since it was able to."""
         settled = self._world.since_start(found.run(self._world.now()).settled)
         return now - max(self._answered_at.get(id(found), 0.0), settled)
 
@@ -77,8 +76,8 @@ class Unanswered:
         self.raw_longest = max(self.raw_longest, now - since)
         excused = max(since, world.disturbed_until, world.azure.settled_at(found, now))
         self.longest = max(self.longest, now - excused)
-        if now - excused > LIMIT and id(found) not in self._told:
-            self._told.add(id(found))
+        if now - excused > LIMIT and id(found) not in self._reported:
+            self._reported.add(id(found))
             world.judge.fault(
-                "unanswered", f"{found.name} has stood for {now - excused:.0f} s without an answer"
+                "unanswered", f"{found.name} was up for {now - excused:.0f} s without an answer"
             )

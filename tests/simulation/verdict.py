@@ -1,4 +1,4 @@
-"""At the end: what became of each version of each file, held against what may become of it."""
+"""Check at the end that each version of each file ended in an allowed way."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from tests.simulation.scenario import LARGE
 from tests.simulation.world import World
 
 _LONE_DEATHS = 3
-"""Whatever dies so often when nothing else is worked on is to blame, as far as anybody can know."""
+"""A document is to blame if the process dies this often while it works on nothing else."""
 
 
 async def judge_documents(world: World) -> None:
-    """Every version: its document's end, its one result, and where its source is."""
+    """Check every version: the end of its document, its single result, and where its source is."""
     for version in world.people.versions:
         if version.upload.deployment not in world.people.configured:
-            continue  # taken out of the file meanwhile: nobody answers it
+            continue  # its deployment is no longer configured, so no process answers it
         if (objection := await _objection(world, version)) is not None:
             world.judge.fault("lost", f"{version.upload.blob} ({version.text[:60]}): {objection}")
 
@@ -24,13 +24,13 @@ async def judge_documents(world: World) -> None:
 async def _objection(world: World, version: Version) -> str | None:
     found = await DocumentLedger(world.tables).get(version.document.id)
     if found is None:
-        # Overwritten or deleted before anybody saw it: there was nothing to lose.
+        # Overwritten or deleted before the app saw it: there was nothing to lose.
         return None if version.fate else "it is not in the ledger"
     if not is_final(found):
         excused = found.deployment in world.scenario.refused or version.hopeless or LARGE in version.text
         return None if excused else f"it is still {found.state}: {found.reason}"
     written = [name for name in world.judge.results if found.id.partition("~")[2] in name]
-    stored = [name for name in written if not name.endswith(".txt")]  # the same answer beside it, for people
+    stored = [name for name in written if not name.endswith(".txt")]  # the same answer as text, for people
     marked = "[[" in version.text and LARGE not in version.text
     match found.state:
         case DocumentState.DONE:
@@ -50,7 +50,7 @@ async def _objection(world: World, version: Version) -> str | None:
 
 
 def _source_objection(world: World, found: Document) -> str | None:
-    """A finished source lies in one place: where the document says."""
+    """Check that a finished source lies in one place only: where the document says."""
     container, _, name = found.moved_to.partition("/")
     if not name or name not in world.blobs.names(container):
         return f"its source is not where it says: {found.moved_to or 'nowhere'}"

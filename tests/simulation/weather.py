@@ -1,4 +1,4 @@
-"""How badly the world behaves, and when: storms with calm between, and calm at the end."""
+"""When and how often faults happen: storms with calm between them, and calm at the end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ArmTrouble = Literal["busy", "throttled", "unavailable", "lost", "late"]
 
 @dataclass
 class Weather:
-    """The chances that hold now. In calm weather nothing goes wrong by itself."""
+    """The probabilities of faults now. In calm weather no random fault happens."""
 
     random: Random
     intensity: float  # of this seed's storms, 0 to 1
@@ -22,13 +22,13 @@ class Weather:
     omissions: bool = False
 
     def turn(self, stormy: bool) -> None:
-        """A storm begins, or ends."""
+        """Begin or end a storm."""
         self.stormy = stormy
         self.crash = 0.004 * self.intensity if stormy else 0.0
         self.pause = 0.005 * self.intensity if stormy else 0.0
 
     def storage(self) -> str | None:
-        """`refused` without effect, `lost` with it; `hangs` and `hangs_and_does`: likewise, given up late."""
+        """Draw a storage fault. `refused` and `hangs` have no effect, `lost` and `hangs_and_does` do."""
         if not self.stormy:
             return None
         chance = self.random.random() / self.intensity
@@ -38,11 +38,11 @@ class Weather:
         return "refused" if chance < 0.015 else "lost"
 
     def phantom(self) -> bool:
-        """Whether storage says of a new result that it is there: any 409 looks so to a careless reader."""
+        """Draw whether storage claims that a new result exists: careless code reads any 409 that way."""
         return self.stormy and self.random.random() < 0.1 * self.intensity
 
     def arm_read(self) -> str | None:
-        """`unavailable`, `lagging`: a LIST of a while ago, or `omitting`: one that lacks an entry."""
+        """Draw a read fault: `unavailable`, `lagging` (an old LIST) or `omitting` (an entry is missing)."""
         if not self.stormy:
             return None
         chance = self.random.random() / self.intensity
@@ -51,7 +51,7 @@ class Weather:
         return "omitting" if self.omissions and chance < 0.4 else None
 
     def arm_write(self) -> ArmTrouble | None:
-        """409 and 429 without effect, 5xx without, a lost answer with, or an effect that comes later."""
+        """Draw a write fault: 409, 429 or 5xx without effect, a lost answer with effect, or a late effect."""
         if not self.stormy:
             return None
         chance = self.random.random() / self.intensity
@@ -65,7 +65,7 @@ class Weather:
         return next((kind for limit, kind in kinds if chance < limit), None)
 
     def ask(self) -> str | None:
-        """429, 500, no answer in time, a 404 of a deployment that is there, or a caller that stands still."""
+        """Draw a model fault: 429, 500, a timeout, a 404 of an existing deployment, or a paused caller."""
         if not self.stormy:
             return None
         chance = self.random.random() / self.intensity

@@ -1,4 +1,4 @@
-"""The world of one seed: the true time, the services, and the hosts of the app that come and go."""
+"""The world of one seed: the true time, the services, and the hosts of the app."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.simulation.weather import Weather
 
 TICK = 60.0
 LONGEST_TAIL = 3 * 3600.0
-"""After the last storm a creation that led nowhere often is tried again only after 72 minutes."""
+"""After the last storm, a creation that failed often is tried again only after 72 minutes."""
 QUIET = 5 * TICK
 _EACH_MINUTE = "0 * * * * *"
 
@@ -49,12 +49,12 @@ class Side:
     gone: bool = False
 
     def some_host(self) -> tuple[Process, Lamplighter] | None:
-        """One of those that live."""
+        """Return one live host at random, or None."""
         return self.world.random.choice(self.hosts) if self.hosts else None
 
 
 class World:
-    """Everything of one run. Fulfils `shared.ports.Clock` with the true time."""
+    """Everything in one run. Implements `shared.ports.Clock` with the true time."""
 
     def __init__(self, scenario: Scenario, *, trace: bool) -> None:
         self._loop = asyncio.get_running_loop()
@@ -81,14 +81,14 @@ class World:
     # --- time -----------------------------------------------------------------------------------
 
     def now(self) -> datetime:
-        """The true time."""
+        """Return the true time."""
         seconds = self._loop.time()
-        if seconds != self._now[0]:  # it is asked for several times an instant
+        if seconds != self._now[0]:  # it is read several times per instant
             self._now = (seconds, START + timedelta(seconds=seconds))
         return self._now[1]
 
     def monotonic(self) -> float:
-        """Virtual seconds since the start."""
+        """Return virtual seconds since the start."""
         return self._loop.time()
 
     async def sleep(self, seconds: float) -> None:
@@ -96,36 +96,36 @@ class World:
         await asyncio.sleep(seconds)
 
     def seconds(self) -> float:
-        """Virtual seconds since the start."""
+        """Return virtual seconds since the start."""
         return self._loop.time()
 
     def since_start(self, at: datetime) -> float:
-        """A time in virtual seconds since the start."""
+        """Convert a time to virtual seconds since the start."""
         return (at - START).total_seconds()
 
     def call_later(self, delay: float, act: Callable[..., None], *arguments: Any) -> None:
-        """Have something happen later."""
+        """Call `act` after `delay` seconds."""
         self._loop.call_later(delay, act, *arguments)
 
-    # --- what is told ---------------------------------------------------------------------------
+    # --- the timeline ---------------------------------------------------------------------------
 
     def clock_time(self) -> str:
         return f"{self.now():%H:%M:%S.%f}"[:-3]
 
     def note(self, what: str, error: Exception | None = None) -> None:
-        """A line of the timeline."""
+        """Add a line to the timeline."""
         if self.timeline is not None:
             self.timeline.append(f"{self.clock_time()}  {what}")
             if error is not None:
                 self.timeline += traceback.format_exception(error)
 
     def trouble(self, what: str) -> None:
-        """Something that the app has no part in went wrong."""
+        """Record a fault that the app did not cause."""
         self.note(what)
         self.disturbed(0.0)
 
     def disturbed(self, seconds: float) -> None:
-        """From now on and for so long nobody can be expected to be in time."""
+        """Excuse lateness from now on and for `seconds`."""
         self.disturbed_until = max(self.disturbed_until, self.seconds() + seconds)
 
     # --- hosts of the app -----------------------------------------------------------------------
@@ -147,7 +147,7 @@ class World:
         side.hosts.append((process, app))
 
     def crashed(self, process: Process) -> None:
-        """A host is gone; another takes its place. What it held is held until it runs out."""
+        """Replace a dead host by a new one. Its leases stay until they expire."""
         self.crashes += 1
         self.disturbed(TIMING.blob_lease_seconds)
         side = process.side
@@ -156,11 +156,11 @@ class World:
         self.call_later(self.random.uniform(1, 40), self._start_host, side, name)
 
     def processes(self) -> list[Process]:
-        """Those of ours that live."""
+        """Return our live processes."""
         return [process for process, _ in self.ours.hosts]
 
     def some_host(self) -> tuple[Process, Lamplighter] | None:
-        """One of ours that live."""
+        """Return one of our live hosts at random, or None."""
         return self.ours.some_host()
 
     def _twin_begins(self, twin: Twin) -> None:
@@ -180,7 +180,7 @@ class World:
             host[0].spawn(f"event {upload.blob}", five_tries(*host, upload.blob))
 
     def _twin_ends(self, side: Side, twin: Twin) -> None:
-        """Its hosts are gone, and some time later also what it has deployed."""
+        """Stop the twin's hosts, and delete its deployments some time later."""
         self.note("the twin ends")
         side.gone = True
         for process, _ in list(side.hosts):
@@ -189,7 +189,7 @@ class World:
         self.disturbed(twin.leaves)
 
     def run_beside(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Something that is no part of the app."""
+        """Run work that is not part of the app."""
         task = asyncio.create_task(work)
         self._beside.add(task)
         task.add_done_callback(self._beside.discard)
@@ -197,7 +197,7 @@ class World:
     # --- the run --------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """From the start until nothing is left to do, or the longest tail is over."""
+        """Run from the start until nothing is left to do, or the longest tail is over."""
         scenario = self.scenario
         for begins, ends in scenario.storms:
             self._loop.call_at(begins, self._turn, True)
@@ -218,7 +218,7 @@ class World:
             await asyncio.sleep(TICK - self.seconds() % TICK + 0.2)
 
     async def end(self) -> None:
-        """Let every process die, and whatever they left undone end without effect."""
+        """Kill every process, and end its tasks without effect."""
         for side in self.sides:
             for process, _ in side.hosts:
                 process.alive = False
@@ -233,7 +233,7 @@ class World:
         self.disturbed(0.0)
 
     def _tick(self) -> None:
-        """The two timers: each a singleton, which does not fire while its last invocation still runs."""
+        """Fire the two timers. Each is a singleton: it does not fire while its last invocation runs."""
         now = self.seconds()
         self.judge.minute()
         if any(begins <= now < ends for begins, ends in self.scenario.outages):
@@ -259,7 +259,7 @@ class World:
             side.timers[timer] = (process, task)
 
     def _is_over(self) -> bool:
-        """Nothing unfinished that can be finished, nothing hosted, no window to come; or it took too long."""
+        """Return whether no work, deployment or window is left, or the run took too long."""
         people, now = self.people, self.seconds()
         if now > self.scenario.lasts + LONGEST_TAIL:
             return True
@@ -273,10 +273,10 @@ class World:
         )
         if windows or any(people.may_be_answered(name) for name in people.waiting()):
             return False
-        # What is never answered may have its deployment created again now and then, for good.
+        # Documents that are never answered may cause new deployments forever.
         return not self.azure.standing() or (people.only_hopeless() and now > self.scenario.lasts + 3600)
 
 
 def _storage(side: Side) -> dict[str, Any]:
-    """Whose storage it is, which the app needs to know to be told from a twin."""
+    """Return the storage argument, by which the app distinguishes itself from a twin."""
     return {"storage": side.storage} if "storage" in inspect.signature(assemble).parameters else {}
