@@ -26,7 +26,7 @@ UNHURRIED = Pace(
     window=60.0,
     late=min(TIMING.settle, TIMING.quarantine).total_seconds() * 0.7,
     leftovers=TIMING.work_lease_seconds + TIMING.blob_lease_seconds + TIMING.quarantine.total_seconds(),
-    # A file that the worker dies of takes some five claims to its end, with a rest after those of its own.
+    # A file that crashes the worker is given up after about five claims, with a pause after each lone one.
     patience=2 * TIMING.ready_limit.total_seconds() + 8 * TIMING.work_lease_seconds,
     killers=3,
 )

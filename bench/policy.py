@@ -124,7 +124,7 @@ def replay(trace: Trace, limit: float, billing: BillingUnit, creates: CreateTime
         if record.state is RecordState.OPEN and not want.up and not want.keep:
             begun = record.generation.intent_at
             assert begun is not None
-            # As `Serving` uses the paid minute, unless a timer's pass comes first.
+            # Like `Serving`, keep it until the paid minute ends, unless a timer's pass comes first.
             ends = paid_until(begun, at, UNITS[BillingUnit.MINUTE]) - timedelta(seconds=TO_DELETE)
             stays = min((ends - START).total_seconds(), (now // TICK + 1) * TICK)
             if billing is BillingUnit.MINUTE and stays > now and upcoming < stays:

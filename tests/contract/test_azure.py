@@ -1,4 +1,4 @@
-"""One suite over Azure in memory and over the emulator through the real SDKs."""
+"""The same tests run on Azure in memory, and on the emulator through the real SDKs."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ SECONDS = 20.0
 
 @dataclass
 class Azure:
-    """One side of the contract."""
+    """One implementation of the ports."""
 
     arm: Arm
     model: Model
     clock: VirtualClock
-    url: str | None  # of the emulator
+    url: str | None  # the emulator's; None in memory
 
     async def ready(self, spec: DeploymentSpec = SPEC) -> str:
         """Create a deployment, wait until it answers, and return its endpoint."""
@@ -97,12 +97,12 @@ async def emulated() -> AsyncIterator[Azure]:
 
 
 async def fault(azure: Azure, **what: object) -> None:
-    """Ask the emulator for a fault."""
+    """Let the emulator inject a fault."""
     await post(azure, "faults", **what)
 
 
 async def post(azure: Azure, path: str, **what: object) -> None:
-    """Tell the emulator something."""
+    """Send a command to the emulator."""
     async with (
         aiohttp.ClientSession() as session,
         session.post(f"{azure.url}/emulator/{path}", json=what) as answer,
@@ -131,7 +131,7 @@ async def answering(method: str, body: bytes) -> AsyncIterator[str]:
 
 
 async def test_a_deployment_lives_through_its_states(azure: Azure) -> None:
-    """Accepted or Creating, then Succeeded, then Deleting, then gone, with Azure's own createdAt."""
+    """It is Accepted or Creating, then Succeeded, then Deleting, then gone; createdAt is Azure's own."""
     put = await azure.arm.put(ACCOUNT, SPEC, timeout=SECONDS)
     assert put.provisioning_state in ("Accepted", "Creating")
     azure.clock.advance(30)
@@ -153,13 +153,13 @@ async def test_a_deployment_lives_through_its_states(azure: Azure) -> None:
     assert await azure.arm.deployments(ACCOUNT, timeout=SECONDS) == {}
 
 
-async def test_deleting_what_is_not_there_is_no_error(azure: Azure) -> None:
-    """A repeated delete has nothing to do."""
+async def test_deleting_a_missing_deployment_succeeds(azure: Azure) -> None:
+    """A repeated delete succeeds without effect."""
     await azure.arm.delete(ACCOUNT, "nothing", timeout=SECONDS)
 
 
 async def test_writes_serialise_per_account(azure: Azure) -> None:
-    """While a creation runs, every other write on the account is a conflict: its own delete too."""
+    """While a creation runs, every other write on the account is a conflict, including its own delete."""
     await azure.arm.put(ACCOUNT, SPEC, timeout=SECONDS)
     azure.clock.advance(1)
     with pytest.raises(ArmConflict) as conflict:
@@ -172,7 +172,7 @@ async def test_writes_serialise_per_account(azure: Azure) -> None:
 
 
 async def test_an_unknown_model_is_refused_for_good(azure: Azure) -> None:
-    """A refusal has no effect and says why."""
+    """A refusal has no effect and carries the code of its reason."""
     with pytest.raises(ArmRefused) as refusal:
         await azure.arm.put(ACCOUNT, replace(SPEC, model_name="nonsense"), timeout=SECONDS)
     assert refusal.value.code == "DeploymentModelNotSupported"
@@ -180,7 +180,7 @@ async def test_an_unknown_model_is_refused_for_good(azure: Azure) -> None:
 
 
 async def test_capacity_beyond_the_quota_is_refused(azure: Azure) -> None:
-    """The refusal names itself, so that a smaller capacity can be tried."""
+    """The refusal carries its own code, so that the app can try a smaller capacity."""
     with pytest.raises(ArmRefused) as refusal:
         await azure.arm.put(ACCOUNT, replace(SPEC, capacity=1_000_000), timeout=SECONDS)
     assert refusal.value.code == "InsufficientQuota"
@@ -215,7 +215,7 @@ async def test_succeeded_is_not_ready(azure: Azure) -> None:
 
 
 async def test_a_content_filter_refuses_the_request(azure: Azure) -> None:
-    """The refusal carries Azure's code and not a word of the document."""
+    """The refusal carries Azure's code and no text of the document."""
     endpoint = await azure.ready()
     request = replace(HELLO, text="a secret [[content_filter]]")
     with pytest.raises(RequestRefused) as refusal:
@@ -225,7 +225,7 @@ async def test_a_content_filter_refuses_the_request(azure: Azure) -> None:
 
 
 async def test_a_deployment_that_is_being_deleted_answers_nothing(azure: Azure) -> None:
-    """From the accepted delete on a request is DeploymentNotFound."""
+    """Once the delete is accepted, a request is DeploymentNotFound."""
     endpoint = await azure.ready()
     await azure.arm.delete(ACCOUNT, "clauses", timeout=SECONDS)
     with pytest.raises(DeploymentNotFound):
@@ -233,7 +233,7 @@ async def test_a_deployment_that_is_being_deleted_answers_nothing(azure: Azure) 
 
 
 async def test_a_deployments_model_cannot_be_changed(azure: Azure) -> None:
-    """Its capacity can; another model is refused, and the one that is there still answers."""
+    """Its capacity can be changed. Another model is refused, and the existing one still answers."""
     endpoint = await azure.ready()
     with pytest.raises(ArmRefused) as refusal:
         await azure.arm.put(ACCOUNT, replace(SPEC, model_name="gpt-4.1.ft-new"), timeout=SECONDS)
@@ -245,7 +245,7 @@ async def test_a_deployments_model_cannot_be_changed(azure: Azure) -> None:
 
 
 async def test_an_account_may_be_created_again_elsewhere(azure: Azure) -> None:
-    """Its deployments are gone, and the new one answers at the new endpoint only."""
+    """Its old deployments are gone, and a new one answers only at the new endpoint."""
     old = await azure.ready()
     if isinstance(azure.arm, MemoryAzure):
         azure.arm.recreate_account("contoso-2")
@@ -254,13 +254,13 @@ async def test_an_account_may_be_created_again_elsewhere(azure: Azure) -> None:
     assert await azure.arm.deployments(ACCOUNT, timeout=SECONDS) == {}
     new = await azure.ready()
     assert new != old
-    with pytest.raises(DeploymentNotFound) as nowhere:
+    with pytest.raises(DeploymentNotFound) as not_found:
         await azure.model.ask(old, "clauses", HELLO, timeout=SECONDS)
-    assert (nowhere.value.code, nowhere.value.status) == ("404", 404)
+    assert (not_found.value.code, not_found.value.status) == ("404", 404)
     assert (await azure.model.ask(new, "clauses", HELLO, timeout=SECONDS)).text
 
 
-# --- what the adapters make of answers that only a server gives ---------------------------------
+# --- how the adapters translate answers that only a server gives --------------------------------
 
 
 @pytest.mark.parametrize(
@@ -289,9 +289,9 @@ async def test_an_account_may_be_created_again_elsewhere(azure: Azure) -> None:
 async def test_an_answer_of_arm_becomes_our_error(
     emulated: Azure, answer: dict[str, object], error: type[Exception]
 ) -> None:
-    """Nothing happened and wait, nothing happened for good, or nobody knows; with Azure's code and a remedy.
+    """The error means no effect and wait, refused, or unknown effect. It has Azure's code and a remedy.
 
-    Only what is known to mean that another operation runs is worth waiting for.
+    Only codes that are known to mean that another operation runs become a conflict to wait for.
     """
     await fault(emulated, plane="arm", operation="put", **answer)
     with pytest.raises(error) as raised:
@@ -317,8 +317,10 @@ async def test_an_answer_of_arm_becomes_our_error(
         *((text, None) for text in ("-1", "nan", "inf", "1e400", "soon", "")),
     ],
 )
-async def test_arm_says_how_long_to_wait(emulated: Azure, header: str, seconds: float | None) -> None:
-    """In seconds or as a date by its own clock; an hour at most, and nonsense is nothing."""
+async def test_a_conflict_carries_the_time_to_wait(
+    emulated: Azure, header: str, seconds: float | None
+) -> None:
+    """Retry-After is seconds or a date by the server's clock: an hour at most, and None if invalid."""
     headers = {"Retry-After": header, "Date": "Wed, 01 Jan 2031 00:00:00 GMT"}
     await fault(emulated, plane="arm", operation="list", status=429, headers=headers)
     with pytest.raises(ArmConflict) as busy:
@@ -326,8 +328,8 @@ async def test_arm_says_how_long_to_wait(emulated: Azure, header: str, seconds: 
     assert busy.value.retry_after == seconds
 
 
-async def test_a_subscription_that_is_not_seen_is_no_deletion(emulated: Azure) -> None:
-    """404 of the deployment is what a DELETE wants; 404 of the subscription says nothing of it."""
+async def test_a_missing_subscription_does_not_count_as_deleted(emulated: Azure) -> None:
+    """A 404 of the deployment completes a DELETE; a 404 of the subscription says nothing about it."""
     await fault(emulated, plane="arm", operation="delete", status=404, code="SubscriptionNotFound")
     with pytest.raises(ArmRefused, match="the identity's tenant"):
         await emulated.arm.delete(ACCOUNT, "clauses", timeout=SECONDS)
@@ -370,7 +372,7 @@ async def test_no_write_is_sent_twice(emulated: Azure, drop: str) -> None:
 
 @pytest.mark.parametrize("drop", ["before", "after"])
 async def test_no_request_is_sent_twice(emulated: Azure, drop: str) -> None:
-    """A request whose connection breaks is asked for once: its tokens are paid."""
+    """A request whose connection breaks is sent once, because its tokens may be billed."""
     endpoint = await emulated.ready()
     await emulated.model.ask(endpoint, "clauses", HELLO, timeout=SECONDS)  # on a connection that stays open
     await fault(emulated, plane="data", operation="chat", drop=drop)
@@ -385,7 +387,7 @@ async def test_no_request_is_sent_twice(emulated: Azure, drop: str) -> None:
     ["http://contoso.openai.azure.com/", "ftp://contoso.example/", "//contoso.example", "https://", "x"],
 )
 async def test_an_endpoint_that_is_not_https_gets_no_token(address: str) -> None:
-    """Whatever Azure shows: only its own https address is asked; on loopback only the local stack's."""
+    """Only an https address gets a token, whatever Azure shows. http is allowed only for the local stack."""
     with pytest.raises(ArmRefused, match="Remedy") as refusal:
         checked_endpoint("contoso", address, local=True)
     assert refusal.value.code == "EndpointNotHttps"
@@ -417,7 +419,7 @@ async def test_an_endpoint_that_is_not_https_gets_no_token(address: str) -> None
 async def test_an_answer_of_the_model_becomes_our_error(
     emulated: Azure, answer: dict[str, object], error: type[Exception], retry_after: float | None
 ) -> None:
-    """With the pause that the server named, if it is sane."""
+    """The error carries the server's Retry-After if that is valid."""
     endpoint = await emulated.ready()
     full = {"code": "x", "message": "y", **answer} if "status" in answer else answer
     await fault(emulated, plane="data", operation="chat", **full)
@@ -448,10 +450,10 @@ async def test_an_answer_of_the_model_becomes_our_error(
         ({"status": 400, "message": "Please provide a custom subdomain for tokens"}, "custom subdomain"),
     ],
 )
-async def test_what_is_no_documents_fault_carries_azures_code_and_its_remedy(
+async def test_a_refusal_of_the_service_carries_azures_code_and_its_remedy(
     emulated: Azure, answer: dict[str, Any], remedy: str
 ) -> None:
-    """What is not known to be the document's fault is not; Azure's own words, which may quote it, stay out"""
+    """Unknown codes are not the document's fault. Azure's message is left out: it may quote the document."""
     endpoint = await emulated.ready()
     full = {"message": "it quotes a secret", **answer}
     await fault(emulated, plane="data", operation="chat", **full)
@@ -477,10 +479,10 @@ async def test_what_is_no_documents_fault_carries_azures_code_and_its_remedy(
     ],
 )
 async def test_parameters_adapt_to_the_model(emulated: Azure, model: str, sent: int) -> None:
-    """What a model refuses it is asked for in another form, and from then on only in that one."""
+    """If a model refuses a parameter, the request is sent in another form; later requests keep it."""
     endpoint = await emulated.ready(replace(SPEC, model_name=model))
     request = replace(HELLO, max_output_tokens=500)
-    await fault(emulated, plane="data", operation="chat", status=500)  # says nothing of the form
+    await fault(emulated, plane="data", operation="chat", status=500)  # does not depend on the form
     with pytest.raises(ModelUnavailable):
         await emulated.model.ask(endpoint, "clauses", request, timeout=SECONDS)
     for _ in range(2):
@@ -493,7 +495,7 @@ async def test_parameters_adapt_to_the_model(emulated: Azure, model: str, sent: 
 async def test_a_form_is_learned_also_where_the_request_is_refused_for_another_reason(
     emulated: Azure,
 ) -> None:
-    """A probe's small budget is refused by a reasoning model in the right form: that form is kept."""
+    """A reasoning model refuses a probe's small token limit in the right form, and that form is kept."""
     endpoint = await emulated.ready(replace(SPEC, model_name="o1-mini-2024-09-12.ft-0e2c"))
     for refused in (3, 4):
         with pytest.raises(ServiceRefused, match="raise max_output_tokens"):
@@ -503,8 +505,8 @@ async def test_a_form_is_learned_also_where_the_request_is_refused_for_another_r
         assert (await bill_of(emulated))["totals"]["requests_refused"] == refused
 
 
-async def test_a_model_whose_parameters_change_is_learned_anew(emulated: Azure) -> None:
-    """The same name may be another model tomorrow: what was learned of it is no dead end."""
+async def test_the_form_is_learned_again_if_the_model_changes(emulated: Azure) -> None:
+    """A deployment name may get another model later, and requests adapt to it again."""
     for model in ("o1-mini-2024-09-12.ft-0e2c", "gpt-35-turbo-0125.ft-0e2c", "o4-mini-2025-04-16.ft-0e2c"):
         endpoint = await emulated.ready(replace(SPEC, model_name=model))
         request = replace(HELLO, max_output_tokens=500)
@@ -583,7 +585,7 @@ async def test_a_refusal_is_one_also_as_a_part(message: dict[str, object]) -> No
 
 
 async def test_a_request_ends_at_its_time_limit(emulated: Azure) -> None:
-    """The fence counts on it: no request outlives its deadline."""
+    """No request outlives its deadline; work leases depend on this."""
     endpoint = await emulated.ready()
     await fault(emulated, plane="data", operation="chat", delay_seconds=30)
     with pytest.raises(ModelUnavailable) as late:
@@ -592,7 +594,7 @@ async def test_a_request_ends_at_its_time_limit(emulated: Azure) -> None:
 
 
 async def test_every_property_of_a_deployment_is_set_as_configured(emulated: Azure) -> None:
-    """Content filter policy, upgrade option, spillover and the model's source arrive in Azure."""
+    """Content filter policy, upgrade option, spillover and the model's source reach Azure."""
     spec = replace(
         SPEC,
         rai_policy_name="strict",
@@ -612,7 +614,7 @@ async def test_every_property_of_a_deployment_is_set_as_configured(emulated: Azu
 
 
 async def test_an_answer_conforms_to_the_schema_that_was_asked_for(emulated: Azure) -> None:
-    """Structured output goes over the wire as Azure wants it."""
+    """A response schema is sent in the form that Azure expects."""
     endpoint = await emulated.ready()
     schema = {
         "type": "object",
@@ -626,7 +628,7 @@ async def test_an_answer_conforms_to_the_schema_that_was_asked_for(emulated: Azu
 
 
 async def test_offers_and_quotas_are_read_page_by_page() -> None:
-    """An offer names its quota, which all accounts of the subscription share, and no other subscription."""
+    """An offer names its quota, which the accounts of one subscription share."""
     names = {
         "DeveloperTier": "OpenAI.DeveloperTier.gpt4.1-mini-finetune",
         "GlobalStandard": "OpenAI.GlobalStandard.gpt4.1-mini-finetune",
@@ -659,7 +661,7 @@ async def test_offers_and_quotas_are_read_page_by_page() -> None:
 
 
 async def test_no_token_is_sent_to_http_elsewhere() -> None:
-    """Only loopback means the local stack; any other http address gets no local shortcut."""
+    """Only a loopback address gets the local credential."""
     from shared.adapters.credentials import LocalCredential, is_local, token_credential
 
     assert is_local("http://127.0.0.1:10010")

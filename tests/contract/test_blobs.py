@@ -1,4 +1,4 @@
-"""One suite over blobs in memory and on Azurite through the real SDK."""
+"""The same tests run on blobs in memory, and on Azurite through the real SDK."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def blobs(request: pytest.FixtureRequest) -> AsyncIterator[Blobs]:
 
 
 async def overwrite(blobs: Blobs, name: str, data: bytes) -> str:
-    """As a person would who saves the file again."""
+    """Overwrite a blob, as a person does who saves the file again."""
     item = await blobs.stat("inbox", name)
     assert item is not None
     await blobs.delete("inbox", name, item.etag)
@@ -49,7 +49,7 @@ async def overwrite(blobs: Blobs, name: str, data: bytes) -> str:
     ["plain.txt", "a/b/c d.txt", "ä ö 📄.md", "100%25.txt", "a#b?c&d=e+f.txt", "<a>\"&amp;'.txt", "x" * 900],
 )
 async def test_every_name_is_found_under_itself(blobs: Blobs, name: str) -> None:
-    """What was written under an awkward name is listed, read, copied and deleted under that very name."""
+    """A blob with an unusual name is listed, read, copied and deleted under exactly that name."""
     name = f"dep/{name}"
     etag = await blobs.create("inbox", name, b"content", TEXT)
     page = await blobs.list("inbox", None, 10)
@@ -63,8 +63,8 @@ async def test_every_name_is_found_under_itself(blobs: Blobs, name: str) -> None
     assert (await blobs.list("inbox", None, 10)).items == ()
 
 
-async def test_what_is_not_there(blobs: Blobs) -> None:
-    """A missing blob is None, empty, Missing or False, as the port says."""
+async def test_a_missing_blob(blobs: Blobs) -> None:
+    """A missing blob gives None, an empty page, Missing or False, as the port says."""
     assert (await blobs.list("inbox", None, 10)).items == ()
     assert await blobs.stat("inbox", "no.txt") is None
     assert not await blobs.delete("inbox", "no.txt", "0x1")
@@ -74,8 +74,8 @@ async def test_what_is_not_there(blobs: Blobs) -> None:
         await blobs.copy("inbox", "no.txt", "0x1", "processed", "no.txt")
 
 
-async def test_what_lies_in_a_container_that_is_not_there_is_unknown(blobs: Blobs) -> None:
-    """A container can be deleted by mistake and restored: nothing of it is missing, and none is made anew."""
+async def test_blobs_of_a_missing_container_are_unknown(blobs: Blobs) -> None:
+    """A deleted container may be restored: its blobs do not count as missing, and it is not created again."""
     for _ in range(2):
         for attempt in (
             blobs.stat("inbox", "a.txt"),
@@ -88,15 +88,15 @@ async def test_what_lies_in_a_container_that_is_not_there_is_unknown(blobs: Blob
 
 
 async def test_a_blob_is_created_once(blobs: Blobs) -> None:
-    """Who comes second learns it and changes nothing."""
+    """A second creation raises AlreadyExists and changes nothing."""
     await blobs.create("results", "r.json", b"first", TEXT)
     with pytest.raises(AlreadyExists):
         await blobs.create("results", "r.json", b"second", TEXT)
     assert await blobs.read("results", "r.json") == b"first"
 
 
-async def test_of_two_creators_at_once_one_wins(blobs: Blobs) -> None:
-    """Results are written with If-None-Match."""
+async def test_one_of_several_concurrent_creations_succeeds(blobs: Blobs) -> None:
+    """Concurrent creations of one blob give one success; the others raise AlreadyExists."""
     outcomes = await asyncio.gather(
         *(blobs.create("results", "r.json", b"%d" % n, TEXT) for n in range(5)), return_exceptions=True
     )
@@ -105,7 +105,7 @@ async def test_of_two_creators_at_once_one_wins(blobs: Blobs) -> None:
 
 
 async def test_an_overwritten_version_is_neither_read_nor_copied_nor_deleted(blobs: Blobs) -> None:
-    """Every access that names a version holds to it."""
+    """Every access that names an older version fails."""
     old = await blobs.create("inbox", "d/a.txt", b"old", TEXT)
     new = await overwrite(blobs, "d/a.txt", b"new")
     assert old != new
@@ -117,8 +117,8 @@ async def test_an_overwritten_version_is_neither_read_nor_copied_nor_deleted(blo
     assert await blobs.read("inbox", "d/a.txt", new) == b"new"
 
 
-async def test_a_listing_goes_on_from_its_token(blobs: Blobs) -> None:
-    """Pages follow each other in name order and end without a token."""
+async def test_a_listing_continues_from_its_token(blobs: Blobs) -> None:
+    """Pages are in name order, and the last one has no token."""
     for n in (3, 1, 2):
         await blobs.create("inbox", f"d/{n}.txt", b"x", TEXT)
     first = await blobs.list("inbox", None, 2)
@@ -128,10 +128,10 @@ async def test_a_listing_goes_on_from_its_token(blobs: Blobs) -> None:
     assert ([item.name for item in rest.items], rest.token) == (["d/3.txt"], None)
 
 
-async def test_a_folder_marker_and_an_archived_blob_are_told(
+async def test_folder_markers_and_archived_blobs_are_marked(
     request: pytest.FixtureRequest, blobs: Blobs
 ) -> None:
-    """By the listing and by stat; the archived one can be neither read nor copied until it is rehydrated."""
+    """The listing and stat mark both; an archived blob cannot be read or copied until it is rehydrated."""
     names = ("d/archived.txt", "d/folder", "d/plain.txt")
     if isinstance(blobs, MemoryBlobs):
         for name in names:
@@ -161,8 +161,8 @@ async def test_a_folder_marker_and_an_archived_blob_are_told(
         await blobs.copy("inbox", "d/archived.txt", listed[0].etag, "failed", "archived.txt")
 
 
-async def test_one_holds_a_lease(blobs: Blobs) -> None:
-    """While it is held nobody else gets it; renewed it goes on, released it is free."""
+async def test_a_lease_has_one_holder(blobs: Blobs) -> None:
+    """No second lease is given until the holder releases the first; renewing keeps it."""
     lease = await blobs.acquire_lease("leases", "accounts/a|b", 60)
     assert lease is not None
     assert await blobs.acquire_lease("leases", "accounts/a|b", 60) is None
@@ -175,14 +175,14 @@ async def test_one_holds_a_lease(blobs: Blobs) -> None:
     assert await blobs.acquire_lease("leases", "accounts/a|b", 60) is None
 
 
-async def test_of_two_takers_at_once_one_gets_the_lease(blobs: Blobs) -> None:
-    """Also on first use, when container and blob are made on the way."""
+async def test_one_of_several_concurrent_callers_gets_the_lease(blobs: Blobs) -> None:
+    """This holds on first use too, when the container and the blob are created."""
     leases = await asyncio.gather(*(blobs.acquire_lease("leases", "x", 60) for _ in range(5)))
     assert sum(lease is not None for lease in leases) == 1
 
 
 async def test_a_blob_is_read_as_it_was_stored(azurite: Azurite) -> None:
-    """A Content-Encoding is the uploader's word: neither a wrong one nor a bomb does any harm."""
+    """Content-Encoding is untrusted, so a wrong one or a decompression bomb does no harm."""
     real, direct = AzureBlobs(azurite.blob_uri), BlobServiceClient(azurite.blob_uri, credential=key(azurite))
     async with direct:
         await direct.create_container("inbox")
@@ -193,7 +193,7 @@ async def test_a_blob_is_read_as_it_was_stored(azurite: Azurite) -> None:
 
 
 async def test_a_finished_source_with_a_snapshot_or_a_lease(azurite: Azurite) -> None:
-    """A snapshot goes with its blob; what somebody else leases stays, and is no error."""
+    """Snapshots are deleted with their blob. A blob that another client leases stays, without an error."""
     real, direct = AzureBlobs(azurite.blob_uri), BlobServiceClient(azurite.blob_uri, credential=key(azurite))
     async with direct:
         etag = await real.create("inbox", "d/a.txt", b"x", TEXT)
@@ -210,7 +210,7 @@ async def test_a_finished_source_with_a_snapshot_or_a_lease(azurite: Azurite) ->
 async def test_an_archived_blob_is_listed_but_neither_read_nor_copied(
     blobs: Blobs, request: pytest.FixtureRequest
 ) -> None:
-    """It is refused under Azure's code with a reason for its owner; it can be looked at and deleted."""
+    """Reads are refused with Azure's code and a reason for its owner; stat and delete work."""
     etag = await blobs.create("inbox", "d/a.txt", b"x", TEXT)
     if isinstance(blobs, MemoryBlobs):
         blobs.refuse("inbox", "d/a.txt", "BlobArchived")
@@ -228,6 +228,6 @@ async def test_an_archived_blob_is_listed_but_neither_read_nor_copied(
         assert caught.value.code == "BlobArchived"
         assert caught.value.reason
     found = (await blobs.list("inbox", None, 10)).items
-    assert [each.name for each in found] == ["d/a.txt"]
+    assert [item.name for item in found] == ["d/a.txt"]
     assert await blobs.stat("inbox", "d/a.txt") == found[0]
     assert await blobs.delete("inbox", "d/a.txt", found[0].etag)

@@ -1,4 +1,4 @@
-"""Listings past the SDK's own reading: the same items either way, whatever the answer holds."""
+"""Listings are read by our own parser or by the SDK's, with the same items."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ PAGE = BlobPage(
 
 
 @pytest.mark.parametrize("lost", [0, 1], ids=["at once", "after a lost connection"])
-async def test_a_page_is_the_same_however_it_is_read(lost: int) -> None:
-    """After a lost connection the SDK asks again, without the hook that takes the answer from it."""
+async def test_both_parsers_read_the_same_page(lost: int) -> None:
+    """After a lost connection the SDK repeats the request without our hook, and parses the answer itself."""
     connections = list[None]()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -75,7 +75,7 @@ async def test_a_page_is_the_same_however_it_is_read(lost: int) -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"<html>", b"<html><body /></html>", b"<a><Blobs><Blob><Name>x</Name></Blob></Blobs></a>"]
 )
-def test_what_is_no_listing_is_an_error_of_storage(body: bytes) -> None:
-    """As of a proxy in between; never an empty inbox."""
+def test_an_invalid_listing_is_a_storage_error(body: bytes) -> None:
+    """An answer of a proxy, for example, is an error and not an empty inbox."""
     with pytest.raises(StorageError):
         listing.read_page(body)

@@ -1,4 +1,4 @@
-"""What Azure's storage does at its worst, and what becomes of it: by code, and within seconds."""
+"""Errors and hangs of Azure Storage become our errors: by their code, and within seconds."""
 
 from __future__ import annotations
 
@@ -70,10 +70,10 @@ async def tables(table_proxy: StorageProxy) -> AsyncIterator[AzureTables]:
         ("NobodyHasHeardOfThis", 404, StorageError),
     ],
 )
-async def test_a_blob_write_that_is_refused_says_why(
+async def test_a_refused_blob_write_is_translated_by_its_code(
     blobs: AzureBlobs, blob_proxy: StorageProxy, code: str, status: int, kind: type[StorageError]
 ) -> None:
-    """Only "already exists" means that; an unknown code is neither there, nor absent, nor changed."""
+    """Only its own code means AlreadyExists; an unknown code is a plain StorageError."""
     blob_proxy.refuse("PUT", "results/r.json", status=status, code=code)
     with pytest.raises(StorageError) as caught:
         await blobs.create("results", "r.json", b"x", TEXT)
@@ -91,10 +91,10 @@ async def test_a_blob_write_that_is_refused_says_why(
         ("NobodyHasHeardOfThis", StorageError),
     ],
 )
-async def test_a_row_that_is_refused_says_why(
+async def test_a_refused_row_is_translated_by_its_code(
     tables: AzureTables, table_proxy: StorageProxy, code: str, kind: type[StorageError]
 ) -> None:
-    """One insert, and a transaction."""
+    """This holds for one insert and for a transaction."""
     table_proxy.refuse("POST", "things", status=409, code=code)
     table_proxy.refuse("POST", "$batch", status=409, code=code)
     for changes in ([Insert("a", {"n": 1})], [Insert("a", {"n": 1}), Insert("b", {"n": 1})]):
@@ -104,10 +104,10 @@ async def test_a_row_that_is_refused_says_why(
         assert caught.value.code == code
 
 
-async def test_a_container_that_is_being_deleted_is_no_container(
+async def test_a_container_that_is_being_deleted_is_an_error(
     blobs: AzureBlobs, blob_proxy: StorageProxy
 ) -> None:
-    """Neither there already, nor empty: it says to wait, and nothing in it is taken for absent."""
+    """Nothing counts as existing or as absent; the error says to wait."""
     blob_proxy.refuse("PUT", "results/r.json", status=404, code="ContainerNotFound")
     blob_proxy.refuse("PUT", "restype=container", status=409, code="ContainerBeingDeleted")
     for attempt in (
@@ -120,10 +120,8 @@ async def test_a_container_that_is_being_deleted_is_no_container(
         assert type(caught.value) is StorageError
 
 
-async def test_what_lies_in_a_container_that_is_gone_is_unknown(
-    blobs: AzureBlobs, blob_proxy: StorageProxy
-) -> None:
-    """It may be restored: no call reports one of its blobs as missing."""
+async def test_blobs_of_a_deleted_container_are_unknown(blobs: AzureBlobs, blob_proxy: StorageProxy) -> None:
+    """The container may be restored, so no call reports one of its blobs as missing."""
     blob_proxy.refuse("PUT", "restype=container", status=409, code="ContainerBeingDeleted")
     for attempt in (
         blobs.stat("gone", "a"),
@@ -135,10 +133,10 @@ async def test_what_lies_in_a_container_that_is_gone_is_unknown(
             await attempt
 
 
-async def test_a_table_that_is_being_deleted_is_no_table(
+async def test_a_table_that_is_being_deleted_is_an_error(
     tables: AzureTables, table_proxy: StorageProxy
 ) -> None:
-    """Its rows are not there already, and a listing of it is not empty."""
+    """A write does not find existing rows, and a listing is not empty: both raise."""
     table_proxy.refuse("POST", "/Tables", status=409, code="TableBeingDeleted")
     for attempt in (
         tables.write("things", "p", [Insert("a", {"n": 1})]),
@@ -152,10 +150,10 @@ async def test_a_table_that_is_being_deleted_is_no_table(
 @pytest.mark.parametrize(
     "code", ["BlobArchived", "BlobBeingRehydrated", "BlobUsesCustomerSpecifiedEncryption"]
 )
-async def test_a_blob_that_cannot_be_read_tells_its_owner_why(
+async def test_an_unreadable_blob_has_a_reason_for_its_owner(
     blobs: AzureBlobs, blob_proxy: StorageProxy, code: str
 ) -> None:
-    """With a reason that holds no name, and a remedy."""
+    """The reason contains a remedy and no file name."""
     await blobs.create("inbox", "d/secret.txt", b"x", TEXT)
     blob_proxy.refuse("GET", "secret.txt", status=409, code=code)
     with pytest.raises(BlobRefused) as caught:
@@ -168,7 +166,7 @@ async def test_a_blob_that_cannot_be_read_tells_its_owner_why(
 async def test_a_lease_is_not_taken_for_held_or_lost_by_another_conflict(
     blobs: AzureBlobs, blob_proxy: StorageProxy
 ) -> None:
-    """Only the codes that say so mean that somebody holds it, or that it was lost."""
+    """Only the lease codes mean that another process holds it or that it was lost."""
     lease = await blobs.acquire_lease("leases", "l", 60)
     assert lease is not None
     assert await blobs.acquire_lease("leases", "l", 60) is None
@@ -183,13 +181,13 @@ async def test_a_lease_is_not_taken_for_held_or_lost_by_another_conflict(
             await attempt
 
 
-# --- who never answers --------------------------------------------------------------------------
+# --- services that hang -------------------------------------------------------------------------
 
 
 async def test_a_blob_service_that_hangs_is_an_error_within_the_limit(
     blobs: AzureBlobs, blob_proxy: StorageProxy
 ) -> None:
-    """Every call, whatever it does."""
+    """Every call of the port ends within its time limit."""
     etag = await blobs.create("inbox", "a", b"x", TEXT)
     for method in ("GET", "HEAD", "PUT", "DELETE"):
         blob_proxy.hang(method, "/")
@@ -210,7 +208,7 @@ async def test_a_blob_service_that_hangs_is_an_error_within_the_limit(
 async def test_a_table_service_that_hangs_is_an_error_within_the_limit(
     tables: AzureTables, table_proxy: StorageProxy
 ) -> None:
-    """Every call; the SDK's own limit would be 300 s, four times."""
+    """Every call ends within its time limit; the SDK's own limit would be four times 300 s."""
     for method in ("GET", "PUT", "POST"):
         table_proxy.hang(method, "/")
     await _all_end_in_time(
@@ -230,10 +228,10 @@ async def _all_end_in_time(*calls: object) -> None:
         assert "did not answer within" in str(outcome)
 
 
-async def test_a_download_that_stalls_ends_and_one_that_progresses_does_not(
+async def test_a_stalled_download_fails_and_a_slow_one_succeeds(
     blobs: AzureBlobs, blob_proxy: StorageProxy
 ) -> None:
-    """A large file may take longer than the limit of a call, as long as its parts come."""
+    """A large file may take longer than the limit of a call, as long as its parts arrive."""
     data = bytes(range(256)) * 40_000  # 10 MB
     await blobs.create("inbox", "large", data, TEXT)
     blob_proxy.slow("large", size=1_500_000, pause=0.3)
@@ -246,17 +244,17 @@ async def test_a_download_that_stalls_ends_and_one_that_progresses_does_not(
     await _all_end_in_time(blobs.read("inbox", "stalled"))
 
 
-# --- whose answer is lost -----------------------------------------------------------------------
+# --- lost answers -------------------------------------------------------------------------------
 
 
-async def test_a_write_whose_answer_was_lost_is_known_by_its_author(blob_proxy: StorageProxy) -> None:
-    """The second try finds what the first has written: no stranger's, nothing twice, no lease of nobody."""
+async def test_a_blob_write_with_a_lost_answer_is_recognised(blob_proxy: StorageProxy) -> None:
+    """The second attempt recognises what the first one wrote, and no lease is left without a holder."""
     blobs = AzureBlobs(blob_proxy.url, PATIENT)
     await blobs.list("inbox", None, 1)
     blob_proxy.lose("PUT", "inbox/a.txt")
     etag = await blobs.create("inbox", "a.txt", b"mine", TEXT)
     assert await blobs.read("inbox", "a.txt", etag) == b"mine"
-    assert len([each for each in blob_proxy.calls if each.startswith("PUT") and "a.txt" in each]) == 2
+    assert len([call for call in blob_proxy.calls if call.startswith("PUT") and "a.txt" in call]) == 2
     with pytest.raises(AlreadyExists):
         await blobs.create("inbox", "a.txt", b"mine", TEXT)
 
@@ -269,8 +267,8 @@ async def test_a_write_whose_answer_was_lost_is_known_by_its_author(blob_proxy: 
     await blobs.close()
 
 
-async def test_a_row_whose_answer_was_lost_is_known_by_its_author(table_proxy: StorageProxy) -> None:
-    """A compare-and-swap that happened is not reported as somebody else's; one that did not happen is."""
+async def test_a_row_write_with_a_lost_answer_is_recognised(table_proxy: StorageProxy) -> None:
+    """A compare-and-swap that took effect is no conflict; one that did not is Changed."""
     tables = AzureTables(table_proxy.url, PATIENT)
     (etag,) = await tables.write("things", "p", [Insert("k", {"n": 1, "half": 0.5})])
     table_proxy.lose("PUT", "things")
@@ -284,10 +282,10 @@ async def test_a_row_whose_answer_was_lost_is_known_by_its_author(table_proxy: S
     await tables.close()
 
 
-async def test_a_transaction_that_happened_before_a_500_is_known_by_its_author(
+async def test_a_transaction_that_took_effect_before_a_500_is_recognised(
     table_proxy: StorageProxy,
 ) -> None:
-    """The SDK repeats it: its own rows are no conflict; other rows of these keys still are."""
+    """The SDK repeats it. Its own rows are no conflict; other rows with these keys still are."""
     tables = AzureTables(table_proxy.url, PATIENT)
     (etag,) = await tables.write("things", "p", [Insert("w", {"n": 1})])
     table_proxy.lose("POST", "$batch", status=500)
@@ -303,8 +301,8 @@ async def test_a_transaction_that_happened_before_a_500_is_known_by_its_author(
     await tables.close()
 
 
-async def test_no_write_is_sent_twice_behind_our_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection that breaks is one try, of which the SDK makes a few; aiohttp alone would double each."""
+async def test_aiohttp_does_not_repeat_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broken connection counts as one of the SDK's attempts; by default aiohttp would double each."""
     seen = 0
 
     async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -326,8 +324,8 @@ async def test_no_write_is_sent_twice_behind_our_back(monkeypatch: pytest.Monkey
     assert seen == 1 + RETRIES
 
 
-async def test_what_has_no_code_is_unknown(blobs: AzureBlobs, blob_proxy: StorageProxy) -> None:
-    """Missing is what Azure calls so by name; without a code, as from a middlebox, it is unknown."""
+async def test_an_error_without_a_code_is_unknown(blobs: AzureBlobs, blob_proxy: StorageProxy) -> None:
+    """Only Azure's own code means missing; a 404 without a code, as from a proxy, is unknown."""
     await blobs.create("inbox", "a", b"x", TEXT)
     with pytest.raises(Missing):
         await blobs.read("inbox", "b")

@@ -1,4 +1,4 @@
-"""One suite over tables in memory and on Azurite through the real SDK."""
+"""The same tests run on tables in memory, and on Azurite through the real SDK."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shared.ports import Insert, Remove, Replace, Tables
 from tests.fakes.clock import VirtualClock
 from tests.fakes.tables import SKEW, MemoryTables
 
-AWKWARD = "subscriptions|a|b~x y.z"  # what our own keys are made of
+AWKWARD = "subscriptions|a|b~x y.z"  # the characters of our own keys
 
 
 @pytest.fixture(params=["memory", "azurite"])
@@ -30,7 +30,7 @@ async def tables(request: pytest.FixtureRequest) -> AsyncIterator[Tables]:
 
 
 async def test_what_was_written_is_read_back_with_its_types(tables: Tables) -> None:
-    """Strings, large whole numbers, fractions, booleans and times survive the journey."""
+    """Strings, large integers, fractions, booleans and times keep their values and types."""
     at = datetime(2026, 11, 22, 14, 30, 15, 123456, tzinfo=UTC)
     values = {"text": "ä 📄", "big": 5_000_000_000, "half": 0.5, "yes": True, "at": at, "empty": ""}
     etags = await tables.write("things", AWKWARD, [Insert(AWKWARD, values)])
@@ -41,7 +41,7 @@ async def test_what_was_written_is_read_back_with_its_types(tables: Tables) -> N
     assert row.written_at.tzinfo is not None
 
 
-async def test_what_is_not_there_is_none(tables: Tables) -> None:
+async def test_a_missing_row_is_none(tables: Tables) -> None:
     """Neither a missing table nor a missing row is an error."""
     assert await tables.get("nothing", "p", "k") is None
     assert (await tables.page("nothing", "p", "a", "z", 10)).rows == ()
@@ -56,7 +56,7 @@ async def test_a_row_is_inserted_once(tables: Tables) -> None:
     assert row is not None and row.values["n"] == 1
 
 
-async def test_of_two_writers_with_one_version_one_wins(tables: Tables) -> None:
+async def test_one_of_two_writers_with_the_same_version_succeeds(tables: Tables) -> None:
     """Compare-and-swap: the second replace with the same ETag raises Changed."""
     (etag,) = await tables.write("things", "p", [Insert("k", {"n": 1})])
     (newer,) = await tables.write("things", "p", [Replace("k", {"n": 2}, etag)])
@@ -69,15 +69,15 @@ async def test_of_two_writers_with_one_version_one_wins(tables: Tables) -> None:
 
 
 async def test_a_replace_drops_columns_that_it_does_not_name(tables: Tables) -> None:
-    """A None is a column that is not there, so a replace must not merge."""
+    """None is stored as a missing column, so a replace must not merge."""
     await tables.write("things", "p", [Replace("k", {"a": 1, "b": 2}, None)])
     await tables.write("things", "p", [Replace("k", {"a": 3}, None)])
     row = await tables.get("things", "p", "k")
     assert row is not None and dict(row.values) == {"a": 3}
 
 
-async def test_changing_what_is_gone_is_changed(tables: Tables) -> None:
-    """A named version that was removed meanwhile is Changed, for a replace and for a remove."""
+async def test_changing_a_removed_row_raises_changed(tables: Tables) -> None:
+    """Replacing or removing a version that was removed meanwhile raises Changed."""
     (etag,) = await tables.write("things", "p", [Insert("k", {"n": 1})])
     await tables.write("things", "p", [Remove("k", etag)])
     assert await tables.get("things", "p", "k") is None
@@ -97,7 +97,7 @@ async def test_a_stale_remove_removes_nothing(tables: Tables) -> None:
 
 
 async def test_a_transaction_is_all_or_nothing(tables: Tables) -> None:
-    """When one of several changes fails, none of them happens."""
+    """If one of several changes fails, none takes effect."""
     (etag,) = await tables.write("things", "p", [Insert("w", {"n": 1})])
     await tables.write("things", "p", [Replace("w", {"n": 2}, etag)])
     with pytest.raises(Changed):
@@ -109,7 +109,7 @@ async def test_a_transaction_is_all_or_nothing(tables: Tables) -> None:
 
 
 async def test_a_transaction_returns_an_etag_for_each_change(tables: Tables) -> None:
-    """The new ETags serve the next compare-and-swap."""
+    """The new ETags work in the next compare-and-swap."""
     etags = await tables.write("things", "p", [Insert("a", {"n": 1}), Insert("b", {"n": 1})])
     final = await tables.write("things", "p", [Replace("a", {"n": 2}, etags[0]), Remove("b", etags[1])])
     assert final[1] == ""
@@ -117,7 +117,7 @@ async def test_a_transaction_returns_an_etag_for_each_change(tables: Tables) -> 
 
 
 async def test_pages_come_in_key_order_with_more_to_follow(tables: Tables) -> None:
-    """A page holds the first rows of the range, whatever lies around it, and says whether more follow."""
+    """A page holds the first rows of the range and says whether more follow."""
     for key in ("w 3", "w 1", "d 9", "w 2", "x 1"):
         await tables.write("things", "p", [Insert(key, {"n": 1})])
     first = await tables.page("things", "p", "w ", "w ~", 2)
@@ -127,13 +127,13 @@ async def test_pages_come_in_key_order_with_more_to_follow(tables: Tables) -> No
 
 
 async def test_a_page_carries_the_servers_time(tables: Tables) -> None:
-    """Ages of rows are judged by the server's clock on both sides."""
+    """A page's time and its rows' times come from the same clock, so ages can be computed."""
     await tables.write("things", "p", [Insert("k", {"n": 1})])
     page = await tables.page("things", "p", "a", "z", 10)
     assert abs(page.server_time - page.rows[0].written_at) < SKEW
 
 
-async def test_two_writers_at_once_make_a_table_once(tables: Tables) -> None:
-    """First use by several at the same time loses no write."""
+async def test_concurrent_first_writes_create_a_table_once(tables: Tables) -> None:
+    """Several concurrent first writes lose no row."""
     await asyncio.gather(*(tables.write("fresh", "p", [Insert(f"k{n}", {"n": n})]) for n in range(8)))
     assert len((await tables.page("fresh", "p", "k", "l", 100)).rows) == 8

@@ -1,7 +1,7 @@
-"""Azure in memory: the emulator's own record of deployments behind the ports, without HTTP between.
+"""Azure in memory: the ports directly on the emulator's own record of deployments, without HTTP.
 
 Deployments take time to be created and deleted, writes serialise, quota and slots are limited, and models
-answer once they are ready, as the emulator has it: the rules stand once, in `local.emulator.state`.
+answer once they are ready. These rules are those of the emulator, in `local.emulator.state`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ ENDPOINT = "https://memory.example/"
 
 @dataclass(frozen=True)
 class Deleted:
-    """A DELETE that took effect: how long the deployment was hosted, and what it cut off."""
+    """A DELETE that took effect. `hosted`: how long it existed. `cut`: requests that were cut off."""
 
     name: str
     hosted: timedelta
@@ -45,7 +45,7 @@ class Deleted:
 
 @dataclass
 class MemoryAzure:
-    """One account. Fulfils `shared.ports.Arm` and `shared.ports.Model`."""
+    """One account. Implements `shared.ports.Arm` and `shared.ports.Model`."""
 
     clock: Clock
     provision_seconds: float = 60.0
@@ -54,14 +54,14 @@ class MemoryAzure:
     answer_seconds: float = 2.0
     slots: int = 10
     quota: int = 10_000  # capacity of the whole account
-    left: float = 100_000.0  # of the region, for each model and SKU
+    left: float = 100_000.0  # capacity left in the region, for each model and SKU
     account: Account = field(default_factory=lambda: Account("s", "g", "memory"))
     calls: list[tuple[Operation, str]] = field(default_factory=list)
     deleted: list[Deleted] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)  # the texts of requests that were answered
     answer: str = "an answer"
-    ends_as: str = "Succeeded"  # of the next deployments
-    lost_answers: int = 0  # so many next creates take effect and are not answered
+    ends_as: str = "Succeeded"  # final state of the next deployments
+    lost_answers: int = 0  # the next creates that take effect but get no answer
     _endpoint: str = ENDPOINT
     _faults: dict[Operation, deque[Exception]] = field(default_factory=dict)
     _in_flight: Counter[int] = field(default_factory=Counter)  # by generation
@@ -69,28 +69,28 @@ class MemoryAzure:
     def __post_init__(self) -> None:
         self.state = Deployments(self._rules(), random.Random(0))
 
-    # --- what a test arranges and asks ----------------------------------------------------------
+    # --- what tests set up and read -------------------------------------------------------------
 
     def fail_next(self, operation: Operation, *errors: Exception) -> None:
-        """The next calls of this operation raise these, without effect."""
+        """Let the next calls of this operation raise these errors, without effect."""
         self._faults.setdefault(operation, deque()).extend(errors)
 
     def count(self, operation: Operation) -> int:
-        """How many calls there were."""
-        return sum(each == operation for each, _ in self.calls)
+        """Return how often this operation was called."""
+        return sum(called == operation for called, _ in self.calls)
 
     def names(self) -> list[str]:
-        """What exists now."""
+        """Return the names of the deployments that exist now."""
         return [each.name for each in self.state.list(self.account, self.clock.now())]
 
     def vanish(self, name: str) -> None:
-        """Somebody else deletes it, at once."""
+        """Delete a deployment from outside, at once."""
         found = self._find(name)
         assert found is not None
         found.gone = self.clock.now()
 
     def recreate_account(self, subdomain: str) -> None:
-        """Somebody deletes the account and creates it again under another subdomain, without deployments."""
+        """Delete the account and create it again under another subdomain, without deployments."""
         self.state.remove_all(self.account, self.clock.now())
         self._endpoint = f"https://{subdomain}.example/"
 
@@ -180,12 +180,12 @@ class MemoryAzure:
 
 
 def prompt_tokens(request: ModelRequest) -> int:
-    """About four bytes a token."""
+    """Estimate the tokens of a request: about four bytes per token."""
     return math.ceil(len((request.system_prompt + request.text).encode()) / 4)
 
 
 def body_of(spec: DeploymentSpec) -> Specification:
-    """The body of a PUT. Raises ArmError of the emulator for what Azure knows to be wrong."""
+    """Return the body of a PUT. Raises the emulator's ArmError if Azure would reject it."""
     model = {
         "format": "OpenAI",
         "name": spec.model_name,
@@ -203,7 +203,7 @@ def body_of(spec: DeploymentSpec) -> Specification:
 
 
 def shown(generation: Generation, at: datetime) -> AzureDeployment:
-    """A deployment as LIST shows it at that time."""
+    """Return a deployment as LIST shows it at that time."""
     content = generation.run(at).specification
     model, properties = content.properties["model"], content.properties
     return AzureDeployment(
@@ -225,7 +225,7 @@ def shown(generation: Generation, at: datetime) -> AzureDeployment:
 
 
 def refusal(error: specification.ArmError) -> ArmConflict | ArmRefused | ArmUncertain:
-    """The emulator's refusal as the adapter tells it."""
+    """Translate the emulator's error as the adapter does."""
     if error.code == "RequestConflict":
         return ArmConflict(error.message, code=error.code)
     if error.status >= 500:
@@ -234,5 +234,5 @@ def refusal(error: specification.ArmError) -> ArmConflict | ArmRefused | ArmUnce
 
 
 def renamed(spec: DeploymentSpec, name: str) -> DeploymentSpec:
-    """The same deployment under another name."""
+    """Return the same deployment with another name."""
     return replace(spec, name=name)

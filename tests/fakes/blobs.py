@@ -25,11 +25,11 @@ class _Blob:
     lease: str | None = None
     lease_seconds: int = 0
     leased_until: float = 0.0
-    refused: str = ""  # Azure's code for who reads it
+    refused: str = ""  # Azure's code with which reads are refused
 
 
 class MemoryBlobs:
-    """Fulfils `shared.ports.Blobs`."""
+    """Implements `shared.ports.Blobs`."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -85,7 +85,7 @@ class MemoryBlobs:
 
     async def renew_lease(self, container: str, name: str, lease: str) -> bool:
         blob = self._containers.get(container, {}).get(name)
-        # As Azure does: an expired lease can be renewed as long as nobody else has taken one since.
+        # As in Azure, an expired lease can be renewed if no other lease was taken since.
         if blob is None or blob.lease != lease:
             return False
         until = self._clock.monotonic() + blob.lease_seconds
@@ -100,44 +100,44 @@ class MemoryBlobs:
     # --- what people do to containers -----------------------------------------------------------
 
     def upload(self, container: str, name: str, data: bytes, *, is_folder: bool = False) -> str:
-        """Write or overwrite, as somebody outside the app would; returns the ETag."""
+        """Write or overwrite a blob from outside the app; return its ETag."""
         now = self._clock.now().replace(microsecond=0)
         item = BlobItem(name, f"0x{next(self._etags):X}", len(data), now, is_folder)
         self._blobs(container)[name] = _Blob(item, data)
         return item.etag
 
     def set_archived(self, container: str, name: str, archived: bool) -> None:
-        """Move it to the archive tier or out of it. As in Azure, neither ETag nor time tell of it."""
+        """Move a blob to the archive tier or back. As in Azure, its ETag and time do not change."""
         blob = self._blobs(container)[name]
         self._blobs(container)[name] = replace(blob, item=replace(blob.item, archived=archived))
 
     def item(self, container: str, name: str) -> BlobItem:
-        """What stands there."""
+        """Return a blob's entry as a listing shows it."""
         return self._blobs(container)[name].item
 
     def names(self, container: str) -> Sequence[str]:
-        """What lies in a container."""
+        """Return the names of the blobs in a container, sorted."""
         return sorted(self._containers.get(container, {}))
 
     def remove(self, container: str, name: str) -> None:
-        """Delete whatever version is there, as somebody outside the app would."""
+        """Delete a blob of any version from outside the app."""
         del self._blobs(container)[name]
 
     def refuse(self, container: str, name: str, code: str) -> None:
-        """Let Azure refuse to read or overwrite a blob, as one in the archive tier; empty: no more."""
+        """Let Azure refuse to read or overwrite a blob with this code; an empty code ends that."""
         self._blobs(container)[name] = replace(self._blobs(container)[name], refused=code)
 
     def delete_container(self, container: str) -> None:
-        """Delete it with all that it holds. Until `deleted` it can neither be read nor made anew."""
+        """Delete a container with its blobs. Until `deleted` is called it cannot be read or created."""
         self._containers.pop(container, None)
         self._being_deleted.add(container)
 
     def deleted(self, container: str) -> None:
-        """What takes Azure about 30 s."""
+        """Finish a container's deletion, which takes Azure about 30 s."""
         self._being_deleted.discard(container)
 
     def _blobs(self, container: str) -> dict[str, _Blob]:
-        """Made if it is not there, as a write does."""
+        """Return a container's blobs, and create the container if it is missing, as a write does."""
         if container in self._being_deleted:
             raise StorageError("the container is being deleted", code="ContainerBeingDeleted")
         return self._containers.setdefault(container, {})

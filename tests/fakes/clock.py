@@ -1,4 +1,4 @@
-"""Virtual time: it passes only when somebody sleeps."""
+"""Virtual time: it passes only while a task sleeps."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ START = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)  # a Monday
 
 
 class VirtualClock:
-    """A clock whose sleepers wake in order, each at once when everybody else sleeps too.
+    """A clock whose sleepers wake in order, without delay once all tasks sleep.
 
-    `run_until_idle` is not needed: whoever sleeps first yields to the loop often enough for all other
-    tasks to reach their own sleep, then the earliest sleeper moves the time on.
+    Before time moves, the clock yields to the event loop often enough for every other task to reach its own
+    sleep. Then it advances to the earliest sleeper.
     """
 
     def __init__(self, start: datetime = START) -> None:
@@ -25,19 +25,19 @@ class VirtualClock:
         self._driver: asyncio.Task[None] | None = None
 
     def now(self) -> datetime:
-        """The present."""
+        """Return the virtual time."""
         return self.start + timedelta(seconds=self._seconds)
 
     def monotonic(self) -> float:
-        """Virtual seconds since the start."""
+        """Return virtual seconds since the start."""
         return self._seconds
 
     def advance(self, seconds: float) -> None:
-        """Let time pass while nobody sleeps."""
+        """Advance the time while no task sleeps."""
         self._seconds += seconds
 
     async def sleep(self, seconds: float) -> None:
-        """Wake when the virtual time has come."""
+        """Sleep until `seconds` of virtual time have passed."""
         woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._sleepers, (self._seconds + max(0.0, seconds), next(self._order), woken))
         if self._driver is None or self._driver.done():
@@ -46,7 +46,7 @@ class VirtualClock:
 
     async def _drive(self) -> None:
         while self._sleepers:
-            # Give every runnable task its turn before time moves: memory ports never really wait.
+            # Let every runnable task run before time moves: memory ports never really wait.
             for _ in range(50):
                 await asyncio.sleep(0)
             at, _, woken = heapq.heappop(self._sleepers)

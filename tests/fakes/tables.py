@@ -12,12 +12,12 @@ from shared.ports import Clock, Insert, Page, Remove, Replace, Row, Value
 
 
 class MemoryTables:
-    """Fulfils `shared.ports.Tables`."""
+    """Implements `shared.ports.Tables`."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._partitions: dict[tuple[str, str], dict[str, Row]] = {}
-        self._keys: dict[tuple[str, str], list[str]] = {}  # in order
+        self._keys: dict[tuple[str, str], list[str]] = {}  # sorted
         self._etags = itertools.count(1)
 
     async def get(self, table: str, partition: str, key: str) -> Row | None:
@@ -45,7 +45,7 @@ class MemoryTables:
         return etags
 
     def lose(self, *tables: str) -> None:
-        """Somebody deletes these tables."""
+        """Delete these tables from outside."""
         for table, partition in [key for key in self._partitions if key[0] in tables]:
             del self._partitions[table, partition]
             self._keys.pop((table, partition), None)
@@ -76,4 +76,4 @@ class MemoryTables:
 
 
 SKEW = timedelta(seconds=2)
-"""How far a server's Date, in whole seconds, and a row's time may lie apart."""
+"""Largest difference between a server's Date, in whole seconds, and a row's time."""

@@ -1,4 +1,4 @@
-"""The app on memory and virtual time, with one account and whatever deployments a test wants."""
+"""The app on in-memory services and virtual time, with one account and a test's deployments."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def config(
     adopt: bool = False,
     minimum_capacity: int | None = None,
 ) -> DeploymentConfig:
-    """One configured deployment."""
+    """Return the configuration of one deployment."""
     return DeploymentConfig(
         account=ACCOUNT.resource_id,
         spec=DeploymentSpec(
@@ -81,19 +81,19 @@ def config(
 
 
 def settings(*deployments: DeploymentConfig) -> Settings:
-    """A configuration of one account."""
+    """Return settings with one account and these deployments."""
     return Settings(
         installation="test",
         accounts={ACCOUNT.resource_id: ACCOUNT},
-        deployments={each.name: each for each in deployments},
+        deployments={deployment.name: deployment for deployment in deployments},
         prices=PRICES,
         max_document_bytes=1_000_000,
     )
 
 
 def picture(now: datetime, *deployments: DeploymentConfig, prices: Prices = PRICES, **known: Any) -> Picture:
-    """The account at an instant; `known`: records, demand, holds and what is kept, by name."""
-    configured = {each.name: each for each in deployments}
+    """Return the account at `now`. `known`: other fields of Picture, such as records and demand."""
+    configured = {deployment.name: deployment for deployment in deployments}
     return Picture(ACCOUNT.resource_id, now, configured, prices, **known)
 
 
@@ -109,32 +109,32 @@ class World:
 
     @classmethod
     def of(cls, *deployments: DeploymentConfig, timing: Timing = TIMING) -> World:
-        """A world in which these are configured."""
+        """Build a world with these deployments configured."""
         clock = VirtualClock()
         tables, blobs, azure = MemoryTables(clock), MemoryBlobs(clock), MemoryAzure(clock)
         app = assemble(settings(*deployments), clock, tables, blobs, azure, azure, timing=timing)
         return cls(clock, tables, blobs, azure, app)
 
     def reconfigured(self, *deployments: DeploymentConfig) -> World:
-        """The same world after a deployment of the app with another file."""
+        """Return the same world after the app was deployed with another file."""
         app = assemble(settings(*deployments), self.clock, self.tables, self.blobs, self.azure, self.azure)
         return replace(self, app=app)
 
     def upload(self, name: str, text: str | bytes = "some text") -> None:
-        """Somebody drops a file into the inbox."""
+        """Drop a file into the inbox, as a person would."""
         self.blobs.upload("inbox", name, text.encode() if isinstance(text, str) else text)
 
     async def document(self, name: str, deployment: str = "clauses") -> Document:
-        """The newest document of that name."""
+        """Return the newest document with that name."""
         history = await self.app.documents.listed(deployment, None, "", 1000)
-        return [each for each in history.documents if each.name == name][-1]
+        return [document for document in history.documents if document.name == name][-1]
 
     def results(self) -> list[str]:
-        """The results by name, without the text files beside them."""
+        """Return the names of the results, without the text files beside them."""
         return [name for name in self.blobs.names("results") if name.endswith(".json")]
 
     async def record(self, name: str = "clauses") -> DeploymentRecord:
-        """A deployment's record."""
+        """Return a deployment's record."""
         return await self.app.context.ledger.record(ACCOUNT.resource_id, name)
 
     def worker(self, account: str = ACCOUNT.resource_id) -> WorkLease:
@@ -143,12 +143,12 @@ class World:
         return WorkLease(self.clock, context.timing, self.tables, context.ledger, account, "clauses")
 
     async def tick(self) -> None:
-        """What the two timers do each minute."""
+        """Run both timers once, as happens each minute."""
         await self.app.reconcile()
         await self.app.drain_backlog(50.0)
 
     async def until(self, condition: Callable[[], bool | Awaitable[bool]], within: timedelta) -> datetime:
-        """Let the timers tick every minute until it holds; returns when that was."""
+        """Tick every minute until the condition holds, and return when it did. Raises AssertionError."""
         end = self.clock.now() + within
         while self.clock.now() <= end:
             await self.tick()
@@ -156,4 +156,4 @@ class World:
             if holds if isinstance(holds, bool) else await holds:
                 return self.clock.now()
             self.clock.advance(60)
-        raise AssertionError(f"it did not come to hold within {within}")
+        raise AssertionError(f"the condition did not hold within {within}")

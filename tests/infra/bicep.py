@@ -1,8 +1,8 @@
-"""Bicep files evaluated as far as the tests need: loops, conditions, modules, and the names in between.
+"""Evaluate Bicep files as far as the tests need: loops, conditions, modules and names.
 
-There is no Bicep compiler among the registries' packages, so this stands in for its simplest checks: a name
-that nothing declares, a module's parameter that is missing or unknown and a function that nobody uses here
-are errors. It does not know the types of Azure's resources.
+No package registry has a Bicep compiler, so this module replaces its simplest checks: an undeclared name, a
+missing or unknown parameter of a module, and a function that is not supported here are errors. It does not
+know the types of Azure's resources.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,11 @@ _PARSER = Parser(Language(tree_sitter_bicep.language()))
 
 
 class BicepError(Exception):
-    """What a compiler would refuse, with its place."""
+    """An error that a compiler would report, with its place."""
 
 
 class Later(str):
-    """A value that only Azure knows, as its expression: `file.symbol.properties.name`."""
+    """A value that only Azure knows, kept as its expression: `file.symbol.properties.name`."""
 
     __slots__ = ()
 
@@ -39,10 +39,10 @@ class Later(str):
 
 @dataclass(frozen=True)
 class Resource:
-    """A declared resource; `key` is what its symbol means to others: `file.symbol`, with the loop's index."""
+    """A declared resource. `key`: how others refer to it, `file.symbol` plus the index in a loop."""
 
     key: str
-    type: str  # without the version of the API
+    type: str  # without the API version
     existing: bool
     body: dict[str, Any]
 
@@ -54,30 +54,34 @@ class Resource:
 
 @dataclass
 class Deployed:
-    """What a file and its modules declare."""
+    """The resources and outputs that a file and its modules declare."""
 
     resources: dict[str, Resource] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
     modules: dict[str, list[str]] = field(default_factory=dict)
-    """The names of the nested deployments of each module, by its file."""
+    """Module file → names of its nested deployments."""
 
     def of_type(self, kind: str) -> list[Resource]:
-        """The resources of a type that are created."""
-        return [each for each in self.resources.values() if each.type == kind and not each.existing]
+        """Return the resources of a type that are created."""
+        return [
+            resource
+            for resource in self.resources.values()
+            if resource.type == kind and not resource.existing
+        ]
 
 
 def files() -> list[Path]:
-    """Every Bicep file of the project."""
+    """Return every Bicep file of the project."""
     return sorted(INFRA.rglob("*.bicep"))
 
 
 def parse(path: Path) -> Node:
-    """The file's syntax tree, with ERROR and missing nodes where it is not Bicep."""
+    """Return the file's syntax tree, with ERROR and missing nodes where it is not Bicep."""
     return _PARSER.parse(path.read_bytes()).root_node
 
 
 def syntax_errors(node: Node) -> Iterator[str]:
-    """Where a tree is not Bicep."""
+    """Yield each place where a tree is not Bicep."""
     if node.type == "ERROR" or node.is_missing:
         yield f"line {node.start_point.row + 1}: {_text(node)[:60]!r}"
     for child in node.children:
@@ -85,20 +89,20 @@ def syntax_errors(node: Node) -> Iterator[str]:
 
 
 def declared_parameters(name: str) -> dict[str, bool]:
-    """The parameters of a file, and whether each must be given."""
+    """Return the parameters of a file, and whether each is required."""
     return {
-        _text(each.named_children[0]): not any(child.type == "=" for child in each.children)
-        for each in parse(INFRA / name).named_children
-        if each.type == "parameter_declaration"
+        _text(node.named_children[0]): not any(child.type == "=" for child in node.children)
+        for node in parse(INFRA / name).named_children
+        if node.type == "parameter_declaration"
     }
 
 
 def evaluate(name: str, parameters: Mapping[str, Any]) -> Deployed:
-    """Everything that a file and its modules declare, for these parameters. Raises BicepError."""
+    """Return everything that a file and its modules declare, for these parameters. Raises BicepError."""
     declared = declared_parameters(name)
     if unknown := set(parameters) - set(declared):
         raise BicepError(f"{name} has no parameter {', '.join(sorted(unknown))}")
-    if missing := {each for each, needed in declared.items() if needed} - set(parameters):
+    if missing := {parameter for parameter, required in declared.items() if required} - set(parameters):
         raise BicepError(f"{name} needs the parameter {', '.join(sorted(missing))}")
     evaluation = _Evaluation(name, parameters)
     for node in parse(INFRA / name).named_children:
@@ -107,7 +111,7 @@ def evaluate(name: str, parameters: Mapping[str, Any]) -> Deployed:
 
 
 class _Evaluation:
-    """One file. Names are evaluated where they are declared, which is before they are used here."""
+    """The evaluation of one file. Names are evaluated in order: our files declare them before use."""
 
     def __init__(self, name: str, parameters: Mapping[str, Any]) -> None:
         self._file = name
@@ -135,7 +139,7 @@ class _Evaluation:
             case "comment" | "decorators" | "target_scope_assignment":
                 pass
             case _:
-                raise self._error(node, f"{node.type} is not used here")
+                raise self._error(node, f"{node.type} is not supported here")
 
     def _declare_resource(self, node: Node) -> None:
         symbol, kind = _text(node.named_children[0]), self._value(node.named_children[1], {})
@@ -153,14 +157,13 @@ class _Evaluation:
             self.deployed.modules.setdefault(name, []).append(body["name"])
             module = evaluate(name, body["params"])
             suffix = "" if index is None else f"[{index}]"
-            for key, each in module.resources.items():
-                where = f"{key}{suffix}"
-                self.deployed.resources[where] = Resource(where, each.type, each.existing, each.body)
+            for key, resource in module.resources.items():
+                self.deployed.resources[f"{key}{suffix}"] = replace(resource, key=f"{key}{suffix}")
             outputs = module.outputs
         self._names[symbol] = {"outputs": outputs}
 
     def _bodies(self, node: Node) -> Iterator[tuple[int | None, dict[str, Any]]]:
-        """The body of a resource or module: none if its condition is false, one an item of its loop."""
+        """Yield the bodies of a resource or module: none if its condition is false, one per loop item."""
         if node.type == "for_statement":
             for index, scope, body in self._loop(node, {}):
                 for _, value in self._conditional(body, scope):
@@ -222,7 +225,7 @@ class _Evaluation:
                     raise self._error(node, f"{name} is not declared")
                 return known[name]
             case _:
-                raise self._error(node, f"{node.type} is not used here")
+                raise self._error(node, f"{node.type} is not supported here")
 
     def _piece(self, node: Node, scope: dict[str, Any]) -> str:
         if node.type == "interpolation":
@@ -243,7 +246,7 @@ class _Evaluation:
 
     def _call(self, node: Node, name: str, arguments: list[Any]) -> Any:
         if name not in _FUNCTIONS:
-            raise self._error(node, f"the function {name} is not used here")
+            raise self._error(node, f"the function {name} is not supported here")
         return _FUNCTIONS[name](*arguments)
 
     def _error(self, node: Node, what: str) -> BicepError:
@@ -256,7 +259,7 @@ def _text(node: Node) -> str:
 
 
 def _unique(text: str) -> str:
-    """Thirteen lower-case letters for a text, as Azure's function gives; the letters are others."""
+    """Return thirteen lower-case letters for a text. Azure's function does too, but with other letters."""
     digest = hashlib.sha256(text.encode()).digest()
     return "".join(chr(ord("a") + byte % 26) for byte in digest[:13])
 
@@ -269,7 +272,7 @@ def _yaml_part(name: str, path: str) -> Any:
 
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "concat": lambda *lists: [item for each in lists for item in each],
+    "concat": lambda *lists: [item for part in lists for item in part],
     "empty": lambda value: not value,
     "endsWith": lambda text, end: text.endswith(end),
     "environment": lambda: {

@@ -1,4 +1,4 @@
-"""checkov in a virtual environment of its own, `.dev/checkov`: its packages do not go with the project's."""
+"""Run checkov in its own virtual environment, `.dev/checkov`: its packages conflict with the project's."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SECONDS = 120.0
 
 
 def checkov(*arguments: str) -> str:
-    """What it prints; set up first if that was not done for these requirements. Raises dev.Problem."""
+    """Run checkov and return its output; install it first if its requirements changed. Raises dev.Problem."""
     dev.WORK.mkdir(exist_ok=True)
     with (dev.WORK / "checkov.lock").open("w") as lock:
         dev.wait_for_lock(lock, exclusive=True)

@@ -17,11 +17,11 @@ PARAMETERS = {
 
 @pytest.fixture(scope="session")
 def parameters() -> dict[str, object]:
-    """What the installation was told."""
+    """Return the parameters of the installation."""
     return dict(PARAMETERS)
 
 
 @pytest.fixture(scope="session")
 def deployed() -> Deployed:
-    """What infra/main.bicep and its modules declare for it."""
+    """Return what infra/main.bicep and its modules declare for it."""
     return evaluate("main.bicep", PARAMETERS)

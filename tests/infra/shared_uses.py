@@ -1,4 +1,4 @@
-"""What the app uses of Azure, read from its own source: tables, containers, calls to ARM, events."""
+"""Read from the app's source what it uses in Azure: tables, containers, ARM operations and events."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ ROOT = Path(__file__).parents[2]
 
 
 def tables() -> set[str]:
-    """The tables that any part of the app names in a call of the port."""
+    """Return the tables that the app names in calls of the port."""
     return set(_named_in_calls(Tables, "tables"))
 
 
 def containers() -> set[str]:
-    """The containers that any part of the app names in a call of the port by a constant."""
+    """Return the containers that the app names by a constant in calls of the port."""
     return set(_named_in_calls(Blobs, "blobs"))
 
 
 def arm_operations() -> set[str]:
-    """The operations of the management SDK that the adapter calls, such as `deployments.list`."""
+    """Return the operations of the management SDK that the adapter calls, such as `deployments.list`."""
     source = (ROOT / "shared" / "adapters" / "arm.py").read_text(encoding="utf-8")
     return {
         f"{call.func.value.attr}.{call.func.attr}"
@@ -39,12 +39,12 @@ def arm_operations() -> set[str]:
 
 
 def alerts() -> set[str]:
-    """The names of all alerts."""
-    return {str(each) for each in Alert}
+    """Return the names of all alerts."""
+    return {str(alert) for alert in Alert}
 
 
 def plain_events() -> set[str]:
-    """The names of all events that are no alerts."""
+    """Return the names of all events that are not alerts."""
     return {
         call.args[0].value
         for _, tree in _modules()
@@ -58,7 +58,7 @@ def plain_events() -> set[str]:
 
 
 def _modules() -> Iterator[tuple[ModuleType, ast.Module]]:
-    """Every module of the app but the adapters, which serve any table and container, and its source."""
+    """Yield every module of the app and its source, except the adapters, which serve any table."""
     for path in sorted((ROOT / "shared").rglob("*.py")):
         relative = path.relative_to(ROOT).with_suffix("")
         if "adapters" in relative.parts or relative.name == "__main__":
@@ -83,11 +83,11 @@ def _named_in_calls(port: type, receiver: str) -> Iterator[str]:
 
 
 def _last_name(node: ast.expr) -> str:
-    """`tables` of `self._tables`, of `control.tables` and of `tables`."""
+    """Return `tables` for `self._tables`, `control.tables` and `tables`."""
     name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
     return name.lstrip("_")
 
 
 def _is_client(node: ast.expr) -> bool:
-    """Whether it is `self._client(…)`."""
+    """Return whether the expression is `self._client(…)`."""
     return isinstance(node, ast.Call) and _last_name(node.func) == "client"

@@ -1,4 +1,4 @@
-"""App settings: what the app, its triggers and libraries ask for is set in the Bicep, and nothing else."""
+"""App settings: the Bicep sets exactly those that the app, its triggers and libraries read."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from shared.settings.bindings import read_bindings
 from tests.infra.bicep import Deployed, Later
 from tests.infra.shared_uses import ROOT
 
-# azure-identity takes the user-assigned identity from it.
+# azure-identity reads the user-assigned identity from it.
 BY_THE_SDK = {"AZURE_CLIENT_ID"}
-# The host asks each identity-based connection for these, and its own storage for tables too:
+# The host reads these for each identity-based connection, and for its own storage tables too:
 # https://learn.microsoft.com/azure/azure-functions/functions-reference#configure-an-identity-based-connection
 BY_A_CONNECTION = ("blobServiceUri", "queueServiceUri", "credential", "clientId")
 BY_THE_HOST = {"APPLICATIONINSIGHTS_CONNECTION_STRING", "APPLICATIONINSIGHTS_AUTHENTICATION_STRING"} | {
     f"AzureWebJobsStorage__{part}" for part in (*BY_A_CONNECTION, "tableServiceUri")
 }
 
-# In a process of its own, as an app tells its functions once only.
-TELL = """
+# Runs in a new process, because an app lists its functions only once.
+LIST_BINDINGS = """
 import json, function_app
 print(json.dumps([
     binding
-    for each in function_app.app.get_functions()
-    for binding in json.loads(each.get_function_json())["bindings"]
+    for function in function_app.app.get_functions()
+    for binding in json.loads(function.get_function_json())["bindings"]
 ]))
 """
 
 
-class Asked(Mapping[str, str]):
-    """An environment that remembers which names were asked for."""
+class RecordedEnvironment(Mapping[str, str]):
+    """An environment that records which names are read."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
         self._values = values
@@ -56,35 +56,39 @@ class Asked(Mapping[str, str]):
 
 @pytest.fixture(scope="module")
 def settings(deployed: Deployed) -> dict[str, str]:
-    """The settings in the Bicep; what only Azure knows is an address here."""
+    """Return the settings in the Bicep, with example addresses for values that only Azure knows."""
     (app,) = deployed.of_type("Microsoft.Web/sites")
     listed = app.properties["siteConfig"]["appSettings"]
-    found = {each["name"]: each["value"] for each in listed}
-    assert len(found) == len(listed), "a setting is there twice"
+    found = {setting["name"]: setting["value"] for setting in listed}
+    assert len(found) == len(listed), "a setting is listed twice"
     return {
         name: f"https://{name}.example" if isinstance(value, Later) else str(value)
         for name, value in found.items()
     }
 
 
-def asked_by_the_triggers(settings: Mapping[str, str]) -> set[str]:
-    """%NAME% in any binding, and the parts of each connection that one names."""
+def read_by_the_triggers(settings: Mapping[str, str]) -> set[str]:
+    """Return each %NAME% in a binding, and the settings of each connection that a binding names."""
     inherited = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "SYSTEMROOT")}
-    told = subprocess.run(
-        [sys.executable, "-c", TELL], cwd=ROOT, env={**inherited, **settings}, capture_output=True, text=True
+    done = subprocess.run(
+        [sys.executable, "-c", LIST_BINDINGS],
+        cwd=ROOT,
+        env={**inherited, **settings},
+        capture_output=True,
+        text=True,
     )
-    assert told.returncode == 0, told.stderr
-    bindings = json.loads(told.stdout)
-    names = {name for each in bindings for name in re.findall(r"%(\w+)%", json.dumps(each))}
-    connections = {each["connection"] for each in bindings if "connection" in each}
+    assert done.returncode == 0, done.stderr
+    bindings = json.loads(done.stdout)
+    names = {name for binding in bindings for name in re.findall(r"%(\w+)%", json.dumps(binding))}
+    connections = {binding["connection"] for binding in bindings if "connection" in binding}
     assert connections, "no trigger names a connection any more"
-    return names | {f"{each}__{part}" for each in connections for part in BY_A_CONNECTION}
+    return names | {f"{connection}__{part}" for connection in connections for part in BY_A_CONNECTION}
 
 
-async def asked_by_the_app(settings: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """What is looked up when the app is built, deployments.yaml and its ${NAMES} included."""
+async def read_by_the_app(settings: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Return the settings that are read when the app is built, including ${NAMES} in deployments.yaml."""
     monkeypatch.chdir(ROOT)
-    environment = Asked(settings)
+    environment = RecordedEnvironment(settings)
     bindings = read_bindings(environment)
     assert bindings.problems == ()
     app = wiring.App(environment)
@@ -93,23 +97,23 @@ async def asked_by_the_app(settings: Mapping[str, str], monkeypatch: pytest.Monk
     return environment.names
 
 
-async def test_what_is_asked_for_is_what_is_set(
+async def test_the_settings_that_are_read_are_those_that_are_set(
     settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The app starts on exactly these settings: none is missing, none is there that nobody reads."""
-    by_the_app = await asked_by_the_app(settings, monkeypatch)
-    asked = by_the_app | asked_by_the_triggers(settings) | BY_THE_SDK | BY_THE_HOST
-    assert asked == set(settings)
+    """The app starts with exactly these settings: none is missing and none is unused."""
+    by_the_app = await read_by_the_app(settings, monkeypatch)
+    read = by_the_app | read_by_the_triggers(settings) | BY_THE_SDK | BY_THE_HOST
+    assert read == set(settings)
 
 
 def test_uploads_come_by_events_and_passes_every_minute(settings: dict[str, str]) -> None:
-    """Event Grid is the only source on Flex Consumption, and alerts count on a pass a minute."""
+    """Flex Consumption supports only Event Grid, and alerts expect a pass every minute."""
     bindings = read_bindings(settings)
     assert (bindings.blob_source, bindings.ticks) == ("EventGrid", "0 * * * * *")
 
 
 def test_there_is_no_secret_in_the_settings(settings: dict[str, str], deployed: Deployed) -> None:
-    """Every connection is by identity; the connection string of the log admits nobody by itself."""
+    """Every connection uses an identity; the log's connection string alone gives no access."""
     credentials = {name: value for name, value in settings.items() if name.endswith("__credential")}
     assert set(credentials.values()) == {"managedidentity"} and len(credentials) == 2
     secrets = re.compile(r"accountkey=|sharedaccess|sig=|password|secret", re.IGNORECASE)

@@ -1,4 +1,4 @@
-"""The Bicep files: that they are Bicep, fit together, and say what the project promises of them."""
+"""The Bicep files parse, fit together, and declare what the project promises."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from tests.infra.bicep import (
 )
 from tests.infra.shared_uses import ROOT
 
-# What azd itself sets; everything else that a parameter is taken from is for people to set.
+# Variables that azd sets; people set all others that parameters are read from.
 SET_BY_AZD = {"AZURE_ENV_NAME", "AZURE_LOCATION", "AZURE_PRINCIPAL_ID"}
 
 
 @pytest.mark.parametrize("path", files(), ids=lambda path: path.name)
 def test_each_file_parses(path: Path) -> None:
-    """tree-sitter's grammar of Bicep finds no place in it that is not Bicep."""
+    """tree-sitter's Bicep grammar finds no syntax error."""
     assert list(syntax_errors(parse(path))) == []
 
 
-def test_what_is_not_bicep_is_told_with_its_line(tmp_path: Path) -> None:
-    """A property with an equals sign, in a file that is good otherwise."""
+def test_a_syntax_error_is_reported_with_its_line(tmp_path: Path) -> None:
+    """An equals sign after a property is reported, in an otherwise valid file."""
     source, broken = (INFRA / "switch.bicep").read_text(), tmp_path / "broken.bicep"
     broken.write_text(source.replace("state: 'Enabled'", "state: = 'Enabled'"))
     line = source[: source.index("state:")].count("\n") + 1
@@ -40,14 +40,14 @@ def test_what_is_not_bicep_is_told_with_its_line(tmp_path: Path) -> None:
 
 
 def test_every_file_is_used(parameters: dict[str, object]) -> None:
-    """By main.bicep, or by the hook, which deploys one file of its own."""
+    """Every file is used by main.bicep or by the hook, which deploys its own file."""
     everything = evaluate("main.bicep", {**parameters, "vnetEnabled": True})
     used = {key.partition(".")[0] for key in everything.resources}
     assert used | {"blob-events"} == {path.stem for path in files()}
 
 
 def test_wrong_parameters_are_refused(parameters: dict[str, object]) -> None:
-    """The stand-in for the compiler tells a module's unknown and missing parameters."""
+    """The evaluation reports unknown and missing parameters of a file."""
     with pytest.raises(BicepError, match="has no parameter flavour"):
         evaluate("main.bicep", {**parameters, "flavour": "vanilla"})
     with pytest.raises(BicepError, match="needs the parameter location"):
@@ -55,10 +55,10 @@ def test_wrong_parameters_are_refused(parameters: dict[str, object]) -> None:
 
 
 def test_the_parameters_file_fits() -> None:
-    """It gives what must be given, nothing unknown, and what people set is in docs/azure.md."""
+    """It gives every required parameter and no unknown one; docs/azure.md lists what people set."""
     given = json.loads((INFRA / "main.parameters.json").read_text())["parameters"]
     declared = declared_parameters("main.bicep")
-    assert {name for name, needed in declared.items() if needed} <= set(given) <= set(declared)
+    assert {name for name, required in declared.items() if required} <= set(given) <= set(declared)
     named = set(re.findall(r"\$\{(\w+)", json.dumps(given)))
     assert named >= SET_BY_AZD
     guide = (ROOT / "docs" / "azure.md").read_text(encoding="utf-8")
@@ -66,39 +66,39 @@ def test_the_parameters_file_fits() -> None:
 
 
 def test_azure_openai_accounts_are_never_created_or_changed(deployed: Deployed) -> None:
-    """They are referenced, each in its own resource group, and nothing is deployed on them."""
-    ours = [each for each in deployed.resources.values() if "CognitiveServices" in each.type]
-    assert [(each.type, each.existing, each.body) for each in ours] == [
+    """They are only referenced, each in its own resource group; nothing is deployed on them."""
+    accounts = [resource for resource in deployed.resources.values() if "CognitiveServices" in resource.type]
+    assert [(account.type, account.existing, account.body) for account in accounts] == [
         ("Microsoft.CognitiveServices/accounts", True, {"name": name}) for name in ("contoso", "fabrikam")
     ]
 
 
-def test_storage_admits_nobody_by_key_and_nobody_anonymous(deployed: Deployed) -> None:
-    """Keys off, TLS 1.2, https only, and no public container."""
+def test_storage_allows_no_keys_and_no_anonymous_access(deployed: Deployed) -> None:
+    """Keys are off, TLS 1.2 and https are required, and no container is public."""
     (account,) = deployed.of_type("Microsoft.Storage/storageAccounts")
-    told = {
+    expected = {
         "allowSharedKeyAccess": False,
         "allowBlobPublicAccess": False,
         "minimumTlsVersion": "TLS1_2",
         "supportsHttpsTrafficOnly": True,
     }
-    assert told.items() <= account.properties.items()
+    assert expected.items() <= account.properties.items()
     containers = deployed.of_type("Microsoft.Storage/storageAccounts/blobServices/containers")
-    assert {each.properties["publicAccess"] for each in containers} == {"None"}
+    assert {container.properties["publicAccess"] for container in containers} == {"None"}
 
 
-def test_the_site_is_given_what_flex_consumption_takes(deployed: Deployed) -> None:
-    """Azure refuses a site of this plan for a property that it does not know there, such as ftpsState.
+def test_the_site_has_only_properties_that_flex_consumption_accepts(deployed: Deployed) -> None:
+    """Azure refuses a site of this plan with an unsupported property, such as ftpsState.
 
-    Allowed is what Microsoft's own template passes: https://github.com/Azure-Samples/
+    Allowed is what Microsoft's own template sets: https://github.com/Azure-Samples/
     azure-functions-flex-consumption-samples, IaC/armtemplate/azuredeploy.json (read November 2026).
     """
     (app,) = deployed.of_type("Microsoft.Web/sites")
     assert set(app.properties["siteConfig"]) <= {"appSettings"}
 
 
-def test_the_app_is_small_and_admits_no_password(deployed: Deployed) -> None:
-    """Flex Consumption with Python 3.12; deployed by Entra sign-in; found by azd as its service."""
+def test_the_app_is_small_and_allows_no_password(deployed: Deployed) -> None:
+    """It runs Python 3.12 on Flex Consumption, is deployed by Entra sign-in, and is azd's service."""
     (plan,) = deployed.of_type("Microsoft.Web/serverfarms")
     (app,) = deployed.of_type("Microsoft.Web/sites")
     hosted = app.properties["functionAppConfig"]
@@ -107,7 +107,7 @@ def test_the_app_is_small_and_admits_no_password(deployed: Deployed) -> None:
     assert hosted["deployment"]["storage"]["authentication"]["type"] == "UserAssignedIdentity"
     assert app.properties["httpsOnly"] is True
     passwords = deployed.of_type("Microsoft.Web/sites/basicPublishingCredentialsPolicies")
-    assert {each.body["name"]: each.properties for each in passwords} == {
+    assert {policy.body["name"]: policy.properties for policy in passwords} == {
         "scm": {"allow": False},
         "ftp": {"allow": False},
     }
@@ -116,17 +116,17 @@ def test_the_app_is_small_and_admits_no_password(deployed: Deployed) -> None:
 
 
 @pytest.mark.parametrize(("given", "memory"), [({}, 512), ({"instanceMemoryMB": 2048}, 2048)])
-def test_the_instances_have_the_memory_that_is_asked_for(
+def test_the_instances_have_the_configured_memory(
     parameters: dict[str, object], given: dict[str, object], memory: int
 ) -> None:
-    """The smallest unless the parameter says otherwise: some regions do not offer it."""
+    """The default is the smallest size; a parameter changes it, because some regions do not offer it."""
     (app,) = evaluate("main.bicep", {**parameters, **given}).of_type("Microsoft.Web/sites")
     assert app.properties["functionAppConfig"]["scaleAndConcurrency"]["instanceMemoryMB"] == memory
 
 
 @pytest.mark.parametrize("days", [90, 14])
 def test_only_processed_documents_are_deleted_by_age(parameters: dict[str, object], days: int) -> None:
-    """After so many days, and never what waits, failed, or is a result."""
+    """Processed documents are deleted after so many days; waiting, failed ones and results never."""
     given = {} if days == 90 else {"processedRetentionDays": days}
     (policy,) = evaluate("main.bicep", {**parameters, **given}).of_type(
         "Microsoft.Storage/storageAccounts/managementPolicies"

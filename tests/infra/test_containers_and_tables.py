@@ -1,4 +1,4 @@
-"""Containers and tables: those that the app uses are those that the Bicep creates."""
+"""The Bicep creates exactly the containers and tables that the app uses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.infra.bicep import Deployed
 
 @pytest.fixture
 async def touched() -> tuple[set[str], set[str]]:
-    """The containers and tables that hold something after one document was answered and one was refused."""
+    """Return the containers and tables in use after one document was answered and one was refused."""
     world = World.of(config())
     world.upload("clauses/letter.txt")
     world.upload("clauses/nothing.txt", "  ")
@@ -26,17 +26,19 @@ async def touched() -> tuple[set[str], set[str]]:
     return set(world.blobs._containers), {table for table, _ in world.tables._partitions}
 
 
-# Where DEPLOYMENTS_FILE=blob:config/deployments.yaml looks: the docs name it, people fill it.
+# Used by DEPLOYMENTS_FILE=blob:config/deployments.yaml: the docs name it, and people fill it.
 CONFIGURATION = "config"
 
 
 def created(deployed: Deployed, kind: str) -> set[str]:
-    """The names of what is created of a kind of things in storage."""
-    return {each.body["name"] for each in deployed.of_type(f"Microsoft.Storage/storageAccounts/{kind}")}
+    """Return the names of the storage resources of a kind that are created."""
+    return {
+        resource.body["name"] for resource in deployed.of_type(f"Microsoft.Storage/storageAccounts/{kind}")
+    }
 
 
 def test_every_container_is_created(deployed: Deployed, touched: tuple[set[str], set[str]]) -> None:
-    """Those of the app, by its source and by what it does, and the one that holds the package."""
+    """The app's containers, in its source and in use, the package's and the configuration's are created."""
     (app,) = deployed.of_type("Microsoft.Web/sites")
     package = app.properties["functionAppConfig"]["deployment"]["storage"]["value"].rpartition("blob")[2]
     used = shared_uses.containers() | touched[0]
@@ -44,6 +46,6 @@ def test_every_container_is_created(deployed: Deployed, touched: tuple[set[str],
 
 
 def test_every_table_is_created(deployed: Deployed, touched: tuple[set[str], set[str]]) -> None:
-    """Those that the source names, which are all that the app touches."""
+    """The tables that the source names are created, and the app uses no other."""
     assert touched[1] <= shared_uses.tables()
     assert created(deployed, "tableServices/tables") == shared_uses.tables()

@@ -1,4 +1,4 @@
-"""The private network: absent by default; with vnetEnabled storage is reached from inside it only."""
+"""The private network: absent by default; with vnetEnabled, storage is reachable only from inside it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ NETWORK = "Microsoft.Network"
 
 @pytest.fixture(scope="module")
 def private(parameters: dict[str, object]) -> Deployed:
-    """What is declared with vnetEnabled."""
+    """Return what is declared with vnetEnabled."""
     return evaluate("main.bicep", {**parameters, "vnetEnabled": True})
 
 
 def test_there_is_no_network_by_default(deployed: Deployed) -> None:
-    """It costs money each hour, and people upload from where they are."""
+    """By default there is no network, which would cost money each hour, and storage is public."""
     assert [each.type for each in deployed.resources.values() if each.type.startswith(NETWORK)] == []
     (app,) = deployed.of_type("Microsoft.Web/sites")
     (account,) = deployed.of_type("Microsoft.Storage/storageAccounts")
@@ -28,24 +28,26 @@ def test_there_is_no_network_by_default(deployed: Deployed) -> None:
     assert account.properties["networkAcls"]["defaultAction"] == "Allow"
 
 
-def test_storage_is_closed_but_for_azure_itself(private: Deployed) -> None:
-    """Azure's own services go on: the rule that deletes processed documents by age is one."""
+def test_storage_is_closed_except_to_azure_services(private: Deployed) -> None:
+    """Azure's own services keep access: the rule that deletes old documents needs it."""
     (account,) = private.of_type("Microsoft.Storage/storageAccounts")
     assert account.properties["publicNetworkAccess"] == "Disabled"
     assert account.properties["networkAcls"] == {"bypass": "AzureServices", "defaultAction": "Deny"}
 
 
-def test_each_service_has_an_endpoint_and_its_name_leads_there(private: Deployed) -> None:
-    """An endpoint in the network, a zone of names, the zone's link to it, and the endpoint's entry."""
+def test_each_service_has_an_endpoint_and_its_name_resolves_to_it(private: Deployed) -> None:
+    """Each service has an endpoint in the network, a DNS zone, the zone's link, and the endpoint's entry."""
     endpoints = private.of_type(f"{NETWORK}/privateEndpoints")
-    connections = [each.properties["privateLinkServiceConnections"][0]["properties"] for each in endpoints]
-    assert [each["groupIds"] for each in connections] == [[service] for service in SERVICES]
-    assert {each["privateLinkServiceId"] for each in connections} == {"network.storage.id"}
+    connections = [
+        endpoint.properties["privateLinkServiceConnections"][0]["properties"] for endpoint in endpoints
+    ]
+    assert [connection["groupIds"] for connection in connections] == [[service] for service in SERVICES]
+    assert {connection["privateLinkServiceId"] for connection in connections} == {"network.storage.id"}
     zones = private.of_type(f"{NETWORK}/privateDnsZones")
-    assert [each.body["name"] for each in zones] == [
+    assert [zone.body["name"] for zone in zones] == [
         f"privatelink.{service}.core.windows.net" for service in SERVICES
     ]
-    assert {each.body["location"] for each in zones} == {"global"}
+    assert {zone.body["location"] for zone in zones} == {"global"}
     links = private.of_type(f"{NETWORK}/privateDnsZones/virtualNetworkLinks")
     entries = private.of_type(f"{NETWORK}/privateEndpoints/privateDnsZoneGroups")
     for index, (link, entry) in enumerate(zip(links, entries, strict=True)):
@@ -57,8 +59,8 @@ def test_each_service_has_an_endpoint_and_its_name_leads_there(private: Deployed
     assert len(links) == len(SERVICES)
 
 
-def test_the_app_goes_out_through_a_subnet_of_its_own(private: Deployed) -> None:
-    """Delegated as Flex Consumption wants it; the endpoints are in the other subnet, and nothing overlaps."""
+def test_the_app_uses_its_own_subnet(private: Deployed) -> None:
+    """It is delegated as Flex Consumption requires; the endpoints use the other subnet; none overlap."""
     (network,) = private.of_type(f"{NETWORK}/virtualNetworks")
     of_app, of_endpoints = network.properties["subnets"]
     (app,) = private.of_type("Microsoft.Web/sites")

@@ -1,4 +1,4 @@
-"""The package that azd sends: what .funcignore leaves is what the app needs, and nothing else of weight."""
+"""The package that azd deploys: .funcignore leaves what the app needs and little else."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import yaml
 
 from tests.infra.shared_uses import ROOT
 
-# What Azure needs beside the app's own modules: the host's file, the packages, and what to host and ask.
+# What Azure needs beside the app's modules: the host's file, the packages, and the configuration.
 BESIDE_THE_CODE = {"host.json", "requirements.txt", "constraints.txt", "function_app.py", "deployments.yaml"}
 
 
 @pytest.fixture(scope="module")
 def packaged() -> set[str]:
-    """The files of the repository, committed or new, that .funcignore does not leave out."""
+    """Return the files of the repository, committed or new, that .funcignore does not exclude."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -30,21 +30,21 @@ def packaged() -> set[str]:
     return {path for path in listed.stdout.splitlines() if not ignored.match_file(path)}
 
 
-def test_everything_that_runs_is_in_it(packaged: set[str]) -> None:
-    """All modules of the app, and each file that deployments.yaml names."""
+def test_everything_that_runs_is_packaged(packaged: set[str]) -> None:
+    """The package has all modules of the app, and each file that deployments.yaml names."""
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "shared").rglob("*.py")}
     file = yaml.safe_load((ROOT / "deployments.yaml").read_text(encoding="utf-8"))
     tasks = {
-        each["task"][key]
-        for each in file["deployments"].values()
+        deployment["task"][key]
+        for deployment in file["deployments"].values()
         for key in ("system_prompt", "response_schema")
-        if key in each["task"]
+        if key in deployment["task"]
     }
     assert (modules | tasks | BESIDE_THE_CODE) - packaged == set()
 
 
-def test_nothing_else_is(packaged: set[str]) -> None:
-    """Neither tests nor the local stack nor settings of this machine."""
+def test_nothing_else_is_packaged(packaged: set[str]) -> None:
+    """The package has no tests, no local stack and no local settings."""
     parts = {PurePosixPath(path).parts[0] for path in packaged}
     assert parts - BESIDE_THE_CODE <= {
         "shared",

@@ -1,4 +1,4 @@
-"""The GitHub workflow: nothing of others runs in it but what was chosen, and no token is left lying about."""
+"""The GitHub workflows run only pinned third-party actions, and leave no token on disk."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ PINNED = re.compile(r"uses: [\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+\b")
 
 
 def steps(name: str) -> list[dict[str, Any]]:
-    """Every step of every job of a workflow."""
+    """Return every step of every job of a workflow."""
     text = (ROOT / ".github" / "workflows" / name).read_text(encoding="utf-8")
     return [step for job in yaml.safe_load(text)["jobs"].values() for step in job["steps"]]
 
 
 @pytest.mark.parametrize("name", [path.name for path in FILES])
 def test_actions_are_pinned_by_digest(name: str) -> None:
-    """A tag can be moved to other code by whoever gets hold of the action's repository; a commit cannot."""
+    """Each action is pinned to a commit: an attacker can move a tag to other code, but not a commit."""
     text = (ROOT / ".github" / "workflows" / name).read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if re.search(r"\buses:", line)]
     assert len(lines) == sum("uses" in step for step in steps(name)) > 0
@@ -36,7 +36,7 @@ def test_actions_are_pinned_by_digest(name: str) -> None:
 
 @pytest.mark.parametrize("name", [path.name for path in FILES])
 def test_a_checkout_leaves_no_token(name: str) -> None:
-    """By default the token stays in .git/config, where every later step, tests included, could read it."""
+    """Checkouts do not persist the token: by default every later step could read it in .git/config."""
     checkouts = [step for step in steps(name) if step.get("uses", "").startswith("actions/checkout@")]
     assert checkouts
     assert [step for step in checkouts if step.get("with", {}).get("persist-credentials") is not False] == []

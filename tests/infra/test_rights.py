@@ -1,4 +1,4 @@
-"""Rights: what is granted to whom, held against what the app's source and the switch's definition call."""
+"""Granted rights match what the app's source and the switch's definition call."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BUILT_IN = {
     "3913510d-42f4-4e42-8a64-420c390055eb": "Monitoring Metrics Publisher",
     "5e0bd9bd-7b93-4f28-af87-19fc36ad61bd": "Cognitive Services OpenAI User",
 }
-# The right that each operation of the management SDK takes.
+# The right that each operation of the management SDK needs.
 ACTIONS = {
     "accounts.get": f"{PREFIX}/read",
     "deployments.list": f"{PREFIX}/deployments/read",
@@ -34,12 +34,12 @@ ACTIONS = {
     "deployments.begin_create_or_update": f"{PREFIX}/deployments/write",
     "deployments.begin_delete": f"{PREFIX}/deployments/delete",
 }
-# What works without: the first comes with OpenAI User's `*/read`, the others are rights on the subscription,
-# which a person who runs `doctor` usually has and the app is not given. Who wants keep_if_scarce grants the
-# last one (docs/azure.md).
+# Operations that need no right of the custom role. The first comes with OpenAI User's `*/read`. The others
+# need rights on the subscription: a person who runs `doctor` usually has them, the app does not. For
+# keep_if_scarce an administrator grants the last one (docs/azure.md).
 OPTIONAL = {"accounts.list_models", "usages.list", "model_capacities.list"}
-# The role that each service takes, by the setting that names its address. The host documents Blob Data Owner
-# for its own storage, and brings events to the blob trigger through a queue.
+# The role that each service needs, by the setting that names its address. The host's documentation requires
+# Blob Data Owner for its own storage, and the host passes events to the blob trigger through a queue.
 ROLES = {
     "__blobServiceUri": "Storage Blob Data Owner",
     "__queueServiceUri": "Storage Queue Data Contributor",
@@ -49,17 +49,17 @@ ROLES = {
 
 
 def granted(deployed: Deployed, principal: str) -> Counter[tuple[str, str, str]]:
-    """A principal's assignments: the role, the type of what it is on, and that thing's name."""
+    """Count a principal's assignments by role, and by type and name of the resource they are on."""
     found: Counter[tuple[str, str, str]] = Counter()
-    for each in deployed.of_type("Microsoft.Authorization/roleAssignments"):
-        if each.properties["principalId"] == principal:
-            scope = scope_of(deployed, each)
-            found[role_of(each), scope.type, scope.body["name"]] += 1
+    for assignment in deployed.of_type("Microsoft.Authorization/roleAssignments"):
+        if assignment.properties["principalId"] == principal:
+            scope = scope_of(deployed, assignment)
+            found[role_of(assignment), scope.type, scope.body["name"]] += 1
     return found
 
 
 def scope_of(deployed: Deployed, assignment: Resource) -> Resource:
-    """What an assignment is on; in a module of a loop, what the same round of the loop means by it."""
+    """Return the resource that an assignment is on; in a loop, the one of the same iteration."""
     scope = assignment.body["scope"]
     return (
         deployed.resources.get(scope)
@@ -68,23 +68,23 @@ def scope_of(deployed: Deployed, assignment: Resource) -> Resource:
 
 
 def role_of(assignment: Resource) -> str:
-    """A built-in role's name, or the key of a custom one."""
+    """Return a built-in role's name, or the key of a custom one."""
     role = str(assignment.properties["roleDefinitionId"])
     return BUILT_IN.get(role.rpartition("/")[2], role)
 
 
 def custom_role(deployed: Deployed, key: str) -> list[dict[str, Any]]:
-    """The permissions of a custom role, which must be the same on every account."""
-    roles = [each for each in deployed.resources.values() if each.key.partition("[")[0] == key]
+    """Return the permissions of a custom role, and check that they are equal on every account."""
+    roles = [role for role in deployed.resources.values() if role.key.partition("[")[0] == key]
     assert len(roles) == 2 and roles[0].properties["permissions"] == roles[1].properties["permissions"]
     found: list[dict[str, Any]] = roles[0].properties["permissions"]
     return found
 
 
 def test_the_app_gets_what_it_needs_and_no_more(deployed: Deployed) -> None:
-    """On its storage and log what its settings lead to; on each account one custom role, and inference."""
+    """It has the roles that its settings need on storage and log, and two roles on each account."""
     (app,) = deployed.of_type("Microsoft.Web/sites")
-    names = [each["name"] for each in app.properties["siteConfig"]["appSettings"]]
+    names = [setting["name"] for setting in app.properties["siteConfig"]["appSettings"]]
     needed = {role for end, role in ROLES.items() if any(name.endswith(end) for name in names)}
     rights = granted(deployed, APP)
     assert {role for role, kind, _ in rights if "CognitiveServices" not in kind} == needed
@@ -102,16 +102,16 @@ def test_the_app_gets_what_it_needs_and_no_more(deployed: Deployed) -> None:
 
 
 def test_the_hosting_role_is_what_the_adapter_calls(deployed: Deployed) -> None:
-    """Each call of the adapter takes a right, and the role has these and no data rights."""
+    """The role has the right for each call of the adapter, and no data rights."""
     called = shared_uses.arm_operations() - OPTIONAL
-    assert called - set(ACTIONS) == set(), "a new call of Azure Resource Manager: which right does it take?"
+    assert called - set(ACTIONS) == set(), "a new call of Azure Resource Manager: which right does it need?"
     (permission,) = custom_role(deployed, "account-access.hostingRole")
     assert set(permission) == {"actions"}
     assert sorted(permission["actions"]) == sorted({ACTIONS[each] for each in called})
 
 
-def test_the_switch_may_look_and_delete_and_no_more(deployed: Deployed) -> None:
-    """Its custom role is what the requests of its definition take, on each account and nowhere else."""
+def test_the_switch_may_only_read_and_delete(deployed: Deployed) -> None:
+    """Its custom role has the rights for the requests of its definition, only on the accounts."""
     verbs = {"GET": "read", "DELETE": "delete"}
     methods = {each["inputs"]["method"] for each in actions_of_type(definition(), "Http")}
     (permission,) = custom_role(deployed, "account-access.switchRole")
@@ -122,15 +122,15 @@ def test_the_switch_may_look_and_delete_and_no_more(deployed: Deployed) -> None:
     }
 
 
-def test_custom_roles_can_be_assigned_where_they_are_needed_only(deployed: Deployed) -> None:
-    """Not in the whole subscription: in the resource group of the account."""
+def test_custom_roles_are_assignable_only_where_needed(deployed: Deployed) -> None:
+    """They are assignable in the account's resource group, not in the whole subscription."""
     roles = deployed.of_type("Microsoft.Authorization/roleDefinitions")
     assert {tuple(each.properties["assignableScopes"]) for each in roles} == {("resourceGroup().id",)}
     source = (INFRA / "main.bicep").read_text()
     assert "scope: resourceGroup(split(id, '/')[2], split(id, '/')[4])" in source
 
 
-def test_two_accounts_of_one_name_get_roles_of_two_names(parameters: dict[str, object]) -> None:
+def test_two_accounts_with_the_same_name_get_different_roles(parameters: dict[str, object]) -> None:
     """A role's name must be unique in the tenant, and a nested deployment's in its resource group."""
     longest = "c" * 64
     ids = [
@@ -148,8 +148,8 @@ def test_two_accounts_of_one_name_get_roles_of_two_names(parameters: dict[str, o
     assert not set(modules[0]) & set(modules[1])
 
 
-def test_the_uploader_reaches_the_inbox_and_what_became_of_it(deployed: Deployed) -> None:
-    """Neither records nor leases nor the package, and no account."""
+def test_the_uploader_may_write_the_inbox_and_read_results(deployed: Deployed) -> None:
+    """The uploader has no right on records, leases, the package or an account."""
     kind = "Microsoft.Storage/storageAccounts/blobServices/containers"
     assert granted(deployed, UPLOADER) == {
         ("Storage Blob Data Contributor", kind, "inbox"): 1,
@@ -158,15 +158,15 @@ def test_the_uploader_reaches_the_inbox_and_what_became_of_it(deployed: Deployed
     }
 
 
-def test_nobody_else_gets_anything(deployed: Deployed) -> None:
-    """Every assignment is to one of these three."""
+def test_no_other_principal_has_rights(deployed: Deployed) -> None:
+    """Every assignment is to the app, the switch or the uploader."""
     assignments = deployed.of_type("Microsoft.Authorization/roleAssignments")
     assert {each.properties["principalId"] for each in assignments} == {APP, SWITCH, UPLOADER}
 
 
-def test_without_an_uploader_nobody_may_upload(parameters: dict[str, object]) -> None:
-    """The right is granted to whom the parameter names, and to nobody by default."""
-    nobody = evaluate("main.bicep", {**parameters, "uploaderId": ""})
+def test_without_an_uploader_no_upload_right_is_granted(parameters: dict[str, object]) -> None:
+    """The right is granted only to the principal that the parameter names."""
+    without = evaluate("main.bicep", {**parameters, "uploaderId": ""})
     assert {
-        each.properties["principalId"] for each in nobody.of_type("Microsoft.Authorization/roleAssignments")
+        each.properties["principalId"] for each in without.of_type("Microsoft.Authorization/roleAssignments")
     } == {APP, SWITCH}

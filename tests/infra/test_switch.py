@@ -1,4 +1,4 @@
-"""The last resort, by its own definition, on the emulator: what is ours and past goes, and nothing else."""
+"""The safety switch, run from its own definition on the emulator: it deletes only our expired deployments."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OTHER = f"/subscriptions/t/resourceGroups/others/{PROVIDER}/fabrikam"
 
 
 class Clock:
-    """A time that moves when it is told to; the emulator and the switch share it."""
+    """A time that tests move; the emulator and the switch share it."""
 
     def __init__(self) -> None:
         self.now = START
@@ -46,7 +46,7 @@ class Azure:
     session: aiohttp.ClientSession
 
     async def create(self, name: str, tags: dict[str, str] | None, account: str = ACCOUNT) -> None:
-        """A deployment with these tags, by whoever; its creation has ended when this returns."""
+        """Create a deployment with these tags, and wait until its creation has ended."""
         model = {"format": "OpenAI", "name": "gpt-4.1-mini-2025-04-14.ft-0e2c", "version": "1"}
         body = {"sku": {"name": "GlobalStandard", "capacity": 1}, "properties": {"model": model}}
         body |= {} if tags is None else {"tags": tags}
@@ -55,13 +55,13 @@ class Azure:
         self.clock.now += timedelta(seconds=10)
 
     async def names(self, account: str = ACCOUNT) -> set[str]:
-        """What exists, a minute later, when what was begun has ended."""
+        """Return the deployments that exist a minute later, when running operations have ended."""
         self.clock.now += timedelta(minutes=1)
         answer = await (await self._call("GET", f"{account}/deployments")).json()
-        return {each["name"] for each in answer["value"]}
+        return {deployment["name"] for deployment in answer["value"]}
 
     async def switch(self, *accounts: str) -> Run:
-        """One run of the switch."""
+        """Run the switch once."""
         parameters = {
             "installation": OURS,
             "accounts": list(accounts or (ACCOUNT,)),
@@ -82,8 +82,8 @@ class Azure:
 async def azure_with(**options: Any) -> AsyncIterator[Azure]:
     clock = Clock()
     quick = {"provision_median": 0, "provision_p95": 0, "delete_seconds": 5, "warmup_seconds": 0}
-    told = Options(accounts=(ACCOUNT, OTHER), **{**quick, **options})
-    async with emulator(told, clock) as running, aiohttp.ClientSession() as session:
+    given = Options(accounts=(ACCOUNT, OTHER), **{**quick, **options})
+    async with emulator(given, clock) as running, aiohttp.ClientSession() as session:
         yield Azure(running.url, clock, session)
 
 
@@ -94,7 +94,7 @@ async def azure() -> AsyncIterator[Azure]:
 
 
 def tags(delete_after: datetime | str, owner: str = OURS) -> dict[str, str]:
-    """The tags as the app writes them, or with another text for the time."""
+    """Return the tags as the app writes them, or with another text for the time."""
     text = delete_after if isinstance(delete_after, str) else delete_after.strftime(TAG_TIME)
     return {OWNER_TAG: owner, DELETE_AFTER_TAG: text}
 
@@ -117,10 +117,10 @@ KEPT = {
 }
 
 
-async def test_what_is_ours_and_past_is_deleted_and_nothing_else(azure: Azure) -> None:
-    """Seven deployments of several kinds on one account: one of them is the switch's business."""
+async def test_only_our_expired_deployments_are_deleted(azure: Azure) -> None:
+    """Of seven deployments of several kinds on one account, the switch deletes one."""
     await azure.create("ours-and-past", tags(AN_HOUR_AGO))
-    # The account takes ten fine-tuned ones at a time.
+    # The account holds at most ten fine-tuned deployments.
     for name, given in list(KEPT.items())[:6]:
         await azure.create(name, given)
     outcome = await azure.switch()
@@ -130,16 +130,16 @@ async def test_what_is_ours_and_past_is_deleted_and_nothing_else(azure: Azure) -
 
 
 @pytest.mark.parametrize("name", KEPT)
-async def test_each_of_these_is_left_alone(azure: Azure, name: str) -> None:
-    """Whatever stands in its tags, it neither goes nor keeps the switch from what is to go."""
+async def test_each_of_these_is_kept(azure: Azure, name: str) -> None:
+    """With any tags it is kept, and the switch still deletes the expired deployment."""
     await azure.create(name, KEPT[name])
     await azure.create("ours-and-past", tags(AN_HOUR_AGO))
     assert (await azure.switch()).succeeded
     assert await azure.names() == {name}
 
 
-async def test_it_is_past_when_its_second_is_over(azure: Azure) -> None:
-    """At the second of the tag it stays; a second later it goes."""
+async def test_a_deployment_expires_after_its_second(azure: Azure) -> None:
+    """At the second of the tag it is kept; a second later it is deleted."""
     await azure.create("edge", tags(START + timedelta(seconds=60)))
     azure.clock.now = START + timedelta(seconds=60)
     assert [method for method, _, _ in (await azure.switch()).requests] == ["GET"]
@@ -147,8 +147,8 @@ async def test_it_is_past_when_its_second_is_over(azure: Azure) -> None:
     assert [method for method, _, _ in (await azure.switch()).requests] == ["GET", "DELETE"]
 
 
-async def test_two_that_are_past_take_two_runs(azure: Azure) -> None:
-    """Azure takes one write an account at a time: the 409 fails the run, and the next one goes on."""
+async def test_two_expired_deployments_take_two_runs(azure: Azure) -> None:
+    """Azure accepts one write per account at a time: a 409 fails the run, and the next run continues."""
     await azure.create("first", tags(AN_HOUR_AGO))
     await azure.create("second", tags(AN_HOUR_AGO))
     outcome = await azure.switch()
@@ -159,7 +159,7 @@ async def test_two_that_are_past_take_two_runs(azure: Azure) -> None:
     assert await azure.names() == set()
 
 
-async def test_what_is_being_deleted_is_left_to_it() -> None:
+async def test_a_running_delete_is_not_repeated() -> None:
     """A deployment that Azure is deleting already is not deleted again, so the run does not fail."""
     async with azure_with(delete_seconds=3600) as azure:
         await azure.create("slow", tags(AN_HOUR_AGO))
@@ -170,8 +170,8 @@ async def test_what_is_being_deleted_is_left_to_it() -> None:
         assert [method for method, _, _ in outcome.requests] == ["GET"]
 
 
-async def test_an_account_in_trouble_does_not_keep_it_from_another(azure: Azure) -> None:
-    """An account that was removed fails the run, which raises an alert; the other one is seen to."""
+async def test_a_failing_account_does_not_block_another(azure: Azure) -> None:
+    """A removed account fails the run, which raises an alert; the other account is still cleaned up."""
     await azure.create("ours-and-past", tags(AN_HOUR_AGO), account=OTHER)
     gone = ACCOUNT.replace("contoso", "removed")
     outcome = await azure.switch(gone, OTHER)
@@ -180,7 +180,7 @@ async def test_an_account_in_trouble_does_not_keep_it_from_another(azure: Azure)
 
 
 async def test_it_needs_no_right_to_follow_an_operation(azure: Azure) -> None:
-    """Without the option that ends polling, Azure would follow the 202 to where the switch may not look."""
+    """Without the option that stops polling, Azure would poll a URL that the switch may not read."""
     careless = definition()
     inner = careless["actions"]["For_each_account"]["actions"]["For_each_of_these"]["actions"]
     del inner["Delete_deployment"]["operationOptions"]
@@ -191,7 +191,7 @@ async def test_it_needs_no_right_to_follow_an_operation(azure: Azure) -> None:
 
 
 def test_the_bicep_gives_it_what_the_app_uses(deployed: Deployed, parameters: dict[str, Any]) -> None:
-    """The installation of deployments.yaml, every account, Azure's address without a slash at its end."""
+    """It gets the installation, every account, and Azure's address without a slash at the end."""
     (switch,) = deployed.of_type("Microsoft.Logic/workflows")
     environment = {"AZURE_OPENAI_ACCOUNT_ID": str(parameters["openAiAccountId"])}
     settings = load(ROOT / "deployments.yaml", environment)
@@ -206,7 +206,7 @@ def test_the_bicep_gives_it_what_the_app_uses(deployed: Deployed, parameters: di
 
 
 def test_it_runs_every_fifteen_minutes_one_run_at_a_time() -> None:
-    """So that a leak lasts a quarter of an hour beyond the longest session at most."""
+    """A leak lasts at most a quarter of an hour beyond the longest session."""
     (trigger,) = definition()["triggers"].values()
     assert trigger["type"] == "Recurrence"
     assert trigger["recurrence"] == {"frequency": "Minute", "interval": 15}

@@ -1,4 +1,4 @@
-"""The way of an upload's event to the app: the topic, the subscription and the hook that makes it."""
+"""Delivery of upload events to the app: the topic, the subscription, and the hook that creates it."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ HOOKS = {name: INFRA / "hooks" / f"postdeploy.{name}" for name in ("sh", "ps1")}
 SET_BY_AZD = {"AZURE_SUBSCRIPTION_ID"}
 
 
-def test_the_topic_is_of_the_storage_that_is_uploaded_to(deployed: Deployed) -> None:
-    """One system topic, of the one storage account."""
+def test_the_topic_belongs_to_the_upload_storage(deployed: Deployed) -> None:
+    """There is one system topic, for the one storage account."""
     (topic,) = deployed.of_type("Microsoft.EventGrid/systemTopics")
     assert topic.properties == {
         "source": "storage.account.id",
@@ -29,8 +29,8 @@ def test_the_topic_is_of_the_storage_that_is_uploaded_to(deployed: Deployed) -> 
     }
 
 
-def test_the_subscription_leads_to_the_blob_trigger() -> None:
-    """The trigger's function, its container, creations only, and the key of the blob extension."""
+def test_the_subscription_delivers_to_the_blob_trigger() -> None:
+    """It has the trigger's function and container, only creations, and the blob extension's key."""
     source = (ROOT / "function_app.py").read_text(encoding="utf-8")
     (path, function) = re.findall(
         r"blob_trigger\(.*?path=\"(\w+)/\{name\}\".*?async def (\w+)\(", source, flags=re.DOTALL
@@ -51,17 +51,17 @@ def test_the_subscription_leads_to_the_blob_trigger() -> None:
 
 
 def test_azd_runs_the_hooks_after_each_deployment() -> None:
-    """One for each family of systems, both there."""
+    """azure.yaml names one hook for POSIX and one for Windows."""
     hook = yaml.safe_load((ROOT / "azure.yaml").read_text())["hooks"]["postdeploy"]
-    assert {system: (each["shell"], ROOT / each["run"]) for system, each in hook.items()} == {
+    assert {system: (script["shell"], ROOT / script["run"]) for system, script in hook.items()} == {
         "posix": ("sh", HOOKS["sh"]),
         "windows": ("pwsh", HOOKS["ps1"]),
     }
 
 
 @pytest.mark.parametrize("name", HOOKS)
-def test_the_hooks_use_what_main_bicep_gives(deployed: Deployed, name: str) -> None:
-    """Both read variables of azd or outputs of main.bicep, and give the template its parameters."""
+def test_the_hooks_use_outputs_of_main_bicep(deployed: Deployed, name: str) -> None:
+    """Each hook reads only azd's variables or main.bicep's outputs, and gives all parameters."""
     text = HOOKS[name].read_text()
     read = set(re.findall(r"(?:AZURE|LAMPLIGHTER)_[A-Z_]+", text))
     assert read - SET_BY_AZD <= set(deployed.outputs)
@@ -72,12 +72,12 @@ def test_the_hooks_use_what_main_bicep_gives(deployed: Deployed, name: str) -> N
 
 @dataclass
 class Hook:
-    """The hook for sh with an Azure CLI that only notes what it is asked, and a sleep that does not wait."""
+    """The sh hook, with an Azure CLI that only records its calls and a sleep that does not wait."""
 
     folder: Path
 
     def run(self, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run it as azd does, from the project's folder."""
+        """Run the hook as azd does, from the project's folder."""
         path = f"{self.folder}{os.pathsep}/usr/bin{os.pathsep}/bin"
         command = [shutil.which("sh") or "sh", str(HOOKS["sh"])]
         return subprocess.run(
@@ -85,12 +85,12 @@ class Hook:
         )
 
     def put(self, name: str, script: str) -> None:
-        """A command that runs a shell script."""
+        """Add a command that runs a shell script."""
         (self.folder / name).write_text(f"#!/bin/sh\n{script}\n")
         (self.folder / name).chmod(0o755)
 
     def calls(self) -> list[str]:
-        """What was asked of the Azure CLI and of sleep."""
+        """Return the calls of the Azure CLI and of sleep."""
         return (self.folder / "calls").read_text().splitlines()
 
 
@@ -111,8 +111,8 @@ GIVEN = {
 }
 
 
-def test_the_hook_tries_again_until_the_key_is_there(hook: Hook) -> None:
-    """The app's key appears at the third try: two waits, then success."""
+def test_the_hook_retries_until_the_key_exists(hook: Hook) -> None:
+    """If the app's key appears at the third attempt, the hook waits twice and succeeds."""
     calls = hook.folder / "calls"
     hook.put(
         "az", f'echo "az $*" >> {calls}\n[ "$1" = account ] || [ $(grep -c "group create" {calls}) -ge 3 ]'
@@ -132,8 +132,8 @@ def test_the_hook_tries_again_until_the_key_is_there(hook: Hook) -> None:
     assert "told of uploads" in done.stdout
 
 
-def test_the_hook_fails_with_the_cause_when_it_never_is(hook: Hook) -> None:
-    """Ten tries, then Azure's own words, what it means, and how to repeat it."""
+def test_the_hook_fails_with_the_cause_if_the_key_never_exists(hook: Hook) -> None:
+    """After ten attempts it prints Azure's message, its meaning, and how to repeat the hook."""
     hook.put(
         "az",
         f'echo "az $*" >> {hook.folder}/calls\n[ "$1" = account ] || {{ echo "no such key" >&2; exit 1; }}',
@@ -145,7 +145,7 @@ def test_the_hook_fails_with_the_cause_when_it_never_is(hook: Hook) -> None:
 
 
 def test_the_hook_says_what_is_missing(hook: Hook) -> None:
-    """Run outside azd, or without a sign-in, it says so at once."""
+    """Outside azd, or without a sign-in, the hook fails at once and says so."""
     hook.put("az", "exit 1")
     outside = hook.run(**{**GIVEN, "LAMPLIGHTER_TOPIC": ""})
     assert outside.returncode == 2 and "LAMPLIGHTER_TOPIC" in outside.stderr

@@ -1,9 +1,9 @@
-"""A workflow definition of Azure Logic Apps, carried out here: the few actions and functions the switch uses.
+"""Run a workflow definition of Azure Logic Apps, with the few actions and functions that the switch uses.
 
-After the workflow definition language's reference. Where that leaves a doubt, the reading here is the one
-that would break a careless definition: all arguments are evaluated (no short circuit), a function raises for
-a value of the wrong type, and a request that answers 202 is polled unless the definition says not to. What
-is not known here is refused, so that a change of the definition cannot go unnoticed.
+This follows the reference of the workflow definition language. Where the reference is unclear, this module
+takes the stricter reading: all arguments are evaluated (no short circuit), a function raises for a value of
+the wrong type, and a 202 is polled unless the definition says otherwise. Unsupported actions and functions
+raise an error, so that a change of the definition cannot go unnoticed.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ _DOTNET_TIMES = {"yyyy-MM-ddTHH:mm:ssZ": "%Y-%m-%dT%H:%M:%SZ"}
 
 
 class WorkflowError(Exception):
-    """An expression that Azure would fail on, or that is not known here."""
+    """An expression that fails in Azure or is not supported here."""
 
 
 def definition() -> dict[str, Any]:
-    """The switch's definition."""
+    """Return the switch's definition."""
     found: dict[str, Any] = json.loads((INFRA / "switch.definition.json").read_text(encoding="utf-8"))
     return found
 
 
 def actions_of_type(where: Mapping[str, Any], kind: str) -> Iterator[dict[str, Any]]:
-    """Every action of a type, however deep it lies."""
+    """Yield every action of a type, at any depth."""
     for action in where.get("actions", {}).values():
         if action["type"] == kind:
             yield action
@@ -43,14 +43,14 @@ def actions_of_type(where: Mapping[str, Any], kind: str) -> Iterator[dict[str, A
 
 @dataclass
 class Run:
-    """One run: whether every action succeeded, and the requests in order, each with its status."""
+    """One run: whether every action succeeded, and each request in order: method, path and status."""
 
     succeeded: bool = True
     requests: list[tuple[str, str, int]] = field(default_factory=list)
 
 
 async def run(definition: Mapping[str, Any], parameters: Mapping[str, Any], now: datetime) -> Run:
-    """One run at `now`, with real requests. A failed branch does not stop its neighbours."""
+    """Run the definition at `now`, with real requests. A failed branch does not stop the others."""
     assert set(parameters) == set(definition["parameters"])
     async with aiohttp.ClientSession() as session:
         execution = _Execution(session, parameters, now)
@@ -68,13 +68,13 @@ class _Execution:
     async def carry_out(
         self, actions: Mapping[str, Any], items: Mapping[str, Any], bodies: Mapping[str, Any]
     ) -> bool:
-        """The actions of one scope; those that run after a failed one are skipped."""
+        """Run the actions of one scope. Actions after a failed one are skipped."""
         here, outcomes = dict(bodies), dict[str, bool]()
         for name, action in actions.items():
             after = action["runAfter"]
             if any(wanted != ["Succeeded"] for wanted in after.values()):
-                raise WorkflowError(f"{name}: runAfter knows Succeeded only")
-            if all(outcomes.get(each) for each in after):
+                raise WorkflowError(f"{name}: runAfter supports Succeeded only")
+            if all(outcomes.get(earlier) for earlier in after):
                 outcomes[name], here[name] = await self._act(name, action, items, here)
             else:
                 outcomes[name] = False
@@ -86,21 +86,21 @@ class _Execution:
         match action["type"]:
             case "Foreach":
                 done = [
-                    await self.carry_out(action["actions"], {**items, name: each}, bodies)
-                    for each in self._value(action["foreach"], items, bodies)
+                    await self.carry_out(action["actions"], {**items, name: item}, bodies)
+                    for item in self._value(action["foreach"], items, bodies)
                 ]
                 return all(done), None
             case "Query":
                 kept = [
-                    each
-                    for each in self._value(action["inputs"]["from"], items, bodies)
-                    if self._value(action["inputs"]["where"], {**items, "": each}, bodies)
+                    item
+                    for item in self._value(action["inputs"]["from"], items, bodies)
+                    if self._value(action["inputs"]["where"], {**items, "": item}, bodies)
                 ]
                 return True, kept
             case "Http":
                 return await self._request(action, items, bodies)
             case kind:
-                raise WorkflowError(f"{name}: the action {kind} is not known")
+                raise WorkflowError(f"{name}: the action {kind} is not supported")
 
     async def _request(
         self, action: Mapping[str, Any], items: Mapping[str, Any], bodies: Mapping[str, Any]
@@ -110,17 +110,17 @@ class _Execution:
             for key, value in action["inputs"].items()
         }
         if inputs["authentication"]["type"] != "ManagedServiceIdentity":
-            raise WorkflowError("requests are made by the workflow's own identity")
+            raise WorkflowError("requests must use the workflow's own identity")
         headers = {"Authorization": "Bearer of-the-switch"}
         async with self._session.request(inputs["method"], inputs["uri"], headers=headers) as response:
             self.requests.append((inputs["method"], response.url.path, response.status))
             if response.status == 202 and action.get("operationOptions") != "DisableAsyncPattern":
-                raise WorkflowError("a 202 is polled, at a place for which the switch has no right")
+                raise WorkflowError("a 202 is polled at a URL that the switch has no right to read")
             text = await response.text()
             return response.ok, json.loads(text) if text else None
 
     def _value(self, text: str, items: Mapping[str, Any], bodies: Mapping[str, Any]) -> Any:
-        """A string of the definition: an expression, a text with expressions in it, or a plain text."""
+        """Evaluate a string of the definition: an expression, a text with expressions, or plain text."""
 
         def evaluate(expression: str) -> Any:
             return _Expression(expression, self._parameters, items, bodies, self._now).value()
@@ -186,7 +186,7 @@ class _Expression:
                 return self._items[""]
             case "body", [str(action)]:
                 return self._bodies[action]
-            case "and", [*values] if all(isinstance(each, bool) for each in values):
+            case "and", [*values] if all(isinstance(value, bool) for value in values):
                 return all(values)
             case "not", [bool(value)]:
                 return not value
@@ -201,7 +201,7 @@ class _Expression:
             case "endsWith", [str(text), str(part)]:
                 return text.lower().endswith(part.lower())
             case "coalesce", [*values]:
-                return next((each for each in values if each is not None), None)
+                return next((value for value in values if value is not None), None)
             case "utcNow", [str(form)]:
                 return self._now.strftime(_DOTNET_TIMES[form])
             case _:

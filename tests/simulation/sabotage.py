@@ -128,7 +128,7 @@ def intent_before_write(stack: contextlib.ExitStack) -> None:
 
 @_variant
 def quarantine(stack: contextlib.ExitStack) -> None:
-    """A write whose outcome is unknown is taken not to have happened."""
+    """A write with an unknown outcome counts as not done."""
     none = timedelta(0)
     _limits(stack, quarantine=none, settle=none, list_lag=none)
 
@@ -171,7 +171,7 @@ def if_none_match_result(stack: contextlib.ExitStack) -> None:
 
 @_variant
 def account_lease_deadline(stack: contextlib.ExitStack) -> None:
-    """A pass goes on for as long as it takes."""
+    """A pass has no time limit."""
     _limits(stack, pass_seconds=1e9)
 
 
