@@ -25,7 +25,6 @@ from shared.model.documents import Document as Document
 from shared.model.documents import DocumentState as DocumentState
 from shared.model.inference import ModelAnswer as ModelAnswer
 from shared.model.inference import ModelRequest as ModelRequest
-from shared.model.record import NO_RECORD as NO_RECORD
 from shared.model.record import Backoff as Backoff
 from shared.model.record import Batch as Batch
 from shared.model.record import DeploymentRecord as DeploymentRecord

@@ -117,6 +117,3 @@ class DeploymentRecord:
         known = [at for at in times if at is not None]
         return max(known, default=None) if self.history.adopted else next(iter(known), None)
 
-
-NO_RECORD = DeploymentRecord("", "")
-"""Stands for the record of a deployment that was never recorded."""
