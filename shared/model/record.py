@@ -116,4 +116,3 @@ class DeploymentRecord:
         times = (self.generation.created_at, self.generation.intent_at)
         known = [at for at in times if at is not None]
         return max(known, default=None) if self.history.adopted else next(iter(known), None)
-
