@@ -38,7 +38,8 @@ IMPORT_LINTER = "from importlinter.cli import lint_imports_command as lint; lint
 # The stack stops when this process has ended, even if that is before the stack's own first line.
 PARENT = ("--parent", str(os.getpid()))
 
-# Settings of the caller's shell that would mix other packages into the virtual environment.
+# Settings of the caller's shell that would mix other packages into the virtual environment, or, the last one,
+# have each of the many processes of the tests compile all modules anew.
 UNWANTED = (
     "PYTHONPATH",
     "PYTHONHOME",
@@ -47,6 +48,7 @@ UNWANTED = (
     "PIP_USER",
     "PIP_TARGET",
     "PIP_PREFIX",
+    "PYTHONDONTWRITEBYTECODE",
 )
 
 USAGE = """\
