@@ -1,6 +1,5 @@
 """For every test: alerts that nobody has heard yet, and, if it asks, Azurite with an account of its own."""
 
-import functools
 from collections.abc import Iterator
 
 import hypothesis
@@ -8,7 +7,6 @@ import pytest
 
 from local.azurite import Azurite, run_azurite
 from shared import alerts
-from shared.settings import zone_names
 
 # The same examples in each run; no limit in seconds, which a busy machine would break.
 hypothesis.settings.register_profile(
@@ -24,14 +22,6 @@ _ACCOUNTS = [f"test{number:03}" for number in range(800)]
 def fresh_alerts() -> None:
     """Equal alerts are logged once an hour: what another test raised hides none of this one's."""
     alerts.forget()
-
-
-@pytest.fixture(scope="session", autouse=True)
-def zones_are_listed_once() -> Iterator[None]:
-    """The machine's list of time zones is a walk through a thousand files; tests load settings often."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(zone_names, "available_timezones", functools.cache(zone_names.available_timezones))
-        yield
 
 
 @pytest.fixture(scope="session")

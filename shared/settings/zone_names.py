@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import re
 from zoneinfo import available_timezones
 
@@ -43,6 +44,8 @@ _OFFSET = re.compile(r"(?:UTC|GMT|Z)?\s*([+-])(\d{1,2})(?::?(\d{2}))?", re.ASCII
 _REVERSED = re.compile(r"Etc/GMT([+-])([1-9]\d?)", re.ASCII)
 _SHOWN = 80
 
+_zones = functools.cache(available_timezones)  # Python walks through a thousand files at each call
+
 
 def time_zone(value: str) -> str:
     """Return an IANA name that means the same on every machine. Raises ValueError with the one to write."""
@@ -56,7 +59,7 @@ def time_zone(value: str) -> str:
             f"{shown!r} is an abbreviation, which has no summer time or several meanings: write the IANA "
             f"name of a place, such as {place!r}"
         )
-    zones = available_timezones()
+    zones = _zones()
     if value in zones:
         return value
     if same := next((zone for zone in zones if zone.lower() == lower), None):
@@ -75,7 +78,7 @@ def _instead_of_offset(shown: str, sign: str, hours: str, minutes: str | None) -
     """Return the advice for an offset. The names of fixed zones have POSIX's sign, which is reversed."""
     advice = f"{shown!r} is an offset: write the IANA name of a place, which knows its summer time"
     name = f"Etc/GMT{'-' if sign == '+' else '+'}{int(hours)}" if int(hours) else "Etc/UTC"
-    if int(minutes or 0) or name not in available_timezones():
+    if int(minutes or 0) or name not in _zones():
         return advice
     return f"{advice}, or {name!r} for {sign}{int(hours):02}:00 all year" + (
         " (its sign is reversed)" if int(hours) else ""
