@@ -97,12 +97,15 @@ class AzureModel:
     def _client(self, endpoint: str) -> AsyncOpenAI:
         from openai import AsyncOpenAI
 
+        from shared.adapters.openai_http import http_client
+
         if endpoint not in self._clients:
             self._credentials[endpoint] = token_credential(endpoint)
             self._clients[endpoint] = AsyncOpenAI(
                 base_url=f"{endpoint}openai/v1/",
                 api_key=_token_provider(self._credentials[endpoint]),
                 max_retries=0,
+                http_client=http_client(),
             )
         return self._clients[endpoint]
 

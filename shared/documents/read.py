@@ -10,7 +10,7 @@ from shared.documents.mime import is_raw_form, is_raw_mail
 from shared.errors import DocumentRefused
 
 _AFTER_DAMAGE = 256 * 1024  # bytes after the first damage that decide whether a file is UTF-8 nevertheless
-_STRETCH = 1024 * 1024  # bytes that are searched at a time: a copy of all would double the memory
+_STRETCH = 1024 * 1024  # bytes that are searched or decoded at a time: a copy of all would double the memory
 _TELLING = 16 * 1024  # bytes by which UTF-16 or UTF-32 without a byte order mark is recognised
 _KINDS = {
     b"%PDF": "a PDF",
@@ -80,31 +80,46 @@ def _decode(data: bytes) -> str:
     mark = next((name for mark, name in _BYTE_ORDER_MARKS.items() if data.startswith(mark)), None)
     if mark is not None:
         return _decode_marked(data, mark)
+    if data.isascii():
+        wide = _wide(data) if how_many(data, _BINARY) else None
+        return _decode_marked(data, wide) if wide else _decode_ascii(data)
     try:
-        text = data.decode()
+        return _decode_in_stretches(data, "utf-8")
     except UnicodeDecodeError as error:
         return _decode_other(data, error.start)
-    if not text.isascii():
-        return text
-    if how_many(data, _BINARY) and (wide := _wide(data)):
-        return data.decode(wide)
-    return _decode_ascii(data, text)
+
+
+def _decode_in_stretches(data: bytes, encoding: str) -> str:
+    """Decode all of it: at once, Python would need the memory of three such texts.
+
+    Raises UnicodeDecodeError with the position in `data`.
+    """
+    decoder = codecs.getincrementaldecoder(encoding)()
+    texts = []
+    for start in range(0, len(data), _STRETCH):
+        end, kept = start + _STRETCH, len(decoder.getstate()[0])
+        try:
+            texts.append(decoder.decode(data[start:end], final=end >= len(data)))
+        except UnicodeDecodeError as error:
+            error.start += start - kept
+            raise
+    return "".join(texts)
 
 
 def _decode_marked(data: bytes, mark: str) -> str:
     try:
-        return data.decode(mark)
+        return _decode_in_stretches(data, mark)
     except UnicodeDecodeError as error:
         raise _damaged(mark.removesuffix("-sig"), error.start) from None
 
 
-def _decode_ascii(data: bytes, text: str) -> str:
+def _decode_ascii(data: bytes) -> str:
     from shared.documents.seven_bit import decode_seven_bit  # imported where it is used: it loads languages
 
     if all(sequence not in data for sequence in (b"\x1b$", b"~{", b"+")):
-        return text
+        return data.decode()
     decoded = decode_seven_bit(data)
-    return text if decoded is None else decoded
+    return data.decode() if decoded is None else decoded
 
 
 def _decode_other(data: bytes, damaged_at: int) -> str:
@@ -119,7 +134,7 @@ def _decode_other(data: bytes, damaged_at: int) -> str:
         raise _damaged("utf-8", damaged_at)
     if (name := old_encoding(data)) is not None:
         try:
-            return data.decode(name)
+            return _decode_in_stretches(data, name)
         except UnicodeDecodeError:  # the bytes after the sample have another encoding
             pass
     raise DocumentRefused(f"the file's encoding cannot be determined: {_AS_UTF8}")

@@ -1,6 +1,6 @@
 """Read the text of documents' sources within the memory of a small instance.
 
-An instance of 512 MB holds the functions host, and the worker with its libraries (100 MB). The rest is
+An instance of 512 MB holds the functions host, and the worker with its libraries (130 MB). The rest is
 divided here: a document's memory is reserved before its first byte is read, and a document that does not fit
 waits for its turn. A document that could never be answered is refused by its size, unread.
 """

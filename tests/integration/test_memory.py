@@ -48,7 +48,7 @@ def test_large_files_are_answered_or_refused_by_a_small_worker(tmp_path: Path, a
         for name in deployments:
             for number in range(3):
                 stack.upload(f"{name}/letter-{number}.txt", letter(f"Number {number} for {name}"))
-        stack.wait("all are finished", lambda: not stack.stored_names("inbox"), within=300)
+        stack.wait("all are finished", lambda: not stack.stored_names("inbox"), within=900)
         letters = {(f"letter-{number}.txt", "done"): 1 for number in range(3)}
         refused = {("large-0.txt", "failed"): 1, ("large-1.txt", "failed"): 1}
         answered = {(f"large-{number}.txt", "done"): 1 for number in range(6)}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import codecs
 import random
+import sys
+import tracemalloc
 from collections.abc import Sequence
 
 import pytest
@@ -49,6 +51,22 @@ def test_unicode_is_read_as_it_is(text: str) -> None:
     assert read_text(text.encode()) == text
     for encoding, mark in MARKS.items():
         assert read_text(mark + text.encode(encoding)) == text
+
+
+@pytest.mark.parametrize("encoding", [*MARKS, "cp1252", "cp932", "gb18030"])
+def test_a_large_text_is_read_in_stretches(encoding: str) -> None:
+    """Characters on their borders stay whole; at its peak the text is in memory no more than twice."""
+    line = {"cp1252": GERMAN, "cp932": JAPANESE, "gb18030": CHINESE}.get(encoding, RUSSIAN)
+    text = line * (6_000_000 // len(line.encode(encoding)) + 1)
+    data = MARKS.get(encoding, b"") + text.encode(encoding)
+    assert read_text(MARKS.get(encoding, b"") + (line * 100).encode(encoding))  # what is kept for later files
+    tracemalloc.start()
+    try:
+        assert read_text(data) == text
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 2.5 * sys.getsizeof(text), peak / sys.getsizeof(text)
 
 
 @given(LINES, st.sampled_from([*MARKS]))
@@ -196,6 +214,7 @@ def test_random_bytes_are_refused() -> None:
         (GERMAN.encode(), b"\xff", GERMAN.encode()),
         (GERMAN.encode(), "ü".encode("cp1252"), GERMAN.encode()),  # two encodings in one file
         (b"plain\n" * 20_000 + GERMAN.encode(), b"\xff", b""),
+        (RUSSIAN.encode() * 20_000, b"\xff", b""),  # megabytes from the start
         (GERMAN.encode("utf-16"), b"x", b""),
         ("Größe".encode("utf-16"), b"\x00\xd8", "b".encode("utf-16-le")),  # half a surrogate pair
     ],
@@ -206,6 +225,13 @@ def test_damaged_unicode_is_refused_with_the_place(intact: bytes, damage: bytes,
     name = "UTF-16" if intact.startswith(codecs.BOM_UTF16_LE) else "UTF-8"
     assert refusal(intact + damage + rest) == (
         f"the file is {name}, damaged at byte {len(intact):,}: save it again as UTF-8"
+    )
+
+
+def test_utf_32_without_a_mark_is_refused_where_it_is_damaged() -> None:
+    """All its bytes are ASCII, and four of them name no character."""
+    assert refusal("Please confirm the date. ".encode("utf-32-le") * 500 + b"AAAA").startswith(
+        "the file is UTF-32-LE, damaged at"
     )
 
 
