@@ -12,13 +12,13 @@ import argparse
 import statistics
 import time as timers
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import TypeVar
 
 from bench._report import machine, show
 from shared.model import (
     Account,
-    AzureDeployment,
     Batch,
     BillingStart,
     BillingUnit,
@@ -28,6 +28,8 @@ from shared.model import (
     DeploymentSpec,
     Generation,
     History,
+    Hosted,
+    Observed,
     Owner,
     Prices,
     RecordState,
@@ -94,13 +96,10 @@ def measure(deployments: int, minutes: int) -> dict[str, object]:
     up = {name for number, name in enumerate(configured) if number % 2}
     records = {name: record(name, name in up) for name in configured}
     azure = {
-        name: AzureDeployment(
-            name,
+        name: Hosted(
+            replace(configured[name].spec, tags={OWNER_TAG: "bench"}),
+            Observed.SUCCEEDED,
             "Succeeded",
-            "GlobalStandard",
-            50,
-            "gpt-4.1.ft-1",
-            {OWNER_TAG: "bench"},
             records[name].generation.created_at,
         )
         for name in up

@@ -148,6 +148,14 @@ class ArmRefused(ArmError):
     """Azure refused the request for good (other 4xx). The call had no effect."""
 
 
+class CapacityRefused(ArmRefused):
+    """There is less capacity left than the request asks for: less may be granted."""
+
+
+class CapacityUnknown(ArmRefused):
+    """How much capacity is left cannot be learned for this model or SKU."""
+
+
 class ArmUncertain(ArmError):
     """There was no answer, or a 5xx: a write may have taken effect, or may still take effect.
 

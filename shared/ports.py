@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from shared.model import AzureDeployment, Demand, DeploymentSpec, ModelAnswer, ModelRequest
+from shared.model import Demand, DeploymentSpec, Hosted, ModelAnswer, ModelRequest
 
 Value = str | int | float | bool | datetime
 
@@ -185,40 +185,48 @@ class Blobs(Protocol):
         ...
 
 
-# --- Azure Resource Manager and the model -------------------------------------------------------
+# --- the providers and the model ----------------------------------------------------------------
 
 
-class Arm(Protocol):
-    """Deployments of an account. `account` is its resource id, `timeout` seconds. No method retries.
+class Provider(Protocol):
+    """One way to host models. `account`: where, by its resource id; `timeout`: seconds. No method retries.
 
-    Every method raises ArmConflict, ArmRefused or ArmUncertain.
+    Every method but `probe` raises ArmConflict, ArmRefused or ArmUncertain.
     """
 
     async def endpoint(self, account: str, *, timeout: float) -> str:
         """Return the account's data plane URL, ending in a slash. Safe to repeat."""
         ...
 
-    async def deployments(self, account: str, *, timeout: float) -> Mapping[str, AzureDeployment]:
+    async def deployments(self, account: str, *, timeout: float) -> Mapping[str, Hosted]:
         """Return all deployments of the account by name, in one LIST. Safe to repeat.
 
         See Note: LISTs are late in docs/design.md.
         """
         ...
 
-    async def put(self, account: str, spec: DeploymentSpec, *, timeout: float) -> AzureDeployment:
-        """Create or update a deployment; return Azure's first answer, usually Accepted. Safe to repeat."""
+    async def put(self, account: str, spec: DeploymentSpec, *, timeout: float) -> Hosted:
+        """Create or update a deployment; return the provider's first answer. Safe to repeat.
+
+        Raises CapacityRefused if less capacity may be granted.
+        """
         ...
 
     async def delete(self, account: str, deployment: str, *, timeout: float) -> None:
-        """Delete a deployment; return when Azure accepted that. Safe to repeat: absence is no error."""
+        """Delete a deployment; return when that is accepted. Safe to repeat: absence is no error."""
         ...
 
-    async def capacities(
-        self, account: str, model: str, version: str, *, timeout: float
-    ) -> Mapping[str, float]:
-        """Return the capacity left in the account's region for fine-tuned versions of a base model, by SKU.
+    async def capacity_left(self, account: str, spec: DeploymentSpec, *, timeout: float) -> float:
+        """Return the capacity that is left where the account is, for this model and SKU. Safe to repeat.
 
-        In thousands of tokens per minute. Azure calls it advisory. Safe to repeat.
+        In the unit of `DeploymentSpec.capacity`. Azure calls it advisory. Raises CapacityUnknown.
+        """
+        ...
+
+    async def probe(self, endpoint: str, deployment: str, *, timeout: float) -> None:
+        """Send the cheapest request that shows whether a deployment serves. Repeating it costs tokens again.
+
+        Raises ModelError unless the outcome proves that it does.
         """
         ...
 

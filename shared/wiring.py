@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from shared.adapters.arm import AzureArm
 from shared.adapters.blobs import AzureBlobs
 from shared.adapters.credentials import is_local
 from shared.adapters.openai import AzureModel
@@ -26,7 +25,8 @@ from shared.errors import SettingProblem, SettingsError
 from shared.hosting.ledger import Ledger
 from shared.hosting.observe import HostingContext
 from shared.model import Owner, Settings
-from shared.ports import Arm, Blobs, Clock, Model, Tables
+from shared.ports import Blobs, Clock, Model, Provider, Tables
+from shared.providers.azure_openai.arm import AzureOpenAI
 from shared.settings.bindings import STORAGE
 from shared.settings.blob import PREFIX, SettingsBlob
 from shared.settings.load import load
@@ -68,7 +68,8 @@ class App:
         self._storage = storage_name(tables)
         self.clock = SystemClock()
         self.tables, self.blobs = AzureTables(tables), AzureBlobs(blobs)
-        self.arm, self._model = AzureArm(arm), AzureModel()
+        self._model = AzureModel()
+        self.provider = AzureOpenAI(arm, self._model)
         self._sources = Sources(self.blobs)  # one for the process: its memory limit outlives configurations
         self._file = environment.get("DEPLOYMENTS_FILE") or "deployments.yaml"
         self._blob = SettingsBlob(self.blobs, self._file, environment)
@@ -91,7 +92,7 @@ class App:
                 self.clock,
                 self.tables,
                 self.blobs,
-                self.arm,
+                self.provider,
                 self._model,
                 self._sources,
                 storage=self._storage,
@@ -101,7 +102,7 @@ class App:
 
     async def close(self) -> None:
         """Close the connections."""
-        for adapter in (self.tables, self.blobs, self.arm, self._model):
+        for adapter in (self.tables, self.blobs, self.provider, self._model):
             await adapter.close()
 
 
@@ -121,7 +122,7 @@ def assemble(
     clock: Clock,
     tables: Tables,
     blobs: Blobs,
-    arm: Arm,
+    provider: Provider,
     model: Model,
     sources: Sources | None = None,
     *,
@@ -137,7 +138,7 @@ def assemble(
     return Lamplighter(
         settings=settings,
         context=HostingContext(
-            clock, timing, tables, blobs, arm, model, documents, ledger, owner, settings.prices
+            clock, timing, tables, blobs, provider, documents, ledger, owner, settings.prices
         ),
         documents=documents,
         results=results,

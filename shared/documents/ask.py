@@ -55,7 +55,7 @@ def least_tokens(size: int, task: Task) -> int:
 
 def refuse_more_than_admitted(tokens: int, config: DeploymentConfig) -> None:
     """Raise DocumentRefused if the configured deployment admits fewer tokens than these in a minute."""
-    limit = config.spec.capacity * 1000
+    limit = config.spec.tokens_per_minute
     if tokens > limit:
         raise DocumentRefused(
             f"it needs about {tokens:,} tokens at once, and the deployment admits {limit:,} a minute: "

@@ -26,8 +26,7 @@ from shared.errors import (
 )
 from shared.hosting.answering import Trouble
 from shared.hosting.leases import WorkLease
-from shared.hosting.probe import PROBE
-from shared.model import Document, ModelAnswer, ModelRequest
+from shared.model import TINY, Document, ModelAnswer, ModelRequest
 from shared.ports import Model
 
 
@@ -104,7 +103,7 @@ class Witness:
         seconds = self._work.timing.probe_seconds
         if not self._work.allows(seconds):
             return None
-        small = replace(request, text=PROBE.text, max_output_tokens=PROBE.max_output_tokens)
+        small = replace(request, text=TINY.text, max_output_tokens=TINY.max_output_tokens)
         try:
             return await self._model.ask(self._endpoint, self._deployment, small, timeout=seconds)
         except ModelError:

@@ -94,8 +94,8 @@ class Slice:
         self._until = until
         self._work = work
         self._opened_at = generation.opened_at
-        tokens = generation.tokens_per_minute or config.spec.capacity * 1000
-        requests = generation.requests_per_minute or config.spec.capacity
+        tokens = generation.tokens_per_minute or config.spec.tokens_per_minute
+        requests = generation.requests_per_minute or config.spec.requests_per_minute
         self._pacer = Pacer(tools.clock, tokens, requests)
         self._at_once = min(AT_ONCE, requests)
         self._running: dict[str, asyncio.Task[None]] = {}

@@ -16,8 +16,7 @@ from shared.hosting.decisions import move
 from shared.hosting.delete import delete
 from shared.hosting.observe import View
 from shared.hosting.probe import probe
-from shared.model import Action, AzureDeployment, RecordState
-from shared.planning.adoption import properties_of
+from shared.model import Action, Hosted, RecordState
 from shared.planning.decide import is_same_generation
 from shared.planning.decision import Decision
 from shared.planning.generations import next_generation
@@ -67,7 +66,7 @@ async def _adopt(step: Decision, view: View) -> None:
     """From now on it is ours, by the record: nothing is written to Azure, its properties are kept."""
     record, azure = view.record(step.deployment), view.azure[step.deployment]
     in_use = record.state is RecordState.OPEN
-    found = replace(record, history=replace(record.history, adopted=properties_of(azure)))
+    found = replace(record, history=replace(record.history, adopted=azure.spec))
     session_end = view.configured[step.deployment].session_end(view.now)
     if in_use:
         ours = replace(
@@ -113,9 +112,9 @@ async def _take_up(step: Decision, view: View) -> None:
     await view.count_workers(step.deployment)
 
 
-def _tagged_deadline(azure: AzureDeployment) -> datetime | None:
+def _tagged_deadline(azure: Hosted) -> datetime | None:
     try:
-        deadline = datetime.fromisoformat(azure.tags.get(DELETE_AFTER_TAG, ""))
+        deadline = datetime.fromisoformat(azure.spec.tags.get(DELETE_AFTER_TAG, ""))
     except ValueError:
         return None
     return deadline if deadline.tzinfo else None

@@ -6,11 +6,11 @@ from dataclasses import replace
 from datetime import timedelta
 
 from shared.alerts import Alert, alert
-from shared.errors import ArmConflict, ArmError, ArmRefused
+from shared.errors import ArmConflict, ArmError, ArmRefused, CapacityRefused
 from shared.hosting.arm_writes import ArmBusy, write_seconds
 from shared.hosting.decisions import move
 from shared.hosting.observe import View
-from shared.model import AzureDeployment, Backoff, Batch, DeploymentRecord, DeploymentSpec, Owner, RecordState
+from shared.model import Backoff, Batch, DeploymentRecord, DeploymentSpec, Hosted, Owner, RecordState
 from shared.planning import uploads
 from shared.planning.adoption import to_create
 from shared.planning.decision import Decision
@@ -96,21 +96,21 @@ def _gathered(record: DeploymentRecord, step: Decision, view: View) -> tuple[Bat
     return uploads.with_batch(gathered, uploads.batch_of(demand.arrivals, view.now))
 
 
-async def _put(spec: DeploymentSpec, view: View, deadline: float) -> AzureDeployment:
+async def _put(spec: DeploymentSpec, view: View, deadline: float) -> Hosted:
     """The PUT; where its capacity is refused, one more with the least that was configured.
 
     Deleting releases quota, and somebody else may have taken it since.
     """
     seconds = write_seconds(view, deadline)
     try:
-        return await view.context.arm.put(view.account.resource_id, spec, timeout=seconds)
-    except ArmRefused as error:
+        return await view.context.provider.put(view.account.resource_id, spec, timeout=seconds)
+    except CapacityRefused:
         least = spec.minimum_capacity
-        if error.code != "InsufficientQuota" or least is None or least >= spec.capacity:
+        if least is None or least >= spec.capacity:
             raise
     smaller = replace(spec, capacity=least)
     seconds = write_seconds(view, deadline)
-    found = await view.context.arm.put(view.account.resource_id, smaller, timeout=seconds)
+    found = await view.context.provider.put(view.account.resource_id, smaller, timeout=seconds)
     remedy = f"it was created with {least} instead of {spec.capacity}: others use the quota of this region"
     alert(Alert.CAPACITY_REDUCED, remedy, account=view.account.name, deployment=spec.name)
     return found

@@ -10,7 +10,7 @@ from shared.hosting.arm_writes import ArmBusy, write_seconds
 from shared.hosting.create import with_failure
 from shared.hosting.decisions import move
 from shared.hosting.observe import View
-from shared.model import DeploymentRecord, RecordState
+from shared.model import DeploymentRecord, Observed, RecordState
 from shared.planning.decision import Decision
 from shared.planning.plan import delete_backoff
 
@@ -37,7 +37,7 @@ async def delete(step: Decision, view: View, deadline: float) -> None:
         return
     try:
         seconds = write_seconds(view, deadline)
-        await view.context.arm.delete(view.account.resource_id, name, timeout=seconds)
+        await view.context.provider.delete(view.account.resource_id, name, timeout=seconds)
     except ArmConflict as error:
         # Nothing happened, and by the time that Azure is free somebody may need it again.
         await _still_there(step, view, view.record(name))
@@ -54,7 +54,7 @@ async def delete(step: Decision, view: View, deadline: float) -> None:
     except ArmError as error:
         raise ArmBusy from error
     await view.save(_accepted(view.record(name), view))
-    view.azure[name] = replace(view.azure[name], provisioning_state="Deleting")
+    view.azure[name] = replace(view.azure[name], status=Observed.DELETING)
     await view.save_session(name)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.hosting.observe import HostingContext, View
-from shared.model import Account, AzureDeployment, Configs
+from shared.model import Account, Configs, Hosted
 from shared.planning.decision import Decision
 from shared.planning.plan import plan
 
@@ -17,7 +17,7 @@ class DryRun:
     """One account as it stands: what Azure lists at that time, and each deployment's decision."""
 
     at: datetime
-    azure: Mapping[str, AzureDeployment]
+    azure: Mapping[str, Hosted]
     decisions: Mapping[str, Decision]
 
 

@@ -17,10 +17,10 @@ from shared.hosting.ledger import Ledger
 from shared.model import (
     Account,
     AccountRecord,
-    AzureDeployment,
     Configs,
     Demand,
     DeploymentRecord,
+    Hosted,
     HostingSession,
     Observed,
     Owner,
@@ -30,9 +30,8 @@ from shared.model import (
 from shared.planning.decision import Observation
 from shared.planning.observed import is_expected_gone, is_ours, is_past, observe
 from shared.planning.picture import Picture
-from shared.planning.plan import DEVELOPER_TIER, DEVELOPER_TIER_LIFE
-from shared.planning.scarcity import base_model, why_kept
-from shared.ports import Arm, Backlog, Blobs, Clock, Model, Tables
+from shared.planning.scarcity import why_kept
+from shared.ports import Backlog, Blobs, Clock, Provider, Tables
 from shared.timing import Timing
 
 CAPACITY_SECONDS = 5.0
@@ -47,8 +46,7 @@ class HostingContext:
     timing: Timing
     tables: Tables
     blobs: Blobs
-    arm: Arm
-    model: Model
+    provider: Provider
     backlog: Backlog
     ledger: Ledger
     owner: Owner
@@ -87,7 +85,7 @@ class View:
         self.now: datetime
         self.endpoint: str
         self.problems: list[StorageError] = []  # what went wrong and stopped nothing
-        self.azure: dict[str, AzureDeployment] = {}
+        self.azure: dict[str, Hosted] = {}
         self._working: dict[str, int] = {}
         self._left: dict[str, float | str] = {}  # capacity in the region, or why it is not known
         self._known: AccountRecord
@@ -102,7 +100,7 @@ class View:
         # Records before the LIST: what it shows is then never older than what they say.
         records = await context.ledger.records(resource_id)
         self.now = context.clock.now()
-        listed = await context.arm.deployments(resource_id, timeout=timeout)
+        listed = await context.provider.deployments(resource_id, timeout=timeout)
         self.picture = await context.picture(resource_id, self.configured, self.now, records=records)
         ours = {name.lower(): name for name in (*records, *self.configured)}
         self.azure = {}
@@ -119,7 +117,7 @@ class View:
         await self.read(timeout)
         for name in list(self.picture.records):
             await self.note(name, self._known.listed_at)
-        self.endpoint = self._known.endpoint or await self.context.arm.endpoint(
+        self.endpoint = self._known.endpoint or await self.context.provider.endpoint(
             self.account.resource_id, timeout=timeout
         )
         looked = replace(
@@ -142,7 +140,7 @@ class View:
         What goes wrong here stops nothing; the next failed probe asks again.
         """
         try:
-            endpoint = await self.context.arm.endpoint(self.account.resource_id, timeout=timeout)
+            endpoint = await self.context.provider.endpoint(self.account.resource_id, timeout=timeout)
             if endpoint != self._known.endpoint:
                 await self._save_account(replace(self._known, endpoint=endpoint))
         except (ArmError, StorageError) as error:
@@ -159,18 +157,13 @@ class View:
 
     async def _ask_what_is_left(self, name: str) -> None:
         """What the region has left for a deployment's model and SKU; what cannot be learned stops nothing."""
-        azure = self.azure[name]
-        base = base_model(azure.model_name)
-        if base is None:
-            self._left[name] = "the model's name does not tell its base model"
-            return
+        account, spec = self.account.resource_id, self.azure[name].spec
         try:
-            account = self.account.resource_id
-            left = await self.context.arm.capacities(account, *base, timeout=CAPACITY_SECONDS)
+            left = await self.context.provider.capacity_left(account, spec, timeout=CAPACITY_SECONDS)
         except ArmError as error:
             self._left[name] = str(error)
-            return
-        self._left[name] = left.get(azure.sku, f"Azure says nothing of {azure.sku}")
+        else:
+            self._left[name] = left
 
     def _why_kept(self, name: str) -> str:
         left = self._left.get(name, "it was not asked for yet")
@@ -228,13 +221,13 @@ class View:
             generation,
             missed_since=None,
             created_at=generation.created_at or azure.created_at,
-            sku=azure.sku,
-            capacity=azure.capacity,
+            sku=azure.spec.sku,
+            capacity=azure.spec.capacity,
             tokens_per_minute=azure.tokens_per_minute,
             requests_per_minute=azure.requests_per_minute,
         )
-        if azure.sku == DEVELOPER_TIER and azure.created_at is not None:
-            last = azure.created_at + DEVELOPER_TIER_LIFE
+        if azure.spec.longest_life is not None and azure.created_at is not None:
+            last = azure.created_at + azure.spec.longest_life
             noted = replace(noted, delete_after=min(generation.delete_after or last, last))
         if observe(azure, record, self.context.owner, self.context.timing) is Observed.SUCCEEDED:
             noted = replace(noted, succeeded_at=generation.succeeded_at or self.now)

@@ -9,39 +9,26 @@ from shared.errors import (
     AccessDenied,
     DeploymentNotFound,
     ModelError,
-    RateLimited,
-    RequestRefused,
     ServiceRefused,
 )
 from shared.hosting.decisions import move
 from shared.hosting.observe import View
-from shared.model import AzureDeployment, Backoff, DeploymentRecord, ModelRequest, Observed, RecordState
+from shared.model import Backoff, DeploymentRecord, Hosted, Observed, RecordState
 from shared.planning.decision import Decision
 from shared.planning.estimates import with_sample
 from shared.planning.generations import next_generation
 from shared.planning.unanswered import not_answered
-
-PROBE = ModelRequest(system_prompt="Answer with one word.", text="ready?", max_output_tokens=16)
 
 
 async def probe(step: Decision, view: View) -> None:
     """The one request that is allowed before the record is open."""
     name, context = step.deployment, view.context
     try:
-        await context.model.ask(view.endpoint, name, PROBE, timeout=context.timing.probe_seconds)
+        await context.provider.probe(view.endpoint, name, timeout=context.timing.probe_seconds)
     except ModelError as error:
-        if not proves_it_exists(error):
-            await _not_ready(step, view, error)
-            return
-    await _ready(step, view)
-
-
-def proves_it_exists(error: ModelError) -> bool:
-    """Whether an error shows that the deployment is there: it limits, or judges, what it is asked.
-
-    A reasoning model answers a request with so few tokens with 400.
-    """
-    return isinstance(error, RateLimited | RequestRefused) or error.status in (400, 429)
+        await _not_ready(step, view, error)
+    else:
+        await _ready(step, view)
 
 
 async def _not_ready(step: Decision, view: View, error: ModelError) -> None:
@@ -101,10 +88,10 @@ async def _ready(step: Decision, view: View) -> None:
     await view.save_session(name)
 
 
-def _used(record: DeploymentRecord, azure: AzureDeployment) -> DeploymentRecord:
+def _used(record: DeploymentRecord, azure: Hosted) -> DeploymentRecord:
     """Somebody else's deployment, from now on used and never changed."""
     found = next_generation(
-        record, owned=False, created_at=azure.created_at, sku=azure.sku, capacity=azure.capacity
+        record, owned=False, created_at=azure.created_at, sku=azure.spec.sku, capacity=azure.spec.capacity
     )
     generation = replace(
         found.generation,

@@ -19,9 +19,9 @@ from shared.model import (
     ALWAYS,
     Account,
     Action,
-    AzureDeployment,
     Configs,
     DeploymentRecord,
+    Hosted,
     Mode,
     Observed,
     RecordState,
@@ -103,7 +103,7 @@ async def _pass(view: View, deadline: float) -> PassReport:
     for decision in decisions:
         changed = await keep_decision(decision, view)
         azure = view.azure.get(decision.deployment)
-        if azure is not None and is_twin(view.context.owner, azure.tags):
+        if azure is not None and is_twin(view.context.owner, azure.spec.tags):
             _warn_of_twin(decision, azure, view)
         elif changed and decision.observed is Observed.FOREIGN:
             _warn_of_foreign(decision, view)
@@ -114,18 +114,18 @@ async def _pass(view: View, deadline: float) -> PassReport:
 
 
 def _warn_of_foreign(decision: Decision, view: View) -> None:
-    prices, azure = view.context.prices, view.azure[decision.deployment]
+    prices, spec = view.context.prices, view.azure[decision.deployment].spec
     remedy = (
         "it was not created by this installation: it is used as it is, never changed, and costs "
-        f"{prices.hosting_per_hour.get(azure.sku, 0.0):.2f} {prices.currency} an hour; say adopt: true in "
+        f"{prices.hosting_per_hour.get(spec.sku, 0.0):.2f} {prices.currency} an hour; say adopt: true in "
         "deployments.yaml to have it hosted only while it is needed"
     )
     alert(Alert.FOREIGN_DEPLOYMENT, remedy, account=view.account.name, deployment=decision.deployment)
 
 
-def _warn_of_twin(decision: Decision, azure: AzureDeployment, view: View) -> None:
+def _warn_of_twin(decision: Decision, azure: Hosted, view: View) -> None:
     remedy = (
-        f"a copy of this app, whose storage account is {azure.tags[STORAGE_TAG][:64]}, hosts it: it is "
+        f"a copy of this app, whose storage account is {azure.spec.tags[STORAGE_TAG][:64]}, hosts it: it is "
         "neither touched nor used, as the copy would delete it under our requests. Stop the copy, or "
         "give it an installation name and deployments of its own in deployments.yaml"
     )

@@ -23,6 +23,7 @@ from shared.model.configured import WeeklyWindow as WeeklyWindow
 from shared.model.documents import Demand as Demand
 from shared.model.documents import Document as Document
 from shared.model.documents import DocumentState as DocumentState
+from shared.model.inference import TINY as TINY
 from shared.model.inference import ModelAnswer as ModelAnswer
 from shared.model.inference import ModelRequest as ModelRequest
 from shared.model.record import Backoff as Backoff
@@ -33,8 +34,8 @@ from shared.model.record import History as History
 from shared.model.record import LastDecision as LastDecision
 from shared.model.recorded import AccountRecord as AccountRecord
 from shared.model.recorded import Action as Action
-from shared.model.recorded import AzureDeployment as AzureDeployment
 from shared.model.recorded import Hold as Hold
+from shared.model.recorded import Hosted as Hosted
 from shared.model.recorded import HostingSession as HostingSession
 from shared.model.recorded import Observed as Observed
 from shared.model.recorded import RecordState as RecordState

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 from shared.errors import SettingProblem, UnknownDeployment
+from shared.model import azure_openai
 
 
 class UploadStart(StrEnum):
@@ -121,6 +122,26 @@ class DeploymentSpec:
     spillover_deployment_name: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     minimum_capacity: int | None = None  # tried when the full capacity is refused
+
+    @property
+    def takes_slot(self) -> bool:
+        """Whether it takes one of its account's slots."""
+        return azure_openai.is_fine_tuned(self.model_name)
+
+    @property
+    def longest_life(self) -> timedelta | None:
+        """The age at which its provider deletes it; None: never."""
+        return azure_openai.longest_life(self.sku)
+
+    @property
+    def tokens_per_minute(self) -> int:
+        """The tokens that it admits, if its provider gives it the whole capacity."""
+        return self.capacity * azure_openai.TOKENS_PER_UNIT
+
+    @property
+    def requests_per_minute(self) -> int:
+        """The requests that it admits, if its provider gives it the whole capacity."""
+        return self.capacity * azure_openai.REQUESTS_PER_UNIT
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,10 @@ class ModelRequest:
     response_schema: Mapping[str, Any] | None = None
 
 
+TINY = ModelRequest(system_prompt="Answer with one word.", text="ready?", max_output_tokens=16)
+"""The cheapest request that shows whether a deployment answers."""
+
+
 @dataclass(frozen=True)
 class ModelAnswer:
     """What the model said. Untrusted."""

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from shared.model.configured import DeploymentSpec
+
 
 class Observed(StrEnum):
-    """What Azure has, in the words of the planner. Every provisioning state maps to one of these."""
+    """What a provider has, in the words of the planner."""
 
     ABSENT = "absent"
     CREATING = "creating"
-    SUCCEEDED = "succeeded"  # Azure says Succeeded, but no request has succeeded in this generation
+    SUCCEEDED = "succeeded"  # its provider says that it is ready; no request has succeeded in this generation
     READY = "ready"
     DELETING = "deleting"
     FAILED = "failed"
@@ -48,23 +49,19 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True)
-class AzureDeployment:
-    """A deployment as ARM lists it. `provisioning_state` is Azure's own word, possibly unknown to us."""
+class Hosted:
+    """A deployment as its provider lists it. `spec` recreates it exactly, with the tags that it has.
 
-    name: str
-    provisioning_state: str
-    sku: str
-    capacity: int
-    model_name: str
-    tags: Mapping[str, str] = field(default_factory=dict)
+    `status`: CREATING, SUCCEEDED, DELETING, FAILED or UNKNOWN; `said`: the provider's own word, for people.
+    The limits are those that the provider gives it; None where it says nothing.
+    """
+
+    spec: DeploymentSpec
+    status: Observed
+    said: str
     created_at: datetime | None = None
     tokens_per_minute: int | None = None
     requests_per_minute: int | None = None
-    model_version: str = ""
-    model_source: str | None = None
-    rai_policy_name: str | None = None
-    version_upgrade_option: str | None = None
-    spillover_deployment_name: str | None = None
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from datetime import timedelta
 from enum import StrEnum
 
 from shared.model import OneOffWindow, UploadStart, WeeklyWindow
+from shared.model.azure_openai import DEVELOPER_TIER, DEVELOPER_TIER_LIFE
 from shared.money.forecast import RECENT, Figure, Figures, Forecast, forecast
 from shared.money.spans import Span, cost, merged, planned, without
-from shared.planning.plan import DEVELOPER_TIER, DEVELOPER_TIER_LIFE
 from shared.schedule.windows import Interval, intervals
 
 _CENT = 0.01

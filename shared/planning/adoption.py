@@ -4,23 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 
-from shared.model import AzureDeployment, DeploymentSpec
-
-
-def properties_of(azure: AzureDeployment) -> DeploymentSpec:
-    """What recreates a deployment as Azure shows it."""
-    return DeploymentSpec(
-        name=azure.name,
-        model_name=azure.model_name,
-        model_version=azure.model_version,
-        model_source=azure.model_source,
-        sku=azure.sku,
-        capacity=azure.capacity,
-        rai_policy_name=azure.rai_policy_name,
-        version_upgrade_option=azure.version_upgrade_option,
-        spillover_deployment_name=azure.spillover_deployment_name,
-        tags=azure.tags,
-    )
+from shared.model import DeploymentSpec
 
 
 def to_create(configured: DeploymentSpec, *, adopt: bool, adopted: DeploymentSpec | None) -> DeploymentSpec:

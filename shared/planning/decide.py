@@ -8,14 +8,14 @@ from typing import assert_never
 
 from shared.model import (
     Action,
-    AzureDeployment,
     DeploymentConfig,
     DeploymentRecord,
+    Hosted,
     Observed,
     Owner,
     RecordState,
 )
-from shared.planning.adoption import differences, properties_of
+from shared.planning.adoption import differences
 from shared.planning.decision import Decision, Observation
 from shared.planning.desired import Wanted, plural, span
 from shared.planning.observed import (
@@ -46,7 +46,7 @@ class _Case:
     name: str
     config: DeploymentConfig | None
     want: Wanted
-    azure: AzureDeployment | None
+    azure: Hosted | None
     record: DeploymentRecord
     observed: Observed
     working: int  # live work leases
@@ -77,12 +77,12 @@ def decide(owner: Owner, name: str, want: Wanted, seen: Observation) -> Decision
             return _absent(case)
         case Observed.FOREIGN:
             assert azure is not None
-            return _foreign(case, azure, twin=is_twin(owner, azure.tags))
+            return _foreign(case, azure, twin=is_twin(owner, azure.spec.tags))
         case Observed.DELETING:
             return case.step(Action.WAIT, "Azure is deleting it")
         case Observed.UNKNOWN:
             assert azure is not None
-            return case.step(Action.WAIT, f"Azure says {azure.provisioning_state!r}, which nobody here knows")
+            return case.step(Action.WAIT, f"Azure says {azure.said!r}, which nobody here knows")
         case Observed.CREATING | Observed.SUCCEEDED | Observed.FAILED if record.state is RecordState.ABSENT:
             return _lost_sight_of(case)
         case Observed.CREATING:
@@ -117,7 +117,7 @@ def _absent(case: _Case) -> Decision:
     return case.step(Action.CREATE, want.reason)
 
 
-def _foreign(case: _Case, azure: AzureDeployment, *, twin: bool) -> Decision:
+def _foreign(case: _Case, azure: Hosted, *, twin: bool) -> Decision:
     record, want, state = case.record, case.want, case.record.state
     generation = record.generation
     if state is not RecordState.ABSENT and (generation.owned or generation.created_at != azure.created_at):
@@ -127,19 +127,21 @@ def _foreign(case: _Case, azure: AzureDeployment, *, twin: bool) -> Decision:
         return case.step(Action.WAIT, "somebody else's deployment seems to stand in its place", gone_at)
     if twin:
         # Its owner knows nothing of our work leases, and would cut our requests.
-        whose = f"it belongs to the copy of this app whose storage account is {azure.tags[STORAGE_TAG][:64]}"
+        whose = (
+            f"it belongs to the copy of this app whose storage account is {azure.spec.tags[STORAGE_TAG][:64]}"
+        )
         return case.step(Action.WAIT if want.up else Action.NOTHING, f"{want.reason}; {whose}")
-    if case.config is not None and case.config.adopt and OWNER_TAG not in azure.tags:
-        differs = differences(case.config.spec, properties_of(azure))
+    if case.config is not None and case.config.adopt and OWNER_TAG not in azure.spec.tags:
+        differs = differences(case.config.spec, azure.spec)
         shown = f"; it keeps what differs from the file: {'; '.join(differs)}" if differs else ""
         return case.step(Action.ADOPT, f"deployments.yaml says adopt{shown}")
     if not want.up:
         return case.step(Action.NOTHING, f"{want.reason}; it is somebody else's and is left alone")
     if state is RecordState.OPEN and generation.silent_since is None:
         return case.step(Action.SERVE, f"{want.reason}; somebody else's deployment is used as it is")
-    if azure.provisioning_state.lower() == "succeeded":
+    if azure.status is Observed.SUCCEEDED:
         return case.step(Action.PROBE, f"{want.reason}; somebody else's deployment may answer")
-    return case.step(Action.WAIT, f"somebody else's deployment is {azure.provisioning_state}")
+    return case.step(Action.WAIT, f"somebody else's deployment is {azure.said}")
 
 
 def _lost_sight_of(case: _Case) -> Decision:
@@ -154,7 +156,7 @@ def _lost_sight_of(case: _Case) -> Decision:
     return case.step(Action.TAKE_UP, "a deployment of ours that the records had lost sight of")
 
 
-def is_same_generation(record: DeploymentRecord, azure: AzureDeployment | None) -> bool:
+def is_same_generation(record: DeploymentRecord, azure: Hosted | None) -> bool:
     """Whether a deployment is the very one that a record, which says absent, was about last."""
     created_at = record.generation.created_at
     return azure is not None and created_at is not None and azure.created_at == created_at
@@ -217,8 +219,8 @@ def _unanswered(case: _Case) -> str | None:
     return f"it is hosted for documents, and has answered nobody for {span(unanswered)}: {trouble}"
 
 
-def _failed(case: _Case, azure: AzureDeployment) -> Decision:
-    reason = f"Azure says {azure.provisioning_state}"
+def _failed(case: _Case, azure: Hosted) -> Decision:
+    reason = f"Azure says {azure.said}"
     if case.record.state is RecordState.OPEN:
         return case.step(Action.CLOSE, reason)
     return case.delete(reason, failed=case.want.up)

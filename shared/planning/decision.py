@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from shared.model import Action, AzureDeployment, Observed
+from shared.model import Action, Hosted, Observed
 from shared.planning.desired import Wanted
 from shared.planning.picture import Picture
 from shared.timing import TIMING, Timing
@@ -17,7 +17,7 @@ class Observation:
     """One account at an instant: the records, read first, then the LIST that began at `began_at`."""
 
     began_at: datetime
-    azure: Mapping[str, AzureDeployment]
+    azure: Mapping[str, Hosted]
     picture: Picture
     working: Mapping[str, int] = field(default_factory=dict)  # live work leases
     timing: Timing = TIMING

@@ -10,25 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from shared.model import AzureDeployment, DeploymentRecord, Observed, Owner, RecordState
+from shared.model import DeploymentRecord, Hosted, Observed, Owner, RecordState
 from shared.timing import Timing
 
 OWNER_TAG = "lamplighter"  # value: our installation
 STORAGE_TAG = "lamplighter-storage"  # value: the storage account that holds its record
 DELETE_AFTER_TAG = "delete-after"
 OUR_TAGS = (OWNER_TAG, STORAGE_TAG, DELETE_AFTER_TAG)
-
-# Azure's words are extensible strings: what is not in this table is UNKNOWN.
-_PROVISIONING_STATES = {
-    "accepted": Observed.CREATING,
-    "creating": Observed.CREATING,
-    "succeeded": Observed.SUCCEEDED,
-    "deleting": Observed.DELETING,
-    "failed": Observed.FAILED,
-    "canceled": Observed.FAILED,
-    "disabled": Observed.FAILED,
-    "moving": Observed.UNKNOWN,
-}
 
 
 def owns(owner: Owner, tags: Mapping[str, str]) -> bool:
@@ -41,15 +29,15 @@ def is_twin(owner: Owner, tags: Mapping[str, str]) -> bool:
     return tags.get(OWNER_TAG) == owner.installation and not owns(owner, tags)
 
 
-def is_ours(azure: AzureDeployment, record: DeploymentRecord, owner: Owner, timing: Timing) -> bool:
+def is_ours(azure: Hosted, record: DeploymentRecord, owner: Owner, timing: Timing) -> bool:
     """Our tags, or our record: either alone is enough, as Azure may drop tags.
 
     The record proves it by Azure's createdAt, also after a LIST that missed the deployment made us forget it;
     before createdAt is known, by an intent whose time fits.
     """
     generation = record.generation
-    if OWNER_TAG in azure.tags:
-        return owns(owner, azure.tags)
+    if OWNER_TAG in azure.spec.tags:
+        return owns(owner, azure.spec.tags)
     if not generation.owned:
         return False
     known = (generation.created_at, generation.earlier_created_at)
@@ -65,7 +53,7 @@ def is_ours(azure: AzureDeployment, record: DeploymentRecord, owner: Owner, timi
     return generation.intent_at - timing.clock_skew <= azure.created_at <= latest
 
 
-def is_past(azure: AzureDeployment, record: DeploymentRecord, now: datetime, timing: Timing) -> bool:
+def is_past(azure: Hosted, record: DeploymentRecord, now: datetime, timing: Timing) -> bool:
     """Whether a stale LIST shows a generation of ours that was deleted before the record's."""
     generation, created_at = record.generation, azure.created_at
     if created_at is None or generation.intent_at is None or created_at == generation.created_at:
@@ -74,17 +62,14 @@ def is_past(azure: AzureDeployment, record: DeploymentRecord, now: datetime, tim
     return is_recent and created_at == generation.earlier_created_at
 
 
-def observe(
-    azure: AzureDeployment | None, record: DeploymentRecord, owner: Owner, timing: Timing
-) -> Observed:
+def observe(azure: Hosted | None, record: DeploymentRecord, owner: Owner, timing: Timing) -> Observed:
     """What Azure has, in our words."""
     if azure is None:
         return Observed.ABSENT
     if not is_ours(azure, record, owner, timing):
         return Observed.FOREIGN
-    observed = _PROVISIONING_STATES.get(azure.provisioning_state.lower(), Observed.UNKNOWN)
     proven = record.state not in (RecordState.ABSENT, RecordState.CREATING)
-    return Observed.READY if observed is Observed.SUCCEEDED and proven else observed
+    return Observed.READY if azure.status is Observed.SUCCEEDED and proven else azure.status
 
 
 def is_expected_gone(record: DeploymentRecord) -> bool:

@@ -31,8 +31,6 @@ from shared.timing import Timing
 
 WINDOW_PATIENCE = timedelta(minutes=1)
 """A window's create lets deletes go first for this long; then its start is at risk."""
-DEVELOPER_TIER, DEVELOPER_TIER_LIFE = "DeveloperTier", timedelta(hours=24)
-"""Azure deletes such a deployment at that age, whatever it is doing."""
 
 _LAST_BACKOFF = timedelta(hours=1)
 _LAST_DELETE_BACKOFF = timedelta(minutes=10)

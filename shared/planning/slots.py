@@ -13,11 +13,6 @@ GIVES_WAY = "nothing needs it, and another waits for its slot"
 _LEAVING = (Action.CLOSE, Action.DELETE, Action.FORGET)
 
 
-def is_fine_tuned(model_name: str) -> bool:
-    """Whether a deployed model takes one of the account's slots for fine-tuned models."""
-    return ".ft-" in model_name or model_name.startswith("ftchkpt-")
-
-
 def within_slots(account: Account, decisions: Sequence[Decision], seen: Observation) -> tuple[Decision, ...]:
     """Creates beyond the account's slots wait: who comes first in the order of decisions gets one."""
     free = account.fine_tuned_slots - len(_holders(seen))
@@ -71,16 +66,16 @@ def _may_go(decision: Decision, seen: Observation) -> bool:
 def _takes_one(decision: Decision, seen: Observation) -> bool:
     if decision.action is not Action.CREATE:
         return False
-    return is_fine_tuned(seen.picture.configured[decision.deployment].spec.model_name)
+    return seen.picture.configured[decision.deployment].spec.takes_slot
 
 
 def _holders(seen: Observation) -> set[str]:
     """Who takes a slot. A LIST may lag behind a create of ours, which takes its slot all the same."""
-    models = {name: each.spec.model_name for name, each in seen.picture.configured.items()}
-    listed = {name for name, each in seen.azure.items() if is_fine_tuned(each.model_name)}
+    configured = seen.picture.configured
+    listed = {name for name, hosted in seen.azure.items() if hosted.spec.takes_slot}
     begun = {
         name
         for name, record in seen.picture.records.items()
-        if record.state is not RecordState.ABSENT and is_fine_tuned(models.get(name, ""))
+        if record.state is not RecordState.ABSENT and name in configured and configured[name].spec.takes_slot
     }
     return listed | begun

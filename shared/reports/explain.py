@@ -17,16 +17,16 @@ from shared.hosting.ledger import DecisionRow
 from shared.model import (
     AccountRecord,
     Action,
-    AzureDeployment,
     Demand,
     DeploymentConfig,
     DeploymentRecord,
+    Hosted,
     HostingSession,
     Observed,
     Prices,
 )
 from shared.money.cost import always_on_cost, hosting_cost, within
-from shared.planning.adoption import differences, properties_of
+from shared.planning.adoption import differences
 from shared.planning.observed import DELETE_AFTER_TAG, OUR_TAGS
 from shared.reports.as_json import FLAT
 from shared.reports.status import (
@@ -234,18 +234,18 @@ def _spent(
     )
 
 
-def _azure(azure: AzureDeployment) -> AzureReport:
+def _azure(azure: Hosted) -> AzureReport:
     return AzureReport(
-        provisioning_state=azure.provisioning_state,
-        sku=azure.sku,
-        capacity=azure.capacity,
-        model=azure.model_name,
+        provisioning_state=azure.said,
+        sku=azure.spec.sku,
+        capacity=azure.spec.capacity,
+        model=azure.spec.model_name,
         created_at=azure.created_at,
-        delete_after=azure.tags.get(DELETE_AFTER_TAG),
+        delete_after=azure.spec.tags.get(DELETE_AFTER_TAG),
     )
 
 
-def _differences(config: DeploymentConfig, azure: AzureDeployment) -> list[str]:
+def _differences(config: DeploymentConfig, azure: Hosted) -> list[str]:
     """From the file, but for our own tags."""
-    theirs = {name: value for name, value in azure.tags.items() if name not in OUR_TAGS}
-    return differences(config.spec, properties_of(replace(azure, tags=theirs)))
+    theirs = {name: value for name, value in azure.spec.tags.items() if name not in OUR_TAGS}
+    return differences(config.spec, replace(azure.spec, tags=theirs))

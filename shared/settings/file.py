@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from shared.model import BillingStart, BillingUnit, Mode, UploadStart
-from shared.planning.plan import DEVELOPER_TIER, DEVELOPER_TIER_LIFE
+from shared.model.azure_openai import DEVELOPER_TIER, DEVELOPER_TIER_LIFE
 from shared.schedule.windows import DAY
 from shared.settings.values import (
     AccountId,

@@ -10,9 +10,9 @@ from datetime import UTC, datetime, time, timedelta
 
 from shared.errors import SettingProblem
 from shared.model import DeploymentConfig, OneOffWindow, UploadStart, WeeklyWindow
+from shared.model.azure_openai import DEVELOPER_TIER, DEVELOPER_TIER_LIFE
 from shared.planning.desired import planned_lead
 from shared.planning.estimates import PRIOR
-from shared.planning.plan import DEVELOPER_TIER, DEVELOPER_TIER_LIFE
 from shared.planning.uploads import LATE_SHARE
 from shared.schedule.leads import Leads
 from shared.schedule.marks import marks

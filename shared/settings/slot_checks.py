@@ -11,7 +11,6 @@ from datetime import datetime
 from shared.errors import SettingProblem
 from shared.model import Account, DeploymentConfig, Mode
 from shared.planning.desired import clock_time
-from shared.planning.slots import is_fine_tuned
 from shared.schedule.windows import Interval, intervals
 
 
@@ -26,7 +25,7 @@ def slot_warnings(
     opened = {
         config.name: intervals(config.windows, now, until, config.closures)
         for config in configured
-        if config.mode is Mode.ENFORCE and is_fine_tuned(config.spec.model_name)
+        if config.mode is Mode.ENFORCE and config.spec.takes_slot
     }
     plain = {
         name: [interval for interval in found if not interval.stop_when_empty]

@@ -7,9 +7,8 @@ from datetime import datetime
 
 from shared.errors import SettingProblem
 from shared.model import DeploymentConfig, Prices, Settings, WeeklyWindow
+from shared.model.azure_openai import DEVELOPER_TIER
 from shared.planning.picture import Picture, configured_on
-from shared.planning.plan import DEVELOPER_TIER
-from shared.planning.slots import is_fine_tuned
 from shared.schedule.leads import Leads
 from shared.settings.answer_schema import schema_warnings
 from shared.settings.schedule_checks import AHEAD, schedule_warnings
@@ -80,7 +79,7 @@ def _of_equal_models(hosted: list[DeploymentConfig]) -> Iterator[SettingProblem]
     for config in hosted:
         identity = (config.spec.model_name.lower(), (config.spec.model_source or "").lower())
         other = first.setdefault(identity, config)
-        if other is not config and is_fine_tuned(config.spec.model_name):
+        if other is not config and config.spec.takes_slot:
             yield SettingProblem(
                 f"{_key(config)}.model.name",
                 config.spec.model_name,
@@ -92,7 +91,7 @@ def _of_equal_models(hosted: list[DeploymentConfig]) -> Iterator[SettingProblem]
 
 def _of_deployment(config: DeploymentConfig, settings: Settings) -> Iterator[SettingProblem]:
     spec = config.spec
-    if not is_fine_tuned(spec.model_name):
+    if not spec.takes_slot:
         remedy = (
             "is not the name of a fine-tuned model, which holds .ft- or begins with ftchkpt-: name yours, "
             "as its fine-tuning job shows it. A base model costs nothing while it is not called"

@@ -15,7 +15,6 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from local.emulator.server import Options, emulator
-from shared.adapters.arm import AzureArm, checked_endpoint
 from shared.adapters.openai import AzureModel
 from shared.errors import (
     AccessDenied,
@@ -23,6 +22,8 @@ from shared.errors import (
     ArmError,
     ArmRefused,
     ArmUncertain,
+    CapacityRefused,
+    CapacityUnknown,
     DeploymentNotFound,
     ModelError,
     ModelUnavailable,
@@ -30,9 +31,9 @@ from shared.errors import (
     RequestRefused,
     ServiceRefused,
 )
-from shared.model import DeploymentSpec, ModelRequest
-from shared.planning.adoption import properties_of
-from shared.ports import Arm, Model, Offer, Quota
+from shared.model import DeploymentSpec, ModelRequest, Observed
+from shared.ports import Model, Offer, Provider, Quota
+from shared.providers.azure_openai.arm import AzureOpenAI, checked_endpoint
 from tests.fakes.azure import MemoryAzure, renamed
 from tests.fakes.clock import VirtualClock
 
@@ -54,16 +55,16 @@ SECONDS = 20.0
 class Azure:
     """One implementation of the ports."""
 
-    arm: Arm
+    provider: Provider
     model: Model
     clock: VirtualClock
     url: str | None  # the emulator's; None in memory
 
     async def ready(self, spec: DeploymentSpec = SPEC) -> str:
         """Create a deployment, wait until it answers, and return its endpoint."""
-        await self.arm.put(ACCOUNT, spec, timeout=SECONDS)
+        await self.provider.put(ACCOUNT, spec, timeout=SECONDS)
         self.clock.advance(100)
-        return await self.arm.endpoint(ACCOUNT, timeout=SECONDS)
+        return await self.provider.endpoint(ACCOUNT, timeout=SECONDS)
 
 
 @pytest.fixture(params=["memory", "emulated"])
@@ -90,9 +91,10 @@ async def emulated() -> AsyncIterator[Azure]:
         latency_seconds=0,
     )
     async with emulator(options, clock.now) as running:
-        arm, model = AzureArm(running.url), AzureModel()
-        yield Azure(arm, model, clock, running.url)
-        await arm.close()
+        model = AzureModel()
+        provider = AzureOpenAI(running.url, model)
+        yield Azure(provider, model, clock, running.url)
+        await provider.close()
         await model.close()
 
 
@@ -132,59 +134,63 @@ async def answering(method: str, body: bytes) -> AsyncIterator[str]:
 
 async def test_a_deployment_lives_through_its_states(azure: Azure) -> None:
     """It is Accepted or Creating, then Succeeded, then Deleting, then gone; createdAt is Azure's own."""
-    put = await azure.arm.put(ACCOUNT, SPEC, timeout=SECONDS)
-    assert put.provisioning_state in ("Accepted", "Creating")
+    put = await azure.provider.put(ACCOUNT, SPEC, timeout=SECONDS)
+    assert put.status is Observed.CREATING
     azure.clock.advance(30)
-    creating = (await azure.arm.deployments(ACCOUNT, timeout=SECONDS))["clauses"]
-    assert creating.provisioning_state == "Creating"
+    creating = (await azure.provider.deployments(ACCOUNT, timeout=SECONDS))["clauses"]
+    assert (creating.status, creating.said) == (Observed.CREATING, "Creating")
     azure.clock.advance(31)
-    ready = (await azure.arm.deployments(ACCOUNT, timeout=SECONDS))["clauses"]
-    assert ready.provisioning_state == "Succeeded"
+    ready = (await azure.provider.deployments(ACCOUNT, timeout=SECONDS))["clauses"]
+    assert (ready.status, ready.said) == (Observed.SUCCEEDED, "Succeeded")
     assert ready.created_at == put.created_at
     assert ready.created_at is not None
     assert abs(ready.created_at - azure.clock.start) < timedelta(seconds=1)
-    assert (ready.sku, ready.capacity, ready.model_name) == ("GlobalStandard", 120, SPEC.model_name)
-    assert ready.tags == {"lamplighter": "test"}
+    assert (ready.spec.sku, ready.spec.capacity, ready.spec.model_name) == (
+        "GlobalStandard",
+        120,
+        SPEC.model_name,
+    )
+    assert ready.spec.tags == {"lamplighter": "test"}
     assert (ready.tokens_per_minute, ready.requests_per_minute) == (120_000, 120)
-    await azure.arm.delete(ACCOUNT, "clauses", timeout=SECONDS)
-    deleting = await azure.arm.deployments(ACCOUNT, timeout=SECONDS)
-    assert deleting["clauses"].provisioning_state == "Deleting"
+    await azure.provider.delete(ACCOUNT, "clauses", timeout=SECONDS)
+    deleting = await azure.provider.deployments(ACCOUNT, timeout=SECONDS)
+    assert deleting["clauses"].status is Observed.DELETING
     azure.clock.advance(6)
-    assert await azure.arm.deployments(ACCOUNT, timeout=SECONDS) == {}
+    assert await azure.provider.deployments(ACCOUNT, timeout=SECONDS) == {}
 
 
 async def test_deleting_a_missing_deployment_succeeds(azure: Azure) -> None:
     """A repeated delete succeeds without effect."""
-    await azure.arm.delete(ACCOUNT, "nothing", timeout=SECONDS)
+    await azure.provider.delete(ACCOUNT, "nothing", timeout=SECONDS)
 
 
 async def test_writes_serialise_per_account(azure: Azure) -> None:
     """While a creation runs, every other write on the account is a conflict, including its own delete."""
-    await azure.arm.put(ACCOUNT, SPEC, timeout=SECONDS)
+    await azure.provider.put(ACCOUNT, SPEC, timeout=SECONDS)
     azure.clock.advance(1)
     with pytest.raises(ArmConflict) as conflict:
-        await azure.arm.put(ACCOUNT, renamed(SPEC, "other"), timeout=SECONDS)
+        await azure.provider.put(ACCOUNT, renamed(SPEC, "other"), timeout=SECONDS)
     assert conflict.value.code == "RequestConflict"
     with pytest.raises(ArmConflict):
-        await azure.arm.delete(ACCOUNT, "clauses", timeout=SECONDS)
+        await azure.provider.delete(ACCOUNT, "clauses", timeout=SECONDS)
     azure.clock.advance(60)
-    await azure.arm.put(ACCOUNT, renamed(SPEC, "other"), timeout=SECONDS)
+    await azure.provider.put(ACCOUNT, renamed(SPEC, "other"), timeout=SECONDS)
 
 
 async def test_an_unknown_model_is_refused_for_good(azure: Azure) -> None:
     """A refusal has no effect and carries the code of its reason."""
     with pytest.raises(ArmRefused) as refusal:
-        await azure.arm.put(ACCOUNT, replace(SPEC, model_name="nonsense"), timeout=SECONDS)
+        await azure.provider.put(ACCOUNT, replace(SPEC, model_name="nonsense"), timeout=SECONDS)
     assert refusal.value.code == "DeploymentModelNotSupported"
-    assert await azure.arm.deployments(ACCOUNT, timeout=SECONDS) == {}
+    assert await azure.provider.deployments(ACCOUNT, timeout=SECONDS) == {}
 
 
 async def test_capacity_beyond_the_quota_is_refused(azure: Azure) -> None:
     """The refusal carries its own code, so that the app can try a smaller capacity."""
     with pytest.raises(ArmRefused) as refusal:
-        await azure.arm.put(ACCOUNT, replace(SPEC, capacity=1_000_000), timeout=SECONDS)
+        await azure.provider.put(ACCOUNT, replace(SPEC, capacity=1_000_000), timeout=SECONDS)
     assert refusal.value.code == "InsufficientQuota"
-    assert await azure.arm.deployments(ACCOUNT, timeout=SECONDS) == {}
+    assert await azure.provider.deployments(ACCOUNT, timeout=SECONDS) == {}
 
 
 async def test_what_azure_shows_recreates_the_deployment(azure: Azure) -> None:
@@ -195,16 +201,16 @@ async def test_what_azure_shows_recreates_the_deployment(azure: Azure) -> None:
         version_upgrade_option="NoAutoUpgrade",
         spillover_deployment_name="spill",
     )
-    await azure.arm.put(ACCOUNT, spec, timeout=SECONDS)
-    shown = (await azure.arm.deployments(ACCOUNT, timeout=SECONDS))["clauses"]
-    assert properties_of(shown) == spec
+    await azure.provider.put(ACCOUNT, spec, timeout=SECONDS)
+    shown = (await azure.provider.deployments(ACCOUNT, timeout=SECONDS))["clauses"]
+    assert shown.spec == spec
 
 
 async def test_succeeded_is_not_ready(azure: Azure) -> None:
     """Right after Succeeded a request is DeploymentNotFound; some seconds later it is answered."""
-    await azure.arm.put(ACCOUNT, SPEC, timeout=SECONDS)
+    await azure.provider.put(ACCOUNT, SPEC, timeout=SECONDS)
     azure.clock.advance(61)
-    endpoint = await azure.arm.endpoint(ACCOUNT, timeout=SECONDS)
+    endpoint = await azure.provider.endpoint(ACCOUNT, timeout=SECONDS)
     assert endpoint.endswith("/")
     with pytest.raises(DeploymentNotFound):
         await azure.model.ask(endpoint, "clauses", HELLO, timeout=SECONDS)
@@ -227,7 +233,7 @@ async def test_a_content_filter_refuses_the_request(azure: Azure) -> None:
 async def test_a_deployment_that_is_being_deleted_answers_nothing(azure: Azure) -> None:
     """Once the delete is accepted, a request is DeploymentNotFound."""
     endpoint = await azure.ready()
-    await azure.arm.delete(ACCOUNT, "clauses", timeout=SECONDS)
+    await azure.provider.delete(ACCOUNT, "clauses", timeout=SECONDS)
     with pytest.raises(DeploymentNotFound):
         await azure.model.ask(endpoint, "clauses", HELLO, timeout=SECONDS)
 
@@ -236,22 +242,22 @@ async def test_a_deployments_model_cannot_be_changed(azure: Azure) -> None:
     """Its capacity can be changed. Another model is refused, and the existing one still answers."""
     endpoint = await azure.ready()
     with pytest.raises(ArmRefused) as refusal:
-        await azure.arm.put(ACCOUNT, replace(SPEC, model_name="gpt-4.1.ft-new"), timeout=SECONDS)
+        await azure.provider.put(ACCOUNT, replace(SPEC, model_name="gpt-4.1.ft-new"), timeout=SECONDS)
     assert refusal.value.code == "CannotChangeDeploymentModel"
-    await azure.arm.put(ACCOUNT, replace(SPEC, capacity=60), timeout=SECONDS)
-    shown = (await azure.arm.deployments(ACCOUNT, timeout=SECONDS))["clauses"]
-    assert (shown.model_name, shown.capacity, shown.tokens_per_minute) == (SPEC.model_name, 60, 60_000)
+    await azure.provider.put(ACCOUNT, replace(SPEC, capacity=60), timeout=SECONDS)
+    shown = (await azure.provider.deployments(ACCOUNT, timeout=SECONDS))["clauses"]
+    assert (shown.spec, shown.tokens_per_minute) == (replace(SPEC, capacity=60), 60_000)
     assert (await azure.model.ask(endpoint, "clauses", HELLO, timeout=SECONDS)).text
 
 
 async def test_an_account_may_be_created_again_elsewhere(azure: Azure) -> None:
     """Its old deployments are gone, and a new one answers only at the new endpoint."""
     old = await azure.ready()
-    if isinstance(azure.arm, MemoryAzure):
-        azure.arm.recreate_account("contoso-2")
+    if isinstance(azure.provider, MemoryAzure):
+        azure.provider.recreate_account("contoso-2")
     else:
         await post(azure, "accounts/contoso/endpoint", subdomain="contoso-2")
-    assert await azure.arm.deployments(ACCOUNT, timeout=SECONDS) == {}
+    assert await azure.provider.deployments(ACCOUNT, timeout=SECONDS) == {}
     new = await azure.ready()
     assert new != old
     with pytest.raises(DeploymentNotFound) as not_found:
@@ -274,7 +280,7 @@ async def test_an_account_may_be_created_again_elsewhere(azure: Azure) -> None:
         ({"status": 409, "code": "MissingSubscriptionRegistration", "message": "no"}, ArmRefused),
         ({"status": 409, "code": "SomethingNew", "message": "no"}, ArmRefused),
         ({"status": 409, "code": "409"}, ArmRefused),
-        ({"status": 400, "code": "InsufficientQuota", "message": "no"}, ArmRefused),
+        ({"status": 400, "code": "InsufficientQuota", "message": "no"}, CapacityRefused),
         ({"status": 401, "code": "InvalidAuthenticationToken", "message": "no"}, ArmRefused),
         ({"status": 403, "code": "AuthorizationFailed", "message": "no"}, ArmRefused),
         ({"status": 404, "code": "SubscriptionNotFound", "message": "no"}, ArmRefused),
@@ -295,14 +301,14 @@ async def test_an_answer_of_arm_becomes_our_error(
     """
     await fault(emulated, plane="arm", operation="put", **answer)
     with pytest.raises(error) as raised:
-        await emulated.arm.put(ACCOUNT, SPEC, timeout=1.0)
+        await emulated.provider.put(ACCOUNT, SPEC, timeout=1.0)
     assert isinstance(raised.value, ArmError)
     if "status" in answer:
         assert raised.value.code == str(answer.get("code", answer["status"]))
     if isinstance(raised.value, ArmRefused):
         assert f"Remedy: {raised.value.remedy}." in str(raised.value)
     effect = answer.get("drop") == "after"
-    assert ("clauses" in await emulated.arm.deployments(ACCOUNT, timeout=SECONDS)) == effect
+    assert ("clauses" in await emulated.provider.deployments(ACCOUNT, timeout=SECONDS)) == effect
 
 
 @pytest.mark.parametrize(
@@ -324,7 +330,7 @@ async def test_a_conflict_carries_the_time_to_wait(
     headers = {"Retry-After": header, "Date": "Wed, 01 Jan 2031 00:00:00 GMT"}
     await fault(emulated, plane="arm", operation="list", status=429, headers=headers)
     with pytest.raises(ArmConflict) as busy:
-        await emulated.arm.deployments(ACCOUNT, timeout=SECONDS)
+        await emulated.provider.deployments(ACCOUNT, timeout=SECONDS)
     assert busy.value.retry_after == seconds
 
 
@@ -332,9 +338,9 @@ async def test_a_missing_subscription_does_not_count_as_deleted(emulated: Azure)
     """A 404 of the deployment completes a DELETE; a 404 of the subscription says nothing about it."""
     await fault(emulated, plane="arm", operation="delete", status=404, code="SubscriptionNotFound")
     with pytest.raises(ArmRefused, match="the identity's tenant"):
-        await emulated.arm.delete(ACCOUNT, "clauses", timeout=SECONDS)
+        await emulated.provider.delete(ACCOUNT, "clauses", timeout=SECONDS)
     await fault(emulated, plane="arm", operation="delete", status=404, code="ResourceNotFound")
-    await emulated.arm.delete(ACCOUNT, "clauses", timeout=SECONDS)
+    await emulated.provider.delete(ACCOUNT, "clauses", timeout=SECONDS)
 
 
 @pytest.mark.parametrize(
@@ -343,12 +349,12 @@ async def test_a_missing_subscription_does_not_count_as_deleted(emulated: Azure)
 async def test_a_list_of_any_shape_is_our_error(body: bytes) -> None:
     """What cannot be read is unknown, never absent."""
     async with answering("GET", body) as url:
-        arm = AzureArm(url)
+        provider = AzureOpenAI(url, AzureModel())
         with pytest.raises(ArmUncertain):
-            await arm.deployments(ACCOUNT, timeout=SECONDS)
+            await provider.deployments(ACCOUNT, timeout=SECONDS)
         with pytest.raises((ArmUncertain, ArmRefused)):
-            await arm.endpoint(ACCOUNT, timeout=SECONDS)
-        await arm.close()
+            await provider.endpoint(ACCOUNT, timeout=SECONDS)
+        await provider.close()
 
 
 @pytest.mark.parametrize("drop", ["before", "after"])
@@ -359,13 +365,13 @@ async def test_no_write_is_sent_twice(emulated: Azure, drop: str) -> None:
     await emulated.ready()
     await fault(emulated, plane="arm", operation="delete", drop=drop)
     with pytest.raises(ArmUncertain):
-        await emulated.arm.delete(ACCOUNT, "clauses", timeout=SECONDS)
+        await emulated.provider.delete(ACCOUNT, "clauses", timeout=SECONDS)
     emulated.clock.advance(6)
     await fault(emulated, plane="arm", operation="put", drop=drop)
     with pytest.raises(ArmUncertain):
-        await emulated.arm.put(ACCOUNT, renamed(SPEC, "other"), timeout=SECONDS)
+        await emulated.provider.put(ACCOUNT, renamed(SPEC, "other"), timeout=SECONDS)
     await fault(emulated, plane="arm", operation="list", drop=drop)
-    there = await emulated.arm.deployments(ACCOUNT, timeout=SECONDS)
+    there = await emulated.provider.deployments(ACCOUNT, timeout=SECONDS)
     assert set(there) == ({"clauses"} if drop == "before" else {"other"})
     assert (await bill_of(emulated))["arm_calls"]["contoso"] == {"put": 2, "delete": 1, "list": 2, "get": 1}
 
@@ -511,7 +517,7 @@ async def test_the_form_is_learned_again_if_the_model_changes(emulated: Azure) -
         endpoint = await emulated.ready(replace(SPEC, model_name=model))
         request = replace(HELLO, max_output_tokens=500)
         assert (await emulated.model.ask(endpoint, "clauses", request, timeout=SECONDS)).text
-        await emulated.arm.delete(ACCOUNT, "clauses", timeout=SECONDS)
+        await emulated.provider.delete(ACCOUNT, "clauses", timeout=SECONDS)
         emulated.clock.advance(30)
 
 
@@ -602,7 +608,7 @@ async def test_every_property_of_a_deployment_is_set_as_configured(emulated: Azu
         spillover_deployment_name="spill",
         model_source=ACCOUNT,
     )
-    await emulated.arm.put(ACCOUNT, spec, timeout=SECONDS)
+    await emulated.provider.put(ACCOUNT, spec, timeout=SECONDS)
     url = f"{emulated.url}{ACCOUNT}/deployments/clauses?api-version=2025-09-01"
     async with aiohttp.ClientSession(headers={"Authorization": "Bearer x"}) as session:
         shown = await (await session.get(url)).json()
@@ -641,23 +647,25 @@ async def test_offers_and_quotas_are_read_page_by_page() -> None:
         accounts=(ACCOUNT, other, elsewhere), page_size=1, quota=500, provision_median=0, provision_p95=0
     )
     async with emulator(options) as running:
-        arm = AzureArm(running.url)
-        await arm.put(ACCOUNT, SPEC, timeout=SECONDS)
-        await arm.put(ACCOUNT, replace(SPEC, name="next", model_version="2"), timeout=SECONDS)
-        assert await arm.offers(ACCOUNT, timeout=SECONDS) == [
+        provider = AzureOpenAI(running.url, AzureModel())
+        await provider.put(ACCOUNT, SPEC, timeout=SECONDS)
+        await provider.put(ACCOUNT, replace(SPEC, name="next", model_version="2"), timeout=SECONDS)
+        assert await provider.offers(ACCOUNT, timeout=SECONDS) == [
             Offer(SPEC.model_name, version, sku, quota, "GenerallyAvailable")
             for version in ("1", "2")
             for sku, quota in names.items()
         ]
-        assert await arm.offers(other, timeout=SECONDS) == []
+        assert await provider.offers(other, timeout=SECONDS) == []
         used = {quota: Quota(240 if sku == SPEC.sku else 0, 500) for sku, quota in names.items()}
-        assert await arm.quotas(other, timeout=SECONDS) == used
-        assert await arm.quotas(elsewhere, timeout=SECONDS) == {}
-        left = dict.fromkeys(names, 100_000.0)
-        assert await arm.capacities(other, "gpt-4.1-mini", "2025-04-14", timeout=SECONDS) == left
+        assert await provider.quotas(other, timeout=SECONDS) == used
+        assert await provider.quotas(elsewhere, timeout=SECONDS) == {}
+        assert await provider.capacity_left(other, SPEC, timeout=SECONDS) == 100_000
+        for unknown in (replace(SPEC, sku="Unheard"), replace(SPEC, model_name="own-model")):
+            with pytest.raises(CapacityUnknown):
+                await provider.capacity_left(other, unknown, timeout=SECONDS)
         with pytest.raises(ArmRefused):
-            await arm.offers(ACCOUNT.replace("contoso", "nobody"), timeout=SECONDS)
-        await arm.close()
+            await provider.offers(ACCOUNT.replace("contoso", "nobody"), timeout=SECONDS)
+        await provider.close()
 
 
 async def test_no_token_is_sent_to_http_elsewhere() -> None:

@@ -23,12 +23,17 @@ from shared.errors import (
     ArmConflict,
     ArmRefused,
     ArmUncertain,
+    CapacityRefused,
+    CapacityUnknown,
     DeploymentNotFound,
     ModelUnavailable,
     RequestRefused,
 )
-from shared.model import AzureDeployment, DeploymentSpec, ModelAnswer, ModelRequest
+from shared.model import DeploymentSpec, Hosted, ModelAnswer, ModelRequest
+from shared.model.azure_openai import base_model
 from shared.ports import Clock
+from shared.providers.azure_openai.probe import probe
+from shared.providers.azure_openai.states import status_of
 
 Operation = Literal["put", "delete", "list", "get", "capacities", "ask"]
 ENDPOINT = "https://memory.example/"
@@ -45,7 +50,7 @@ class Deleted:
 
 @dataclass
 class MemoryAzure:
-    """One account. Implements `shared.ports.Arm` and `shared.ports.Model`."""
+    """One account. Implements `shared.ports.Provider` and `shared.ports.Model`."""
 
     clock: Clock
     provision_seconds: float = 60.0
@@ -94,18 +99,18 @@ class MemoryAzure:
         self.state.remove_all(self.account, self.clock.now())
         self._endpoint = f"https://{subdomain}.example/"
 
-    # --- Arm ------------------------------------------------------------------------------------
+    # --- Provider -------------------------------------------------------------------------------
 
     async def endpoint(self, account: str, *, timeout: float) -> str:
         self._call("get", account)
         return self._endpoint
 
-    async def deployments(self, account: str, *, timeout: float) -> Mapping[str, AzureDeployment]:
+    async def deployments(self, account: str, *, timeout: float) -> Mapping[str, Hosted]:
         self._call("list", account)
         now = self.clock.now()
         return {each.name: shown(each, now) for each in self.state.list(self.account, now)}
 
-    async def put(self, account: str, spec: DeploymentSpec, *, timeout: float) -> AzureDeployment:
+    async def put(self, account: str, spec: DeploymentSpec, *, timeout: float) -> Hosted:
         self._call("put", spec.name)
         now = self.clock.now()
         self.state.rules = self._rules()
@@ -130,11 +135,14 @@ class MemoryAzure:
         assert found is not None
         self.deleted.append(Deleted(found.name, now - found.created, self._in_flight[found.number]))
 
-    async def capacities(
-        self, account: str, model: str, version: str, *, timeout: float
-    ) -> Mapping[str, float]:
-        self._call("capacities", model)
-        return dict.fromkeys(specification.SKUS, self.left)
+    async def capacity_left(self, account: str, spec: DeploymentSpec, *, timeout: float) -> float:
+        if base_model(spec.model_name) is None:
+            raise CapacityUnknown("the model's name does not tell its base model")
+        self._call("capacities", spec.model_name)
+        return self.left
+
+    async def probe(self, endpoint: str, deployment: str, *, timeout: float) -> None:
+        await probe(self, endpoint, deployment, timeout=timeout)
 
     def _call(self, operation: Operation, what: str) -> None:
         self.calls.append((operation, what))
@@ -202,22 +210,27 @@ def body_of(spec: DeploymentSpec) -> Specification:
     return specification.parse(spec.name, {"sku": sku, "tags": dict(spec.tags), "properties": properties})
 
 
-def shown(generation: Generation, at: datetime) -> AzureDeployment:
+def shown(generation: Generation, at: datetime) -> Hosted:
     """Return a deployment as LIST shows it at that time."""
     content = generation.run(at).specification
     model, properties = content.properties["model"], content.properties
-    return AzureDeployment(
+    spec = DeploymentSpec(
         name=generation.name,
-        provisioning_state=generation.state(at),
-        sku=content.sku_name,
-        capacity=content.capacity,
         model_name=content.model_name,
         model_version=model["version"],
         model_source=model["source"],
+        sku=content.sku_name,
+        capacity=content.capacity,
         rai_policy_name=properties["raiPolicyName"],
         version_upgrade_option=properties["versionUpgradeOption"],
         spillover_deployment_name=properties["spilloverDeploymentName"],
         tags=content.tags,
+    )
+    state = generation.state(at)
+    return Hosted(
+        spec,
+        status_of(state),
+        said=state,
         created_at=generation.created,
         tokens_per_minute=content.tokens_per_minute,
         requests_per_minute=content.requests_per_minute,
@@ -230,7 +243,8 @@ def refusal(error: specification.ArmError) -> ArmConflict | ArmRefused | ArmUnce
         return ArmConflict(error.message, code=error.code)
     if error.status >= 500:
         return ArmUncertain(error.message, code=error.code)
-    return ArmRefused(error.message, code=error.code)
+    refused = CapacityRefused if error.code == "InsufficientQuota" else ArmRefused
+    return refused(error.message, code=error.code)
 
 
 def renamed(spec: DeploymentSpec, name: str) -> DeploymentSpec:

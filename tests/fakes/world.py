@@ -17,6 +17,7 @@ from shared.model import (
     DeploymentRecord,
     DeploymentSpec,
     Document,
+    Hosted,
     Mode,
     OneOffWindow,
     Prices,
@@ -26,6 +27,7 @@ from shared.model import (
     WeeklyWindow,
 )
 from shared.planning.picture import Picture
+from shared.providers.azure_openai.states import status_of
 from shared.timing import TIMING, Timing
 from shared.wiring import assemble
 from tests.fakes.azure import MemoryAzure
@@ -95,6 +97,13 @@ def picture(now: datetime, *deployments: DeploymentConfig, prices: Prices = PRIC
     """Return the account at `now`. `known`: other fields of Picture, such as records and demand."""
     configured = {deployment.name: deployment for deployment in deployments}
     return Picture(ACCOUNT.resource_id, now, configured, prices, **known)
+
+
+def hosted(
+    name: str = "clauses", state: str = "Succeeded", created_at: datetime | None = None, **changes: Any
+) -> Hosted:
+    """Return a deployment as its provider lists it; `changes`: of the specification that it has."""
+    return Hosted(replace(config(name).spec, **changes), status_of(state), state, created_at)
 
 
 @dataclass

@@ -27,7 +27,7 @@ def containers() -> set[str]:
 
 def arm_operations() -> set[str]:
     """Return the operations of the management SDK that the adapter calls, such as `deployments.list`."""
-    source = (ROOT / "shared" / "adapters" / "arm.py").read_text(encoding="utf-8")
+    source = (ROOT / "shared" / "providers" / "azure_openai" / "arm.py").read_text(encoding="utf-8")
     return {
         f"{call.func.value.attr}.{call.func.attr}"
         for call in ast.walk(ast.parse(source))

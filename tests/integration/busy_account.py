@@ -13,7 +13,6 @@ from typing import Any
 
 from local.azurite import Azurite
 from local.emulator.server import Options, emulator
-from shared.adapters.arm import AzureArm
 from shared.adapters.blobs import AzureBlobs
 from shared.adapters.openai import AzureModel
 from shared.adapters.storage_clock import StorageClock
@@ -23,6 +22,7 @@ from shared.documents.backlog import DOCUMENTS, INBOX, short_id
 from shared.hosting.reconcile import PassReport
 from shared.model import Account, Document, DocumentState, RecordState
 from shared.ports import Insert, Page, Row
+from shared.providers.azure_openai.arm import AzureOpenAI
 from shared.rows import to_values
 from shared.settings.load import load
 from shared.wiring import assemble
@@ -146,10 +146,11 @@ async def busy_account(
     async with AsyncExitStack() as parts:
         running = await parts.enter_async_context(emulator(options, clock.now))
         tables, blobs = CountedTables(azurite.table_uri), AzureBlobs(azurite.blob_uri)
-        arm, model = AzureArm(running.url), AzureModel()
-        for adapter in (tables, blobs, arm, model):
+        model = AzureModel()
+        provider = AzureOpenAI(running.url, model)
+        for adapter in (tables, blobs, provider, model):
             parts.push_async_callback(adapter.close)
-        app = by_virtual_time(assemble(load(file, {}), clock, tables, blobs, arm, model))
+        app = by_virtual_time(assemble(load(file, {}), clock, tables, blobs, provider, model))
         for name in named[hosted : hosted + waiting]:
             await blobs.create(INBOX, f"{name}/letter.txt", b"Please confirm the delivery.", "text/plain")
         await app.intake.sweep()

@@ -16,8 +16,9 @@ import pytest
 from local.azurite import Azurite
 from local.emulator.server import Options, emulator
 from shared.__main__ import main
-from shared.adapters.arm import AzureArm
+from shared.adapters.openai import AzureModel
 from shared.model import DeploymentSpec
+from shared.providers.azure_openai.arm import AzureOpenAI
 from tests.unit.command_line import Answer
 from tests.unit.settings_file import ACCOUNT_ID, CLAUSES, GONE, changed
 
@@ -70,9 +71,9 @@ class Setup:
 
     async def deploy(self, spec: DeploymentSpec) -> None:
         """Somebody creates a deployment, which answers at once."""
-        arm = AzureArm(self.emulator)
-        await arm.put(ACCOUNT_ID, spec, timeout=20)
-        await arm.close()
+        provider = AzureOpenAI(self.emulator, AzureModel())
+        await provider.put(ACCOUNT_ID, spec, timeout=20)
+        await provider.close()
 
     async def hosted(self) -> tuple[int, int]:
         """How many deployments there ever were and how many there are, by the emulator's own meter."""

@@ -12,7 +12,6 @@ import pytest
 
 from local.azurite import Azurite
 from local.emulator.server import Options, emulator
-from shared.adapters.arm import AzureArm
 from shared.adapters.blobs import AzureBlobs
 from shared.adapters.openai import AzureModel
 from shared.adapters.tables import AzureTables
@@ -20,6 +19,7 @@ from shared.app import Lamplighter
 from shared.model import DeploymentConfig, Mode, OneOffWindow
 from shared.planning.adoption import properties_of
 from shared.planning.observed import DELETE_AFTER_TAG, OWNER_TAG
+from shared.providers.azure_openai.arm import AzureOpenAI
 from shared.wiring import assemble
 from tests.fakes.clock import START, VirtualClock
 from tests.fakes.world import ACCOUNT, config, settings
@@ -37,12 +37,12 @@ class Place:
     clock: VirtualClock
     tables: AzureTables
     blobs: AzureBlobs
-    arm: AzureArm
+    provider: AzureOpenAI
     model: AzureModel
 
     def app(self, *deployments: DeploymentConfig) -> Lamplighter:
         """The app with these deployments configured."""
-        ports = (self.clock, self.tables, self.blobs, self.arm, self.model)
+        ports = (self.clock, self.tables, self.blobs, self.provider, self.model)
         return by_virtual_time(assemble(settings(*deployments), *ports))
 
     async def bill(self) -> dict[str, Any]:
@@ -60,9 +60,10 @@ async def place(azurite: Azurite) -> AsyncIterator[Place]:
     )
     async with emulator(options, clock.now) as running:
         tables, blobs = AzureTables(azurite.table_uri), AzureBlobs(azurite.blob_uri)
-        arm, model = AzureArm(running.url), AzureModel()
-        yield Place(running.url, clock, tables, blobs, arm, model)
-        for adapter in (tables, blobs, arm, model):
+        model = AzureModel()
+        provider = AzureOpenAI(running.url, model)
+        yield Place(running.url, clock, tables, blobs, provider, model)
+        for adapter in (tables, blobs, provider, model):
             await adapter.close()
 
 
@@ -70,7 +71,7 @@ async def test_a_day_of_demand_in_observe_mode_is_not_one_write(place: Place) ->
     """Documents, a window and somebody's deployment that could be adopted: all planned, none written."""
     window = OneOffWindow(START + timedelta(hours=2), START + timedelta(hours=6))
     theirs = replace(config("theirs").spec, capacity=50)
-    await place.arm.put(ACCOUNT.resource_id, theirs, timeout=SECONDS)
+    await place.provider.put(ACCOUNT.resource_id, theirs, timeout=SECONDS)
     app = place.app(
         config("clauses", mode=Mode.OBSERVE),
         config("desk", window, mode=Mode.OBSERVE),
@@ -104,17 +105,17 @@ async def test_an_adopted_deployment_with_a_custom_policy_comes_back_identical(p
         spillover_deployment_name="spare",
         tags={"team": "legal"},
     )
-    await place.arm.put(ACCOUNT.resource_id, theirs, timeout=SECONDS)
+    await place.provider.put(ACCOUNT.resource_id, theirs, timeout=SECONDS)
     place.clock.advance(3600)
     opens = place.clock.now() + timedelta(hours=2)
     app = place.app(config("clauses", OneOffWindow(opens, opens + timedelta(hours=1)), adopt=True))
     for _ in range(5):
         await app.reconcile()
         place.clock.advance(60)
-    assert await place.arm.deployments(ACCOUNT.resource_id, timeout=SECONDS) == {}
+    assert await place.provider.deployments(ACCOUNT.resource_id, timeout=SECONDS) == {}
     place.clock.advance(2 * 3600)
     await app.reconcile()
-    shown = (await place.arm.deployments(ACCOUNT.resource_id, timeout=SECONDS))["clauses"]
+    shown = (await place.provider.deployments(ACCOUNT.resource_id, timeout=SECONDS))["clauses"]
     kept = {name: value for name, value in shown.tags.items() if name not in (OWNER_TAG, DELETE_AFTER_TAG)}
     assert replace(properties_of(shown), tags=kept) == theirs
     assert shown.tags[OWNER_TAG] == "test"

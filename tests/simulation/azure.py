@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from local.emulator import specification
 from local.emulator.options import Account
 from local.emulator.state import NEVER_READY, SUCCEEDED, Deployments, Generation, ProvisioningTime, Rules
-from shared.errors import ArmError, ArmRefused
-from shared.model import AzureDeployment, DeploymentConfig
+from shared.errors import ArmError, ArmRefused, CapacityRefused
+from shared.model import DeploymentConfig, Hosted, Observed
 from shared.timing import TIMING
 from tests.fakes.azure import body_of, shown
 from tests.fakes.world import ACCOUNT
@@ -142,7 +142,7 @@ class Azure:
 
     # --- what LIST shows ------------------------------------------------------------------------
 
-    def listed(self, account: str, at: datetime) -> dict[str, AzureDeployment]:
+    def listed(self, account: str, at: datetime) -> dict[str, Hosted]:
         azure, random = self.accounts[account], self._world.random
         found = {each.name: self.shown(each, at) for each in azure.list(azure.account, at)}
         for name in list(found):
@@ -151,7 +151,7 @@ class Azure:
                 self.omit(found, name)
         return found
 
-    def omit(self, found: dict[str, AzureDeployment], name: str) -> None:
+    def omit(self, found: dict[str, Hosted], name: str) -> None:
         """Leave an entry out of a LIST."""
         self._world.trouble(f"a LIST leaves out {name}")
         self.omitted_at = self._omitted[name] = self._world.seconds()
@@ -169,7 +169,7 @@ class Azure:
         self._vanished[found.name] = self._world.seconds()
         self._world.disturbed(0.0)
 
-    def shown(self, found: Generation, at: datetime) -> AzureDeployment:
+    def shown(self, found: Generation, at: datetime) -> Hosted:
         """Return it as LIST shows it: some deployments lose their tags, and some have an unknown state."""
         key = _key(found)
         if key not in self._tagless:
@@ -177,8 +177,8 @@ class Azure:
             self._tagless[key] = loses and self.owner(found) == "ours"
         as_shown = shown(found, at)
         if self._is_under("strange", found.name):
-            as_shown = replace(as_shown, provisioning_state="Strange")
-        return replace(as_shown, tags={}) if self._tagless[key] else as_shown
+            as_shown = replace(as_shown, status=Observed.UNKNOWN, said="Strange")
+        return replace(as_shown, spec=replace(as_shown.spec, tags={})) if self._tagless[key] else as_shown
 
     # --- what Azure makes of writes -------------------------------------------------------------
 
@@ -195,9 +195,9 @@ class Azure:
         if self._is_under("readonly", name):
             return ArmRefused("the subscription is disabled", code="ReadOnlyDisabledSubscription")
         if capacity is not None and self._is_under("reduced", name) and capacity > self._least(name):
-            return ArmRefused("not so much", code="InsufficientQuota")
+            return CapacityRefused("not so much", code="InsufficientQuota")
         if what == "PUT" and (name in self._world.scenario.refused or self._is_under("full", name)):
-            return ArmRefused("no", code="InsufficientQuota")
+            return CapacityRefused("no", code="InsufficientQuota")
         if what == "DELETE" and self._is_under("locked", name):
             return ArmRefused("locked", code="ScopeLocked")
         return None

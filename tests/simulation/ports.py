@@ -24,9 +24,9 @@ from shared.errors import (
     ServiceRefused,
     StorageError,
 )
-from shared.hosting.probe import PROBE
-from shared.model import AzureDeployment, DeploymentSpec, ModelAnswer, ModelRequest
+from shared.model import TINY, DeploymentSpec, Hosted, ModelAnswer, ModelRequest
 from shared.ports import BlobItem, BlobPage, Insert, Page, Remove, Replace, Row
+from shared.providers.azure_openai.probe import probe
 from tests.fakes.azure import body_of, prompt_tokens, refusal
 from tests.simulation.azure import Trouble
 from tests.simulation.scenario import KILLS, KILLS_READING, REFUSALS
@@ -180,7 +180,7 @@ class SimBlobs(_Storage):
 
 
 class SimAzure:
-    """Fulfils `shared.ports.Arm` and `shared.ports.Model`."""
+    """Fulfils `shared.ports.Provider` and `shared.ports.Model`."""
 
     def __init__(self, process: Process) -> None:
         self._process = process
@@ -193,7 +193,7 @@ class SimAzure:
         await self._process.depart()
         return endpoint
 
-    async def deployments(self, account: str, *, timeout: float) -> Mapping[str, AzureDeployment]:
+    async def deployments(self, account: str, *, timeout: float) -> Mapping[str, Hosted]:
         trouble = await self._read("LIST", timeout)
         at = self._world.now()
         if trouble == "lagging":
@@ -208,10 +208,11 @@ class SimAzure:
         await self._process.depart()
         return found
 
-    async def capacities(
-        self, account: str, model: str, version: str, *, timeout: float
-    ) -> Mapping[str, float]:
+    async def capacity_left(self, account: str, spec: DeploymentSpec, *, timeout: float) -> float:
         raise AssertionError("no scenario has keep_if_scarce")
+
+    async def probe(self, endpoint: str, deployment: str, *, timeout: float) -> None:
+        await probe(self, endpoint, deployment, timeout=timeout)
 
     async def _read(self, what: str, timeout: float) -> str | None:
         await self._process.arrive()
@@ -222,10 +223,10 @@ class SimAzure:
             raise ArmUncertain(f"{what}: 503")
         return trouble
 
-    async def put(self, account: str, spec: DeploymentSpec, *, timeout: float) -> AzureDeployment:
+    async def put(self, account: str, spec: DeploymentSpec, *, timeout: float) -> Hosted:
         azure, sent_at = self._world.azure.accounts[account], self._world.seconds()
 
-        def act() -> AzureDeployment:
+        def act() -> Hosted:
             now, outcome = self._world.now(), self._world.azure.outcome()
             side = self._process.side.name
             try:
@@ -323,7 +324,7 @@ class SimAzure:
         trouble = world.weather.ask()
         if trouble is not None:
             world.trouble(f"{process.name} ask {deployment}: {trouble}")
-        is_probe = request.text == PROBE.text
+        is_probe = request.text == TINY.text
         if (wrong := world.azure.wrong_endpoint(endpoint, deployment)) is not None:
             if wrong == "connection":
                 raise ModelUnavailable("no connection")

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from shared.model import Action, DocumentState, Mode, Observed, OneOffWindow, RecordState
-from shared.planning.adoption import differences, properties_of, to_create
+from shared.planning.adoption import differences, to_create
 from shared.planning.observed import DELETE_AFTER_TAG, OWNER_TAG
 from tests.fakes.clock import START
 from tests.fakes.world import ACCOUNT, World, config
@@ -97,9 +97,9 @@ async def test_an_adopted_deployment_is_recreated_exactly() -> None:
     await world.until(lambda: world.azure.names() == ["clauses"], timedelta(minutes=5))
     shown = (await world.azure.deployments(ACCOUNT.resource_id, timeout=1))["clauses"]
     ours = {OWNER_TAG, DELETE_AFTER_TAG}
-    kept = {name: value for name, value in shown.tags.items() if name not in ours}
-    assert replace(properties_of(shown), tags=kept) == CUSTOM
-    assert shown.tags[OWNER_TAG] == "test"
+    kept = {name: value for name, value in shown.spec.tags.items() if name not in ours}
+    assert replace(shown.spec, tags=kept) == CUSTOM
+    assert shown.spec.tags[OWNER_TAG] == "test"
     await world.until(lambda: world.blobs.names("inbox") == [], timedelta(minutes=5))
 
 

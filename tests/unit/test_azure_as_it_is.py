@@ -14,10 +14,10 @@ import pytest
 from shared.app import PartFailed
 from shared.errors import ArmRefused, ArmUncertain, ModelUnavailable, RateLimited
 from shared.model import (
-    AzureDeployment,
     DeploymentSpec,
     DocumentState,
     Hold,
+    Hosted,
     Observed,
     OneOffWindow,
     RecordState,
@@ -44,19 +44,23 @@ async def ticks(world: World, minutes: int) -> None:
         world.clock.advance(60 - world.clock.monotonic() % 60)
 
 
+def without_tags(found: Hosted) -> Hosted:
+    return replace(found, spec=replace(found.spec, tags={}))
+
+
 def lists(world: World, *, without: str = "", tags: bool = True) -> None:
     """From now on LIST leaves out a deployment; without `tags`, neither it nor a PUT shows any."""
     listed, put = type(world.azure).deployments, type(world.azure).put
 
-    async def incomplete(account: str, *, timeout: float) -> Mapping[str, AzureDeployment]:
+    async def incomplete(account: str, *, timeout: float) -> Mapping[str, Hosted]:
         found = await listed(world.azure, account, timeout=timeout)
-        shown = {name: each if tags else replace(each, tags={}) for name, each in found.items()}
+        shown = {name: each if tags else without_tags(each) for name, each in found.items()}
         shown.pop(without, None)
         return shown
 
-    async def created(account: str, spec: DeploymentSpec, *, timeout: float) -> AzureDeployment:
+    async def created(account: str, spec: DeploymentSpec, *, timeout: float) -> Hosted:
         found = await put(world.azure, account, spec, timeout=timeout)
-        return found if tags else replace(found, tags={})
+        return found if tags else without_tags(found)
 
     world.azure.deployments = incomplete  # type: ignore[method-assign]
     world.azure.put = created  # type: ignore[method-assign]

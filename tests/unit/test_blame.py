@@ -22,8 +22,7 @@ from shared.errors import (
     RequestRefused,
     ServiceRefused,
 )
-from shared.hosting.probe import PROBE
-from shared.model import Document, DocumentState, ModelAnswer, ModelRequest, OneOffWindow, Task
+from shared.model import TINY, Document, DocumentState, ModelAnswer, ModelRequest, OneOffWindow, Task
 from shared.timing import TIMING
 from tests.fakes.clock import START
 from tests.fakes.world import World, config
@@ -115,7 +114,7 @@ async def test_an_outage_costs_neither_documents_nor_hosting(
     meets(
         world,
         lambda asked: (
-            ModelUnavailable("503", code="503", status=503) if probe_too or asked.text != PROBE.text else None
+            ModelUnavailable("503", code="503", status=503) if probe_too or asked.text != TINY.text else None
         ),
     )
     await ticks(world, 180)
@@ -173,7 +172,7 @@ async def test_a_limit_that_others_use_up_blames_nobody() -> None:
     async def used_up(
         endpoint: str, deployment: str, request: ModelRequest, *, timeout: float
     ) -> ModelAnswer:
-        if request.text != PROBE.text:
+        if request.text != TINY.text:
             raise RateLimited("429", code="429", status=429, retry_after=20)
         answer = await ask(world.azure, endpoint, deployment, request, timeout=timeout)
         return replace(answer, remaining_tokens=30)
@@ -208,7 +207,7 @@ async def test_a_probe_that_is_limited_or_judged_shows_that_the_deployment_is_th
 ) -> None:
     """A reasoning model with a small budget, or a busy one: it is open, and answers documents."""
     world = World.of(config("clauses", OneOffWindow(START, START + timedelta(hours=2))))
-    meets(world, lambda asked: error if asked.text == PROBE.text else None)
+    meets(world, lambda asked: error if asked.text == TINY.text else None)
     world.upload("clauses/a.txt")
     await ticks(world, 60)
     assert (await world.document("clauses/a.txt")).state is DocumentState.DONE
@@ -220,7 +219,7 @@ async def test_requests_that_time_out_count_towards_the_cap() -> None:
     world = World.of(config(task=Task("Summarise.", 1000, max_cost_per_document=0.005)))
     meets(
         world,
-        lambda asked: ModelUnavailable("no answer", code="timeout") if asked.text != PROBE.text else None,
+        lambda asked: ModelUnavailable("no answer", code="timeout") if asked.text != TINY.text else None,
     )
     world.upload("clauses/a.txt")
     await world.until(lambda: world.blobs.names("inbox") == [], timedelta(hours=2))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from shared.errors import ArmRefused, InvalidRequest, StorageError
-from shared.model import AzureDeployment, OneOffWindow, RecordState, UploadStart
+from shared.model import Hosted, OneOffWindow, RecordState, UploadStart
 from tests.fakes.clock import START
 from tests.fakes.world import World, config
 from tests.unit.command_line import command
@@ -120,7 +120,7 @@ async def test_submit_stays_until_what_nobody_needs_is_deleted(
     world = World.of(config())
     listed = world.azure.deployments
 
-    async def slow(account: str, *, timeout: float) -> Mapping[str, AzureDeployment]:
+    async def slow(account: str, *, timeout: float) -> Mapping[str, Hosted]:
         await world.clock.sleep(5)
         return await listed(account, timeout=timeout)
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from shared.model import AzureDeployment
+from shared.model import Hosted
 from shared.ports import Offer, Quota
 from shared.reports.doctor.findings import Finding, Status
 from shared.reports.doctor.recreation import Recreation
 from shared.timing import TIMING
-from tests.fakes.world import ACCOUNT, World, config, settings
+from tests.fakes.world import ACCOUNT, World, config, hosted, settings
 
 CLAUSES = replace(config(), spec=replace(config().spec, sku="GlobalStandard", capacity=120))
 SPEC = CLAUSES.spec
@@ -24,9 +24,9 @@ def offer(quota: str, sku: str = "GlobalStandard") -> Offer:
     return Offer(SPEC.model_name, SPEC.model_version, sku, quota)
 
 
-def existing(sku: str = "GlobalStandard", model: str = SPEC.model_name) -> AzureDeployment:
+def existing(sku: str = "GlobalStandard", model: str = SPEC.model_name) -> Hosted:
     """What stands under the name of the configured deployment, with 100K."""
-    return AzureDeployment(CLAUSES.name, "Succeeded", sku, 100, model, model_version=SPEC.model_version)
+    return hosted(CLAUSES.name, sku=sku, capacity=100, model_name=model)
 
 
 @dataclass
@@ -43,11 +43,11 @@ class Lists:
         return self.usages
 
 
-async def quota(lists: Lists, there: AzureDeployment | None = None) -> Finding:
+async def quota(lists: Lists, there: Hosted | None = None) -> Finding:
     world = World.of(CLAUSES)
     prices, now = settings(CLAUSES).prices, world.clock.now()
     checks = Recreation(ACCOUNT, [CLAUSES], prices, world.azure, lists, TIMING, now)
-    azure = {} if there is None else {there.name.lower(): there}
+    azure = {} if there is None else {there.spec.name.lower(): there}
     (found,) = [each async for each in checks.findings(azure) if each.check.endswith(": quota")]
     return found
 
@@ -77,7 +77,7 @@ async def test_the_quota_of_another_sku_does_not_count() -> None:
         (existing(model="gpt-4o-2024-08-06.ft-1"), "0K"),
     ],
 )
-async def test_a_deployment_frees_the_quota_that_it_draws_on(there: AzureDeployment, free: str) -> None:
+async def test_a_deployment_frees_the_quota_that_it_draws_on(there: Hosted, free: str) -> None:
     """Its own capacity is free for its re-creation, unless its SKU or model draws on another quota."""
     offers = [offer(STANDARD, "Standard"), offer(TUNED)]
     found = await quota(Lists(offers, {STANDARD: HALF_USED, TUNED: ALL_USED}), there)

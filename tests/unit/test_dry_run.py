@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from shared.hosting.dry_run import DryRun
-from shared.model import Action, AzureDeployment, Hold
+from shared.model import Action, Hold, Hosted
 from tests.fakes.azure import renamed
 from tests.fakes.clock import START
 from tests.fakes.world import ACCOUNT, World, config
@@ -57,7 +57,7 @@ async def test_azure_may_write_a_name_in_another_case() -> None:
     world = World.of(config())
     await world.azure.put(ACCOUNT.resource_id, renamed(config().spec, "Clauses"), timeout=10)
     seen = await dry_run(world)
-    assert isinstance(seen.azure["clauses"], AzureDeployment)
+    assert isinstance(seen.azure["clauses"], Hosted)
     assert seen.decisions["clauses"].observed == "foreign"
     adopting = world.reconfigured(replace(config(), adopt=True))
     assert (await dry_run(adopting)).decisions["clauses"].action is Action.ADOPT

@@ -13,8 +13,8 @@ from shared.doors.cli.exits import Exit
 from shared.errors import ArmConflict, ArmRefused, ArmUncertain
 from shared.model import (
     Account,
-    AzureDeployment,
     DeploymentSpec,
+    Hosted,
     HostingSession,
     Mode,
     OneOffWindow,
@@ -164,7 +164,7 @@ async def test_backoff_with_its_time_and_the_problem(monkeypatch: pytest.MonkeyP
     """At once after the refusal, and in the passes after it."""
     world = World.of(config())
 
-    async def refuse(account: str, spec: DeploymentSpec, *, timeout: float) -> AzureDeployment:
+    async def refuse(account: str, spec: DeploymentSpec, *, timeout: float) -> Hosted:
         world.clock.advance(1)  # so that this pass's LIST proves nothing of it
         raise ArmRefused("no quota in this region", code="InsufficientQuota")
 

@@ -11,10 +11,10 @@ import pytest
 
 from shared.model import (
     Action,
-    AzureDeployment,
     Demand,
     DeploymentConfig,
     DeploymentRecord,
+    Hosted,
     Observed,
     OneOffWindow,
     Owner,
@@ -32,7 +32,7 @@ from shared.planning.plan import backoff, plan
 from shared.planning.unanswered import not_answered
 from shared.timing import TIMING
 from tests.fakes.records import changed
-from tests.fakes.world import ACCOUNT, config, picture
+from tests.fakes.world import ACCOUNT, config, hosted, picture
 
 ME = Owner("test", "store")
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -41,9 +41,13 @@ BUSY = Demand(3, False, (NOW - timedelta(minutes=5),))
 OURS = {OWNER_TAG: "test"}
 
 
-def azure(state: str = "Succeeded", name: str = "clauses", **changes: object) -> AzureDeployment:
-    found = AzureDeployment(name, state, "GlobalStandard", 120, "gpt-4.1.ft-1", OURS, CREATED)
-    return replace(found, **changes)
+def azure(
+    state: str = "Succeeded",
+    name: str = "clauses",
+    tags: Mapping[str, str] = OURS,
+    created_at: datetime | None = CREATED,
+) -> Hosted:
+    return hosted(name, state, created_at, tags=tags)
 
 
 def record(
@@ -61,7 +65,7 @@ def record(
 
 
 def decide(
-    found: AzureDeployment | None,
+    found: Hosted | None,
     known: DeploymentRecord | None,
     *,
     demand: Demand = BUSY,

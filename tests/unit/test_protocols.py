@@ -20,8 +20,8 @@ from shared.errors import (
     ModelUnavailable,
     StorageError,
 )
-from shared.model import AzureDeployment, DocumentState, OneOffWindow, RecordState
-from shared.planning.plan import DEVELOPER_TIER_LIFE
+from shared.model import DocumentState, Hosted, OneOffWindow, RecordState
+from shared.model.azure_openai import DEVELOPER_TIER_LIFE
 from shared.ports import Insert, Remove, Replace
 from shared.timing import TIMING
 from tests.fakes.clock import START
@@ -88,7 +88,7 @@ async def test_a_list_that_lags_does_not_free_the_slot_of_a_create() -> None:
     world.clock.advance(30)
     listed = world.azure.deployments
 
-    async def lagging(*_: Any, **__: Any) -> dict[str, AzureDeployment]:
+    async def lagging(*_: Any, **__: Any) -> dict[str, Hosted]:
         return {}
 
     world.azure.deployments = lagging  # type: ignore[method-assign]

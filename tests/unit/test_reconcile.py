@@ -58,8 +58,8 @@ async def test_round_the_clock_it_is_hosted_in_one_session() -> None:
         "round the clock (always: true)",
     )
     (stands,) = (await world.azure.deployments(ACCOUNT.resource_id, timeout=10)).values()
-    assert "lamplighter" in stands.tags
-    assert "delete-after" not in stands.tags
+    assert "lamplighter" in stands.spec.tags
+    assert "delete-after" not in stands.spec.tags
     for _ in range(3 * 24):
         world.clock.advance(3600)
         await world.tick()

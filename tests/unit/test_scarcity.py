@@ -12,7 +12,6 @@ from shared.doors import api
 from shared.errors import ArmRefused, ArmUncertain
 from shared.model import (
     Action,
-    AzureDeployment,
     DeploymentConfig,
     DeploymentRecord,
     Hold,
@@ -20,15 +19,15 @@ from shared.model import (
     Owner,
     RecordState,
 )
+from shared.model.azure_openai import base_model
 from shared.planning.decide import SILENT_PROBES
 from shared.planning.decision import Observation
 from shared.planning.plan import plan
-from shared.planning.scarcity import base_model
 from shared.reports.status import listed
 from shared.timing import TIMING
 from tests.fakes.clock import START
 from tests.fakes.records import changed
-from tests.fakes.world import ACCOUNT, World, config, picture
+from tests.fakes.world import ACCOUNT, World, config, hosted, picture
 from tests.unit.command_line import command
 
 KEEP = replace(config(), keep_if_scarce=True)
@@ -190,7 +189,6 @@ async def test_azure_is_asked_only_where_the_answer_matters() -> None:
 def test_one_that_stopped_answering_is_asked_again_and_not_deleted() -> None:
     """Nobody needs it now: whether it answers can wait, its capacity cannot."""
     long_ago = START - HOUR
-    azure = AzureDeployment("clauses", "Succeeded", "GlobalStandard", 120, "gpt-4.1.ft-1", {}, long_ago)
     record = changed(
         DeploymentRecord(ACCOUNT.resource_id, "clauses"),
         state=RecordState.OPEN,
@@ -203,7 +201,7 @@ def test_one_that_stopped_answering_is_asked_again_and_not_deleted() -> None:
     steps = []
     for kept in ("scarce", ""):
         known = picture(START, KEEP, records={"clauses": record}, kept={"clauses": kept})
-        seen = Observation(START, {"clauses": azure}, known)
+        seen = Observation(START, {"clauses": hosted(created_at=long_ago)}, known)
         (decision,) = plan(Owner("test", "store"), ACCOUNT, seen)
         steps.append(decision.action)
     assert steps == [Action.PROBE, Action.CLOSE]

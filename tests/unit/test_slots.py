@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from shared.model import (
     Action,
-    AzureDeployment,
     BillingUnit,
     Demand,
     DeploymentConfig,
     DeploymentRecord,
+    Hosted,
     Mode,
     OneOffWindow,
     Owner,
@@ -27,7 +27,7 @@ from shared.planning.observed import OWNER_TAG
 from shared.planning.plan import plan
 from shared.planning.slots import GIVES_WAY
 from tests.fakes.records import changed
-from tests.fakes.world import ACCOUNT, PRICES, config, picture
+from tests.fakes.world import ACCOUNT, PRICES, config, hosted, picture
 
 ME = Owner("test", "store")
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -35,11 +35,11 @@ HOUR = timedelta(hours=1)
 BUSY = Demand(1, False, (NOW,))
 
 
-def azure(name: str, state: str = "Succeeded", **tags: str) -> AzureDeployment:
-    return AzureDeployment(name, state, "GlobalStandard", 120, "gpt-4.1.ft-1", tags, NOW - HOUR / 2)
+def azure(name: str, state: str = "Succeeded", **tags: str) -> Hosted:
+    return hosted(name, state, NOW - HOUR / 2, tags=tags)
 
 
-def ours(name: str, state: str = "Succeeded") -> AzureDeployment:
+def ours(name: str, state: str = "Succeeded") -> Hosted:
     return azure(name, state, **{OWNER_TAG: "test"})
 
 
@@ -52,7 +52,7 @@ def record(name: str, state: RecordState, paid: float) -> DeploymentRecord:
 
 
 def seen_with(
-    azure: dict[str, AzureDeployment],
+    azure: dict[str, Hosted],
     records: dict[str, DeploymentRecord],
     demand: dict[str, Demand],
 ) -> Observation:
@@ -182,8 +182,8 @@ def seen_of(cases: Mapping[str, Case]) -> tuple[list[DeploymentConfig], Observat
         if case.kind != "foreign":
             configured.append(config(name, model=model, mode=mode))
         if case.kind != "waits":
-            shown = azure(name, "Deleting" if is_deleting else "Succeeded", **tags)
-            listed[name] = replace(shown, model_name=model)
+            status = "Deleting" if is_deleting else "Succeeded"
+            listed[name] = hosted(name, status, NOW - HOUR / 2, tags=tags, model_name=model)
         if case.kind not in ("waits", "foreign"):
             state = RecordState.DELETING if is_deleting else RecordState.OPEN
             records[name] = record(name, state, case.minutes)

@@ -11,29 +11,27 @@ from shared.errors import (
     ArmError,
     ArmRefused,
     ModelError,
-    RateLimited,
     ServiceRefused,
     StorageError,
 )
 from shared.hosting.ledger import Ledger
 from shared.model import (
     Account,
-    AzureDeployment,
     DeploymentConfig,
     DeploymentRecord,
-    ModelRequest,
+    Hosted,
+    Observed,
     Owner,
     Settings,
 )
-from shared.planning.adoption import differences, properties_of
+from shared.planning.adoption import differences
 from shared.planning.observed import is_ours
-from shared.ports import Arm, Catalogue, Model
+from shared.ports import Catalogue, Provider
 from shared.reports.doctor.findings import Finding, failed, ok, unchecked, warning
 from shared.reports.doctor.recreation import Recreation
 from shared.timing import Timing
 
 _MODEL_SECONDS = 20.0
-_TINY = ModelRequest(system_prompt="Answer with one word.", text="ready?", max_output_tokens=16)
 _ROLE = (
     "grant the app's identity Microsoft.CognitiveServices/accounts/read and accounts/deployments/read, "
     "write, delete on the account; a new grant takes some minutes"
@@ -53,8 +51,7 @@ class AccountCheck:
     account: Account
     settings: Settings
     owner: Owner
-    arm: Arm
-    model: Model
+    provider: Provider
     catalogue: Catalogue
     ledger: Ledger
     timing: Timing
@@ -62,16 +59,18 @@ class AccountCheck:
 
     async def findings(self) -> AsyncIterator[Finding]:
         """Every finding; what one check did not learn, a later one tells as not checked."""
-        endpoint = None
+        account, timeout, endpoint = self.account.resource_id, self.timing.arm_seconds, None
         try:
-            endpoint = await self.arm.endpoint(self.account.resource_id, timeout=self.timing.arm_seconds)
+            endpoint = await self.provider.endpoint(account, timeout=timeout)
         except ArmError as error:
             yield failed(self._name("read"), str(error), _remedy(error))
         else:
             yield ok(self._name("read"), f"its endpoint is {endpoint}")
-        azure: Mapping[str, AzureDeployment] | None = None
+        azure: Mapping[str, Hosted] | None = None
         try:
-            listed = await self.arm.deployments(self.account.resource_id, timeout=self.timing.arm_seconds)
+            listed = await self.provider.deployments(
+                self.account.resource_id, timeout=self.timing.arm_seconds
+            )
         except ArmError as error:
             yield failed(self._name("list"), str(error), _remedy(error))
         else:
@@ -88,7 +87,7 @@ class AccountCheck:
             self.account,
             self._hosted(),
             self.settings.prices,
-            self.arm,
+            self.provider,
             self.catalogue,
             self.timing,
             self.now,
@@ -111,7 +110,7 @@ class AccountCheck:
         """
         check, nobody = self._name("write"), f"lamplighter-doctor-{uuid.uuid4().hex[:12]}"
         try:
-            await self.arm.delete(self.account.resource_id, nobody, timeout=self.timing.arm_seconds)
+            await self.provider.delete(self.account.resource_id, nobody, timeout=self.timing.arm_seconds)
         except ArmRefused as error:
             locked = "remove the delete lock: deployments could never be deleted"
             return failed(check, str(error), locked if error.code == "ScopeLocked" else _remedy(error))
@@ -119,7 +118,7 @@ class AccountCheck:
             return unchecked(check, str(error), _AGAIN)
         return ok(check, "deployments may be deleted; that they may be created shows at the first create")
 
-    async def _existing(self, azure: Mapping[str, AzureDeployment]) -> AsyncIterator[Finding]:
+    async def _existing(self, azure: Mapping[str, Hosted]) -> AsyncIterator[Finding]:
         """What stands under configured names, and what somebody else's costs."""
         check = self._name("deployments")
         prices = self.settings.prices
@@ -132,10 +131,10 @@ class AccountCheck:
             except StorageError:
                 record = DeploymentRecord(config.account, config.name)  # then its tag decides
             if is_ours(found, record, self.owner, self.timing):
-                yield ok(check, f"{config.name} is ours and {found.provisioning_state}")
+                yield ok(check, f"{config.name} is ours and {found.said}")
                 continue
-            costs = f"{prices.hosting_per_hour.get(found.sku, 0.0):.2f} {prices.currency} an hour"
-            differs = differences(config.spec, properties_of(found))
+            costs = f"{prices.hosting_per_hour.get(found.spec.sku, 0.0):.2f} {prices.currency} an hour"
+            differs = differences(config.spec, found.spec)
             keeps = f"; it keeps what differs from the file: {'; '.join(differs)}" if differs else ""
             if config.adopt:
                 yield ok(check, f"{config.name} exists, costs {costs} and is adopted by the next pass{keeps}")
@@ -144,28 +143,25 @@ class AccountCheck:
             remedy = f"say adopt: true in deployments.yaml to have it hosted only while it is needed{keeps}"
             yield warning(check, what, remedy)
 
-    async def _inference(self, endpoint: str | None, azure: Mapping[str, AzureDeployment]) -> Finding:
+    async def _inference(self, endpoint: str | None, azure: Mapping[str, Hosted]) -> Finding:
         """By one tiny request to a deployment that exists; nothing is created for it.
 
         It runs outside the fence: cutting it off harms nobody.
         """
         check = self._name("inference")
         there = (
-            azure[each.name.lower()].name
+            azure[each.name.lower()].spec.name
             for each in self._hosted()
-            if each.name.lower() in azure
-            and azure[each.name.lower()].provisioning_state.lower() == "succeeded"
+            if each.name.lower() in azure and azure[each.name.lower()].status is Observed.SUCCEEDED
         )
         name = next(there, None)
         if endpoint is None or name is None:
             remedy = "run doctor again while a deployment is ready, such as after `up DEPLOYMENT --for 15m`"
             return unchecked(check, "no configured deployment is there to ask", remedy)
         try:
-            await self.model.ask(endpoint, name, _TINY, timeout=_MODEL_SECONDS)
+            await self.provider.probe(endpoint, name, timeout=_MODEL_SECONDS)
         except ServiceRefused as error:
             return failed(check, str(error), error.remedy)
-        except RateLimited:
-            return ok(check, f"{name} may be asked; it is at its rate limit now")
         except ModelError as error:
             return unchecked(check, f"{name}: {error}", _AGAIN)
         return ok(check, f"{name} answered")

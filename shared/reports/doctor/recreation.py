@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from shared.errors import ArmError, ArmRefused
-from shared.model import Account, AzureDeployment, DeploymentConfig, Prices
-from shared.planning.scarcity import base_model
-from shared.ports import Arm, Catalogue, Offer, Quota
+from shared.errors import ArmError, ArmRefused, CapacityUnknown
+from shared.model import Account, DeploymentConfig, Hosted, Prices
+from shared.model.azure_openai import base_model
+from shared.ports import Catalogue, Offer, Provider, Quota
 from shared.reports.doctor.findings import Finding, failed, ok, unchecked, warning
 from shared.timing import Timing
 
@@ -28,6 +28,7 @@ _SEE_QUOTA = "az cognitiveservices usage list --location REGION shows it"
 _SEE_CAPACITY = (
     "give who runs doctor Reader on the account's subscription; the app itself needs it for keep_if_scarce"
 )
+_SEE_MODEL = "see the base model in Azure AI Foundry, and ask for its capacity on this SKU"
 _SUCCESSOR = (
     "train a newer model; until it is in place keep what stands (mode: observe, or python -m shared up), "
     "as a delete could not be undone"
@@ -41,12 +42,12 @@ class Recreation:
     account: Account
     hosted: Sequence[DeploymentConfig]
     prices: Prices
-    arm: Arm
+    provider: Provider
     catalogue: Catalogue
     timing: Timing
     now: datetime
 
-    async def findings(self, azure: Mapping[str, AzureDeployment]) -> AsyncIterator[Finding]:
+    async def findings(self, azure: Mapping[str, Hosted]) -> AsyncIterator[Finding]:
         """Source, models and their age, quota, capacity; `azure`: what stands, by lower-case names."""
         for config in self.hosted:
             async for finding in self._source(config):
@@ -77,7 +78,7 @@ class Recreation:
         else:
             yield ok(check, f"{config.name}: the models of its source can be read")
 
-    async def _offered(self, azure: Mapping[str, AzureDeployment]) -> AsyncIterator[Finding]:
+    async def _offered(self, azure: Mapping[str, Hosted]) -> AsyncIterator[Finding]:
         """Models, their age, SKUs and quota, as far as this endpoint and these rights tell."""
         resource_id, check = self.account.resource_id, self._name("models")
         try:
@@ -101,19 +102,16 @@ class Recreation:
 
     async def _capacity(self, config: DeploymentConfig) -> Finding:
         """Whether the region itself has room: quota is a permission, not a reservation."""
-        check, spec, base = self._name("capacity"), config.spec, base_model(config.spec.model_name)
-        if base is None:
-            what = f"{config.name}: the base model of {spec.model_name} is not in its name"
-            return unchecked(check, what, "see the base model in Azure AI Foundry, and ask for its capacity")
+        check, spec, timeout = self._name("capacity"), config.spec, self.timing.arm_seconds
         try:
-            left = await self.arm.capacities(self.account.resource_id, *base, timeout=self.timing.arm_seconds)
+            left = await self.provider.capacity_left(self.account.resource_id, spec, timeout=timeout)
+        except CapacityUnknown as error:
+            return unchecked(check, f"{config.name}: {error}", _SEE_MODEL)
         except ArmError as error:
             return unchecked(check, f"{config.name}: {_UNTOLD}: {error}", _SEE_CAPACITY)
-        if spec.sku not in left:
-            return unchecked(check, f"{config.name}: Azure tells none of {spec.sku}", _SEE_CAPACITY)
-        what = f"{config.name}: {left[spec.sku]:,.0f}K are left in the region for {base[0]} on {spec.sku}"
+        what = f"{config.name}: {left:,.0f}K are left in the region for its base model on {spec.sku}"
         what = f"{what}, it takes {spec.capacity}K"
-        if left[spec.sku] >= spec.capacity:
+        if left >= spec.capacity:
             return ok(check, what)
         price = f"{self.prices.hosting_per_hour.get(spec.sku, 0.0):.2f} {self.prices.currency} an hour"
         keep = "keep_if_scarce keeps it" if config.keep_if_scarce else "say keep_if_scarce: true to keep it"
@@ -164,7 +162,7 @@ def _quota(
     config: DeploymentConfig,
     offers: Sequence[Offer],
     quotas: Mapping[str, Quota],
-    existing: AzureDeployment | None,
+    existing: Hosted | None,
 ) -> Finding:
     """Whether a create would find its capacity free; what the deployment itself uses now counts as free."""
     spec = config.spec
@@ -173,9 +171,9 @@ def _quota(
         return unchecked(check, f"{config.name}: Azure names no quota for it", _SEE_QUOTA)
     limit, free = quotas[name].limit, quotas[name].limit - quotas[name].used
     if existing is not None and name == _quota_name(
-        existing.model_name, existing.model_version, existing.sku, offers, quotas
+        existing.spec.model_name, existing.spec.model_version, existing.spec.sku, offers, quotas
     ):
-        free += existing.capacity
+        free += existing.spec.capacity
     of_all = f"{free:,.0f}K of {limit:,.0f}K tokens a minute are free"
     what = f"{config.name}: {of_all}, it takes {spec.capacity}K"
     remedy = "lower sku.capacity, set sku.minimum_capacity, or ask for more quota in the region"

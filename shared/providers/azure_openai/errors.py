@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 
 from azure.core.exceptions import HttpResponseError
 
-from shared.errors import ArmConflict, ArmError, ArmRefused, ArmUncertain
+from shared.errors import ArmConflict, ArmError, ArmRefused, ArmUncertain, CapacityRefused
 
 LONGEST_WAIT = 3600.0  # seconds; a Retry-After of a day would outlast a window
 _LONGEST_MESSAGE = 300
@@ -22,11 +22,13 @@ _BUSY = frozenset(
         "AccountProvisioningStateInvalid",  # the account itself is being changed
     }
 )
+NO_CAPACITY = "InsufficientQuota"
+"""Azure's code where a create asks for more than is left."""
 _IDENTITY = "run az login, or give the app an identity of the subscription's tenant (AZURE_CLIENT_ID)"
 _RESOURCE_ID = "check accounts.NAME.resource_id in deployments.yaml, and that the account still exists"
 _REMEDIES = {
     # the request
-    "InsufficientQuota": "lower sku.capacity, or ask for more quota in the region",
+    NO_CAPACITY: "lower sku.capacity, or ask for more quota in the region",
     "DeploymentModelNotSupported": "check model.name and model.version in deployments.yaml",
     "InvalidResourceProperties": "check sku.name: the region does not offer it for this model",
     "SpecialFeatureOrQuotaIdRequired": "the subscription has no access to this model",
@@ -72,7 +74,7 @@ def no_identity(account: str) -> ArmUncertain:
 
 
 def translated(account: str, error: HttpResponseError) -> ArmError:
-    """Return ArmConflict (wait), ArmRefused (for good) or ArmUncertain (outcome unknown).
+    """Return ArmConflict (wait), ArmRefused (for good; or CapacityRefused) or ArmUncertain (outcome unknown).
 
     Its `retry_after` is in seconds, at most `LONGEST_WAIT`.
     """
@@ -86,7 +88,8 @@ def translated(account: str, error: HttpResponseError) -> ArmError:
     if status == 408 or not 400 <= status < 500:
         return ArmUncertain(message, code=code, retry_after=_retry_after(headers))
     remedy = _REMEDIES.get(code) or _BY_STATUS.get(status) or _UNKNOWN
-    return ArmRefused(message, code=code, remedy=remedy)
+    refused = CapacityRefused if code == NO_CAPACITY else ArmRefused
+    return refused(message, code=code, remedy=remedy)
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

@@ -23,24 +23,29 @@ from azure.mgmt.cognitiveservices.models import (
     ThrottlingRule,
 )
 
-from shared.adapters.arm_errors import no_identity, translated
 from shared.adapters.credentials import is_local, may_have_token, token_credential
 from shared.adapters.transport import sent_once
-from shared.errors import ArmRefused, ArmUncertain
-from shared.model import AzureDeployment, DeploymentSpec
-from shared.ports import Offer, Quota
+from shared.errors import ArmRefused, ArmUncertain, CapacityUnknown
+from shared.model import DeploymentSpec, Hosted
+from shared.model.azure_openai import base_model
+from shared.ports import Model, Offer, Quota
+from shared.providers.azure_openai.errors import no_identity, translated
+from shared.providers.azure_openai.probe import probe
+from shared.providers.azure_openai.states import status_of
 
 _FORMAT = "OpenAI"  # of models
 
 
-class AzureArm:
-    """Implement `shared.ports.Arm` and `Catalogue`.
+class AzureOpenAI:
+    """Implement `shared.ports.Provider` and `Catalogue`.
 
-    `url`: the URL of Azure Resource Manager, or of the emulator (http on a loopback address).
+    `url`: the URL of Azure Resource Manager, or of the emulator (http on a loopback address). `model`: the
+    data plane of the deployments, for the probe.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, model: Model) -> None:
         self._url = url.rstrip("/")
+        self._model = model
         self._credential = token_credential(url)
         self._clients: dict[str, CognitiveServicesManagementClient] = {}
 
@@ -58,14 +63,14 @@ class AzureArm:
             endpoint = (found.properties.endpoint if found.properties else None) or ""
             return checked_endpoint(name, endpoint, local=is_local(self._url))
 
-    async def deployments(self, account: str, *, timeout: float) -> Mapping[str, AzureDeployment]:
+    async def deployments(self, account: str, *, timeout: float) -> Mapping[str, Hosted]:
         """See the port."""
         async with _call(account, timeout):
             _, group, name = _parts(account)
             listed = [deployment async for deployment in self._client(account).deployments.list(group, name)]
-            return {deployment.name: deployment for deployment in map(_from_azure, listed)}
+            return {hosted.spec.name: hosted for hosted in map(_from_azure, listed)}
 
-    async def put(self, account: str, spec: DeploymentSpec, *, timeout: float) -> AzureDeployment:
+    async def put(self, account: str, spec: DeploymentSpec, *, timeout: float) -> Hosted:
         """See the port."""
         async with _call(account, timeout):
             _, group, name = _parts(account)
@@ -112,21 +117,25 @@ class AzureArm:
                 if usage.name is not None
             }
 
-    async def capacities(
-        self, account: str, model: str, version: str, *, timeout: float
-    ) -> Mapping[str, float]:
+    async def capacity_left(self, account: str, spec: DeploymentSpec, *, timeout: float) -> float:
         """See the port."""
+        base = base_model(spec.model_name)
+        if base is None:
+            raise CapacityUnknown("the model's name does not tell its base model")
         async with _call(account, timeout):
             _, group, name = _parts(account)
             region = _region((await self._client(account).accounts.get(group, name)).location)
-            listed = self._client(account).model_capacities.list(_FORMAT, model, version)
-            return {
-                str(found.sku_name): found.available_finetune_capacity
-                async for offered in listed
-                if (found := offered.properties) is not None
-                and found.available_finetune_capacity is not None
-                and _region(offered.location) == region
-            }
+            async for offered in self._client(account).model_capacities.list(_FORMAT, *base):
+                found = offered.properties
+                if found is None or found.available_finetune_capacity is None:
+                    continue
+                if found.sku_name == spec.sku and _region(offered.location) == region:
+                    return found.available_finetune_capacity
+        raise CapacityUnknown(f"Azure says nothing of {spec.sku}")
+
+    async def probe(self, endpoint: str, deployment: str, *, timeout: float) -> None:
+        """See the port."""
+        await probe(self._model, endpoint, deployment, timeout=timeout)
 
     def _client(self, account: str) -> CognitiveServicesManagementClient:
         subscription = _parts(account)[0]
@@ -192,22 +201,27 @@ def _to_azure(spec: DeploymentSpec) -> Deployment:
     return Deployment(sku=sku, tags=dict(spec.tags), properties=properties)
 
 
-def _from_azure(found: Deployment) -> AzureDeployment:
+def _from_azure(found: Deployment) -> Hosted:
     properties = found.properties
     model = properties.model if properties else None
     limits = (properties.rate_limits if properties else None) or []
-    return AzureDeployment(
+    state = str((properties and properties.provisioning_state) or "")
+    spec = DeploymentSpec(
         name=str(found.name),
-        provisioning_state=str((properties and properties.provisioning_state) or ""),
-        sku=str(found.sku.name) if found.sku else "",
-        capacity=(found.sku.capacity if found.sku else None) or 0,
         model_name=str((model and model.name) or ""),
         model_version=str((model and model.version) or ""),
         model_source=(model and model.source) or None,
+        sku=str(found.sku.name) if found.sku else "",
+        capacity=(found.sku.capacity if found.sku else None) or 0,
         rai_policy_name=(properties and properties.rai_policy_name) or None,
         version_upgrade_option=(properties and properties.version_upgrade_option) or None,
         spillover_deployment_name=(properties and properties.spillover_deployment_name) or None,
         tags=dict(found.tags or {}),
+    )
+    return Hosted(
+        spec,
+        status_of(state),
+        said=state,
         created_at=found.system_data.created_at if found.system_data else None,
         tokens_per_minute=_per_minute(limits, "token"),
         requests_per_minute=_per_minute(limits, "request"),

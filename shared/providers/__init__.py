@@ -1,0 +1,1 @@
+"""Ways to host models, a package each behind `shared.ports.Provider`. They know nothing of each other."""

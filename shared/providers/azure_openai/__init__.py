@@ -1,0 +1,1 @@
+"""Fine-tuned models as deployments of Azure OpenAI accounts, through Azure Resource Manager."""
