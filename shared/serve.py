@@ -89,9 +89,7 @@ class Serving:
         """
         context = self.context
         while True:
-            async with drain_lease(
-                context.blobs, context.clock, context.timing, config.account, config.name
-            ) as held:
+            async with drain_lease(context.blobs, context.clock, context.timing, config.hosted_id) as held:
                 report = await self._slices(config, until, flow) if held else None
             if report is None:
                 return DrainReport()
@@ -174,8 +172,7 @@ class Serving:
         if report.heard or report.trouble:
             await note_slice(
                 self.context.ledger,
-                config.account,
-                config.name,
+                config.hosted_id,
                 self.context.clock.now(),
                 answered=report.heard,
                 trouble=report.trouble,
@@ -224,7 +221,7 @@ class Serving:
         return bool((await self.tools.documents.demand(config.name)).unfinished)
 
     async def _record(self, config: DeploymentConfig) -> DeploymentRecord:
-        return await self.context.ledger.record(config.account, config.name)
+        return await self.context.ledger.record(config.hosted_id)
 
     async def _pass(self, config: DeploymentConfig) -> PassReport:
         return await pass_over(self.context, self.settings, self.settings.accounts[config.account])

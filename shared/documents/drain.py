@@ -26,7 +26,7 @@ async def drain(tools: DrainTools, config: DeploymentConfig, endpoint: str, unti
     """
     if await anext(tools.claimable(config.name), None) is None:
         return DrainReport()
-    work = WorkLease(tools.clock, tools.timing, tools.tables, tools.ledger, config.account, config.name)
+    work = WorkLease(tools.clock, tools.timing, tools.tables, tools.ledger, config.hosted_id)
     try:
         if not await work.enter():
             return DrainReport()

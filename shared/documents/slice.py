@@ -270,8 +270,7 @@ class Slice:
         with contextlib.suppress(StorageError):
             await note_slice(
                 self._tools.ledger,
-                self._config.account,
-                self._config.name,
+                self._config.hosted_id,
                 self._clock.now(),
                 answered=True,
                 trouble=None,

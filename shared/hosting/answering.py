@@ -8,7 +8,7 @@ from datetime import datetime
 
 from shared.errors import Changed
 from shared.hosting.ledger import Ledger
-from shared.model import RecordState
+from shared.model import HostedId, RecordState
 from shared.planning.unanswered import not_answered
 
 
@@ -22,14 +22,14 @@ class Trouble:
 
 
 async def note_slice(
-    ledger: Ledger, account: str, deployment: str, now: datetime, *, answered: bool, trouble: Trouble | None
+    ledger: Ledger, of: HostedId, now: datetime, *, answered: bool, trouble: Trouble | None
 ) -> None:
     """Keep whether anybody was `answered` in a slice, and what `trouble` it ended in.
 
     Passes probe a deployment in trouble, and in the end delete it. A record that is not open, or that
     somebody changes meanwhile, stays as it is: its writer knows better.
     """
-    before = await ledger.record(account, deployment)
+    before = await ledger.record(of)
     if before.state is not RecordState.OPEN:
         return
     generation, backoff = before.generation, before.backoff

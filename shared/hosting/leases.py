@@ -16,7 +16,7 @@ from datetime import timedelta
 
 from shared.errors import StorageError
 from shared.hosting.ledger import Ledger, account_key
-from shared.model import DeploymentRecord, RecordState
+from shared.model import DeploymentRecord, HostedId, RecordState
 from shared.ports import Blobs, Clock, Remove, Replace, Tables
 from shared.timing import Timing
 
@@ -39,15 +39,13 @@ async def account_lease(blobs: Blobs, timing: Timing, account: str) -> AsyncIter
 
 
 @contextlib.asynccontextmanager
-async def drain_lease(
-    blobs: Blobs, clock: Clock, timing: Timing, account: str, deployment: str
-) -> AsyncIterator[bool]:
+async def drain_lease(blobs: Blobs, clock: Clock, timing: Timing, of: HostedId) -> AsyncIterator[bool]:
     """Be the one drainer of a deployment, renewed until let go; False if somebody else is.
 
     Losing it to a pause costs no document and cuts nothing off (claims and the fence see to that): two
     drainers would only share the deployment's limit for a while.
     """
-    name = f"drains/{account_key(account)}/{deployment}"
+    name = f"drains/{account_key(of.placement)}/{of.deployment}"
     lease = await blobs.acquire_lease(LEASES, name, timing.blob_lease_seconds)
     if lease is None:
         yield False
@@ -71,22 +69,16 @@ async def drain_lease(
 class WorkLease:
     """One worker's right to call one deployment, for a slice of work."""
 
-    def __init__(
-        self, clock: Clock, timing: Timing, tables: Tables, ledger: Ledger, account: str, deployment: str
-    ) -> None:
+    def __init__(self, clock: Clock, timing: Timing, tables: Tables, ledger: Ledger, of: HostedId) -> None:
         self._clock = clock
         self.timing = timing
         self._tables = tables
         self._ledger = ledger
-        self._account = account
-        self._deployment = deployment
+        self._of = of
+        self._partition = _work_partition(of)
         self._expires = 0.0  # monotonic, counted from before the write
         self.holder = uuid.uuid4().hex
         self.record: DeploymentRecord | None = None
-
-    @property
-    def _partition(self) -> str:
-        return f"{account_key(self._account)}|{self._deployment}"
 
     async def enter(self) -> bool:
         """Write (or renew) the lease, then read the record: whether requests may start."""
@@ -100,7 +92,7 @@ class WorkLease:
 
     async def is_open(self) -> bool:
         """Read the record again: whether requests may start."""
-        self.record = await self._ledger.record(self._account, self._deployment)
+        self.record = await self._ledger.record(self._of)
         return self.record.state is RecordState.OPEN
 
     def allows(self, seconds: float) -> bool:
@@ -123,9 +115,13 @@ class WorkLease:
             await self._tables.write(WORK_LEASES, self._partition, [Remove(self.holder, row.etag)])
 
 
-async def live_work(tables: Tables, account: str, deployment: str) -> int:
-    """How many work leases of a deployment live, by the server's own clock."""
-    partition = f"{account_key(account)}|{deployment}"
+def _work_partition(of: HostedId) -> str:
+    return f"{account_key(of.placement)}|{of.deployment}"
+
+
+async def live_work(tables: Tables, of: HostedId) -> int:
+    """Count the live work leases of a deployment, by the server's own clock."""
+    partition = _work_partition(of)
     page = await tables.page(WORK_LEASES, partition, " ", "~", 1000)
     live = 0
     for row in page.rows:

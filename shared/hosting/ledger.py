@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.hosting import record_row
-from shared.model import AccountRecord, Action, DeploymentRecord, Hold, HostingSession, Observed
+from shared.model import AccountRecord, Action, DeploymentRecord, Hold, HostedId, HostingSession, Observed
 from shared.ports import Insert, Remove, Replace, Row, Tables, Value
 from shared.rows import from_row, to_values
 
@@ -63,10 +63,10 @@ class Ledger:
         found = (record_row.from_row(row) for row in page.rows)
         return {record.deployment: record for record in found}
 
-    async def record(self, resource_id: str, deployment: str) -> DeploymentRecord:
-        """One deployment's record, a new one if there is none."""
-        row = await self._tables.get(DEPLOYMENTS, account_key(resource_id), deployment)
-        return record_row.from_row(row) if row else DeploymentRecord(resource_id, deployment)
+    async def record(self, of: HostedId) -> DeploymentRecord:
+        """Return one deployment's record, a new one if there is none."""
+        row = await self._tables.get(DEPLOYMENTS, account_key(of.placement), of.deployment)
+        return record_row.from_row(row) if row else DeploymentRecord(of.placement, of.deployment)
 
     async def save(self, record: DeploymentRecord) -> DeploymentRecord:
         """Compare-and-swap a deployment's record."""
@@ -89,12 +89,12 @@ class Ledger:
         change = Replace(hold.deployment, to_values(hold), etag=None)
         await self._tables.write(HOLDS, account_key(resource_id), [change])
 
-    async def release_hold(self, resource_id: str, deployment: str) -> bool:
+    async def release_hold(self, of: HostedId) -> bool:
         """End a hold; False if there was none. Raises Changed if it was replaced meanwhile."""
-        row = await self._tables.get(HOLDS, account_key(resource_id), deployment)
+        row = await self._tables.get(HOLDS, account_key(of.placement), of.deployment)
         if row is None:
             return False
-        await self._tables.write(HOLDS, account_key(resource_id), [Remove(deployment, row.etag)])
+        await self._tables.write(HOLDS, account_key(of.placement), [Remove(row.key, row.etag)])
         return True
 
     async def save_session(self, session: HostingSession) -> None:
@@ -108,12 +108,12 @@ class Ledger:
         row = await self._tables.get(SESSIONS, account_key(record.account), key)
         return from_row(HostingSession, row) if row else None
 
-    async def sessions(self, resource_id: str, deployment: str) -> list[HostingSession]:
-        """A deployment's sessions, oldest first."""
-        start, stop = f"{deployment} ", f"{deployment} ~"
+    async def sessions(self, of: HostedId) -> list[HostingSession]:
+        """Return a deployment's sessions, oldest first."""
+        start, stop = f"{of.deployment} ", f"{of.deployment} ~"
         found: list[HostingSession] = []
         while True:
-            page = await self._tables.page(SESSIONS, account_key(resource_id), start, stop, _MANY)
+            page = await self._tables.page(SESSIONS, account_key(of.placement), start, stop, _MANY)
             found += (from_row(HostingSession, row) for row in page.rows)
             if not page.more:
                 return found
@@ -139,10 +139,10 @@ class Ledger:
         change = Replace(f"{decision.deployment} {10**9 - decision.number:09d}", to_values(decision), None)
         await self._tables.write(DECISIONS, account_key(resource_id), [change])
 
-    async def decisions(self, resource_id: str, deployment: str, limit: int) -> list[DecisionRow]:
-        """The latest decisions about a deployment, newest first."""
-        start, stop = f"{deployment} ", f"{deployment} ~"
-        page = await self._tables.page(DECISIONS, account_key(resource_id), start, stop, limit)
+    async def decisions(self, of: HostedId, limit: int) -> list[DecisionRow]:
+        """Return the latest decisions about a deployment, newest first."""
+        start, stop = f"{of.deployment} ", f"{of.deployment} ~"
+        page = await self._tables.page(DECISIONS, account_key(of.placement), start, stop, limit)
         return [from_row(DecisionRow, row) for row in page.rows]
 
 

@@ -192,9 +192,9 @@ class View:
 
     async def count_workers(self, name: str) -> int:
         """Read the work leases of a deployment (again), whatever its record says: that may be behind."""
-        if self.record(name).state is not RecordState.ABSENT:
-            account = self.account.resource_id
-            self._working[name] = await live_work(self.context.tables, account, name)
+        record = self.record(name)
+        if record.state is not RecordState.ABSENT:
+            self._working[name] = await live_work(self.context.tables, record.hosted_id)
         return self._working.get(name, 0)
 
     async def count_demand(self, name: str) -> None:

@@ -12,6 +12,7 @@ from shared.model.configured import Closure as Closure
 from shared.model.configured import Configs as Configs
 from shared.model.configured import DeploymentConfig as DeploymentConfig
 from shared.model.configured import DeploymentSpec as DeploymentSpec
+from shared.model.configured import HostedId as HostedId
 from shared.model.configured import Mode as Mode
 from shared.model.configured import OneOffWindow as OneOffWindow
 from shared.model.configured import Owner as Owner

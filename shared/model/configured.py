@@ -154,6 +154,14 @@ class Account:
 
 
 @dataclass(frozen=True)
+class HostedId:
+    """Identify what is hosted: a deployment and its placement. Each deployment has one placement for now."""
+
+    placement: str  # the resource id of the account
+    deployment: str  # its name
+
+
+@dataclass(frozen=True)
 class DeploymentConfig:
     """One entry of `deployments`: what to host, when, and what to ask of each document."""
 
@@ -175,6 +183,11 @@ class DeploymentConfig:
     def name(self) -> str:
         """The deployment's name in Azure, which is the inbox folder's name too."""
         return self.spec.name
+
+    @property
+    def hosted_id(self) -> HostedId:
+        """What identifies its record, its leases and its sessions."""
+        return HostedId(self.account, self.name)
 
     @property
     def always(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.model.configured import DeploymentSpec
+from shared.model.configured import DeploymentSpec, HostedId
 from shared.model.recorded import Action, Observed, RecordState
 
 
@@ -100,6 +100,11 @@ class DeploymentRecord:
     history: History = History()
     decision: LastDecision = LastDecision()
     etag: str | None = None  # None: the row does not exist yet
+
+    @property
+    def hosted_id(self) -> HostedId:
+        """What it is about."""
+        return HostedId(self.account, self.deployment)
 
     @property
     def delete_accepted_at(self) -> datetime | None:

@@ -87,7 +87,7 @@ async def release(app: Lamplighter, config: DeploymentConfig) -> Released:
 
     Safe to repeat. Raises Changed if somebody replaced the hold meanwhile, StorageError.
     """
-    return Released(config.name, await app.context.ledger.release_hold(config.account, config.name))
+    return Released(config.name, await app.context.ledger.release_hold(config.hosted_id))
 
 
 def _rounded(forecast: HoldForecast) -> HoldForecast:

@@ -138,7 +138,7 @@ async def _explained(
     picture, account, decisions, failed = await asyncio.gather(
         app.picture(config.account, demand_of=[config.name]),
         ledger.account(config.account),
-        ledger.decisions(config.account, config.name, _DECISIONS),
+        ledger.decisions(config.hosted_id, _DECISIONS),
         failed_lately(app, [config.name], now),
     )
     record, demand = picture.record(config.name), picture.demand[config.name]

@@ -15,6 +15,7 @@ from shared.model import (
     DeploymentConfig,
     DeploymentRecord,
     Hold,
+    HostedId,
     HostingSession,
     Settings,
     UploadStart,
@@ -74,7 +75,7 @@ class Known:
     asked: tuple[datetime, ...] | None = None
 
 
-Records = Mapping[tuple[str, str], Known]
+Records = Mapping[HostedId, Known]
 """By account and deployment; empty where there is only the file."""
 
 
@@ -87,7 +88,7 @@ async def read_records(app: Lamplighter, now: datetime) -> Records:
         picture = pictures[config.account]
         record = picture.record(name)
         sessions = await ledger.sessions_since(record, since)
-        found[config.account, name] = Known(
+        found[config.hosted_id] = Known(
             record=record,
             hold=picture.holds.get(name),
             sessions=tuple(each for each in sessions if each.likely_end is None or each.likely_end > since),
@@ -106,7 +107,7 @@ def forecasts(
     found = []
     for name, config in settings.deployments.items():
         if only is None or name.lower() == only.lower():
-            known, picture = records.get((config.account, name)), pictures[config.account]
+            known, picture = records.get(config.hosted_id), pictures[config.account]
             adopted = picture.record(name).history.adopted
             subject = Subject(
                 config=config,
@@ -124,7 +125,7 @@ def forecasts(
 
 
 def _picture(account: str, settings: Settings, records: Records, now: datetime) -> Picture:
-    known = {name: each for (of, name), each in records.items() if of == account}
+    known = {of.deployment: each for of, each in records.items() if of.placement == account}
     return Picture(
         account,
         now,

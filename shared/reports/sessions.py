@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from shared.app import Lamplighter
 from shared.errors import InvalidRequest
-from shared.model import HostingSession
+from shared.model import HostedId, HostingSession
 from shared.money.cost import always_on_cost, hosting_cost, within
 
 DIGITS = 4
@@ -92,7 +92,7 @@ async def _found(app: Lamplighter, only: str | None) -> AsyncIterator[tuple[str,
         for name in sorted(names):
             if only is None or name.lower() == only.lower():
                 known = True
-                for session in await app.context.ledger.sessions(account.resource_id, name):
+                for session in await app.context.ledger.sessions(HostedId(account.resource_id, name)):
                     yield account.name, session
     if only is not None and not known:
         raise InvalidRequest(f"no deployment is or was called {only[:64]!r}")

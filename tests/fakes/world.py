@@ -18,6 +18,7 @@ from shared.model import (
     DeploymentSpec,
     Document,
     Hosted,
+    HostedId,
     Mode,
     OneOffWindow,
     Prices,
@@ -38,6 +39,7 @@ from tests.fakes.tables import MemoryTables
 ACCOUNT = Account(
     "main", "/subscriptions/s/resourceGroups/g/providers/Microsoft.CognitiveServices/accounts/contoso", 10
 )
+CLAUSES = HostedId(ACCOUNT.resource_id, "clauses")
 PRICES = Prices(
     currency="USD",
     hosting_per_hour={"GlobalStandard": 1.70},
@@ -144,12 +146,12 @@ class World:
 
     async def record(self, name: str = "clauses") -> DeploymentRecord:
         """Return a deployment's record."""
-        return await self.app.context.ledger.record(ACCOUNT.resource_id, name)
+        return await self.app.context.ledger.record(HostedId(ACCOUNT.resource_id, name))
 
-    def worker(self, account: str = ACCOUNT.resource_id) -> WorkLease:
+    def worker(self) -> WorkLease:
         """The work lease of one more worker on `clauses`, not written yet."""
         context = self.app.context
-        return WorkLease(self.clock, context.timing, self.tables, context.ledger, account, "clauses")
+        return WorkLease(self.clock, context.timing, self.tables, context.ledger, CLAUSES)
 
     async def tick(self) -> None:
         """Run both timers once, as happens each minute."""

@@ -16,8 +16,7 @@ from shared.adapters.blobs import AzureBlobs
 from shared.adapters.openai import AzureModel
 from shared.adapters.tables import AzureTables
 from shared.app import Lamplighter
-from shared.model import DeploymentConfig, Mode, OneOffWindow
-from shared.planning.adoption import properties_of
+from shared.model import DeploymentConfig, HostedId, Mode, OneOffWindow
 from shared.planning.observed import DELETE_AFTER_TAG, OWNER_TAG
 from shared.providers.azure_openai.arm import AzureOpenAI
 from shared.wiring import assemble
@@ -90,7 +89,7 @@ async def test_a_day_of_demand_in_observe_mode_is_not_one_write(place: Place) ->
     assert (calls["put"], calls.get("delete", 0)) == (1, 0), "the one PUT is the test's own"
     assert calls["list"] > 100
     for name, would in (("clauses", "create"), ("desk", "create"), ("theirs", "adopt")):
-        decisions = await app.context.ledger.decisions(ACCOUNT.resource_id, name, 20)
+        decisions = await app.context.ledger.decisions(HostedId(ACCOUNT.resource_id, name), 20)
         assert any(f"it would {would}" in decision.reason for decision in decisions), name
     assert (await app.documents.demand("clauses")).unfinished == 8, "the documents wait"
 
@@ -116,6 +115,8 @@ async def test_an_adopted_deployment_with_a_custom_policy_comes_back_identical(p
     place.clock.advance(2 * 3600)
     await app.reconcile()
     shown = (await place.provider.deployments(ACCOUNT.resource_id, timeout=SECONDS))["clauses"]
-    kept = {name: value for name, value in shown.tags.items() if name not in (OWNER_TAG, DELETE_AFTER_TAG)}
-    assert replace(properties_of(shown), tags=kept) == theirs
-    assert shown.tags[OWNER_TAG] == "test"
+    kept = {
+        name: value for name, value in shown.spec.tags.items() if name not in (OWNER_TAG, DELETE_AFTER_TAG)
+    }
+    assert replace(shown.spec, tags=kept) == theirs
+    assert shown.spec.tags[OWNER_TAG] == "test"

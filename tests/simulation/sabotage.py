@@ -80,7 +80,7 @@ def renewal_recheck(stack: contextlib.ExitStack) -> None:
 
     async def is_open(self: leases.WorkLease) -> bool:
         if self.record is None:
-            self.record = await self._ledger.record(self._account, self._deployment)
+            self.record = await self._ledger.record(self._of)
         return self.record.state is RecordState.OPEN
 
     _put(stack, leases.WorkLease, "enter", renewed)

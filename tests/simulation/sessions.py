@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from local.emulator.state import Generation
 from shared.hosting.ledger import Ledger
-from shared.model import HostingSession
+from shared.model import HostedId, HostingSession
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -27,7 +27,7 @@ async def judge_sessions(world: World) -> None:
             if world.azure.owner(found) == "ours":
                 ours[found.name].append(found)
         for name, generations in sorted(ours.items()):
-            of = _by_generation(generations, await ledger.sessions(resource_id, name))
+            of = _by_generation(generations, await ledger.sessions(HostedId(resource_id, name)))
             for found in generations:
                 if id(found) in world.judge.created_late:
                     continue  # the app cannot know what it is: documented

@@ -12,7 +12,7 @@ from shared.model import Action, DocumentState, Mode, Observed, OneOffWindow, Re
 from shared.planning.adoption import differences, to_create
 from shared.planning.observed import DELETE_AFTER_TAG, OWNER_TAG
 from tests.fakes.clock import START
-from tests.fakes.world import ACCOUNT, World, config
+from tests.fakes.world import ACCOUNT, CLAUSES, World, config
 
 CUSTOM = replace(
     config().spec,
@@ -43,7 +43,7 @@ async def test_observe_mode_writes_nothing_and_tells_everything() -> None:
         await world.tick()
         world.clock.advance(60)
     assert (world.azure.count("put"), world.azure.count("delete"), world.azure.count("ask")) == (0, 0, 0)
-    (latest, *_) = await world.app.context.ledger.decisions(ACCOUNT.resource_id, "clauses", 5)
+    (latest, *_) = await world.app.context.ledger.decisions(CLAUSES, 5)
     assert "it would create" in latest.reason
     assert len(world.blobs.names("inbox")) == 15, "the documents wait"
 
@@ -83,7 +83,7 @@ async def test_observe_mode_uses_what_exists_anyway() -> None:
         await world.tick()
         world.clock.advance(60)
     assert (await world.document("clauses/a.txt")).state is DocumentState.WAITING
-    (latest, *_) = await world.app.context.ledger.decisions(ACCOUNT.resource_id, "clauses", 5)
+    (latest, *_) = await world.app.context.ledger.decisions(CLAUSES, 5)
     assert "it would adopt" in latest.reason
     assert "capacity: the file says 120, Azure has 50" in latest.reason
     assert (world.azure.count("put"), world.azure.count("delete")) == (0, 0)
@@ -109,7 +109,7 @@ async def test_adoption_writes_nothing_to_azure_and_shows_the_difference_first()
     world.upload("clauses/a.txt")
     await world.app.reconcile()
     assert (world.azure.count("put"), world.azure.count("delete")) == (0, 0)
-    decisions = await world.app.context.ledger.decisions(ACCOUNT.resource_id, "clauses", 5)
+    decisions = await world.app.context.ledger.decisions(CLAUSES, 5)
     adopted = next(each for each in decisions if each.action is Action.ADOPT)
     assert "rai_policy_name: the file says nothing, Azure has strict" in adopted.reason
     record = await world.record()
@@ -137,9 +137,7 @@ async def test_adopting_what_our_workers_use_goes_through_the_fence() -> None:
     world = world.reconfigured(config(adopt=True))
     for _ in range(2):
         await world.app.pass_over(ACCOUNT)
-    actions = [
-        row.action for row in await world.app.context.ledger.decisions(ACCOUNT.resource_id, "clauses", 9)
-    ]
+    actions = [row.action for row in await world.app.context.ledger.decisions(CLAUSES, 9)]
     assert actions[:3] == [Action.WAIT, Action.DELETE, Action.CLOSE]
     assert Action.ADOPT in actions
     assert [deleted.cut for deleted in world.azure.deleted] == [0]
@@ -162,7 +160,7 @@ async def test_a_session_of_an_adopted_deployment_begins_with_the_adoption() -> 
     """What it cost before is not ours."""
     world = await world_with_theirs(adopt=True)
     await world.until(lambda: world.azure.names() == [], timedelta(minutes=5))
-    (session,) = await world.app.context.ledger.sessions(ACCOUNT.resource_id, "clauses")
+    (session,) = await world.app.context.ledger.sessions(CLAUSES)
     assert session.started_at >= START + timedelta(hours=1)
 
 

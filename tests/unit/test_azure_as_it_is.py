@@ -29,7 +29,7 @@ from tests.fakes.blobs import MemoryBlobs
 from tests.fakes.clock import START
 from tests.fakes.records import changed
 from tests.fakes.tables import MemoryTables
-from tests.fakes.world import ACCOUNT, World, config, settings
+from tests.fakes.world import ACCOUNT, CLAUSES, World, config, settings
 
 MINUTE = timedelta(minutes=1)
 ALL_DAY = OneOffWindow(START, START + timedelta(hours=10))
@@ -104,7 +104,7 @@ async def test_what_was_forgotten_comes_back_as_the_same_session() -> None:
     lists(world, tags=False)
     await ticks(world, 40)
     assert world.azure.names() == []
-    sessions = await world.app.context.ledger.sessions(ACCOUNT.resource_id, "clauses")
+    sessions = await world.app.context.ledger.sessions(CLAUSES)
     (generation,) = world.azure.state.generations
     assert [each.started_at for each in sessions] == [generation.created]
     assert sessions[0].ended_by is not None and generation.deleted is not None
@@ -148,10 +148,7 @@ async def test_a_worker_that_enters_between_the_plan_and_the_delete_is_seen() ->
     context = world.app.context
     await context.ledger.save(changed(await world.record(), state=RecordState.CREATING, opened_at=None))
     await hold_down(world)
-    write, work = (
-        world.tables.write,
-        world.worker("x"),
-    )
+    write = world.tables.write
 
     async def entered(table: str, partition: str, changes: Any) -> Any:
         done = await write(table, partition, changes)
@@ -160,7 +157,6 @@ async def test_a_worker_that_enters_between_the_plan_and_the_delete_is_seen() ->
             await world.worker().enter()
         return done
 
-    assert work.record is None
     world.tables.write = entered  # type: ignore[method-assign]
     await world.app.reconcile()
     assert world.azure.count("delete") == 0
@@ -197,7 +193,7 @@ async def test_a_delete_without_effect_is_repeated_with_pauses_and_alerted(
     assert "delete_without_effect" in caplog.text
     assert 5 <= ignored <= 20
     assert world.azure.names() == []
-    (session,) = await world.app.context.ledger.sessions(ACCOUNT.resource_id, "clauses")
+    (session,) = await world.app.context.ledger.sessions(CLAUSES)
     (generation,) = (each for each in world.azure.state.generations if each.name == "clauses")
     assert session.ended_after == first_at
     assert session.ended_by == generation.deleted
@@ -328,7 +324,7 @@ async def test_an_unanswered_delete_ends_the_session_within_its_bounds() -> None
 
     world.azure.delete = lost  # type: ignore[method-assign]
     await ticks(world, 10)
-    (session,) = await world.app.context.ledger.sessions(ACCOUNT.resource_id, "clauses")
+    (session,) = await world.app.context.ledger.sessions(CLAUSES)
     (generation,) = world.azure.state.generations
     assert session.ended_after is not None and session.ended_by is not None and generation.deleted is not None
     assert session.ended_after <= generation.deleted <= session.ended_by

@@ -7,7 +7,7 @@ from datetime import timedelta
 from shared.model import Demand, DocumentState, Hold, OneOffWindow, RecordState
 from shared.planning.desired import wanted
 from tests.fakes.clock import START
-from tests.fakes.world import ACCOUNT, World, config
+from tests.fakes.world import ACCOUNT, CLAUSES, World, config
 
 
 def hold(up: bool, hours: float = 1.0) -> Hold:
@@ -44,8 +44,8 @@ async def test_a_hold_down_ends_a_window_through_the_fence() -> None:
     ledger = world.app.context.ledger
     await ledger.save_hold(ACCOUNT.resource_id, hold(up=False))
     await world.until(lambda: world.azure.names() == [], timedelta(minutes=3))
-    assert await ledger.release_hold(ACCOUNT.resource_id, "clauses")
-    assert not await ledger.release_hold(ACCOUNT.resource_id, "clauses")
+    assert await ledger.release_hold(CLAUSES)
+    assert not await ledger.release_hold(CLAUSES)
     await world.until(lambda: world.azure.names() == ["clauses"], timedelta(minutes=3))
     world.clock.advance(100)
     await world.tick()

@@ -47,7 +47,7 @@ async def told_to_begin(world: World) -> dict[str, dict[str, datetime]]:
     told["hold"] = {}
     for name, one in app.settings.deployments.items():
         held = await hold(app, one, HoldRequest(False, CLOSES, "dana", "a test"))
-        await app.context.ledger.release_hold(one.account, name)
+        await app.context.ledger.release_hold(one.hosted_id)
         told["hold"][name] = CLOSES - held.forecast.hours * HOUR
     return told
 

@@ -14,7 +14,7 @@ from shared.model import DeploymentSpec, HostingSession, OneOffWindow, UploadSta
 from shared.reports.preview import period, read_records
 from tests.fakes.clock import START
 from tests.fakes.records import changed
-from tests.fakes.world import ACCOUNT, World, config
+from tests.fakes.world import ACCOUNT, CLAUSES, World, config
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -146,7 +146,7 @@ async def test_documents_are_read_as_far_as_their_number_allows() -> None:
     world.upload("clauses/a.txt")
     await world.until(lambda: world.results() != [], timedelta(minutes=10))
     known = await read_records(world.app, world.clock.now())
-    asked = known[ACCOUNT.resource_id, "clauses"].asked
+    asked = known[CLAUSES].asked
     assert asked is not None and len(asked) == 2 and asked[0] < asked[1]
     assert await world.app.documents.asked("clauses", START - DAY, 0) is None
 

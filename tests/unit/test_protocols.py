@@ -20,7 +20,7 @@ from shared.errors import (
     ModelUnavailable,
     StorageError,
 )
-from shared.model import DocumentState, Hosted, OneOffWindow, RecordState
+from shared.model import DocumentState, Hosted, HostedId, OneOffWindow, RecordState
 from shared.model.azure_openai import DEVELOPER_TIER_LIFE
 from shared.ports import Insert, Remove, Replace
 from shared.timing import TIMING
@@ -69,9 +69,9 @@ async def test_a_renewed_lease_lets_nobody_start_before_the_record_was_read_agai
     await context.ledger.save(replace(await world.record(), state=RecordState.DELETING))
     read, asked = context.ledger.record, []
 
-    async def watched(account: str, deployment: str) -> Any:
+    async def watched(of: HostedId) -> Any:
         asked.append(work.allows(1.0))
-        return await read(account, deployment)
+        return await read(of)
 
     object.__setattr__(context.ledger, "record", watched)
     assert not await work.enter()

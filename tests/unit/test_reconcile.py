@@ -14,7 +14,7 @@ from shared.hosting.reconcile import Outcome
 from shared.model import ALWAYS, Action, Observed, OneOffWindow, RecordState, UploadStart
 from shared.timing import TIMING
 from tests.fakes.clock import START
-from tests.fakes.world import ACCOUNT, World, config
+from tests.fakes.world import ACCOUNT, CLAUSES, World, config
 
 MINUTE = timedelta(minutes=1)
 
@@ -126,7 +126,7 @@ async def test_a_busy_account_means_wait_and_leaves_no_trail() -> None:
     assert (record.backoff.failures, record.decision.action) == (0, Action.CREATE)
     await world.app.reconcile()
     assert (await world.record()).state is RecordState.CREATING
-    rows = await world.app.context.ledger.decisions(ACCOUNT.resource_id, "clauses", 50)
+    rows = await world.app.context.ledger.decisions(CLAUSES, 50)
     assert [row.action for row in rows if row.action is Action.CREATE] == [Action.CREATE]
 
 
@@ -283,7 +283,7 @@ async def test_a_deployment_deleted_from_outside_comes_back_when_needed() -> Non
     assert (await world.record()).state is RecordState.OPEN, "the LIST may lag"
     await world.until(lambda: world.blobs.names("inbox") == [], timedelta(minutes=5))
     assert world.azure.count("put") == 2
-    (first, second) = await world.app.context.ledger.sessions(ACCOUNT.resource_id, "clauses")
+    (first, second) = await world.app.context.ledger.sessions(CLAUSES)
     assert first.ended_after is not None and first.ended_by is not None
     assert first.ended_after < first.ended_by
     assert second.generation == first.generation + 1
@@ -310,7 +310,7 @@ async def test_somebody_elses_deployment_is_used_and_left() -> None:
     assert world.azure.names() == ["clauses"]
     assert (world.azure.count("put"), world.azure.count("delete")) == (1, 0)
     assert (await world.record()).decision.observed is Observed.FOREIGN
-    assert await world.app.context.ledger.sessions(ACCOUNT.resource_id, "clauses") == []
+    assert await world.app.context.ledger.sessions(CLAUSES) == []
 
 
 async def test_a_deployment_taken_out_of_the_file_is_deleted() -> None:
@@ -345,7 +345,7 @@ async def test_sessions_tell_when_money_was_spent() -> None:
     """From Azure's createdAt to the accepted delete, with the time of the first answer."""
     world = await opened()
     await world.until(lambda: world.azure.names() == [], timedelta(minutes=5))
-    (session,) = await world.app.context.ledger.sessions(ACCOUNT.resource_id, "clauses")
+    (session,) = await world.app.context.ledger.sessions(CLAUSES)
     assert session.started_at == START
     assert session.ready_at == START + timedelta(seconds=77)
     assert session.ended_after == session.ended_by
@@ -359,7 +359,7 @@ async def test_a_decision_row_is_written_when_the_decision_changes() -> None:
     for _ in range(60):
         await world.tick()
         world.clock.advance(60)
-    rows = await world.app.context.ledger.decisions(ACCOUNT.resource_id, "clauses", 100)
+    rows = await world.app.context.ledger.decisions(CLAUSES, 100)
     assert len(rows) < 8
     assert rows[0].action is Action.SERVE
     assert rows[-1].action is Action.CREATE

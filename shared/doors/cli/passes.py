@@ -99,7 +99,7 @@ async def wait_for(
 async def _holds(app: Lamplighter, config: DeploymentConfig, target: Target) -> bool:
     if target == "empty":
         return not (await app.documents.demand(config.name)).unfinished
-    record = await app.context.ledger.record(config.account, config.name)
+    record = await app.context.ledger.record(config.hosted_id)
     if target == "ready":
         return record.state is RecordState.OPEN
     return record.state is RecordState.ABSENT and record.decision.observed is Observed.ABSENT

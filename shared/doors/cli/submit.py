@@ -121,7 +121,7 @@ async def _answered(
                 await clock.sleep(_LOOK)
                 await _look(app, files)
                 done = sum(not file.is_unfinished for file in files)
-                last = (await app.context.ledger.record(config.account, config.name)).decision
+                last = (await app.context.ledger.record(config.hosted_id)).decision
                 tell(f"{done} of {len(files)} finished; {config.name} is {last.observed}: {last.reason}")
                 if flow.done():
                     _tell_error(flow, tell)

@@ -127,7 +127,7 @@ class AccountCheck:
             if found is None:
                 continue
             try:
-                record = await self.ledger.record(config.account, config.name)
+                record = await self.ledger.record(config.hosted_id)
             except StorageError:
                 record = DeploymentRecord(config.account, config.name)  # then its tag decides
             if is_ours(found, record, self.owner, self.timing):

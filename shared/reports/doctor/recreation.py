@@ -109,7 +109,8 @@ class Recreation:
             return unchecked(check, f"{config.name}: {error}", _SEE_MODEL)
         except ArmError as error:
             return unchecked(check, f"{config.name}: {_UNTOLD}: {error}", _SEE_CAPACITY)
-        what = f"{config.name}: {left:,.0f}K are left in the region for its base model on {spec.sku}"
+        base, _ = base_model(spec.model_name) or (spec.model_name, "")
+        what = f"{config.name}: {left:,.0f}K are left in the region for {base} on {spec.sku}"
         what = f"{what}, it takes {spec.capacity}K"
         if left >= spec.capacity:
             return ok(check, what)
