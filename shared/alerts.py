@@ -98,7 +98,7 @@ class _Memory:
         self._logged: OrderedDict[tuple[object, ...], _Logged] = OrderedDict()  # the oldest first
 
     def count(self, key: tuple[object, ...]) -> int:
-        """Return how many alerts the line to log now stands for, this one included; 0: log nothing now."""
+        """Return how many alerts the line to log now represents, this one included; 0: log nothing now."""
         now = time.monotonic()
         with self._lock:
             last = self._logged.get(key)

@@ -1,7 +1,7 @@
-"""The façade: what triggers and commands call, wired by `wiring`. The loops are in `serve` and `hosting`.
+"""Define the façade that triggers and commands call. `wiring` builds it; the loops are in `serve`, `hosting`.
 
-Nothing here depends on an edge: each method computes what should be from the present, so that a late,
-repeated or missed call costs a minute.
+Each method computes the desired state from the present, not from events. So a late, repeated or missed call
+costs a minute.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class PartFailed(LamplighterError):
 
 @dataclass(frozen=True)
 class Lamplighter:
-    """The app, wired. All times called `seconds` are the longest that a call starts new work."""
+    """The app with its parts. Arguments called `seconds`: for how long the call may start new work."""
 
     settings: Settings
     context: HostingContext
@@ -76,13 +76,13 @@ class Lamplighter:
         return [f"sweep: {shown(error)}" for error in report.errors]
 
     async def pass_over(self, account: Account) -> PassReport:
-        """One pass over one account. Raises ArmError, StorageError."""
+        """Make one pass over one account. Raises ArmError, StorageError."""
         return await pass_over(self.context, self.settings, account)
 
     async def step(self, config: DeploymentConfig) -> str:
-        """One pass over the deployment's account: what it decided about the deployment, for people.
+        """Make one pass over the deployment's account. Returns its decision for the deployment, for people.
 
-        Raises ArmRefused. An error that may pass is the answer.
+        Raises ArmRefused. Returns the text of an error that may pass.
         """
         try:
             report = await self.pass_over(self.settings.accounts[config.account])
@@ -97,11 +97,11 @@ class Lamplighter:
         return f"{decision.action}: {decision.reason}{again}"
 
     async def dry_run(self, account: Account) -> DryRun:
-        """What a pass over the account would decide now. Raises ArmError, StorageError."""
+        """Return what a pass over the account would decide now. Raises ArmError, StorageError."""
         return await dry_run(self.context, account, self._configured_on(account.resource_id))
 
     async def picture(self, account: str, *, demand_of: Iterable[str] | None = None) -> Picture:
-        """What is known of an account (its resource id) now, from storage alone. Raises StorageError.
+        """Return what storage alone knows of an account (its resource id) now. Raises StorageError.
 
         `demand_of`: whose documents are counted; None: those of all its deployments.
         """
@@ -112,7 +112,7 @@ class Lamplighter:
         return configured_on(account, self.settings.deployments)
 
     async def accounts(self) -> list[Account]:
-        """Every account that passes look at: see `known_accounts`. Raises StorageError."""
+        """Return every account that passes cover: see `known_accounts`. Raises StorageError."""
         return await known_accounts(self.context.ledger, self.settings)
 
     # --- documents ----------------------------------------------------------------------------
@@ -120,8 +120,8 @@ class Lamplighter:
     async def document_uploaded(self, name: str) -> None:
         """Record an upload, then drive its deployment's flow for a slice.
 
-        Raises StorageError if the upload could not be recorded, and for nothing else: errors of ARM or the
-        model are on the document and in alerts, and the timers continue the work.
+        Raises StorageError only if the upload could not be recorded. Errors of ARM or the model are in the
+        document's record and in alerts, and the timers continue the work.
         """
         document = await self.intake.arrived(name)
         if document is None or document.state is not DocumentState.WAITING:
@@ -142,7 +142,7 @@ class Lamplighter:
         await self._serving.drive(config, self.context.clock.monotonic() + seconds)
 
     async def drain_backlog(self, seconds: float) -> None:
-        """Answer what waits on every deployment that is open or nearly so, each on its own.
+        """Answer the documents of each deployment that is open or nearly created, independently.
 
         Raises PartFailed after all were tried.
         """

@@ -1,7 +1,7 @@
 """Serve one deployment's documents: lease → until open → drain → use the paid minute → pass.
 
-An upload's flow and the backlog's flow both call `Serving.serve`. The points in which they differ on purpose
-are the fields of `Flow`.
+An upload's flow and the backlog's flow both call `Serving.serve`. They differ on purpose only in the
+fields of `Flow`.
 """
 
 from __future__ import annotations
@@ -29,21 +29,22 @@ from shared.planning.uploads import paid_until
 SLICE_SECONDS = 420.0
 """The longest slice. It and the longest request after its end fit into host.json's functionTimeout."""
 SLOW_POLL_SECONDS = 20.0
-"""Between passes while hardly any create is ready yet, or Azure takes none. The record is read more often."""
+"""Seconds between passes while a create is refused, or is too young to be ready. The record is read more
+often."""
 SOONEST = 0.02
-"""The share of creates that finish before anybody looks more often than every minute."""
+"""The share of creates that finish before a flow makes passes more often than the timer."""
 TO_DELETE = 4.0
 """Seconds from the decision to delete until Azure has accepted it, with some room."""
 LONGEST_WAIT = timedelta(minutes=4)
 """If the next step is further away than this, a flow leaves it to the timers."""
 
-_PAUSE = 60.0  # seconds until a deployment on which nothing could be done is looked at again
+_PAUSE = 60.0  # seconds until a deployment is tried again on which nothing could be done
 _BEFORE_TICK = 2.0  # seconds between the end of a slice and the next tick of the timer
 
 
 @dataclass(frozen=True)
 class Flow:
-    """In which points the two flows differ."""
+    """The differences between the two flows."""
 
     check_first: bool
     """Make a pass before each slice, even if the record says open. An upload comes between two ticks, so its
@@ -59,14 +60,14 @@ BACKLOG = Flow(check_first=False, to_the_end=False)
 
 @dataclass(frozen=True)
 class Serving:
-    """What the flows work with. All times called `until` are monotonic seconds."""
+    """The flows and their tools. All times called `until` are monotonic seconds."""
 
     settings: Settings
     context: HostingContext
     tools: DrainTools
 
     async def drive(self, config: DeploymentConfig, until: float) -> None:
-        """An upload's flow: check the status, deploy, poll until ready, answer, delete.
+        """Run an upload's flow: check the status, deploy, poll until ready, answer, delete.
 
         Raises ArmError, StorageError.
         """
@@ -76,14 +77,14 @@ class Serving:
             await self._pass_soon(config, until)
 
     async def drain_backlog(self, until: float) -> list[str]:
-        """The backlog's flow, on every deployment that is open or being created: what failed."""
+        """Run the backlog's flow on every deployment that is open or being created. Returns what failed."""
         return await _Backlog(self, until).run()
 
     async def serve(self, config: DeploymentConfig, until: float, flow: Flow) -> DrainReport:
-        """Serve the deployment unless another worker does. Answers with the report of the last slice.
+        """Serve the deployment unless another worker does. Returns the report of the last slice.
 
-        The worker that holds the drain lease looks for documents again *after* it lets the lease go. So one
-        of the two always sees an upload that was recorded before the other found the lease held.
+        The worker that holds the drain lease looks for documents again *after* it releases the lease. So an
+        upload is always seen, either by its own flow or by the worker whose lease kept that flow out.
 
         Raises ArmError, StorageError.
         """
@@ -100,7 +101,7 @@ class Serving:
                 return report
 
     async def _slices(self, config: DeploymentConfig, until: float, flow: Flow) -> DrainReport | None:
-        """Work under the drain lease: the last report. None: the rest is left to the timers."""
+        """Work under the drain lease. Returns the last report; None if the rest is left to the timers."""
         if not flow.to_the_end:
             return await self._slice(config, until, flow)
         report: DrainReport | None = DrainReport()
@@ -111,7 +112,7 @@ class Serving:
         return None
 
     async def _slice(self, config: DeploymentConfig, until: float, flow: Flow) -> DrainReport | None:
-        """Until open → drain → use the paid minute. None: the flow can do no more now."""
+        """Wait until open, drain, use the paid minute. Returns None if the flow can do no more now."""
         if not await self._open(config, until, flow):
             return None
         report = await self._drain(config, until)
@@ -123,13 +124,13 @@ class Serving:
     # --- until open -----------------------------------------------------------------------------
 
     async def _open(self, config: DeploymentConfig, until: float, flow: Flow) -> bool:
-        """Whether it is open, now or after a wait."""
+        """Return whether it is open, now or after a wait."""
         if not flow.check_first and _is_open(await self._record(config)):
             return True
         return await self._until_open(config, until)
 
     async def _until_open(self, config: DeploymentConfig, until: float) -> bool:
-        """Make passes until it is open. False if it is not wanted, or will not be open soon."""
+        """Make passes until it is open. Returns False if it is not wanted, or will not be open soon."""
         clock, poll_seconds = self.context.clock, self.context.timing.poll_seconds
         next_pass = clock.monotonic()
         while clock.monotonic() < until:
@@ -147,7 +148,7 @@ class Serving:
         return False
 
     def _is_worth_waiting(self, config: DeploymentConfig, report: PassReport) -> bool:
-        """Whether the deployment may be open soon after this pass."""
+        """Return whether the deployment may be open soon after this pass."""
         decision = report.decisions.get(config.name)
         if report.outcome is Outcome.IDLE or (decision is not None and not decision.wanted.up):
             return False
@@ -156,7 +157,7 @@ class Serving:
         return config.mode is not Mode.OBSERVE and soon
 
     def may_be_ready(self, record: DeploymentRecord) -> bool:
-        """Whether its create has taken as long as the quickest ones do."""
+        """Return whether its create has taken as long as the quickest creates do."""
         soonest = learned(record.history.create_seconds).quantile(SOONEST)
         is_under_way = record.state in (RecordState.CREATING, RecordState.OPEN)
         begun = record.generation.intent_at if is_under_way else None
@@ -207,17 +208,17 @@ class Serving:
             await clock.sleep(min(self.context.timing.poll_seconds, left))
 
     async def _pass_soon(self, config: DeploymentConfig, until: float) -> None:
-        """Make a pass, after one that is under way: it deletes the deployment if nothing needs it."""
+        """Make a pass, after any that is under way. It deletes the deployment if nothing needs it."""
         clock, poll_seconds = self.context.clock, self.context.timing.poll_seconds
         while (await self._pass(config)).outcome is Outcome.HELD:
             if clock.monotonic() + poll_seconds > until:
                 return
             await clock.sleep(poll_seconds)
 
-    # --- what they ask ----------------------------------------------------------------------------
+    # --- reads and passes ------------------------------------------------------------------------
 
     async def has_unfinished(self, config: DeploymentConfig) -> bool:
-        """Whether a document of the deployment is unfinished. Raises StorageError."""
+        """Return whether a document of the deployment is unfinished. Raises StorageError."""
         return bool((await self.tools.documents.demand(config.name)).unfinished)
 
     async def _record(self, config: DeploymentConfig) -> DeploymentRecord:
@@ -228,7 +229,7 @@ class Serving:
 
 
 class _Backlog:
-    """Serves all deployments beside each other, again and again until the time is up."""
+    """A loop that serves all deployments concurrently until the time is up."""
 
     def __init__(self, serving: Serving, until: float) -> None:
         self._serving = serving
@@ -240,7 +241,7 @@ class _Backlog:
         self._problems: list[str] = []
 
     async def run(self) -> list[str]:
-        """What failed."""
+        """Serve until the time is up or nothing is left to do. Returns what failed."""
         try:
             while self._clock.monotonic() < self._until:
                 await self._start()
@@ -250,7 +251,7 @@ class _Backlog:
                 for name in [name for name, task in self._running.items() if task.done()]:
                     self._collect(name)
         finally:
-            # However it ends, the function ends after its requests: the host may scale in then.
+            # The function must not end before its requests: the host may scale in then.
             await asyncio.gather(*self._running.values(), return_exceptions=True)
         for name in list(self._running):
             self._collect(name)
@@ -273,7 +274,7 @@ class _Backlog:
                 self._pause(name)
 
     async def _is_due(self, config: DeploymentConfig, record: DeploymentRecord | None) -> bool:
-        """Whether documents wait for a deployment that is paid for: open, or nearly created."""
+        """Return whether documents wait for a deployment that is paid for: open, or nearly created."""
         if record is None or record.state not in (RecordState.CREATING, RecordState.OPEN):
             return False
         if record.generation.silent_since is not None:
@@ -299,7 +300,7 @@ class _Backlog:
 
 
 def slice_seconds(now: datetime, schedule: str) -> float:
-    """How long a slice that begins now may last: until just before the last tick within SLICE_SECONDS.
+    """Return how long a slice may last that begins now: until shortly before the last tick in SLICE_SECONDS.
 
     `schedule`: the timer's, as a cron expression of six fields.
     """

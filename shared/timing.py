@@ -1,7 +1,7 @@
-"""Every time limit on which the fence, the leases and the quarantine rest, in one checked value.
+"""Define every time limit of the fence, the leases and the quarantine in one checked value.
 
 The limits belong together: a request must end within its work lease, a pass within its account's lease. So
-whoever changes one changes a `Timing`, which refuses an order on which a protocol does not hold.
+a `Timing` holds them all, and refuses limits with which a protocol would not be safe.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ class Timing:
     # A pass: its lease on an account, and what must fit into that.
     blob_lease_seconds: int = 60  # an account's lease, which is never renewed, and a drainer's, which is
     pass_seconds: float = 40.0  # a pass starts nothing after this
-    pass_limit_seconds: float = 56.0  # a pass is given up after this, whatever it waits for
-    arm_seconds: float = 15.0  # the longest call to Azure Resource Manager; a write must have so long left
-    probe_seconds: float = 10.0  # the longest request that asks whether a deployment answers
+    pass_limit_seconds: float = 56.0  # a pass is cancelled after this
+    arm_seconds: float = 15.0  # the longest call to Azure Resource Manager; a write needs so much time left
+    probe_seconds: float = 10.0  # the longest request that checks whether a deployment answers
 
-    # What Azure shows late, and what may still happen there.
+    # How late Azure may show a change, or make it.
     settle: timedelta = timedelta(minutes=1)  # a LIST usually shows a write of ours after this
-    list_lag: timedelta = timedelta(minutes=5)  # a LIST may show what was so long ago, or miss an entry
+    list_lag: timedelta = timedelta(minutes=5)  # a LIST may show a state that is so old, or miss an entry
     quarantine: timedelta = timedelta(minutes=2)  # a write of unknown outcome may take effect this late
     clock_skew: timedelta = timedelta(minutes=2)  # between Azure's clocks and ours
-    doubt: timedelta = timedelta(minutes=30)  # an account is looked at each minute so long after a change
+    doubt: timedelta = timedelta(minutes=30)  # an account is read every minute for so long after a change
     after_delete: timedelta = timedelta(seconds=20)  # Azure wants 15 to 20 s between a delete and a create
 
-    # When to give up on a deployment, and how soon to try again. Some deployments say Succeeded and never
-    # answer until they are created anew (field reports). With the pass that sees it, the requests in flight
-    # and the delete, hosting without an answer stays below 15 minutes.
-    ready_limit: timedelta = timedelta(minutes=12)  # it says Succeeded, and has never answered
-    answer_limit: timedelta = timedelta(minutes=8)  # it is hosted for documents, and answers none
-    silent_limit: timedelta = timedelta(minutes=5)  # it was open, and says that it does not exist
-    first_backoff: timedelta = timedelta(seconds=30)  # after one failure, of a create or of a document
-    poll_seconds: float = 5.0  # between looks while a deployment is on its way
+    # When to give up on a deployment, and how soon to try again. Some deployments report Succeeded and never
+    # answer until they are created again (field reports). With the pass that notices it, the requests in
+    # flight and the delete, hosting without an answer stays below 15 minutes.
+    ready_limit: timedelta = timedelta(minutes=12)  # Azure reports Succeeded, and it has never answered
+    answer_limit: timedelta = timedelta(minutes=8)  # it is hosted for documents, and answers none of them
+    silent_limit: timedelta = timedelta(minutes=5)  # it was open, and its requests now get 404
+    first_backoff: timedelta = timedelta(seconds=30)  # after the first failure of a create or of a document
+    poll_seconds: float = 5.0  # between checks while a deployment is being created
 
     def __post_init__(self) -> None:
         for less, more, why in self._order():
@@ -64,16 +64,16 @@ class Timing:
 
     @property
     def work_renewal_seconds(self) -> float:
-        """How often a worker renews its lease."""
+        """Return the time between renewals of a work lease."""
         return self.work_lease_seconds / 3
 
     @property
     def blob_renewal_seconds(self) -> float:
-        """How often a drainer renews its lease."""
+        """Return the time between renewals of a drainer's lease."""
         return self.blob_lease_seconds / 3
 
     def _order(self) -> Iterator[tuple[str, str, str]]:
-        """What must be less than what, and why; sums are names joined by a plus."""
+        """Yield what must be less, than what, and why; sums are names joined by a plus."""
         yield (
             "request_seconds + bookkeeping_seconds",
             "work_lease_seconds",
@@ -112,10 +112,10 @@ class Timing:
         )
 
     def _sum(self, names: str) -> float:
-        """Seconds."""
+        """Return the sum of the named limits in seconds."""
         limits = (getattr(self, name) for name in names.split(" + "))
-        return sum(each.total_seconds() if isinstance(each, timedelta) else each for each in limits)
+        return sum(limit.total_seconds() if isinstance(limit, timedelta) else limit for limit in limits)
 
 
 TIMING = Timing()
-"""The limits of the app as it is deployed."""
+"""The limits of the deployed app."""

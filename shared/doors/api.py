@@ -1,6 +1,6 @@
-"""The HTTP API: plain values in, a status and JSON out. Only this file knows which error is which status.
+"""The HTTP API: plain values in, a status and JSON out. Only this file maps errors to statuses.
 
-Every route answers what a caller can do something about; other errors are raised, and the host answers 500.
+A route answers with every error that its caller can correct. It raises others, and the host answers 500.
 """
 
 from __future__ import annotations
@@ -56,19 +56,19 @@ _STATUS: tuple[tuple[type[LamplighterError], int], ...] = (
     (SettingsError, 503),
     (StorageError, 503),
 )
-"""The first that fits counts."""
+"""The first matching class counts."""
 _BEFORE = {
     SettingsError: "the configuration cannot be used: ",
     StorageError: "try again: ",
 }
-_LOOK = 0.5  # seconds between looks at a document that somebody waits for
-_ANY_ROUTE = ("code", "clientid")  # how the host takes a function key; in any case
-_SHOWN = 64  # characters of what somebody else wrote
+_LOOK = 0.5  # seconds between checks of a document whose caller waits
+_ANY_ROUTE = ("code", "clientid")  # parameters in which the host takes a function key, in upper or lower case
+_SHOWN = 64  # characters shown of a caller's text
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What to answer."""
+    """A response of the API."""
 
     status: int
     body: Any
@@ -76,7 +76,7 @@ class Reply:
 
 
 def refusal(error: LamplighterError) -> Reply:
-    """What happened and what to do, with the status of that error. Raises an error that has none."""
+    """Return the response to an error: what happened and what to do. Raises an error that has no status."""
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), None)
     if status is None:
         raise error
@@ -88,7 +88,7 @@ def refusal(error: LamplighterError) -> Reply:
 
 
 def _answered(route: Callable[P, Awaitable[Reply]]) -> Callable[P, Awaitable[Reply]]:
-    """The route, answering with what it raises."""
+    """Return the route with its errors turned into responses."""
 
     @functools.wraps(route)
     async def answer(*arguments: P.args, **named: P.kwargs) -> Reply:
@@ -101,7 +101,7 @@ def _answered(route: Callable[P, Awaitable[Reply]]) -> Callable[P, Awaitable[Rep
 
 
 def refuse_unknown(given: Iterable[str], known: Collection[str]) -> Reply | None:
-    """A refusal that names the query parameters that the route does not know, and those that it does."""
+    """Return a refusal that names the unknown query parameters and the known ones; None if all are known."""
     unknown = sorted(each[:_SHOWN] for each in given if each not in known and each.lower() not in _ANY_ROUTE)
     if not unknown:
         return None
@@ -119,14 +119,14 @@ async def submit(
     prefer: str | None,
     content_type: str | None = None,
 ) -> Reply:
-    """Take a document in. 202 with Location, or with `Prefer: wait=N` 200 with the result if it came in time.
+    """Accept a document: 202 with Location, or with `Prefer: wait=N` 200 with the result if it came in time.
 
-    Of a form (multipart/form-data) the one file is taken, under its own name if `name` is not given.
-    What cannot be answered is refused here and stored nowhere.
+    The body may be a form (multipart/form-data) with one file, which gives the name if `name` is None.
+    A document that cannot be answered is refused here and not stored.
     """
     config = app.settings.find(deployment)
     wait = wait_seconds(prefer)
-    if len(body) > app.settings.max_document_bytes + LARGEST_WRAPPING:  # before it is taken apart
+    if len(body) > app.settings.max_document_bytes + LARGEST_WRAPPING:  # before it is parsed
         refuse_by_size(len(body), app.settings.max_document_bytes)
     given = unwrap(body, content_type)
     name = (name or "").strip() or (given.name or "").strip()
@@ -150,13 +150,13 @@ async def submit(
 
 @_answered
 async def document(app: Lamplighter, document_id: str) -> Reply:
-    """One document: state, reason, tokens, cost."""
+    """Return one document: state, reason, tokens, cost."""
     return Reply(200, to_json(await document_report(app, document_id)))
 
 
 @_answered
 async def requeue(app: Lamplighter, document_id: str) -> Reply:
-    """Give a document that failed its next run: 202, also if it has that already; 409 with the reason."""
+    """Give a failed document its next run: 202, also if it has that run already; 409 with the reason."""
     requeued = await requeue_document(app, document_id)
     location = {"Location": f"/api/documents/{requeued.id}"}
     return Reply(202, to_json(await report_of(app, requeued)), location)
@@ -170,10 +170,10 @@ async def documents(
     state: str | None = None,
     after: str | None = None,
 ) -> Reply:
-    """Documents by arrival: of a deployment or of all, in one state or in any, a page at a time.
+    """Return a page of documents by arrival: of a deployment or of all, in one state or in any.
 
-    From `since` on (ISO time; a day ago by default, and always for what failed or is unfinished), or behind
-    `after`, the `next` of the page before.
+    `since`: an ISO time; by default a day ago, but the beginning for failed or unfinished documents.
+    `after`: the `next` of the page before, instead of `since`.
     """
     query = read_query(app, deployment, since, state, after)
     return Reply(200, to_json(await list_documents(app, query)))
@@ -181,25 +181,25 @@ async def documents(
 
 @_answered
 async def result(app: Lamplighter, document_id: str) -> Reply:
-    """The stored result of a document."""
+    """Return the stored result of a document."""
     return Reply(200, await stored_result(app, document_id))
 
 
 @_answered
 async def deployments(app: Lamplighter) -> Reply:
-    """Every deployment, and how long ago the inbox was swept."""
+    """Return the state of every deployment, and how long ago the inbox was swept."""
     return Reply(200, to_json(await listed(app)))
 
 
 @_answered
 async def deployment(app: Lamplighter, name: str) -> Reply:
-    """One deployment: how it stands, what blocks it, how it came to that, and what it costs."""
+    """Return one deployment: its state, what blocks it, its last decisions and its cost."""
     return Reply(200, to_json(await explained(app, app.settings.find(name))))
 
 
 @_answered
 async def hold(app: Lamplighter, name: str, body: bytes) -> Reply:
-    """Hold a deployment up or down until a time, as the JSON body says; with what that costs or saves."""
+    """Hold a deployment up or down until a time, as the JSON body asks. Returns what that costs or saves."""
     config = app.settings.find(name)
     held = await holds.hold(app, config, read_request(body, app.context.clock.now()))
     return Reply(200, to_json(held) | {"step": await _step(app, config)})
@@ -207,7 +207,7 @@ async def hold(app: Lamplighter, name: str, body: bytes) -> Reply:
 
 @_answered
 async def release(app: Lamplighter, name: str) -> Reply:
-    """End a deployment's hold; that there was none is no error."""
+    """End a deployment's hold; it is no error if there is none."""
     config = app.settings.find(name)
     released = await holds.release(app, config)
     return Reply(200, to_json(released) | {"step": await _step(app, config)})
@@ -215,21 +215,21 @@ async def release(app: Lamplighter, name: str) -> Reply:
 
 @_answered
 async def preview(app: Lamplighter, days: str | None) -> Reply:
-    """What the coming days (7 by default) host by schedule and hold, and what that costs beside always-on."""
+    """Return the hosting of the coming days (7 by default) and its cost, compared with always-on."""
     try:
         length = count(days, MOST_DAYS) if days else USUAL_DAYS
     except ValueError as error:
         raise InvalidRequest(f"days: {error}") from None
     now = app.context.clock.now()
     records = await read_records(app, now)
-    # A year of many deployments takes a second: in a thread, as workers renew their leases meanwhile.
+    # A year of many deployments takes a second. In a thread it does not delay the renewal of leases.
     since, until = period(now, days=length)
     body = await asyncio.to_thread(lambda: to_json(previewed(app.settings, records, since, until)))
     return Reply(200, body)
 
 
 async def _step(app: Lamplighter, config: DeploymentConfig) -> str:
-    """What a pass decides now. An error of Azure is the answer: what was asked for is kept all the same."""
+    """Return what a pass decides now, or Azure's error: the hold is stored in any case."""
     try:
         return await app.step(config)
     except ArmError as error:

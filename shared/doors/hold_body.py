@@ -1,4 +1,4 @@
-"""The body of a request for a hold → the hold that it asks for, checked as a whole."""
+"""Convert the body of a request for a hold into the hold. All problems are reported together."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ T = TypeVar("T")
 
 _KEYS = ("way", "until", "for", "owner", "reason")
 _LONGEST_BODY = 10_000  # bytes
-_LONGEST_VALUE = 80  # characters that are shown of a wrong one
+_LONGEST_VALUE = 80  # characters shown of a wrong value
 _BODY = 'send a JSON object such as {"way": "up", "for": "2h", "owner": "dana", "reason": "demo for legal"}'
 
 
 def read_request(body: bytes, now: datetime) -> HoldRequest:
-    """A hold as JSON asks for it: way, until or for, owner and reason.
+    """Return the hold that a JSON body asks for: way, until or for, owner and reason.
 
     Raises InvalidRequest with every problem, each with its key.
     """
@@ -69,7 +69,7 @@ def _object(body: bytes) -> dict[str, Any]:
 
 
 def _problem(key: str, value: object, remedy: str) -> SettingProblem:
-    # What was sent may hold what no answer can, such as half a character.
+    # The value may hold text that no answer can carry, such as half a character.
     shown = value[:_LONGEST_VALUE] if isinstance(value, str) and value.isprintable() else ""
     return SettingProblem(key[:_LONGEST_VALUE] if key.isprintable() else "a key", shown, remedy)
 

@@ -1,4 +1,4 @@
-"""The body of a submission → the document in it: HTTP clients wrap a file in a form by default."""
+"""Extract the document from the body of a submission: HTTP clients wrap files in forms by default."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ _FORM_FIELDS = re.compile(rb"\s*[\w.+%*\[\]-]{1,100}=[^\s&=]*(?:&[\w.+%*\[\]-]{1
 
 
 class UnsupportedBody(LamplighterError):
-    """What the body is and how to send it instead."""
+    """The body is not a document. The message says what it is, and how to send the document instead."""
 
 
 @dataclass(frozen=True)
 class Submission:
-    """A document, and its name where the body says it."""
+    """A document, and its name if the body gives one."""
 
     data: bytes
     name: str | None = None
 
 
 def unwrap(body: bytes, content_type: str | None) -> Submission:
-    """The document in a body of this Content-Type; the body itself unless that is a form.
+    """Return the document in a body of this Content-Type: the body itself unless that is a form.
 
-    Raises UnsupportedBody for a form of no file or several, and for what is surely no document.
+    Raises UnsupportedBody for a form without a file or with several, and for a body that is no document.
     """
     header = Message()
     header["Content-Type"] = re.sub(r"[\r\n]", " ", content_type or "application/octet-stream")
@@ -42,8 +42,8 @@ def unwrap(body: bytes, content_type: str | None) -> Submission:
         return _only_file(body, header.get_boundary(""))
     if kind.startswith("multipart/"):
         raise UnsupportedBody(f"a body of the type {kind[:64]} is no document: {AS_IT_IS}")
-    # Clients such as curl and urllib name this type for whatever they send; a document has lines, and
-    # `curl -d @file` joins them.
+    # Clients such as curl and urllib use this type by default, so the body may be a document. `curl -d @file`
+    # joins its lines.
     if kind == "application/x-www-form-urlencoded" and body:
         if b"\n" not in body and b"\r" not in body:
             raise UnsupportedBody(
@@ -65,9 +65,9 @@ def _only_file(body: bytes, boundary: str) -> Submission:
 
 
 def _parts(body: bytes, boundary: str) -> list[Submission]:
-    """The parts of a form; one that is no file has no name."""
+    """Return the parts of a form; a part that is no file has no name."""
     delimiter = b"--" + boundary.encode("utf-8", "replace")
-    # Each stands at a line's start, and nothing but white space follows it on its line.
+    # Each begins a line, and only white space may follow it on that line.
     lines = re.compile(rb"(?:^|\r?\n)" + re.escape(delimiter) + rb"(--)?[ \t]{0,100}(?:\r?\n|$)")
     parts, start = list[Submission](), -1
     for match in lines.finditer(body):

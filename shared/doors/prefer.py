@@ -1,4 +1,4 @@
-"""The header `Prefer` (RFC 7240) → how long the caller waits for a result."""
+"""Read from the header `Prefer` (RFC 7240) how long the caller waits for a result."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from shared.errors import InvalidRequest
 LONGEST_WAIT = 200.0
 """Seconds; an HTTP response must come within 230 s."""
 _PREFERENCE = re.compile(r'([^\s=,;"]+)\s*(?:=\s*("[^"]*"|[^\s,;"]*))?|"[^"]*"')
-_SHOWN = 64  # characters of what somebody else wrote
+_SHOWN = 64  # characters shown of a caller's text
 
 
 def wait_seconds(prefer: str | None) -> float:
-    """Seconds from `Prefer: wait=N`, 200 at most; 0 without a wait. Other preferences are ignored.
+    """Return the seconds of `Prefer: wait=N`, 200 at most; 0 without a wait. Other preferences are ignored.
 
     The header is untrusted. Raises InvalidRequest for a wait that is no whole number.
     """

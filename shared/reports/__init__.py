@@ -1,1 +1,1 @@
-"""What people and programs are shown: how things stand, what comes, what it cost."""
+"""Reports for people and programs: current state, forecast and past cost."""

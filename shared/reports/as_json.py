@@ -1,4 +1,4 @@
-"""Reports → what JSON has: the one place that says how a report's values are written."""
+"""Convert reports to JSON. Only this module defines how a report's values are written."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from types import MappingProxyType
 from typing import Any
 
 FLAT = MappingProxyType({"flat": True})
-"""Metadata of a field whose own fields stand in its place: `figures: Figures = field(metadata=FLAT)`."""
+"""Metadata of a field that is replaced by its own fields: `figures: Figures = field(metadata=FLAT)`."""
 
 
 def to_json(value: object) -> Any:
-    """A report as dicts, lists, strings, numbers, booleans and None; keys in the order of the fields.
+    """Return a report as dicts, lists, strings, numbers, booleans and None; keys in the order of the fields.
 
-    A datetime is written in ISO 8601, an enum as its value. Raises TypeError for what JSON has no form for.
+    A datetime is written in ISO 8601, an enum as its value. Raises TypeError for other values.
     """
     if isinstance(value, Enum):
         return to_json(value.value)
@@ -25,13 +25,13 @@ def to_json(value: object) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Mapping):
-        return {to_json(key): to_json(each) for key, each in value.items()}
+        return {to_json(key): to_json(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [to_json(each) for each in value]
+        return [to_json(entry) for entry in value]
     if is_dataclass(value):
         written: dict[str, Any] = {}
-        for each in fields(value):
-            found = to_json(getattr(value, each.name))
-            written |= found if each.metadata.get("flat") else {each.name: found}
+        for column in fields(value):
+            found = to_json(getattr(value, column.name))
+            written |= found if column.metadata.get("flat") else {column.name: found}
         return written
     raise TypeError(f"a report holds a {type(value).__name__}, which has no form in JSON")

@@ -1,4 +1,4 @@
-"""How documents stand, and why: what the API answers and what `documents` shows. Also their results."""
+"""Report the state of documents with the reason, and their results: for the API and for `documents`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from shared.planning.desired import clock_time
 from shared.reports.status import unreadable
 
 MANY = 1000
-"""Documents of a page."""
+"""Documents on a page."""
 
 _AT_ONCE = 8  # deployments read together
 _LATELY = timedelta(days=1)
@@ -37,7 +37,7 @@ _SINCE_EVER = (DocumentState.FAILED, DocumentState.WAITING, DocumentState.CLAIME
 
 @dataclass(frozen=True)
 class Query:
-    """Which documents are asked for. `start`: the short id from which on they are read."""
+    """A query for documents. `start`: the short id from which to read."""
 
     deployment: str | None
     state: DocumentState | None
@@ -47,8 +47,8 @@ class Query:
 def read_query(
     app: Lamplighter, deployment: str | None, since: str | None, state: str | None, after: str | None
 ) -> Query:
-    """The query as it was written; what is empty counts as not there. Raises InvalidRequest."""
-    states = [each.value for each in DocumentState]
+    """Return the query that the parameters describe; an empty one counts as absent. Raises InvalidRequest."""
+    states = [known.value for known in DocumentState]
     if state and state not in states:
         raise InvalidRequest(f"no state is called {state[:64]!r}: known are {', '.join(states)}")
     if after and not _PLACE.fullmatch(after):
@@ -77,14 +77,14 @@ def _start(app: Lamplighter, since: str | None, state: DocumentState | None, aft
 
 @dataclass(frozen=True)
 class DocumentReport:
-    """One document: how it stands, why, and what it has cost over all runs."""
+    """One document: its state, the reason, and its cost over all runs."""
 
     id: str
     deployment: str
     name: str
     state: DocumentState
     reason: str
-    waits_until: datetime | None  # when its deployment is next started, where that is known
+    waits_until: datetime | None  # when its deployment is next started, if that is known
     run: int
     attempts: int
     prompt_tokens: int
@@ -104,14 +104,14 @@ class DocumentsReport:
 
     documents: list[DocumentReport]
     more: bool
-    next: str | None  # behind which place there are more
-    more_folders: bool  # there are more folders of no deployment than are looked into
+    next: str | None  # there are more documents after this place
+    more_folders: bool  # more folders belong to no deployment than are listed here
 
 
 async def documents(app: Lamplighter, query: Query) -> DocumentsReport:
-    """A page of documents. Each deployment's are read a page at most.
+    """Return a page of documents. Of each deployment at most a page is read.
 
-    Raises UnknownDeployment for a name that neither is configured nor has any document, StorageError.
+    Raises UnknownDeployment for a name that is not configured and has no document, StorageError.
     """
     report = await _listed(app, query)
     if query.deployment and not report.documents and not await _is_known(app, query.deployment):
@@ -120,7 +120,7 @@ async def documents(app: Lamplighter, query: Query) -> DocumentsReport:
 
 
 async def _is_known(app: Lamplighter, deployment: str) -> bool:
-    """Whether it is configured, or has documents: those of a folder that is or was a deployment's."""
+    """Return whether the name is configured, or has documents from a folder that is or was a deployment's."""
     return app.settings.get(deployment) is not None or await app.documents.knows(deployment)
 
 
@@ -128,7 +128,7 @@ async def _listed(app: Lamplighter, query: Query) -> DocumentsReport:
     names, more_folders = ([query.deployment], False) if query.deployment else await _everywhere(app)
     found, place = await _page(app, names, query)
     waiting = {each.deployment for each in found if each.state is DocumentState.WAITING}
-    # Once for all of a deployment's: each question takes four reads.
+    # Once for each deployment, as it takes four reads.
     causes = {
         name: await _why_they_wait(app, config)
         for name in sorted(waiting)
@@ -139,7 +139,7 @@ async def _listed(app: Lamplighter, query: Query) -> DocumentsReport:
 
 
 async def _page(app: Lamplighter, names: Sequence[str], query: Query) -> tuple[list[Document], str | None]:
-    """The oldest documents of all of these, and the short id behind which there are more."""
+    """Return the oldest documents of all these names, and the short id after which there are more."""
     found: list[Document] = []
     place: str | None = None
     for first in range(0, len(names), _AT_ONCE):
@@ -150,7 +150,7 @@ async def _page(app: Lamplighter, names: Sequence[str], query: Query) -> tuple[l
             )
         )
         found = sorted([*found, *(each for page in pages for each in page.documents)], key=short_id)
-        # Behind what one of them was read to, the order of all is not known.
+        # After the place to which one deployment was read, the order of all is not known.
         ends = [page.read_to for page in pages if page.more and page.read_to]
         ends += [place] if place is not None else []
         ends += [short_id(found[MANY - 1])] if len(found) > MANY else []
@@ -161,7 +161,7 @@ async def _page(app: Lamplighter, names: Sequence[str], query: Query) -> tuple[l
 
 
 async def _everywhere(app: Lamplighter) -> tuple[list[str], bool]:
-    """Configured deployments, former ones, and folders of none; and whether there are more such folders."""
+    """Return the names of deployments, former ones and other folders, and whether there are more folders."""
     ledger = app.context.ledger
     records = [await ledger.records(each.account) for each in await ledger.accounts()]
     folders, more = await app.documents.folders()
@@ -171,21 +171,21 @@ async def _everywhere(app: Lamplighter) -> tuple[list[str], bool]:
 
 @dataclass(frozen=True)
 class _Cause:
-    """Why a deployment's documents wait."""
+    """The reason why a deployment's documents wait."""
 
     reason: str
-    is_open: bool  # documents are answered now, so each one's own last try says more
-    until: datetime | None = None  # when the deployment is next started, where that is known
+    is_open: bool  # documents are answered now, so the reason of each document's last try says more
+    until: datetime | None = None  # when the deployment is next started, if that is known
 
     def of(self, document: Document) -> str:
-        """Why this one does."""
+        """Return the reason why this document waits."""
         if self.is_open or not document.reason:
             return document.reason or self.reason
         return f"{self.reason}; its last try: {document.reason}"
 
 
 async def document_report(app: Lamplighter, document_id: str) -> DocumentReport:
-    """The document of that id. Raises NotFound, StorageError."""
+    """Return the report of the document with that id. Raises NotFound, StorageError."""
     return await report_of(app, await _found(app, document_id))
 
 
@@ -197,7 +197,7 @@ async def _found(app: Lamplighter, document_id: str) -> Document:
 
 
 async def report_of(app: Lamplighter, found: Document, cause: _Cause | None = None) -> DocumentReport:
-    """The document for people. `cause`: why its deployment's documents wait, if that is known already."""
+    """Return the report of a document. `cause`: why its deployment's documents wait, if already known."""
     reason, until = found.reason, None
     config = app.settings.deployments.get(found.deployment)
     if found.state is DocumentState.WAITING and config is None:
@@ -227,7 +227,7 @@ async def report_of(app: Lamplighter, found: Document, cause: _Cause | None = No
 
 
 async def stored_result(app: Lamplighter, document_id: str) -> Any:
-    """The result of a document as JSON. Its content is untrusted.
+    """Return the result of a document as JSON. Its content is untrusted.
 
     Raises NotFound for an unknown id and for a document without a result, ResultDeleted, ResultDamaged,
     StorageError.
@@ -246,7 +246,7 @@ async def stored_result(app: Lamplighter, document_id: str) -> Any:
 
 
 async def _why_they_wait(app: Lamplighter, config: DeploymentConfig) -> _Cause:
-    """That the deployment is not wanted now, or else what keeps it from answering."""
+    """Return that the deployment is not wanted now, or else what prevents it from answering."""
     picture, account = await asyncio.gather(
         app.picture(config.account, demand_of=[config.name]),
         app.context.ledger.account(config.account),

@@ -1,6 +1,6 @@
-"""One deployment: how it stands, what blocks its next step, how it came to that, and what it costs.
+"""Explain one deployment: its state, what blocks its next step, its last decisions and its cost.
 
-What the API answers and `explain` shows. From the records; `explained_live` looks at Azure besides.
+For the API and for `explain`. From the records; `explained_live` also asks Azure.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _UNREADABLE = "no step is taken while the account cannot be read"
 
 @dataclass(frozen=True)
 class NextStep:
-    """What a pass does next. Without a time it is looked at again by the next pass."""
+    """What a pass does next. If `again_at` is None, the next pass looks at the deployment again."""
 
     action: Action
     reason: str | None
@@ -55,7 +55,7 @@ class NextStep:
 
 @dataclass(frozen=True)
 class Step:
-    """The next step, and what stands in its way."""
+    """The next step, and what blocks it."""
 
     next_step: NextStep
     blocked: str | None
@@ -71,7 +71,7 @@ class Oldest:
 
 @dataclass(frozen=True)
 class MonthReport:
-    """What hosting has cost in this calendar month (UTC), and what it had cost without a break."""
+    """The cost of hosting in this calendar month (UTC), and what always-on hosting would have cost."""
 
     since: datetime
     sessions: int
@@ -94,7 +94,7 @@ class DecisionReport:
 
 @dataclass(frozen=True)
 class Explanation:
-    """One deployment, from the records: step and observation are those of the last pass."""
+    """The explanation of one deployment from the records: step and observation are the last pass's."""
 
     status: DeploymentStatus = field(metadata=FLAT)
     step: Step = field(metadata=FLAT)
@@ -107,7 +107,7 @@ class Explanation:
 
 @dataclass(frozen=True)
 class AzureReport:
-    """The deployment as Azure has it."""
+    """The deployment as Azure shows it."""
 
     provisioning_state: str
     sku: str
@@ -119,15 +119,15 @@ class AzureReport:
 
 @dataclass(frozen=True)
 class LiveExplanation:
-    """One deployment: step and observation are those of a pass made now, which writes nothing."""
+    """The explanation of one deployment: step and observation are those of a pass now that writes nothing."""
 
     explanation: Explanation = field(metadata=FLAT)
     azure: AzureReport | None
-    azure_problem: str | None  # why Azure did not let it be read: what it has is unknown then
+    azure_problem: str | None  # why Azure could not be read: its state is then unknown
 
 
 async def explained(app: Lamplighter, config: DeploymentConfig) -> Explanation:
-    """The explanation of one deployment. Raises StorageError."""
+    """Return the explanation of one deployment. Raises StorageError."""
     return (await _explained(app, config))[0]
 
 
@@ -158,7 +158,7 @@ async def _explained(
 
 
 async def explained_live(app: Lamplighter, config: DeploymentConfig) -> LiveExplanation:
-    """The explanation with what Azure has now: it is asked once. Raises StorageError."""
+    """Return the explanation with the state that Azure shows now: it is asked once. Raises StorageError."""
     explanation, record, account = await _explained(app, config)
     try:
         found = await app.dry_run(app.settings.accounts[config.account])
@@ -170,7 +170,7 @@ async def explained_live(app: Lamplighter, config: DeploymentConfig) -> LiveExpl
     azure, decision = found.azure.get(config.name), found.decisions[config.name]
     status = replace(
         explanation.status,
-        # What the last pass could not read stays there as account_problem.
+        # A problem of the last pass remains there as account_problem.
         seen=replace(
             explanation.status.seen,
             observed=decision.observed,
@@ -178,7 +178,7 @@ async def explained_live(app: Lamplighter, config: DeploymentConfig) -> LiveExpl
             observed_at=found.at,
             last_seen=None,
         ),
-        want=want_report(decision.wanted),  # whether scarce capacity keeps it depends on what Azure has now
+        want=want_report(decision.wanted),  # keep_if_scarce depends on Azure's state now
     )
     if azure is not None:
         status = replace(status, differences=_differences(config, azure))
@@ -246,6 +246,6 @@ def _azure(azure: Hosted) -> AzureReport:
 
 
 def _differences(config: DeploymentConfig, azure: Hosted) -> list[str]:
-    """From the file, but for our own tags."""
+    """Return the differences from the file, without our own tags."""
     theirs = {name: value for name, value in azure.spec.tags.items() if name not in OUR_TAGS}
     return differences(config.spec, replace(azure.spec, tags=theirs))

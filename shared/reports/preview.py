@@ -1,6 +1,6 @@
-"""The coming days: what the API answers to a preview and `preview` shows, computed by `planning.forecast`.
+"""Preview the coming days for the API and for `preview`, with the forecasts of `money.forecast`.
 
-From the file alone, or with what the app's records tell: holds, adopted properties, and the recent past.
+From the file alone, or with the app's records: holds, adopted properties, and the recent past.
 """
 
 from __future__ import annotations
@@ -61,13 +61,13 @@ NOTES = (
     "What tokens cost is the same either way and is not counted; nor is what the app itself costs.",
 )
 
-_MANY = 1000  # documents of one deployment that are looked at
-_LONGEST_BEFORE = timedelta(days=7)  # what came so long before the recent past may have been answered in it
+_MANY = 1000  # documents of one deployment that are read
+_LONGEST_BEFORE = timedelta(days=7)  # documents that arrived so long before RECENT may be answered in it
 
 
 @dataclass(frozen=True)
 class Known:
-    """What the records tell of a deployment."""
+    """The records of a deployment that a forecast needs."""
 
     record: DeploymentRecord
     hold: Hold | None = None
@@ -76,11 +76,11 @@ class Known:
 
 
 Records = Mapping[HostedId, Known]
-"""By account and deployment; empty where there is only the file."""
+"""By account and deployment; empty if there is only the file."""
 
 
 async def read_records(app: Lamplighter, now: datetime) -> Records:
-    """Of every configured deployment. Reads tables only. Raises StorageError."""
+    """Return the records of every configured deployment. Reads tables only. Raises StorageError."""
     ledger, since = app.context.ledger, now - RECENT
     pictures = {key: await app.picture(key, demand_of=()) for key in app.settings.accounts}
     found = {}
@@ -100,9 +100,9 @@ async def read_records(app: Lamplighter, now: datetime) -> Records:
 def forecasts(
     settings: Settings, records: Records, since: datetime, until: datetime, only: str | None = None
 ) -> list[Forecast]:
-    """Of every deployment in the file, or of one, named in whatever case."""
+    """Return the forecasts of all deployments in the file, or of one, whose name may have any case."""
     pictures = {key: _picture(key, settings, records, since) for key in settings.accounts}
-    # The past is told apart by leads, too.
+    # From the start of the recent past: its windows need leads, too.
     leads = {key: picture.leads(since - RECENT, until) for key, picture in pictures.items()}
     found = []
     for name, config in settings.deployments.items():
@@ -137,7 +137,9 @@ def _picture(account: str, settings: Settings, records: Records, now: datetime) 
 
 
 def _kept_until(picture: Picture, name: str, until: datetime) -> datetime | None:
-    """How long one that is kept as capacity is scarce may stay: to the end of its longest session."""
+    """Return how long a deployment may stay that is kept because capacity is scarce; None if it is not kept.
+
+    The limit is the end of its longest session."""
     if not picture.wanted(name).scarce:
         return None
     deadline = picture.record(name).generation.delete_after
@@ -147,7 +149,7 @@ def _kept_until(picture: Picture, name: str, until: datetime) -> datetime | None
 def previewed(
     settings: Settings, records: Records, since: datetime, until: datetime, only: str | None = None
 ) -> PreviewReport:
-    """Intervals, hours and dollars of each deployment and cost center in [since, until), beside always-on."""
+    """Return hours and cost of each deployment and cost center in [since, until), compared with always-on."""
     found = forecasts(settings, records, since, until, only)
     centers: dict[str | None, list[Forecast]] = {}
     for each in found:
@@ -165,7 +167,7 @@ def previewed(
 
 
 def _without_a_price(found: Sequence[Forecast]) -> list[str]:
-    """An adopted deployment keeps a SKU for which the file may have no price."""
+    """Return a note for each SKU without a price: an adopted deployment may have a SKU of its own."""
     prices = {each.subject.sku: each.subject.prices.hosting_per_hour for each in found}
     return [
         f"prices.hosting_per_hour has no {sku}: it is counted as free."
@@ -184,7 +186,7 @@ def _kept(found: Sequence[Forecast]) -> list[str]:
 
 
 def changed(before: Sequence[Forecast], after: Sequence[Forecast]) -> list[ChangeReport]:
-    """What the second file changes for each deployment that it changes."""
+    """Return the changes between two files, for each deployment that changes."""
     found = []
     for each in compare(before, after):
         change = ChangeReport(
@@ -207,7 +209,7 @@ def _zone_of(change: Change) -> str:
 
 
 def time_zone(config: DeploymentConfig) -> str:
-    """The time zone of its schedule: its first weekly window's, else UTC."""
+    """Return the time zone of its schedule: its first weekly window's, else UTC."""
     return next((each.time_zone for each in config.windows if isinstance(each, WeeklyWindow)), "UTC")
 
 
@@ -285,14 +287,14 @@ def _interval(span: Span, certain: bool, zone: ZoneInfo) -> Interval:
 
 
 def _marks(of: Forecast, zone: str) -> list[MarkReport]:
-    """Holidays, dates of one's own, closures, and every change of the clocks, in order."""
+    """Return holidays, named dates, closures, and every change of the clocks, in order."""
     config = of.subject.config
     found = marks(config.windows, of.since, of.until, config.closures)
     reports = [MarkReport(each.at, each.local, each.kind, each.what) for each in found]
     known = {each.at for each in found if each.kind is Special.CLOCKS}
     for change in clock_changes(zone, of.since, of.until) if config.windows else ():
         if change.at not in known:
-            # No window is open then, but from then on all are at another time in UTC.
+            # No window is open then, but all later windows are at another time in UTC.
             way, by = ("forward", change.by) if change.by > timedelta(0) else ("back", -change.by)
             local = change.at.astimezone(ZoneInfo(zone))
             reports.append(MarkReport(change.at, local, Special.CLOCKS, f"the clocks go {way} by {by}"))
@@ -300,7 +302,7 @@ def _marks(of: Forecast, zone: str) -> list[MarkReport]:
 
 
 def period(now: datetime, *, days: int | None = None, months: int | None = None) -> tuple[datetime, datetime]:
-    """From this minute on, so many days, or to the same day so many months later."""
+    """Return the period from this minute on: `days` long, or to the same day of the month `months` later."""
     since = now.astimezone(UTC).replace(second=0, microsecond=0)
     if months is None:
         return since, since + timedelta(days=days or USUAL_DAYS)
@@ -309,10 +311,10 @@ def period(now: datetime, *, days: int | None = None, months: int | None = None)
         try:
             return since, since.replace(year=since.year + whole, month=month + 1, day=min(day, since.day))
         except ValueError:
-            continue  # a month without that day ends earlier
+            continue  # the month has no such day: try an earlier one
     raise AssertionError("every month has 28 days")
 
 
 def names(*settings: Settings) -> list[str]:
-    """The deployments of one or several files."""
+    """Return the names of the deployments of one or several files."""
     return list(dict.fromkeys(name for each in settings for name in each.deployments))

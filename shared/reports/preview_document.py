@@ -1,4 +1,4 @@
-"""The preview as JSON and the command line show it. Hours and money are rounded to four decimals."""
+"""The preview's data for JSON and the command line. Hours and money are rounded to four decimals."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.schedule.marks import Special
 
 @dataclass(frozen=True)
 class Amount:
-    """Hours of hosting, and what they cost."""
+    """Hours of hosting, and their cost."""
 
     hours: float
     cost: float
@@ -22,7 +22,7 @@ class Amount:
 
 @dataclass(frozen=True)
 class PlannedFigures:
-    """What is planned, beside always-on.
+    """The planned hosting, compared with always-on.
 
     `saving_at_least` counts batch windows as full, and uploads as in the recent past.
     """
@@ -37,7 +37,7 @@ class PlannedFigures:
 
 @dataclass(frozen=True)
 class Sum:
-    """The figures of one deployment or of several, and whose uploads are missing in them."""
+    """The sum of one or several deployments. `not_forecast`: deployments whose uploads are not counted."""
 
     figures: PlannedFigures = field(metadata=FLAT)
     not_forecast: Sequence[str]
@@ -45,7 +45,7 @@ class Sum:
 
 @dataclass(frozen=True)
 class Interval:
-    """A time in which it is hosted; what is not certain is hosted only while documents wait."""
+    """A time of hosting; if it is not certain, the deployment is hosted only while documents wait."""
 
     start: datetime
     end: datetime
@@ -56,7 +56,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class MarkReport:
-    """What is special about a time: a holiday, a date of one's own, a closure, a change of the clocks."""
+    """An exception in the schedule: a holiday, a named date, a closure, a change of the clocks."""
 
     at: datetime
     local: datetime
@@ -66,7 +66,7 @@ class MarkReport:
 
 @dataclass(frozen=True)
 class AdviceReport:
-    """What could be changed, and what that saves."""
+    """A suggested change of the configuration, and what it saves."""
 
     name: str
     saves: float
@@ -84,9 +84,9 @@ class DeploymentPreview:
     sku: str
     price_per_hour: float
     mode: Mode
-    time_zone: str  # of the local times; UTC where its schedule names none
+    time_zone: str  # of the local times; UTC if its schedule names none
     hold: HoldReport | None
-    kept_until: datetime | None  # it is kept so long at most, as its capacity is scarce
+    kept_until: datetime | None  # it may stay until then, because capacity is scarce
     sum: Sum = field(metadata=FLAT)
     uploads_told: str
     intervals: Sequence[Interval]
@@ -96,7 +96,7 @@ class DeploymentPreview:
 
 @dataclass(frozen=True)
 class CostCenterPreview:
-    """The deployments of one cost center together; None: of those that name none."""
+    """The sum of one cost center's deployments; None: of the deployments that name none."""
 
     cost_center: str | None
     sum: Sum = field(metadata=FLAT)
@@ -104,7 +104,7 @@ class CostCenterPreview:
 
 @dataclass(frozen=True)
 class PreviewReport:
-    """What [since, until) hosts, and what that costs."""
+    """The hosting in [since, until), and its cost."""
 
     since: datetime
     until: datetime
@@ -118,7 +118,7 @@ class PreviewReport:
 
 @dataclass(frozen=True)
 class ChangeReport:
-    """What another file changes for a deployment. `before` or `after` is None if that file has none."""
+    """The change of a deployment between two files. `before` or `after` is None if that file lacks it."""
 
     deployment: str
     before: PlannedFigures | None

@@ -1,6 +1,6 @@
-"""What was hosted, for how long and for how much, for finance.
+"""Report past hosting for finance: its sessions with hours and cost.
 
-Hours and costs of a session are rounded once, to four decimals, and so are sums of them: text, JSON and CSV
+Hours and costs of a session are rounded once, to four decimals, and so are their sums. So text, JSON and CSV
 show the same figures, and sessions add up to the total.
 """
 
@@ -22,7 +22,7 @@ _HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class SessionReport:
-    """The part of a hosting session that lies in the period. An end that was not seen has two bounds."""
+    """The part of a hosting session that lies in the period. An end that was not observed has two bounds."""
 
     account: str
     deployment: str
@@ -44,7 +44,7 @@ class SessionReport:
 
 @dataclass(frozen=True)
 class SessionTotals:
-    """Sums, and what the same deployments had cost always on, each from its first session on."""
+    """The sums. `always_on_cost`: the cost of hosting without a break since each one's first session."""
 
     hours_at_least: float
     hours_at_most: float
@@ -58,7 +58,7 @@ class SessionTotals:
 
 @dataclass(frozen=True)
 class SessionsReport:
-    """The sessions in [since, until)."""
+    """All sessions in [since, until), and their sums."""
 
     since: datetime
     until: datetime
@@ -69,9 +69,9 @@ class SessionsReport:
 async def sessions(
     app: Lamplighter, since: datetime, until: datetime, only: str | None = None
 ) -> SessionsReport:
-    """The sessions in [since, until), of all deployments or one, those no longer configured included.
+    """Return the sessions in [since, until) of all deployments, also those no longer configured, or of one.
 
-    A session that has not ended counts to now. Raises InvalidRequest for a name that never was a
+    A session that has not ended counts until now. Raises InvalidRequest for a name that never was a
     deployment's, StorageError.
     """
     counted_to = min(until, app.context.clock.now())
@@ -82,7 +82,7 @@ async def sessions(
 
 
 async def _found(app: Lamplighter, only: str | None) -> AsyncIterator[tuple[str, HostingSession]]:
-    """Every session with its account's name."""
+    """Yield every session with its account's name."""
     known = False
     for account in await app.accounts():
         configured = [
@@ -152,7 +152,7 @@ def _hours(part: HostingSession, end: datetime) -> float:
 
 
 def _rounded(figure: float) -> float:
-    return round(figure, DIGITS) + 0.0  # never minus nothing
+    return round(figure, DIGITS) + 0.0  # never -0.0
 
 
 def _second(at: datetime | None) -> datetime | None:

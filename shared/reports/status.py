@@ -1,6 +1,6 @@
-"""How deployments stand, and why: what the API answers and what `status` shows.
+"""Report the state of deployments with the reason: for the API and for `status`.
 
-From the records, so that asking often costs no call to Azure.
+From the records, so that frequent requests cause no calls to Azure.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _FOLDERS = 50  # folders of no deployment whose failures are counted
 
 @dataclass(frozen=True)
 class LastSeen:
-    """What the last pass that could read the account saw."""
+    """The observation of the last pass that could read the account."""
 
     observed: Observed
     at: datetime
@@ -48,7 +48,7 @@ class LastSeen:
 
 @dataclass(frozen=True)
 class AccountProblem:
-    """Why the last pass could not read the account, and when that was."""
+    """The reason why the last pass could not read the account, and its time."""
 
     problem: str
     at: datetime | None
@@ -56,10 +56,10 @@ class AccountProblem:
 
 @dataclass(frozen=True)
 class Seen:
-    """What Azure has, as far as is known: what cannot be read, or was not looked at yet, is not absent."""
+    """The last known state in Azure. A deployment that was not or cannot be read is unknown, not absent."""
 
     observed: Observed
-    observed_reason: str | None  # why nobody knows what Azure has
+    observed_reason: str | None  # why the state in Azure is unknown
     observed_at: datetime | None
     last_seen: LastSeen | None
     account_problem: AccountProblem | None
@@ -67,7 +67,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class WantReport:
-    """What is wanted and why, and when the schedule or a hold next changes that."""
+    """The desired state and its reason, and when the schedule or a hold next changes it."""
 
     wanted: Literal["up", "down"]
     reason: str
@@ -76,7 +76,7 @@ class WantReport:
 
 @dataclass(frozen=True)
 class StartWithin:
-    """How long documents may wait for a start, and in what share of cases creating alone takes longer."""
+    """How long documents may wait for a start, and the share of creates that alone take longer."""
 
     seconds: float
     create_takes_longer: float
@@ -85,7 +85,7 @@ class StartWithin:
 
 @dataclass(frozen=True)
 class HoldReport:
-    """Who holds a deployment, which way, until when and what for."""
+    """The hold of a deployment: its direction, end, owner and reason."""
 
     way: Literal["up", "down"]
     until: datetime
@@ -96,7 +96,7 @@ class HoldReport:
 
 @dataclass(frozen=True)
 class LatestSession:
-    """The latest session and an estimate of its cost; the bounds differ where its end was not seen."""
+    """The latest session and an estimate of its cost; the bounds differ if its end was not observed."""
 
     started_at: datetime
     ready_at: datetime | None
@@ -108,7 +108,7 @@ class LatestSession:
 
 @dataclass(frozen=True)
 class DeploymentStatus:
-    """One deployment: what is observed and wanted, why, and when that next changes."""
+    """One deployment: its observed and desired state, the reason, and the next change."""
 
     deployment: str
     account: str
@@ -129,7 +129,7 @@ class DeploymentStatus:
 
 @dataclass(frozen=True)
 class Failed:
-    """How many documents failed of those that arrived since then; `more`: there are more than are counted."""
+    """The number of failed documents that arrived since then; `more`: there are more than are counted."""
 
     since: datetime
     count: int
@@ -138,7 +138,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class ListedDeployment:
-    """One deployment in the list of all."""
+    """One deployment in the list of all deployments."""
 
     status: DeploymentStatus = field(metadata=FLAT)
     failed: Failed
@@ -146,7 +146,7 @@ class ListedDeployment:
 
 @dataclass(frozen=True)
 class AccountStatus:
-    """When an account was last read, and why it cannot be read now."""
+    """The time when an account was last read, and why it cannot be read now."""
 
     account: str
     read_at: datetime | None
@@ -160,7 +160,7 @@ class SweepStatus:
     began_at: datetime
     age_seconds: float
     unaccounted: int  # uploads that could not be recorded; target 0
-    walked_at: datetime | None  # every upload from before is accounted for
+    walked_at: datetime | None  # every upload before this time is accounted for
     resting: int  # empty uploads that may still be written
 
 
@@ -175,15 +175,15 @@ class StatusReport:
 
 
 def unreadable(account: AccountRecord) -> str | None:
-    """Why nobody can say what the account has now, with Azure's error and its remedy; None if it was read."""
+    """Return why the account's state is unknown, with Azure's error and its remedy; None if it was read."""
     read_since = account.listed_at and account.problem_at and account.problem_at < account.listed_at
     return f"the account cannot be read: {account.problem}" if account.problem and not read_since else None
 
 
 async def listed(app: Lamplighter) -> StatusReport:
-    """Every deployment: what is observed and wanted, why, and when that next changes; and the last sweep.
+    """Return the state of every deployment and account, and the last sweep.
 
-    Also the accounts, those included that are no longer configured and still host something.
+    Accounts that are no longer configured are included while they host something.
     """
     now = app.context.clock.now()
     names = {each.resource_id: each.name for each in await app.accounts()}
@@ -221,14 +221,14 @@ def _sweep(sweep: LastSweep, now: datetime) -> SweepStatus:
 
 
 async def failed_lately(app: Lamplighter, names: Sequence[str], now: datetime) -> dict[str, Failed]:
-    """How many documents failed, by deployment, of those that arrived lately; two hundred are counted."""
+    """Return how many recently arrived documents failed, by deployment; at most two hundred are counted."""
     since = _lately(now)
     counts = await asyncio.gather(*(app.documents.failed_since(name, since) for name in names))
     return {name: Failed(since, count, more) for name, (count, more) in zip(names, counts, strict=True)}
 
 
 async def _failed_elsewhere(app: Lamplighter, now: datetime) -> Failed:
-    """The same of uploads to folders that are no deployment's, in sum."""
+    """Return the number of failed uploads to folders that are no deployment's."""
     folders, more = await app.documents.folders(_FOLDERS)
     names = [each for each in folders if each not in app.settings.deployments]
     counts = (await failed_lately(app, [UNKNOWN_DEPLOYMENT, *names], now)).values()
@@ -237,7 +237,7 @@ async def _failed_elsewhere(app: Lamplighter, now: datetime) -> Failed:
 
 
 def _lately(now: datetime) -> datetime:
-    """Midnight in UTC, so that a date names the same documents to the command that lists them."""
+    """Return a midnight in UTC, so that `documents --since DATE` lists the same documents."""
     return (now.astimezone(UTC) - _FAILED_LATELY).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
@@ -248,7 +248,7 @@ def entry(
     account: AccountRecord,
     session: HostingSession | None,
 ) -> DeploymentStatus:
-    """How one deployment stands, from what was read of it."""
+    """Return the status of one deployment from the data that was read."""
     name = config.name
     record, hold = picture.record(name), picture.holds.get(name)
     return DeploymentStatus(
@@ -271,17 +271,17 @@ def entry(
 
 
 def want_report(want: Wanted) -> WantReport:
-    """What is wanted, for people."""
+    """Return the desired state with its reason and next change."""
     return WantReport(up_or_down(want.up), want.reason, want.changes_at)
 
 
 def up_or_down(up: bool) -> Literal["up", "down"]:
-    """What is wanted, in a word."""
+    """Return the desired state in one word."""
     return "up" if up else "down"
 
 
 def seen(record: DeploymentRecord, account: AccountRecord) -> Seen:
-    """What Azure has, as far as the last pass knows."""
+    """Return the state in Azure as the last pass observed it."""
     reason = unreadable(account) or (None if account.listed_at else "no pass has looked at it yet")
     last = LastSeen(record.decision.observed, account.listed_at) if account.listed_at else None
     return Seen(
@@ -305,7 +305,7 @@ def _promise(config: DeploymentConfig, create: CreateTime) -> StartWithin | None
 
 
 def hold_report(hold: Hold) -> HoldReport:
-    """The hold, for people."""
+    """Return the report of a hold."""
     return HoldReport(up_or_down(hold.up), hold.until, hold.owner, hold.reason, hold.made_at)
 
 

@@ -113,7 +113,7 @@ async def test_an_account_that_refuses_everything_is_two_findings(setup: Setup) 
     assert set(findings(answer, "failed")) == {"blob storage", "table storage"}
     assert "Storage Blob Data Contributor" in findings(answer, "failed")["blob storage"]
     assert "Storage Table Data Contributor" in findings(answer, "failed")["table storage"]
-    assert findings(answer, "not checked")["sweep"] == "mend the storage first"
+    assert findings(answer, "not checked")["sweep"] == "correct the storage first"
     assert "clauses is ours" in told(answer, "account main: deployments")
     assert "account main: read" in findings(answer, "ok")
 

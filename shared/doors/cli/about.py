@@ -1,16 +1,16 @@
-"""What `--help` of a command says besides its line in the list: what it does, and the end of an example."""
+"""Descriptions of the commands for their `--help`, each with the end of an example."""
 
 from __future__ import annotations
 
 _HOLD = (
-    "The hold counts before schedule and documents, and ends by itself, after 30 days at most. It is written "
-    "at once and a pass is made. The answer says what it is forecast to cost or to save."
+    "The hold overrides schedule and documents, and ends by itself, after 30 days at most. It is stored "
+    "at once and a pass is made. The answer forecasts what it costs or saves."
 )
 
 ABOUT = {
     "validate": (
-        "Every mistake is shown with its key, the value found and the remedy. Warnings are about what is "
-        "likely not meant, such as a window that is over, or that a change of the clocks moves.",
+        "Every mistake is shown with its key, the value found and the remedy. Warnings show probable "
+        "mistakes, such as a window that is over, or that a change of the clocks moves.",
         "deployments.yaml",
     ),
     "preview": (
@@ -19,13 +19,13 @@ ABOUT = {
         "--months 1 --diff deployments.before.yaml",
     ),
     "status": (
-        "From the app's records: Azure is not asked. Also when the inbox was last swept, and what failed of "
-        "the last week's documents.",
+        "From the app's records: Azure is not asked. It also shows when the inbox was last swept, and how "
+        "many of the last week's documents failed.",
         "",
     ),
     "explain": (
-        "Also what stands in the way of the next step and until when, the last twenty decisions, and the "
-        "cost of this month. Azure is asked once, and nothing is written.",
+        "It also shows what blocks the next step and until when, the last twenty decisions, and the cost "
+        "of this month. Azure is asked once, and nothing is written.",
         "contract-clauses",
     ),
     "up": (_HOLD, 'contract-clauses --for 2h --owner dana --reason "demo for legal" --wait'),
@@ -35,37 +35,37 @@ ABOUT = {
     ),
     "release": ("Schedule and documents count again at once.", "contract-clauses"),
     "wait": (
-        "What may change by itself is waited for. What Azure refuses for good, such as a missing right, ends "
-        "it with 1.",
+        "It waits for anything that may change by itself. A refusal that no wait changes, such as a missing "
+        "right, ends it with 1.",
         "contract-clauses --for gone --timeout 15m",
     ),
     "reconcile": (
-        "What the timers do each minute: uploads that no event told of are recorded, and each deployment is "
-        "taken a step towards what is wanted. Cron may do their work.",
+        "It does what the timers do each minute: it records uploads without an event, and takes each "
+        "deployment a step towards the desired state. Cron may run it instead of the timers.",
         "--drain",
     ),
     "submit": (
-        "Without --wait the app does the rest. With --wait the command itself has the deployment created, "
-        "prints the answers, and has it deleted.",
+        "Without --wait the app does the rest. With --wait the command itself creates the deployment, "
+        "prints the answers, and deletes it.",
         "contract-clauses letter.txt contract.md --out answers",
     ),
     "documents": (
-        "The oldest first, a thousand at most. Also uploads into folders that are no deployment's.",
+        "The oldest come first, a thousand at most. Uploads into folders of no deployment are included.",
         "--state failed --since 2026-11-01",
     ),
     "requeue": (
-        "Correct the cause first: the file itself is corrected where it lies in the container failed. A run "
-        "may cost tokens, within max_cost_per_document over all runs.",
+        "Correct the cause first: the file itself in its place in the container failed. A run may cost "
+        "tokens, up to max_cost_per_document over all runs.",
         "--deployment contract-clauses --failed",
     ),
     "sessions": (
-        "Each session counts with its part in the period. Beside it stands what the same deployments would "
-        "have cost always on. Costs are estimates from the prices in deployments.yaml.",
+        "Of each session the part in the period counts. The cost of always-on hosting is shown for "
+        "comparison. Costs are estimates from the prices in deployments.yaml.",
         "--month 2026-11 --csv",
     ),
     "doctor": (
-        "Settings, storage, rights, models and quota. Nothing is created in Azure OpenAI; a configured "
-        "deployment that is there is asked one tiny question.",
+        "It checks settings, storage, rights, models and quota. Nothing is created in Azure OpenAI; a "
+        "configured deployment that exists is asked one tiny question.",
         "--settings local.settings.json",
     ),
 }

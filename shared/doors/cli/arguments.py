@@ -1,4 +1,4 @@
-"""How commands are given their arguments and settings."""
+"""Read the arguments and settings of commands."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ T = TypeVar("T")
 
 
 class Parser(argparse.ArgumentParser):
-    """Explains wrong arguments on standard error or, if --json is among them, as a JSON document."""
+    """A parser that explains wrong arguments on standard error or, with --json, as a JSON document."""
 
     _as_json = False
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """See ArgumentParser: it is called with all arguments, and for a command with the rest of them."""
+        """Parse the arguments (see ArgumentParser): all of them, or a command's own."""
         given = list(sys.argv[1:] if args is None else args)
         options = given[: given.index("--")] if "--" in given else given
         self._as_json = "--json" in options
         return super().parse_known_args(given, namespace)
 
     def error(self, message: str) -> NoReturn:
-        """See ArgumentParser: ends the program with 2."""
+        """End the program with code 2 (see ArgumentParser)."""
         if self._as_json:
             sys.stdout.write(json.dumps({"error": message}, indent=2) + "\n")
             self.exit(2)
@@ -36,7 +36,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def _argument(read: Callable[[str], T]) -> Callable[[str], T]:
-    """For argparse, which shows the message of what `read` refuses."""
+    """Return `read` for argparse, with its ValueError turned into an error that argparse shows."""
 
     def convert(text: str) -> T:
         try:
@@ -54,12 +54,12 @@ note = _argument(inputs.note)
 
 
 def count(most: int) -> Callable[[str], int]:
-    """A whole number from 1 to `most`."""
+    """Return a reader of whole numbers from 1 to `most`."""
     return _argument(lambda text: inputs.count(text, most))
 
 
 def read_values(path: Path) -> Mapping[str, str]:
-    """The app settings in a file like local.settings.json. Raises SettingsError."""
+    """Return the app settings in a file like local.settings.json. Raises SettingsError."""
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
         values = content["Values"]

@@ -1,4 +1,4 @@
-"""`doctor`: every check of a live set-up, from where it runs."""
+"""`doctor`: check an installation from this machine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from shared.wiring import App
 
 _MARKS = {Status.OK: "ok", Status.WARNING: "WARN", Status.FAILED: "FAIL", Status.UNCHECKED: "?"}
-_ABOVE = "mend the findings above, then run doctor again"
+_ABOVE = "correct the findings above, then run doctor again"
 
 
 async def doctor(terminal: Terminal, environment: Mapping[str, str]) -> Exit:
@@ -53,7 +53,7 @@ async def doctor(terminal: Terminal, environment: Mapping[str, str]) -> Exit:
 
 
 async def _configured(app: App) -> list[Finding]:
-    """What deployments.yaml names."""
+    """Return the findings about the deployments and accounts that deployments.yaml names."""
     check = "deployments.yaml"
     try:
         lamplighter: Lamplighter = await app.current()

@@ -1,4 +1,4 @@
-"""`documents`: which documents there are and how they stand."""
+"""`documents`: list documents and their state."""
 
 from __future__ import annotations
 

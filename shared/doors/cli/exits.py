@@ -1,4 +1,4 @@
-"""How a command ends: the only place that knows which error is which exit code and how it is shown."""
+"""Map errors to exit codes and to the text that is shown. Only this file knows them."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from shared.errors import InvalidRequest, LamplighterError, SettingsError, Unkno
 
 
 class Exit(IntEnum):
-    """What a script may rely on."""
+    """The exit codes, on which scripts may rely."""
 
     OK = 0
-    FAILED = 1  # what was asked for did not come to hold, or not whole
-    UNUSABLE = 2  # wrong use, or a configuration that cannot be used
+    FAILED = 1  # the command did not achieve its goal, or only in part
+    UNUSABLE = 2  # wrong arguments, or an unusable configuration
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A command that ended with an error: its code, what it prints with --json, and else."""
+    """The end of a command by an error: its code, and its output with --json and without."""
 
     code: Exit
     document: dict[str, Any]
@@ -27,7 +27,7 @@ class Failure:
 
 
 def failure(error: LamplighterError) -> Failure:
-    """What a command that raised this answers."""
+    """Return the exit code and the output for an error."""
     if isinstance(error, SettingsError):
         problems = [asdict(each) for each in error.problems]
         lines = [f"{error.source} cannot be used:", *(f"  {each}" for each in error.problems)]

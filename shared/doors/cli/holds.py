@@ -1,4 +1,4 @@
-"""`up`, `down` and `release`: somebody wants a deployment up or down until a time."""
+"""`up`, `down` and `release`: hold a deployment up or down until a time."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _forecast(forecast: HoldForecast, *, up: bool) -> str:
 
 
 async def release(app: Lamplighter, options: argparse.Namespace, terminal: Terminal) -> Exit:
-    """End a hold; none is no error."""
+    """End a hold; it is no error if there is none."""
     config = app.settings.find(options.deployment)
     released = await holds.release(app, config)
     step = await app.step(config)

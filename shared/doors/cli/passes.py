@@ -1,4 +1,4 @@
-"""`reconcile` and `wait`: passes that somebody asks for, through the same leases as the timers'."""
+"""`reconcile` and `wait`: make passes on request, under the same leases as the timers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Target = Literal["ready", "gone", "empty"]
 
 
 async def reconcile(app: Lamplighter, options: argparse.Namespace, terminal: Terminal) -> Exit:
-    """One sweep, one pass over every account and, if asked, one slice of draining; show the decisions."""
+    """Sweep once, make a pass over every account and, if asked, drain one slice; show the decisions."""
     problems: list[str] = []
     reports: Iterable[PassReport]
     try:
@@ -82,7 +82,7 @@ async def wait(app: Lamplighter, options: argparse.Namespace, terminal: Terminal
 async def wait_for(
     app: Lamplighter, config: DeploymentConfig, target: Target, timeout: timedelta, terminal: Terminal
 ) -> tuple[bool, str]:
-    """Whether the target was reached in time, and the last reason. Raises ArmRefused: waiting is no help."""
+    """Return whether the target was reached in time, and the last reason. Raises ArmRefused at once."""
     clock, pause = app.context.clock, app.context.timing.poll_seconds
     until = clock.monotonic() + timeout.total_seconds()
     with terminal.progress() as tell:

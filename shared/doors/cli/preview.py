@@ -1,4 +1,4 @@
-"""`preview`: the coming days as the schedule has them, and what they cost; or what another file changes."""
+"""`preview`: forecast the coming days and their cost, or show what a change of the file changes."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from shared.settings.blob import PREFIX
 from shared.settings.load import load
 
 _SHOWN = 14
-"""So many intervals of a deployment are shown as text."""
+"""The number of a deployment's intervals that are shown as text."""
 
 
 async def preview(
     options: argparse.Namespace, terminal: Terminal, environment: Mapping[str, str], now: datetime
 ) -> Exit:
-    """Show the forecast; from the file alone, with a note, where the storage cannot be read.
+    """Show the forecast. If the storage cannot be read, it comes from the file alone, with a note.
 
-    Raises SettingsError for either file, InvalidRequest, UnknownDeployment; StorageError where the
-    configuration itself lies in the storage.
+    Raises SettingsError for either file, InvalidRequest, UnknownDeployment; StorageError if the
+    configuration itself is in the storage.
     """
     since, until = period(now, days=options.days, months=options.months)
     settings, records, problem = await _in_force(environment, now)
@@ -54,9 +54,12 @@ async def preview(
 
 
 async def _in_force(environment: Mapping[str, str], now: datetime) -> tuple[Settings, Records, str | None]:
-    """The configuration, the app's records if the settings name its storage, and why these were not read."""
+    """Return the configuration, the app's records, and why these cannot be read.
+
+    There are no records, and no reason, if the settings do not name the storage.
+    """
     if all(environment.get(f"{STORAGE}__{each}ServiceUri") for each in ("blob", "table")):
-        from shared.wiring import App  # it brings the SDKs, which the file alone does without
+        from shared.wiring import App  # this imports the SDKs, which the file alone does not need
 
         app = App(environment)
         try:
@@ -122,7 +125,7 @@ def _heading(report: PreviewReport, problem: str | None) -> Iterator[str]:
 
 
 def _cells(of: Sum) -> tuple[str, ...]:
-    """The figures; the saving lacks what uploads cost that cannot be forecast."""
+    """Return the figures; the saving does not include uploads that cannot be forecast."""
     figures = of.figures
     uploads = _figure(figures.uploads)
     saved = bounds(figures.saving_at_least, figures.saving_at_most)
@@ -162,7 +165,7 @@ def _interval_lines(intervals: Sequence[Interval], sign: str = " ", *, kept: boo
 
 
 def _times(of: Interval) -> str:
-    """Local, and in UTC."""
+    """Return the times, local and in UTC."""
     end = "%a %Y-%m-%d %H:%M" if of.end - of.start > timedelta(days=6) else "%a %H:%M"
     local = f"{of.local_start:%a %Y-%m-%d %H:%M} to {of.local_end:{end}}"
     length = (of.end - of.start) / timedelta(hours=1)

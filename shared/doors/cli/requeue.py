@@ -1,4 +1,4 @@
-"""`requeue`: documents that failed get their next run."""
+"""`requeue`: give failed documents their next run."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from shared.reports.as_json import to_json
 from shared.reports.documents import report_of
 
 MOST = 1000
-"""Documents that one call requeues at most."""
+"""The most documents that one call requeues."""
 
 
 async def requeue(app: Lamplighter, options: argparse.Namespace, terminal: Terminal) -> Exit:
-    """Requeue the documents named, or all that failed of a deployment; show what became of each."""
+    """Requeue the named documents, or all failed ones of a deployment; show the outcome of each."""
     whole = options.failed and options.deployment is not None
     if bool(options.ids) == whole or (options.ids and (options.failed or options.deployment is not None)):
         raise InvalidRequest("name documents by their ids, or --deployment NAME --failed for all that failed")
@@ -46,7 +46,7 @@ async def _named(ids: list[str]) -> AsyncIterator[str]:
 
 
 async def _requeue(app: Lamplighter, document_id: str) -> dict[str, Any]:
-    """The document as it stands then, or why it was not requeued."""
+    """Return the document's new state, or why it was not requeued."""
     try:
         requeued = await requeue_document(app, document_id)
     except (NotFound, Conflict) as refusal:

@@ -1,4 +1,4 @@
-"""`sessions`: what was hosted, for how long and for how much, as a table, JSON or CSV."""
+"""`sessions`: report past hosting with hours and cost, as a table, JSON or CSV."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LATELY = timedelta(days=30)
 
 
 async def sessions(app: Lamplighter, options: argparse.Namespace, terminal: Terminal) -> Exit:
-    """Show the sessions in [since, until), each with its part in it, and what always-on had cost."""
+    """Show the parts of sessions in [since, until), and what always-on hosting would have cost."""
     if options.csv and terminal.as_json:
         raise InvalidRequest("--csv and --json are two forms of one answer: choose one")
     since, until = _period(options, app.context.clock.now())

@@ -1,4 +1,4 @@
-"""`status` and `explain`: how deployments stand, and why."""
+"""`status` and `explain`: show the state of deployments and the reasons."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _LIST_FAILED = "python -m shared documents --state failed"
 
 
 async def status(app: Lamplighter, options: argparse.Namespace, terminal: Terminal) -> Exit:
-    """Every deployment on a line, from the records: Azure is not asked.
+    """Show every deployment on a line, from the records: Azure is not asked.
 
-    FAILED if an account could not be read by the last pass, so that nobody knows what it has.
+    Returns FAILED if the last pass could not read an account, so that its state is unknown.
     """
     report = await listed(app)
     headings = ("DEPLOYMENT", "OBSERVED", "WANTED", "NEXT CHANGE", "UNFINISHED", "HOLD", "SESSION", "REASON")
@@ -68,7 +68,7 @@ def _swept(sweep: SweepStatus | None) -> str:
 
 
 def _failed_lines(report: StatusReport) -> Iterator[str]:
-    """What failed lately, if anything did, and the command that lists it."""
+    """Yield how many documents failed lately, if any, and the command that lists them."""
     counts = {each.status.deployment: each.failed for each in report.deployments}
     counts["folders of no deployment"] = elsewhere = report.failed_elsewhere
     named = [f"{name}: {_counted(each)}" for name, each in counts.items() if each.count or each.more]
@@ -82,7 +82,7 @@ def _counted(failed: Failed) -> str:
 
 
 def _why(of: DeploymentStatus) -> str:
-    """On one line: what cannot be known comes first. Azure's own words are below the table."""
+    """Return the reason on one line, a missing observation first. Azure's own words are below the table."""
     if of.seen.account_problem:
         last = _last_seen(of.seen)
         return "its account cannot be read" + (f"; last seen: {last}" if last else "")
@@ -95,7 +95,7 @@ def _last_seen(seen: Seen) -> str:
 
 
 def _unread(account: AccountStatus, problem: AccountProblem) -> str:
-    """An account that cannot be read, with Azure's error and its remedy."""
+    """Return why an account cannot be read, with Azure's error and its remedy."""
     read_at = account.read_at
     last = f"It was last read at {clock_time(read_at)}." if read_at else "It was never read."
     text = f"The account {account.account} could not be read at {clock_time(problem.at)}: "
@@ -107,9 +107,9 @@ def _cost(of: LatestSession | MonthReport) -> str:
 
 
 async def explain(app: Lamplighter, options: argparse.Namespace, terminal: Terminal) -> Exit:
-    """One deployment: what a pass would do now and why, and how it came to that. Azure is asked once.
+    """Show what a pass would do with a deployment now and why, and its last decisions. Azure is asked once.
 
-    FAILED if Azure does not let the account be read.
+    Returns FAILED if the account cannot be read in Azure.
     """
     report = await explained_live(app, app.settings.find(options.deployment))
     terminal.show(report, _explained(report))

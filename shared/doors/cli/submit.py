@@ -1,4 +1,4 @@
-"""`submit`: files in and, if waited for, their answers out."""
+"""`submit`: put files into the inbox and, if asked, wait for their answers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -33,13 +33,13 @@ from shared.reports.documents import DocumentReport, document_report, report_of,
 from shared.serve import SLICE_SECONDS
 
 _UNFINISHED = (DocumentState.WAITING, DocumentState.CLAIMED)
-_REFUSED = "refused"  # the state of a file of which nothing was stored
+_REFUSED = "refused"  # the state of a file that was not stored
 _LOOK = 1.0  # seconds
 
 
 @dataclass
 class _File:
-    """A file, and what became of it."""
+    """A file and its outcome."""
 
     path: Path
     document: DocumentReport | None = None  # None: it was refused
@@ -58,7 +58,7 @@ class _File:
 
 
 async def submit(app: Lamplighter, options: argparse.Namespace, terminal: Terminal) -> Exit:
-    """Put files into the inbox, wait for them if asked, and show what became of each."""
+    """Put files into the inbox, wait for them if asked, and show the outcome of each."""
     config = app.settings.find(options.deployment)
     paths = [Path(name) for name in options.files]
     waits = options.wait or options.out is not None
@@ -89,7 +89,7 @@ async def _hand_in(app: Lamplighter, config: DeploymentConfig, path: Path) -> _F
 
 
 def _read(path: Path, limit: int) -> bytes:
-    """The file's bytes. Raises DocumentTooLarge before it is read, InvalidRequest if it cannot be read."""
+    """Return the file's bytes. Raises DocumentTooLarge before reading, InvalidRequest if it is unreadable."""
     try:
         if size := path.stat().st_size:
             refuse_by_size(size, limit)
@@ -105,14 +105,14 @@ async def _answered(
     timeout: timedelta,
     terminal: Terminal,
 ) -> None:
-    """Drive the deployment's flow until none of the files is unfinished, or the time is over.
+    """Run the deployment's flow until none of the files is unfinished, or the time is over.
 
-    Raises ArmRefused, as no wait changes that; other errors of Azure and storage are shown as progress.
+    Raises ArmRefused, since no wait helps; other errors of Azure and storage are shown as progress.
     """
     clock = app.context.clock
     until = clock.monotonic() + timeout.total_seconds()
     flow: asyncio.Task[None] | None = None
-    with terminal.progress() as tell:
+    with terminal.progress() as show:
         try:
             while any(file.is_unfinished for file in files) and clock.monotonic() < until:
                 if flow is None:
@@ -122,16 +122,16 @@ async def _answered(
                 await _look(app, files)
                 done = sum(not file.is_unfinished for file in files)
                 last = (await app.context.ledger.record(config.hosted_id)).decision
-                tell(f"{done} of {len(files)} finished; {config.name} is {last.observed}: {last.reason}")
+                show(f"{done} of {len(files)} finished; {config.name} is {last.observed}: {last.reason}")
                 if flow.done():
-                    _tell_error(flow, tell)
+                    _show_error(flow, show)
                     flow = None
                     if done < len(files):
-                        # It returned at once: somebody else drives it, or nothing wants it yet.
+                        # It returned at once: another worker runs it, or nothing needs the deployment yet.
                         pause = min(app.context.timing.poll_seconds, until - clock.monotonic())
                         await clock.sleep(max(0.0, pause))
             if flow is not None and not any(file.is_unfinished for file in files):
-                tell("finishing")  # the flow's last pass deletes what nobody needs
+                show("finishing")  # the flow's last pass deletes the deployment if nothing needs it
                 await asyncio.wait([flow], timeout=SLICE_SECONDS)
         finally:
             if flow is not None and not flow.done():
@@ -141,10 +141,10 @@ async def _answered(
     await _look(app, files)
 
 
-def _tell_error(flow: asyncio.Task[None], tell: Any) -> None:
+def _show_error(flow: asyncio.Task[None], show: Callable[[str], None]) -> None:
     error = flow.exception()
     if isinstance(error, LamplighterError) and not isinstance(error, ArmRefused):
-        tell(str(error))
+        show(str(error))
     elif error is not None:
         raise error
 
@@ -156,7 +156,7 @@ async def _look(app: Lamplighter, files: list[_File]) -> None:
 
 
 async def _fetch(app: Lamplighter, file: _File, folder: Path | None) -> None:
-    """Take a document's answer, and write its result into the folder."""
+    """Read a document's answer, and write its result into the folder."""
     assert file.document is not None
     try:
         result = await stored_result(app, file.document.id)

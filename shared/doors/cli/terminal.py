@@ -1,6 +1,6 @@
-"""What a command prints: aligned text or one JSON document on stdout; progress and alerts on stderr.
+"""Print a command's output: aligned text or one JSON document on stdout; progress and alerts on stderr.
 
-File names and what models answer are untrusted: nothing that could steer a terminal is printed.
+File names and answers of models are untrusted: characters that control a terminal are removed.
 """
 
 from __future__ import annotations
@@ -16,49 +16,49 @@ from typing import TextIO
 
 from shared.reports.as_json import to_json
 
-# Control and format characters (which turn text around), lone surrogates, line and paragraph separators.
+# Control and format characters (which may reverse text), lone surrogates, line and paragraph separators.
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 def is_closed(error: OSError) -> bool:
-    """Whether a stream's reader has gone; Windows says so with EINVAL."""
+    """Return whether a stream's reader has gone; Windows reports EINVAL then."""
     return error.errno in (errno.EPIPE, errno.EINVAL)
 
 
 def clean(text: object, *, lines: bool = False) -> str:
-    """Text that cannot steer a terminal: on one line, or with its own `lines`."""
+    """Return the text without characters that control a terminal; on one line unless `lines`."""
     kept = "\n\t" if lines else ""
     return "".join(
-        each if each in kept or unicodedata.category(each) not in _UNSAFE else " " * (each in "\n\t\r")
-        for each in str(text)
+        char if char in kept or unicodedata.category(char) not in _UNSAFE else " " * (char in "\n\t\r")
+        for char in str(text)
     )
 
 
 def clock_time(at: str | datetime | None) -> str:
-    """A time for people, in UTC; "-" for none."""
+    """Return a time in UTC for people; "-" for None."""
     if isinstance(at, str):
         at = datetime.fromisoformat(at)
     return f"{at:%Y-%m-%d %H:%M:%S}".removesuffix(":00") if at else "-"
 
 
 def fixed(figure: float, digits: int = 2) -> str:
-    """A figure with so many decimals; what rounds to nothing has no sign."""
+    """Return a figure with so many decimals; if it rounds to zero, without a sign."""
     return f"{round(figure, digits) + 0.0:.{digits}f}"
 
 
 def bounds(least: float, most: float, digits: int = 2) -> str:
-    """A figure that is known within bounds, or exactly."""
+    """Return a figure with its bounds, or alone if they are equal."""
     low, high = fixed(least, digits), fixed(most, digits)
     return low if low == high else f"{low} to {high}"
 
 
 def money(least: float, most: float, currency: str, digits: int = 2) -> str:
-    """An amount, or its bounds."""
+    """Return an amount, or its bounds."""
     return f"{bounds(least, most, digits)} {currency}"
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
-    """Aligned columns, cleaned; the last one as wide as it likes."""
+    """Return aligned columns of cleaned text; the last column is not cut."""
     cells = [list(headings), *([clean(cell) for cell in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return [
@@ -68,18 +68,18 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str
 
 
 def facts(pairs: Iterable[tuple[str, object]]) -> list[str]:
-    """`name   value` lines, aligned; what has no value is left out."""
+    """Return aligned lines of `name   value`, without names that have no value."""
     shown = [(name, clean(value)) for name, value in pairs if value not in (None, "", [])]
     width = max((len(name) for name, _ in shown), default=0)
     return [f"{name.ljust(width)}  {value}" for name, value in shown]
 
 
 class OutputClosed(Exception):
-    """The reader of standard output has gone, as `head` does: nothing more is to be printed."""
+    """The reader of standard output has gone, as `head` does. Print nothing more."""
 
 
 class Terminal:
-    """Where a command prints. Raises OutputClosed where nobody reads the answer any more."""
+    """The output of a command. Raises OutputClosed if the answer's reader has gone."""
 
     def __init__(self, out: TextIO, err: TextIO, *, as_json: bool) -> None:
         self._out = out
@@ -87,7 +87,7 @@ class Terminal:
         self.as_json = as_json
 
     def show(self, report: object, text: Iterable[str]) -> None:
-        """The command's answer: the report as JSON if that was asked for, else the text."""
+        """Print the command's answer: the report as JSON if asked for, else the text."""
         self.write(
             json.dumps(to_json(report), indent=2) + "\n"
             if self.as_json
@@ -95,7 +95,7 @@ class Terminal:
         )
 
     def write(self, text: str) -> None:
-        """A document of another kind, such as CSV, as it is."""
+        """Print a document of another format, such as CSV, unchanged."""
         try:
             self._out.write(text)
             self._out.flush()
@@ -105,7 +105,7 @@ class Terminal:
             raise OutputClosed from error
 
     def tell(self, text: str) -> None:
-        """A line beside the answer. The work continues if nobody reads it."""
+        """Print a line on stderr. The work continues if its reader has gone."""
         try:
             self._err.write(f"{clean(text)}\n")
             self._err.flush()
@@ -115,7 +115,7 @@ class Terminal:
 
     @contextlib.contextmanager
     def progress(self) -> Iterator[Callable[[str], None]]:
-        """Show how far a long wait is: in place on a terminal, else a line for every change."""
+        """Show the progress of a long wait: in place on a terminal, else a line for every change."""
         if not self._out.isatty():
             last = ""
 
@@ -135,14 +135,14 @@ class Terminal:
 
 
 class AlertLines(logging.Handler):
-    """The app's alerts, as lines for people instead of JSON for Azure."""
+    """A handler that prints the app's alerts as lines for people, not as JSON for Azure."""
 
     def __init__(self, terminal: Terminal) -> None:
         super().__init__(logging.WARNING)
         self._terminal = terminal
 
     def emit(self, record: logging.LogRecord) -> None:
-        """See logging.Handler."""
+        """Print an alert (see logging.Handler)."""
         logged = json.loads(record.getMessage())
         where = f" ({logged['deployment']})" if "deployment" in logged else ""
         times = f" ({logged['times']} times since the last such line)" if "times" in logged else ""

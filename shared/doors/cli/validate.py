@@ -1,4 +1,4 @@
-"""`validate`: whether deployments.yaml can be used, and what was found in it, without touching Azure."""
+"""`validate`: check whether deployments.yaml can be used, and show its content, without calling Azure."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from shared.settings.warnings import settings_warnings
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _A_WEEK = timedelta(days=7)
 _HOURS_A_MONTH = 730  # as Azure counts a month in its prices
-_A_MONDAY = datetime(2026, 1, 5, tzinfo=UTC)  # a fixed one, so that the same file always gives the same hours
+_A_MONDAY = datetime(2026, 1, 5, tzinfo=UTC)  # fixed, so that the same file always gives the same hours
 
 
 def validate(options: argparse.Namespace, terminal: Terminal, environment: Mapping[str, str]) -> Exit:
-    """Show what the file holds, and what in it is likely a mistake. The code is 0 with warnings, too.
+    """Show the content of the file, with warnings of probable mistakes. The code is 0 with warnings, too.
 
     Raises SettingsError with every problem, InvalidRequest if no file is named.
     """
@@ -92,7 +92,7 @@ def _document(config: DeploymentConfig, settings: Settings) -> dict[str, Any]:
 
 
 def _cost_round_the_clock(settings: Settings) -> list[str]:
-    """What hosting round the clock costs, as nothing ends it."""
+    """Return what deployments cost that are hosted round the clock."""
     prices = settings.prices
     lines = [
         f"{each.name} is hosted round the clock: {_HOURS_A_MONTH} h a month, "
@@ -126,7 +126,7 @@ def _closure(closure: Closure) -> str:
 
 
 def _days_text(days: frozenset[int]) -> str:
-    """As the file may write them: daily, mon-fri, or one by one."""
+    """Return days as the file may write them: daily, mon-fri, or one by one."""
     first, last = min(days), max(days)
     if len(days) == len(_DAYS):
         return "daily"
@@ -136,7 +136,7 @@ def _days_text(days: frozenset[int]) -> str:
 
 
 def _hours_a_week(config: DeploymentConfig) -> float:
-    """The time that weekly windows cover, overlaps counted once, dates and holidays not considered."""
+    """Return the hours that weekly windows cover. Overlaps count once; dates and holidays are ignored."""
     if config.always:
         return _A_WEEK / HOUR
     weekly = [every_week(each) for each in config.windows if isinstance(each, WeeklyWindow)]

@@ -1,1 +1,1 @@
-"""Checks of a live set-up from where they run: each on its own, each finding with its remedy."""
+"""Checks of an installation, made from this machine. They are independent; each finding has its remedy."""

@@ -1,4 +1,4 @@
-"""The app's own settings: its environment, host.json, and how uploads reach it."""
+"""Check the app's own settings: its environment, host.json, the event subscription and the sweep."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from shared.settings.bindings import BLOB_SOURCES, read_bindings
 from shared.timing import TIMING
 
 SWEPT_WITHIN = timedelta(minutes=15)
-"""The reconcile timer sweeps every minute by default; after this something is wrong."""
+"""The reconcile timer sweeps every minute by default; a longer pause is a fault."""
 
 _HOST_JSON = Path(__file__).parents[3] / "host.json"
 _TIME_SPAN = re.compile(r"(?:(\d+)\.)?(\d{1,2}):(\d{2}):(\d{2})", re.ASCII)
 
 
 def findings_of(error: SettingsError, check: str) -> Iterator[Finding]:
-    """Every problem of a configuration as a finding."""
+    """Yield every problem of a configuration as a finding."""
     for problem in error.problems:
         found = f" (found: {problem.value})" if problem.value else ""
         yield failed(check, f"{error.source}, {problem.key}{found}", problem.remedy)
 
 
 def trigger_settings(environment: Mapping[str, str]) -> Iterator[Finding]:
-    """BLOB_SOURCE and RECONCILE_SCHEDULE, for which defaults are used when they cannot be."""
+    """Check BLOB_SOURCE and RECONCILE_SCHEDULE: if they are not usable, the app uses the defaults."""
     bindings = read_bindings(environment)
     for problem in bindings.problems:
         yield warning("app settings", f"{problem.partition(';')[0]}; the default is used", problem)
@@ -39,9 +39,9 @@ def trigger_settings(environment: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def function_timeout(host_json: Path = _HOST_JSON) -> Finding:
-    """A slice of draining, and the longest request after its end, must fit into the host's time limit.
+    """Check that a slice of draining and the longest request after its end fit into the host's time limit.
 
-    Azure: exceeding it restarts the worker and cuts off every invocation in it.
+    If an invocation exceeds the limit, Azure restarts the worker, which cuts off all its invocations.
     """
     check, needed = "host.json", timedelta(seconds=SLICE_SECONDS + TIMING.request_seconds)
     try:
@@ -65,7 +65,7 @@ def function_timeout(host_json: Path = _HOST_JSON) -> Finding:
 
 
 def event_subscription(environment: Mapping[str, str]) -> Finding:
-    """Whether uploads raise events: the app's own rights do not show it, and on purpose."""
+    """Name the command that shows whether uploads raise events. On purpose the app may not read that."""
     check = "event subscription"
     if read_bindings(environment).blob_source != BLOB_SOURCES[0]:
         return ok(check, "not needed: BLOB_SOURCE has the host poll the container")
@@ -78,13 +78,13 @@ def event_subscription(environment: Mapping[str, str]) -> Finding:
 
 
 async def last_sweep(intake: Intake, now: datetime) -> Finding:
-    """Whether the timers run: how long ago the inbox was walked, and what could not be recorded."""
+    """Check whether the timers run: when the inbox was last swept, and how many uploads were not recorded."""
     check = "sweep"
     alive = "is the function app deployed, started and not disabled? Its log says more"
     try:
         sweep = await intake.last_sweep()
     except StorageError as error:
-        return unchecked(check, str(error), "mend the storage first")
+        return unchecked(check, str(error), "correct the storage first")
     if sweep is None:
         return warning(check, "the inbox was never swept", alive)
     age = now - sweep.began_at

@@ -1,4 +1,4 @@
-"""What a check found."""
+"""The findings of checks."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """How a check ended."""
+    """The outcome of a check."""
 
     OK = "ok"
-    WARNING = "warning"  # it works, and somebody should know
+    WARNING = "warning"  # it works, but a person should know
     FAILED = "failed"
-    UNCHECKED = "not checked"  # it could not be told from here
+    UNCHECKED = "not checked"  # it cannot be checked from here
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One check's outcome. `check` is a stable name; `remedy` says what to do unless all is well."""
+    """One result of a check. `check`: a stable name; `remedy`: what to do, empty if all is well."""
 
     check: str
     status: Status
@@ -28,27 +28,27 @@ class Finding:
 
 @dataclass(frozen=True)
 class DoctorReport:
-    """What every check found, and how many ended in which way."""
+    """The findings of all checks, and how many there are of each status."""
 
     findings: Sequence[Finding]
     counts: Mapping[Status, int]
 
 
 def ok(check: str, what: str) -> Finding:
-    """All is well."""
+    """Return a finding that all is well."""
     return Finding(check, Status.OK, what)
 
 
 def warning(check: str, what: str, remedy: str) -> Finding:
-    """It works, and somebody should know."""
+    """Return a finding that works, but that a person should know."""
     return Finding(check, Status.WARNING, what, remedy)
 
 
 def failed(check: str, what: str, remedy: str) -> Finding:
-    """Something does not work."""
+    """Return a finding that something does not work."""
     return Finding(check, Status.FAILED, what, remedy)
 
 
 def unchecked(check: str, what: str, remedy: str) -> Finding:
-    """It could not be told from here; the remedy says how it can be."""
+    """Return a finding that cannot be checked from here; the remedy says how to check it."""
     return Finding(check, Status.UNCHECKED, what, remedy)

@@ -1,4 +1,6 @@
-"""Storage: its containers and tables are there or made, and each right by a call that leaves nothing."""
+"""Check the storage: containers and tables exist or are created, and a test call for each right succeeds.
+
+The test calls leave nothing behind."""
 
 from __future__ import annotations
 
@@ -26,17 +28,17 @@ _REMEDY = (
 _BLOBS = _REMEDY.format("Blob")
 _TABLES = _REMEDY.format("Table")
 _LEASE_SECONDS = 15  # the shortest that Azure allows
-_PARTITION = "doctor"  # no account's: those begin with "subscriptions"
+_PARTITION = "doctor"  # never an account's partition: those begin with "subscriptions"
 
 
 async def blobs(store: Blobs) -> Sequence[Finding]:
-    """Every container, then a blob of our own: write, lease, delete."""
+    """Check every container, then write, lease and delete a blob of our own."""
     check = "blob storage"
     try:
         for container in CONTAINERS:
-            await store.list(container, None, 1)  # which makes it if it is not there
+            await store.list(container, None, 1)  # creates it if it does not exist
     except StorageError as error:
-        # One finding: what is unreachable is unreachable for the rest, too.
+        # One finding is enough: the other checks would fail in the same way.
         return [failed(check, str(error), _BLOBS)]
     return [ok(check, f"the containers {', '.join(CONTAINERS)} are there"), await _blob_rights(store)]
 
@@ -58,11 +60,11 @@ async def _blob_rights(store: Blobs) -> Finding:
 
 
 async def tables(store: Tables, clock: Clock) -> Sequence[Finding]:
-    """Every table, a row of our own, and our clock against the server's."""
+    """Check every table, write and delete a row of our own, and compare our clock with the server's."""
     check = "table storage"
     try:
         for table in TABLES:
-            await store.page(table, _PARTITION, " ", "~", 1)  # which makes it if it is not there
+            await store.page(table, _PARTITION, " ", "~", 1)  # creates it if it does not exist
     except StorageError as error:
         return [failed(check, str(error), _TABLES)]
     return [
@@ -83,7 +85,7 @@ async def _table_rights(store: Tables) -> Finding:
 
 
 async def _skew(store: Tables, clock: Clock) -> Finding:
-    """The server's Date has whole seconds, and may be of any moment between asking and the answer."""
+    """Compare the clocks. The server's Date has whole seconds, and is of a moment during the call."""
     check, before = "clock", clock.now()
     try:
         server = (await store.page(HOLDS, _PARTITION, " ", "~", 1)).server_time
