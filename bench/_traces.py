@@ -51,7 +51,7 @@ def _poisson(source: random.Random, a_day: float) -> Iterator[Arrival]:
 
 
 def _bursty(source: random.Random, bursts: float, documents: int) -> Iterator[Arrival]:
-    """Bursts at random times; the documents of one burst arrive within about ten minutes."""
+    """Yield bursts at random times; the documents of one burst arrive within about ten minutes."""
     arrivals = [
         Arrival(burst.at + source.expovariate(1 / 200.0), _service(source))
         for burst in _poisson(source, bursts)
@@ -61,7 +61,7 @@ def _bursty(source: random.Random, bursts: float, documents: int) -> Iterator[Ar
 
 
 def _office_hours(source: random.Random, a_day: float) -> Iterator[Arrival]:
-    """Arrivals from 09:00 to 17:00 on five days of the week."""
+    """Yield arrivals from 09:00 to 17:00 on five days of the week."""
     for arrival in _poisson(source, a_day * 86_400 / (_CLOSES - _OPENS)):
         day, second = divmod(arrival.at, 86_400)
         if day < 5 and _OPENS <= second < _CLOSES:

@@ -1,4 +1,4 @@
-// What the app and the switch may do with one existing Azure OpenAI account, which is in this resource group.
+// The rights of the app and the switch on one existing Azure OpenAI account, which is in this resource group.
 param accountName string
 param accountHash string
 param token string

@@ -1,4 +1,4 @@
-// The app's alerts, which are log lines of JSON with a stable event name, as notifications.
+// Notifications of the app's alerts, which are log lines of JSON with a stable event name.
 param location string
 param tags object
 param token string
@@ -6,10 +6,10 @@ param insightsId string
 param switchId string
 param email string
 
-// The app says this at the end of every pass, and it makes a pass every minute.
+// The app logs this at the end of every pass, and it makes a pass every minute.
 var heartbeat = 'pass_done'
 
-// What costs money or a promise until somebody does something.
+// Alerts that cost money or break a promise until a person acts.
 var urgent = [
   'delete_refused'
   'delete_without_effect'
@@ -23,7 +23,7 @@ var urgent = [
   'window_not_ready'
 ]
 
-// What somebody should look at.
+// Alerts that a person should look at.
 var attention = [
   'adopted'
   'capacity_reduced'
@@ -41,9 +41,9 @@ var attention = [
   'unknown_state'
 ]
 
-// The app logs a lasting fault at once, and then once an hour: shared/alerts.py, Note [Equal alerts]. Each look
-// reaches back over two such lines, so an alert stays open without a break for as long as its fault lasts: it
-// notifies once, and not again every hour. A look over the last minutes only would close and open it each hour.
+// The app logs a lasting fault at once, and then once an hour: shared/alerts.py, Note [Equal alerts]. Each
+// query looks back over two such lines, so an alert stays open without a break while its fault lasts: it notifies
+// once, and not every hour. A query over the last minutes only would close and reopen it every hour.
 var lookBack = 'PT2H'
 
 var ourLines = 'traces | where message startswith \'{"event": \' | extend line = parse_json(message)'
@@ -66,7 +66,7 @@ resource notified 'Microsoft.Insights/actionGroups@2023-01-01' = if (!empty(emai
   }
 }
 
-// The query has a row with a zero even when there is no line at all, so that silence is seen.
+// The query returns a row with a zero even if there is no line at all, so that silence raises the alert.
 resource noPass 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
   name: 'alert-${token}-no-pass'
   location: location

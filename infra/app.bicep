@@ -21,7 +21,7 @@ resource insights 'Microsoft.Insights/components@2020-02-02' existing = {
 }
 
 resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
-  // checkov:skip=CKV_AZURE_225:a zone that fails costs minutes, since any instance goes on from the records
+  // checkov:skip=CKV_AZURE_225:a zone that fails costs minutes, since any instance continues from the records
   name: 'plan-${token}'
   location: location
   tags: tags
@@ -68,7 +68,7 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
         { name: 'DOCUMENTS_STORAGE__tableServiceUri', value: storage.properties.primaryEndpoints.table }
         { name: 'DOCUMENTS_STORAGE__credential', value: 'managedidentity' }
         { name: 'DOCUMENTS_STORAGE__clientId', value: identityClientId }
-        // Which of the app's identities the SDKs take.
+        // The identity of the app that the SDKs use.
         { name: 'AZURE_CLIENT_ID', value: identityClientId }
         { name: 'AZURE_OPENAI_ACCOUNT_ID', value: openAiAccountId }
         { name: 'AZURE_RESOURCE_MANAGER_ENDPOINT', value: environment().resourceManager }

@@ -1,5 +1,5 @@
-// The subscription that tells the app of uploads. The postdeploy hook deploys it: the key that it needs exists
-// only once the deployed code has started. The key is read by Azure and is never seen on the way.
+// The subscription that sends upload events to the app. The postdeploy hook deploys it: the key that it needs
+// exists only after the deployed code has started. Azure itself reads the key, so it is never displayed.
 param appName string
 param topicName string
 

@@ -1,5 +1,5 @@
-// Lamplighter in Azure: the app, its storage, what watches it, and the switch that does not need it.
-// The Azure OpenAI accounts exist already; they are referenced and given rights on, never created or changed.
+// Lamplighter in Azure: the app, its storage, its monitoring, and the switch, which works without the app.
+// The Azure OpenAI accounts exist already: the app gets rights on them, but they are never created or changed.
 targetScope = 'subscription'
 
 @description('The name of the azd environment. It marks the resource group and goes into every name.')
@@ -14,16 +14,16 @@ param location string
 @minLength(1)
 param openAiAccountId string
 
-@description('Resource ids of further accounts that deployments.yaml names, in whatever resource group.')
+@description('Resource ids of further accounts that deployments.yaml names, in any resource group.')
 param moreOpenAiAccountIds array = []
 
 @description('Object id of the person or group who may upload and read results. Empty: nobody yet.')
 param uploaderId string = ''
 
-@description('Where alerts are mailed to. Empty: they are only shown in the portal.')
+@description('The address to which alerts are mailed. Empty: they are only shown in the portal.')
 param alertEmail string = ''
 
-@description('The app setting DEPLOYMENTS_FILE: the file that says what to host.')
+@description('The app setting DEPLOYMENTS_FILE: the file that defines what to host.')
 param deploymentsFile string = 'deployments.yaml'
 
 @description('Days for which answered documents are kept in the container processed.')
@@ -45,7 +45,7 @@ var token = uniqueString(subscription().id, environmentName, location)
 var tags = { 'azd-env-name': environmentName }
 var accountIds = concat([openAiAccountId], moreOpenAiAccountIds)
 
-// The switch must know the installation by the very word that the app writes into its tags.
+// The switch finds the installation by exactly this word, which the app writes into its tags.
 var installation = loadYamlContent('../deployments.yaml', '.installation')
 
 resource group 'Microsoft.Resources/resourceGroups@2024-03-01' = {
@@ -132,8 +132,8 @@ module switch 'switch.bicep' = {
   }
 }
 
-// Accounts of one name may lie in several resource groups, and several installations may share an account: the names
-// of nested deployments and roles are made of its id.
+// Accounts in several resource groups may have the same name, and several installations may share an account. So
+// the names of nested deployments and roles are derived from the account's id.
 module accountAccess 'account-access.bicep' = [
   for id in accountIds: {
     name: 'account-access-${uniqueString(id, token)}'

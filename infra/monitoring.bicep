@@ -1,4 +1,4 @@
-// Where the app's log lines go. Entra sign-in only: the connection string alone admits nobody.
+// The destination of the app's log lines. Entra sign-in only: the connection string alone gives no access.
 param location string
 param tags object
 param token string

@@ -1,5 +1,5 @@
-// A private network, as Microsoft's templates for Flex Consumption have it: the app goes out through a subnet, and
-// its storage is reached by private endpoints. What else the app must reach is in docs/security.md.
+// A private network, as in Microsoft's templates for Flex Consumption: the app connects through a subnet, and to its
+// storage by private endpoints. Other addresses that it must reach are in docs/security.md.
 param location string
 param tags object
 param token string
@@ -100,5 +100,5 @@ resource entries 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2024-0
   }
 ]
 
-// Known only when the endpoints are there, so that the app starts after them.
+// This output exists only after the endpoints, so that the app starts after them.
 output appSubnetId string = '${network.id}/subnets/${appSubnet}'

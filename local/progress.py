@@ -12,7 +12,7 @@ FINAL = frozenset({"done", "failed", "superseded", "withdrawn"})
 
 @dataclass(frozen=True)
 class Document:
-    """A document as ``GET /api/documents`` shows it, or as its submission was refused."""
+    """A document as ``GET /api/documents`` shows it, or a refused submission."""
 
     state: str
     reason: str = ""
@@ -20,7 +20,7 @@ class Document:
 
     @property
     def is_final(self) -> bool:
-        """Whether its state is final."""
+        """Return whether its state is final."""
         return self.state in FINAL
 
 

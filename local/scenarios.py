@@ -62,7 +62,7 @@ class Scenario:
 
     @property
     def ends(self) -> datetime:
-        """The time from which only documents can keep the deployment."""
+        """Return the time after which only documents can keep the deployment."""
         return self.submit_at if self.window is None or self.stop_when_empty else self.window[1]
 
 

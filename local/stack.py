@@ -218,7 +218,7 @@ def stop_with_parent(parent: int) -> None:
     """Treat SIGTERM, and the end of the process `parent` that started this one, like Ctrl-C.
 
     So no process is left behind even if the parent was killed. Windows has no means to notice that. The
-    parent hands in its own id: it may be gone before this process looks, and would then have another parent.
+    parent passes its own id: if it ends before this process looks, the system names another parent.
     """
     for name in ("SIGTERM", "SIGBREAK"):
         if hasattr(signal, name):

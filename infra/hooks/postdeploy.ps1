@@ -25,13 +25,13 @@ for ($try = 1; $try -le $tries; $try++) {
     --template-file "$PSScriptRoot/../blob-events.bicep" `
     --parameters "appName=$env:LAMPLIGHTER_APP" "topicName=$env:LAMPLIGHTER_TOPIC" 2>&1
   if ($LASTEXITCODE -eq 0) {
-    Write-Host "postdeploy: $env:LAMPLIGHTER_APP is told of uploads."
+    Write-Host "postdeploy: $env:LAMPLIGHTER_APP receives upload events."
     exit 0
   }
   Write-Host "postdeploy: not yet (try $try of $tries)."
   if ($try -lt $tries) { Start-Sleep -Seconds $pause }
 }
 Write-Host ($answer | Out-String)
-Write-Host "postdeploy: the app is not told of uploads; it finds them by its sweep, a minute later."
-Write-Host "Once the cause is mended: azd hooks run postdeploy"
+Write-Host "postdeploy: the app receives no upload events; its sweep finds uploads about a minute later."
+Write-Host "After correcting the cause: azd hooks run postdeploy"
 exit 1

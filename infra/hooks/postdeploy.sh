@@ -23,7 +23,7 @@ while [ "$try" -le "$tries" ]; do
     --subscription "$AZURE_SUBSCRIPTION_ID" --resource-group "$AZURE_RESOURCE_GROUP" \
     --template-file "$(dirname "$0")/../blob-events.bicep" \
     --parameters "appName=$LAMPLIGHTER_APP" "topicName=$LAMPLIGHTER_TOPIC" 2>&1); then
-    echo "postdeploy: $LAMPLIGHTER_APP is told of uploads."
+    echo "postdeploy: $LAMPLIGHTER_APP receives upload events."
     exit 0
   fi
   echo "postdeploy: not yet (try $try of $tries)." >&2
@@ -31,6 +31,6 @@ while [ "$try" -le "$tries" ]; do
   try=$((try + 1))
 done
 echo "$answer" >&2
-echo "postdeploy: the app is not told of uploads; it finds them by its sweep, a minute later." >&2
-echo "Once the cause is mended: azd hooks run postdeploy" >&2
+echo "postdeploy: the app receives no upload events; its sweep finds uploads about a minute later." >&2
+echo "After correcting the cause: azd hooks run postdeploy" >&2
 exit 1

@@ -26,7 +26,7 @@ class Refusal(Exception):
 
 
 def unauthorized() -> Refusal:
-    """401: neither a bearer token nor a key."""
+    """Return 401: neither a bearer token nor a key."""
     message = (
         "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid "
         "key for an active subscription and use a correct regional API endpoint for your resource."
@@ -35,17 +35,17 @@ def unauthorized() -> Refusal:
 
 
 def resource_not_found() -> Refusal:
-    """404: no such account, or no api-version on the classic path."""
+    """Return 404: no such account, or no api-version on the classic path."""
     return Refusal(404, {"code": "404", "message": "Resource not found"})
 
 
 def api_version_not_supported() -> Refusal:
-    """400: a dated api-version on the v1 path."""
+    """Return 400: a dated api-version on the v1 path."""
     return Refusal(400, {"code": "BadRequest", "message": "API version not supported"})
 
 
 def deployment_not_found() -> Refusal:
-    """404: no such deployment, or one that does not answer yet."""
+    """Return 404: no such deployment, or one that does not answer yet."""
     message = (
         "The API deployment for this resource does not exist. If you created the deployment within the last "
         "5 minutes, please wait a moment and try again."
@@ -54,7 +54,7 @@ def deployment_not_found() -> Refusal:
 
 
 def invalid(error: InvalidRequest, headers: Mapping[str, str] | None = None) -> Refusal:
-    """400: a malformed request, in OpenAI's error format."""
+    """Return 400: a malformed request, in OpenAI's error format."""
     shown = {
         "message": error.message,
         "type": "invalid_request_error",
@@ -65,7 +65,7 @@ def invalid(error: InvalidRequest, headers: Mapping[str, str] | None = None) -> 
 
 
 def context_length_exceeded(limit: int, prompt: int, completion: int, headers: Mapping[str, str]) -> Refusal:
-    """400: more tokens than the model's context length."""
+    """Return 400: more tokens than the model's context length."""
     message = (
         f"This model's maximum context length is {limit} tokens. However, you requested "
         f"{prompt + completion} tokens ({prompt} in the messages, {completion} in the completion). "
@@ -75,7 +75,7 @@ def context_length_exceeded(limit: int, prompt: int, completion: int, headers: M
 
 
 def content_filter(headers: Mapping[str, str]) -> Refusal:
-    """400: Azure's content filter refuses the prompt."""
+    """Return 400: Azure's content filter refuses the prompt."""
     safe = {"filtered": False, "severity": "safe"}
     filtered = {"filtered": True, "severity": "medium"}
     result = {"hate": filtered, "self_harm": safe, "sexual": safe, "violence": safe}
@@ -90,7 +90,7 @@ def content_filter(headers: Mapping[str, str]) -> Refusal:
 
 
 def too_many_requests(verdict: Verdict, api_version: str) -> Refusal:
-    """429: above the deployment's tokens or requests per minute, with the time to wait."""
+    """Return 429: above the deployment's tokens or requests per minute, with the time to wait."""
     seconds = math.ceil(verdict.retry_after)
     message = (
         "Requests to the ChatCompletions_Create Operation under Azure OpenAI API version "

@@ -29,7 +29,7 @@ def account_json(account: Account, subdomain: str, origin: URL) -> dict[str, Any
 
 
 def model_json(name: str, version: str, lifecycle: str | None, retires: str | None) -> dict[str, Any]:
-    """A model as an account lists it, with its SKUs and the quota of each."""
+    """Return a model as an account lists it, with its SKUs and the quota of each."""
     skus = [{"name": sku, "usageName": usage_name(name, sku)} for sku in SKUS]
     return {
         "format": "OpenAI",
@@ -42,7 +42,7 @@ def model_json(name: str, version: str, lifecycle: str | None, retires: str | No
 
 
 def capacity_json(subscription: str, model: Mapping[str, str], sku: str, left: int) -> dict[str, Any]:
-    """The capacity left in the region for a model and SKU, as a subscription lists it."""
+    """Return the capacity left in the region for a model and SKU, as a subscription lists it."""
     name = f"{model['name']}.{model['version']}.{sku}"
     return {
         "id": f"/subscriptions/{subscription}/providers/Microsoft.CognitiveServices/modelCapacities/{name}",
@@ -59,7 +59,7 @@ def capacity_json(subscription: str, model: Mapping[str, str], sku: str, left: i
 
 
 def usage_json(name: str, used: int, limit: int) -> dict[str, Any]:
-    """A quota of the subscription, in thousands of tokens per minute."""
+    """Return a quota of the subscription, in thousands of tokens per minute."""
     return {
         "name": {"value": name, "localizedValue": "Tokens Per Minute (thousands)"},
         "currentValue": used,

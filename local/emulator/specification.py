@@ -42,7 +42,7 @@ class Specification:
 
     @property
     def capacity(self) -> int:
-        """Thousands of tokens per minute."""
+        """Return the capacity in thousands of tokens per minute."""
         return int(self.sku["capacity"])
 
     @property
@@ -59,7 +59,7 @@ class Specification:
 
     @property
     def usage_name(self) -> str:
-        """The name of the quota that the deployment draws on; see `usage_name`."""
+        """Return the name of the quota that the deployment uses; see `usage_name`."""
         return usage_name(self.model_name, self.sku_name)
 
     @property
@@ -68,14 +68,14 @@ class Specification:
 
     @property
     def requests_per_minute(self) -> int:
-        """Azure's requests per 1,000 tokens per minute: 1 for gpt-4.1, 10 for gpt-5, 6 for older models."""
+        """Return the limit. Azure gives 1 per 1,000 tokens for gpt-4.1, 10 for gpt-5, 6 for older models."""
         if self.model_name.startswith("gpt-4.1"):
             return self.capacity
         return self.capacity * (10 if self.model_name.startswith("gpt-5") else 6)
 
     @property
     def has_hosting_fee(self) -> bool:
-        """Azure charges by the hour for fine-tuned models only, and not on the developer tier."""
+        """Return whether Azure charges by the hour: for fine-tuned models, except on the developer tier."""
         return self.fine_tuned and self.sku_name != DEVELOPER_TIER
 
 
@@ -112,7 +112,7 @@ def parse(deployment: str, body: object) -> Specification:
 
 
 def usage_name(model: str, sku: str) -> str:
-    """The name of the quota of a model and SKU, such as OpenAI.GlobalStandard.gpt-4o-finetune.
+    """Return the name of the quota of a model and SKU, such as OpenAI.GlobalStandard.gpt-4o-finetune.
 
     As public outputs of `az cognitiveservices usage list` show: each SKU has its own quota for a base model
     and another one for its fine-tuned versions, and ProvisionedManaged has one for all models. The names
@@ -126,7 +126,7 @@ def usage_name(model: str, sku: str) -> str:
 
 
 def is_fine_tuned(model: str) -> bool:
-    """Whether the name is that of a fine-tuned model or of a checkpoint."""
+    """Return whether the name is that of a fine-tuned model or of a checkpoint."""
     return ".ft-" in model or model.startswith("ftchkpt-")
 
 

@@ -115,13 +115,13 @@ class Generation:
     def serving(self, at: datetime) -> bool:
         """Return whether requests are answered.
 
-        Azure does not document what a deployment does while it is deleted: here it answers no more.
+        Azure does not document what a deployment does while it is deleted: here it no longer answers.
         """
         serves = self.run(at).serves
         return self.exists(at) and self.state(at) != DELETING and serves is not None and serves <= at
 
     def ready(self, at: datetime) -> datetime | None:
-        """Return when its first request could succeed; None if that has not come to pass."""
+        """Return when its first request could succeed; None if that has not happened by then."""
         first = min((run.serves for run in self.runs if run.serves is not None), default=None)
         end = self.hosted_until()
         return first if first is not None and first <= at and (end is None or first < end) else None

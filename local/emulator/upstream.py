@@ -1,4 +1,4 @@
-"""Real answers: forwards chat requests to an OpenAI-compatible server."""
+"""Forward chat requests to an OpenAI-compatible server, for real answers."""
 
 import json
 from typing import Any

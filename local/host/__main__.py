@@ -54,7 +54,7 @@ async def serve(options: argparse.Namespace) -> None:
                 print(f"host ready http://127.0.0.1:{worker.port}", flush=True)
                 await worker.stop.wait()
                 grace.reschedule(loop.time() + options.grace_seconds)
-                # What goes on although it was cancelled is cut, as Azure does.
+                # Handlers that continue after they were cancelled are cut off, as in Azure.
                 loop.call_later(options.grace_seconds + CLEAN_UP_SECONDS, os._exit, 0)
                 await runner.cleanup()
     os._exit(0)  # do not wait for the threads of handlers

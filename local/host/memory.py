@@ -7,7 +7,7 @@ from pathlib import Path
 
 from local.host.app import HostError
 
-_LOOK = 0.05  # seconds between two looks; the peak includes what happened in between
+_LOOK = 0.05  # seconds between two checks; the peak includes the time in between
 _STATUS = Path("/proc/self/status")
 
 

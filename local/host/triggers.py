@@ -89,7 +89,7 @@ class Triggers:
     records: ContainerClient
     poll_seconds: float
     router: web.UrlDispatcher
-    key: str  # stands for Azure's function, host and master keys
+    key: str  # used in place of Azure's function, host and master keys
 
     def start(self, functions: list[Function], group: asyncio.TaskGroup) -> None:
         """Start all triggers. Raises HostError for a type that this host does not support."""

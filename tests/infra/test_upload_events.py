@@ -129,7 +129,7 @@ def test_the_hook_retries_until_the_key_exists(hook: Hook) -> None:
         assert part in asked
     template = re.search(r"--template-file (\S+)", asked)
     assert template is not None and Path(template[1]).resolve() == INFRA / "blob-events.bicep"
-    assert "told of uploads" in done.stdout
+    assert "receives upload events" in done.stdout
 
 
 def test_the_hook_fails_with_the_cause_if_the_key_never_exists(hook: Hook) -> None:
