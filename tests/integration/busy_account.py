@@ -1,6 +1,7 @@
 """An account with many configured deployments and a long history, for passes over it.
 
-The app's own parts on the real SDKs, against Azurite and an emulator of this process; time is set by hand.
+It uses the app's own parts and the real SDKs, with Azurite and an emulator in this process. Tests set its
+time.
 """
 
 import asyncio
@@ -31,12 +32,12 @@ from tests.integration.deployments_file import account_id, scheduled, write_depl
 from tests.integration.emulated_azure import EmulatedAzure
 
 ACCOUNT = "main"
-_BATCH, _AT_ONCE = 100, 4  # rows of a transaction, as many as Azure takes; transactions at once
+_BATCH, _AT_ONCE = 100, 4  # rows of a transaction, Azure's maximum; concurrent transactions
 _MONTH = timedelta(days=30)
 
 
 class CountedTables(AzureTables):
-    """The real tables, and what was asked of them."""
+    """The real tables, with counts of calls and rows."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
@@ -44,12 +45,12 @@ class CountedTables(AzureTables):
         self.rows_read = 0
 
     async def get(self, table: str, partition: str, key: str) -> Row | None:
-        """See the port."""
+        """Call the port, and count the call."""
         self.calls += 1
         return await super().get(table, partition, key)
 
     async def page(self, table: str, partition: str, start: str, stop: str, limit: int) -> Page:
-        """See the port."""
+        """Call the port, and count the call."""
         page = await super().page(table, partition, start, stop, limit)
         self.calls += 1
         self.rows_read += len(page.rows)
@@ -58,7 +59,7 @@ class CountedTables(AzureTables):
 
 @dataclass(frozen=True)
 class BusyAccount:
-    """The app with its one account."""
+    """The app with one account."""
 
     azurite: Azurite
     app: Lamplighter
@@ -68,40 +69,40 @@ class BusyAccount:
 
     @property
     def account(self) -> Account:
-        """The account."""
+        """Return the account."""
         [account] = self.app.settings.accounts.values()
         return account
 
     async def arm_calls(self) -> dict[str, int]:
-        """How often Azure Resource Manager was called by now, by operation, by the meter."""
+        """Return the calls of Azure Resource Manager so far, by operation, from the meter."""
         bill = await asyncio.to_thread(self.azure.bill)
         return dict(bill["arm_calls"][ACCOUNT])
 
     async def pass_over(self) -> PassReport:
-        """One pass."""
+        """Make one pass."""
         return await self.app.pass_over(self.account)
 
     async def bring_up(self) -> None:
-        """Passes, half a minute apart, until every deployment whose window is open is ready."""
+        """Make passes, half a minute apart, until every deployment whose window is open is ready."""
         hosted = [name for name, config in self.app.settings.deployments.items() if config.windows]
         for _ in range(10):
             await self.pass_over()
             self.clock.advance(30)
             records = await self.app.context.ledger.records(self.account.resource_id)
             if all(records[name].state is RecordState.OPEN for name in hosted):
-                await self.pass_over()  # which keeps the last decisions
+                await self.pass_over()  # this pass stores the last decisions
                 return
         raise AssertionError("the deployments did not come up")
 
     async def add_finished(self, numbers: range) -> None:
-        """Write documents with these numbers, answered within the last month, shared out evenly."""
+        """Write documents with these numbers, answered in the last month, evenly for all deployments."""
         names, gate = list(self.app.settings.deployments), asyncio.Semaphore(_AT_ONCE)
-        # With connections of its own: those of the passes are many, and Azurite ends what idles for 5 s.
+        # Use connections of its own: the passes have many, and Azurite closes those that idle for 5 s.
         tables = AzureTables(self.azurite.table_uri)
 
         async def write(name: str, batch: range) -> None:
             async with gate:
-                # Made here, as to make all of them at once would hold up the loop for seconds.
+                # Build them here: to build all at once would block the loop for seconds.
                 documents = (_answered(name, number, self.clock.start - _MONTH) for number in batch)
                 rows = [Insert(f"d {short_id(each)}", to_values(each)) for each in documents]
                 await tables.write(DOCUMENTS, name, rows)
@@ -121,9 +122,9 @@ class BusyAccount:
 async def busy_account(
     folder: Path, azurite: Azurite, *, deployments: int, hosted: int, waiting: int
 ) -> AsyncIterator[BusyAccount]:
-    """An account with so many deployments: `hosted` in a window, and `waiting` with a document each.
+    """Yield an account with so many deployments: `hosted` in a window, and `waiting` with a document each.
 
-    It has as many slots for fine-tuned models as are hosted, so that documents wait for one.
+    It has only as many slots for fine-tuned models as deployments are hosted, so that documents wait.
     """
     clock = VirtualClock(datetime.now(UTC))
     named = [f"contract-clauses-{number:03}" for number in range(deployments)]
@@ -158,7 +159,7 @@ async def busy_account(
 
 
 def by_virtual_time(app: Lamplighter) -> Lamplighter:
-    """The app with a clock that Azurite's answers do not correct: its time does not pass virtually."""
+    """Return the app with a clock that Azurite's answers do not correct, because Azurite's time is real."""
     assert isinstance(app.context.clock, StorageClock)
     app.context.clock.correct = lambda *_: None  # type: ignore[method-assign]
     return app

@@ -1,4 +1,4 @@
-"""One HTTP call to a server on this machine, answered whatever its status."""
+"""Make an HTTP call to a server on this machine. No status is an error."""
 
 import json
 from collections.abc import Mapping
@@ -9,12 +9,12 @@ from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
 _TIMEOUT = 90.0  # seconds; the longest call waits a minute for its result
-_OPENER = build_opener(ProxyHandler({}))  # the environment's proxies are not for this machine
+_OPENER = build_opener(ProxyHandler({}))  # without the environment's proxies
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back; header names in any case."""
+    """The response; header names in any case."""
 
     status: int
     headers: Message
@@ -22,14 +22,14 @@ class Answer:
 
     @property
     def json(self) -> Any:
-        """The body, parsed."""
+        """Return the parsed body."""
         return json.loads(self.body)
 
 
 def call(
     url: str, method: str = "GET", body: bytes | None = None, headers: Mapping[str, str] | None = None
 ) -> Answer:
-    """Make the call. Raises URLError when nobody answers."""
+    """Make the call. Raises URLError if no server answers."""
     request = Request(url, body, dict(headers or {}), method=method)
     try:
         with _OPENER.open(request, timeout=_TIMEOUT) as response:

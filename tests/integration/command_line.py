@@ -1,4 +1,4 @@
-"""`python -m shared` with a set-up of its own: Azurite, an emulated Azure, and a deployments.yaml."""
+"""Run `python -m shared` with its own Azurite accounts, emulated Azure and deployments.yaml."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ BLOBS, TABLES = "DOCUMENTS_STORAGE__blobServiceUri", "DOCUMENTS_STORAGE__tableSe
 
 @dataclass(frozen=True)
 class Setup:
-    """The folder of the files, the app settings, and the emulator's address."""
+    """The set-up of a test: the folder of its files, the app settings, and the emulator's address."""
 
     folder: Path
     values: Mapping[str, str]
@@ -39,15 +39,15 @@ class Setup:
 
     @property
     def settings(self) -> Path:
-        """The app settings, as local.settings.json has them."""
+        """Return the file of the app settings, like local.settings.json."""
         return self.folder / "local.settings.json"
 
     def change(self, **values: str) -> None:
-        """Other app settings, on top of those that are in order."""
+        """Write the app settings with some changes."""
         self.settings.write_text(json.dumps({"Values": {**self.values, **values}}))
 
     def configure(self, **changes: Any) -> None:
-        """deployments.yaml: `clauses`, on demand, with some of its keys changed (`sku__name` is sku.name)."""
+        """Write deployments.yaml: `clauses`, on demand, with some keys changed (`sku__name` is sku.name)."""
         places = {f"{CLAUSES}.{name.replace('__', '.')}": value for name, value in changes.items()}
         prices = {sku: "1.70" for sku in ("GlobalStandard", "DataZoneStandard")} | {"DeveloperTier": "0"}
         shared = {
@@ -58,25 +58,25 @@ class Setup:
         (self.folder / "deployments.yaml").write_text(changed(shared | places))
 
     async def run(self, *arguments: str) -> Answer:
-        """In a thread, as it brings its own event loop and the emulator lives in ours."""
+        """Run a command in a thread: it has its own event loop, and the emulator uses ours."""
         code = await asyncio.to_thread(main, [*arguments, "--settings", str(self.settings)], {})
         printed = self.capsys.readouterr()
         return Answer(code, printed.out, printed.err)
 
     async def fault(self, **what: object) -> None:
-        """Something is to go wrong in Azure; see local/emulator/faults.py."""
+        """Add a fault to the emulated Azure; see local/emulator/faults.py."""
         url = f"{self.emulator}/emulator/faults"
         async with aiohttp.ClientSession() as session, session.post(url, json=what) as answer:
             assert answer.status == 201, await answer.text()
 
     async def deploy(self, spec: DeploymentSpec) -> None:
-        """Somebody creates a deployment, which answers at once."""
+        """Create a deployment as another person would; it answers at once."""
         provider = AzureOpenAI(self.emulator, AzureModel())
         await provider.put(ACCOUNT_ID, spec, timeout=20)
         await provider.close()
 
     async def hosted(self) -> tuple[int, int]:
-        """How many deployments there ever were and how many there are, by the emulator's own meter."""
+        """Return how many deployments there ever were and how many exist, from the emulator's own meter."""
         url = f"{self.emulator}/emulator/bill"
         async with aiohttp.ClientSession() as session, session.get(url) as answer:
             bill = await answer.json()
@@ -85,7 +85,7 @@ class Setup:
 
 @asynccontextmanager
 async def set_up(azurite: Azurite, folder: Path, capsys: pytest.CaptureFixture[str]) -> AsyncIterator[Setup]:
-    """An emulated Azure in which creating takes no time, and an app that is configured for it."""
+    """Yield an emulated Azure in which a create takes no time, and an app that is configured for it."""
     (folder / "prompt.md").write_text("Summarise.")
     options = Options(
         accounts=(ACCOUNT_ID,),
@@ -112,13 +112,13 @@ async def set_up(azurite: Azurite, folder: Path, capsys: pytest.CaptureFixture[s
 
 
 def findings(answer: Answer, status: str) -> dict[str, str]:
-    """What doctor found with that status: each check with its remedy."""
+    """Return doctor's findings with that status: each check with its remedy."""
     found = [each for each in answer.json["findings"] if each["status"] == status]
     assert all(each["remedy"] for each in found if status != "ok"), found
     return {each["check"]: each["remedy"] for each in found}
 
 
-def told(answer: Answer, check: str) -> str:
-    """What doctor found at that check."""
+def message_of(answer: Answer, check: str) -> str:
+    """Return doctor's message about that check."""
     (what,) = (each["what"] for each in answer.json["findings"] if each["check"] == check)
     return str(what)

@@ -1,4 +1,4 @@
-"""What integration tests share: a set-up for commands; failed assertions of the harness are explained."""
+"""Shared by integration tests: a set-up for commands, and pytest's explanations for assertions in helpers."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,6 +13,6 @@ pytest.register_assert_rewrite("tests.integration.stack", "tests.integration.emu
 
 @pytest.fixture
 async def setup(azurite: Azurite, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> AsyncIterator[Setup]:
-    """A set-up of its own for each test, and the command line with its settings."""
+    """Yield a separate set-up for each test, and the command line with its settings."""
     async with set_up(azurite, tmp_path, capsys) as made:
         yield made

@@ -1,4 +1,4 @@
-"""deployments.yaml for a story: what it says of each deployment, on top of what all stories share."""
+"""Write deployments.yaml for a test: what all tests share, and the given changes of each deployment."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ Section = Mapping[str, Any]
 
 
 def account_id(deployment: str) -> str:
-    """Each deployment has an account of its own, as Azure takes one write at a time on an account."""
+    """Return the id of a deployment's own account: Azure takes one write at a time on an account."""
     return (
         "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/local"
         f"/providers/Microsoft.CognitiveServices/accounts/{deployment}"
@@ -23,7 +23,7 @@ def account_id(deployment: str) -> str:
 
 
 def write_deployments(path: Path, deployments: Mapping[str, Section], **sections: Section) -> None:
-    """Write the file and the prompt that it names: on-demand deployments, but for what is given of each."""
+    """Write the file and the prompt that it names: on-demand deployments, changed by the given sections."""
     path.with_name("prompt.md").write_text(PROMPT, encoding="utf-8")
     content: dict[str, Any] = {
         "installation": "integration",
@@ -50,7 +50,7 @@ def write_deployments(path: Path, deployments: Mapping[str, Section], **sections
 
 
 def scheduled(start: datetime, end: datetime, *, stop_when_empty: bool = False) -> Section:
-    """A deployment with this one window, whose documents do not start it themselves."""
+    """Return a deployment with this one window, whose documents do not start it themselves."""
     window: dict[str, Any] = {"from": _iso(start), "to": _iso(end)}
     if stop_when_empty:
         window["stop_when_empty"] = True

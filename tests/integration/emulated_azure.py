@@ -1,4 +1,4 @@
-"""Azure as the emulator has it: its own meter, faults on request, and deployments of somebody else's."""
+"""The emulated Azure for tests: its own meter, faults on request, and deployments of another owner."""
 
 import json
 from collections import Counter
@@ -17,7 +17,7 @@ _EFFECTS = (
 
 @dataclass(frozen=True)
 class Session:
-    """One generation of a deployment by the meter; `cut`: requests in flight when it was deleted."""
+    """One generation of a deployment in the meter; `cut`: requests in flight when it was deleted."""
 
     created: datetime
     ready: datetime | None
@@ -28,16 +28,16 @@ class Session:
 
 @dataclass(frozen=True)
 class EmulatedAzure:
-    """A running emulator, by its URL. A deployment's account has its name."""
+    """A running emulator, given by its URL. Each deployment's account has the deployment's name."""
 
     url: str
 
     def bill(self) -> Any:
-        """The meter."""
+        """Return the meter's bill."""
         return call(f"{self.url}/emulator/bill").json
 
     def sessions(self, deployment: str) -> list[Session]:
-        """The generations of a deployment, oldest first."""
+        """Return the generations of a deployment, oldest first."""
         return [
             Session(
                 created=datetime.fromisoformat(row["created"]),
@@ -51,27 +51,27 @@ class EmulatedAzure:
         ]
 
     def writes(self, deployment: str) -> tuple[int, int]:
-        """How many PUTs and DELETEs the deployment's account has had."""
+        """Return how many PUTs and DELETEs the deployment's account has had."""
         calls = self.bill()["arm_calls"][deployment]
         return calls["put"], calls["delete"]
 
     def add_fault(self, **fault: Any) -> None:
-        """Have something go wrong; see local/emulator/faults.py."""
+        """Add a fault; see local/emulator/faults.py."""
         answer = call(f"{self.url}/emulator/faults", "POST", json.dumps(fault).encode())
         assert answer.status == 201, answer.body
 
     def fired(self, deployment: str) -> list[int]:
-        """How often each fault of a deployment has fired, oldest first."""
+        """Return how often each fault of a deployment has fired, oldest first."""
         faults = call(f"{self.url}/emulator/faults").json["faults"]
         return [fault["fired"] for fault in faults if fault["deployment"] == deployment]
 
     def all_fired(self) -> Counter[str]:
-        """How often faults have fired since the last clearing, by operation and effect."""
+        """Return how often faults have fired since they were last removed, by operation and effect."""
         fired: Counter[str] = Counter()
         for fault in call(f"{self.url}/emulator/faults").json["faults"]:
             effect = next(name for name in _EFFECTS if name in fault)
-            told = f" {fault[effect]}" if effect in ("status", "drop", "provision") else ""
-            fired[f"{fault['operation']} {effect}{told}"] += fault["fired"]
+            value = f" {fault[effect]}" if effect in ("status", "drop", "provision") else ""
+            fired[f"{fault['operation']} {effect}{value}"] += fault["fired"]
         return fired
 
     def move_account(self, deployment: str, subdomain: str) -> None:
@@ -81,23 +81,23 @@ class EmulatedAzure:
         assert answer.status == 200, answer.body
 
     def clear_faults(self) -> None:
-        """Have nothing go wrong any more."""
+        """Remove all faults."""
         assert call(f"{self.url}/emulator/faults", "DELETE").status == 204
 
     def put_deployment(self, deployment: str) -> None:
-        """Create a deployment as somebody else does, otherwise than the app would."""
+        """Create a deployment as another owner would, with other properties than the app's."""
         properties = {"model": {"format": "OpenAI", "name": MODEL, "version": "1"}}
         body = {"sku": {"name": "GlobalStandard", "capacity": 77}, "properties": properties}
         answer = self._arm(deployment, "PUT", json.dumps(body | {"tags": {"team": "theirs"}}).encode())
         assert answer.status == 201, answer.body
 
     def get_deployment(self, deployment: str) -> Any:
-        """The deployment as Azure shows it; None if there is none."""
+        """Return the deployment as Azure shows it; None if there is none."""
         answer = self._arm(deployment, "GET")
         return answer.json if answer.status == 200 else None
 
     def delete_deployment(self, deployment: str) -> None:
-        """Delete it as somebody else does."""
+        """Delete a deployment as another owner would."""
         answer = self._arm(deployment, "DELETE")
         assert answer.status == 202, answer.body
 

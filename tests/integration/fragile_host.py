@@ -1,7 +1,7 @@
-"""The functions host, whose worker dies over some documents: `python -m tests.integration.fragile_host`.
+"""The functions host with a worker that some documents kill: `python -m tests.integration.fragile_host`.
 
-As of a file that crashes a library, or takes more memory than there is: the process is gone in the middle of
-what it does for others, and no handler of the app sees it. Nothing else is different from local.host.
+So does a file that crashes a library, or needs more memory than there is: the process ends while it works on
+other documents, and no handler of the app notices. Everything else is as in local.host.
 """
 
 import importlib
@@ -11,11 +11,11 @@ from typing import Any
 from local.host.__main__ import main
 
 DEADLY = "[[kills the worker]]"
-"""The mark of a document that the worker dies of as soon as it would ask the model about it."""
+"""The mark of a document that kills the worker when the worker is about to send its request."""
 
 
 def be_fragile() -> None:
-    """Let this process die of documents with the mark. Raises AttributeError for another adapter."""
+    """Make documents with the mark kill this process. Raises AttributeError if the adapter has changed."""
     model = importlib.import_module("shared.adapters.openai").AzureModel
     ask = model.ask
 

@@ -1,9 +1,9 @@
-"""The functions host, with an app that waits less: `python -m tests.integration.hurried_host` as local.host.
+"""The fragile host with an app that waits less: `python -m tests.integration.hurried_host`.
 
-What a killed host leaves behind (claims, leases, writes of unknown outcome) is waited out in real time, and
-that takes minutes. For the suite each wait is cut, the longest to an eighteenth, none below what Azure takes
-(a blob lease has 15 s at least), and they keep their order, which `Timing` checks. Nothing else is different
-from the fragile host, and `dev.py bench kills` tells the same story with the waits as they are.
+A killed host leaves claims, leases and writes of unknown outcome. The app waits until they have expired,
+which takes minutes of real time. This host shortens each wait, the longest to an eighteenth. None is below
+Azure's minimum (15 s for a blob lease), and they keep their order, which `Timing` checks. `dev.py bench
+kills` runs the same test with the real waits.
 """
 
 import functools
@@ -33,7 +33,7 @@ HURRIED = Timing(
 
 
 def hurry() -> None:
-    """Let the app of this process be wired with the hurried limits."""
+    """Make this process build the app with the shorter limits."""
     shared.wiring.App = functools.partial(shared.wiring.App, timing=HURRIED)  # type: ignore[misc, assignment]
 
 

@@ -1,11 +1,11 @@
-"""The functions host is killed again and again while documents flow and Azure misbehaves: what must hold.
+"""Kill the functions host repeatedly while documents arrive and Azure misbehaves, then check the promises.
 
-Some of the kills are by documents that the worker dies of whenever it would ask about them (fragile_host.py).
-Told by test_kills.py with a few kills and by `dev.py bench kills` with many. The emulator's meter and what is
-stored are the judges, not the app: one result for each document but those made to fail or to kill, nothing
-left in the inbox, nothing hosted, the worker never above an instance's memory, no request in flight when a
-deployment was deleted. For the last no exception is made for a killed host: the work lease that it leaves
-behind outlives every request that it may have begun.
+Some documents kill the worker themselves whenever it would send their requests (fragile_host.py).
+test_kills.py runs this with a few kills, `dev.py bench kills` with many. The checks read the emulator's meter
+and the storage, not the app: every document has one result, except those that must fail or that kill; the
+inbox is empty and nothing is hosted; the worker never exceeded an instance's memory; no request was in flight
+when a deployment was deleted. The last one holds for killed hosts, too: the work lease of a killed host
+outlives its requests.
 """
 
 import json
@@ -27,9 +27,9 @@ from tests.integration.fragile_host import DEADLY
 from tests.integration.stack import TICK, Stack, letter, run_stack
 
 MEMORY = 512  # MB: the smallest instance of Flex Consumption
-REFUSED = "[[content_filter]]"  # the emulator's mark of what its content filter refuses
-_DEATH = 5.0  # seconds until the system has ended a process that took its connections with it
-# Provisioning that varies, and answers that take long enough to be killed over; seconds.
+REFUSED = "[[content_filter]]"  # the mark of documents that the emulator's content filter refuses
+_DEATH = 5.0  # seconds until a process has ended after its connections broke
+# Provisioning times that vary, and answers that take long enough for kills during them; seconds.
 BEHAVIOUR = Behaviour(
     provision_median=2.0, provision_p95=4.0, delete_seconds=1.0, warmup_seconds=0.5, latency_seconds=2.0
 )
@@ -37,24 +37,22 @@ BEHAVIOUR = Behaviour(
 
 @dataclass(frozen=True)
 class Pace:
-    """How fast the story is told; all in seconds."""
+    """The pace of the test; all in seconds."""
 
     host: str  # the module that runs the host
-    spell: tuple[float, float]  # from a start of the host to its kill, the least and the most
+    spell: tuple[float, float]  # from a start of the host to its kill: minimum and maximum
     burst: float  # between two bursts of documents, on average
-    weather: float  # between two changes of what goes wrong, on average
-    window: float  # a window's length, and that of the pause before the next one
-    late: float  # the longest that a write's effect, or the news of one, is late
-    leftovers: (
-        float  # the longest that what a killed host leaves behind keeps a deployment from being deleted
-    )
+    weather: float  # between two changes of the faults, on average
+    window: float  # length of a window, and of the pause before the next one
+    late: float  # the longest delay of a write's effect, or of its visibility
+    leftovers: float  # for how long the leases and claims of a killed host may prevent a delete
     patience: float  # for documents to be answered and deployments to be gone, in the end
-    killers: int = 0  # documents that the worker dies of; not in seconds
+    killers: int = 0  # number of documents that kill the worker
 
 
 @dataclass
 class Figures:
-    """What was measured."""
+    """The measurements of a run."""
 
     kills: int = 0
     kills_while_asking: int = 0  # requests were in flight at the kill
@@ -64,42 +62,42 @@ class Figures:
     documents: int = 0
     done: int = 0
     failed_as_made_to: int = 0
-    killers: int = 0  # of those, that the worker dies of
-    killers_deaths: int = 0  # how often it did
+    killers: int = 0  # of those, the ones that kill the worker
+    killers_deaths: int = 0  # how often they did
     out_of_memory: int = 0
     memory_peak: int = 0  # MB of the last worker
     results: int = 0
     deployments_hosted: int = 0
     cut: int = 0
     faults_fired: Counter[str] = field(default_factory=Counter)
-    seconds_until_answered: float = 0.0  # after the last kill
-    ticks_until_gone: int = 0  # after that
+    seconds_until_answered: float = 0.0  # from the last kill on
+    ticks_until_gone: int = 0  # from then on
     longest_wait: float = 0.0  # seconds from a document's arrival to its answer
     hosted_seconds: float = 0.0
 
 
 def run_kills(folder: Path, azurite: Azurite, pace: Pace, kills: int, seed: int) -> Figures:
-    """Tell the story. Raises AssertionError, with the seed, for a promise that was not kept."""
+    """Run the test. Raises AssertionError, with the seed, for a broken promise."""
     try:
         deployments = _deployments(pace.window)
         limit = MEMORY if sys.platform == "linux" else None
         with run_stack(
             folder, azurite, deployments, behaviour=BEHAVIOUR, host=pace.host, memory_limit=limit
         ) as stack:
-            story = _Story(stack, pace, deployments, random.Random(seed))
+            run = _Killing(stack, pace, deployments, random.Random(seed))
             for _ in range(kills):
-                story.kill_after_a_spell()
-            story.end()
-            return story.figures
+                run.kill_after_a_spell()
+            run.end()
+            return run.figures
     except BaseException as error:
         error.add_note(f"The random moments came from seed {seed}; logs: {folder}")
         raise
 
 
 def _deployments(window: float) -> Mapping[str, Section]:
-    """Three on demand, and two in windows that close again and again over what is being answered there.
+    """Return three deployments on demand, and two with many windows that close while documents are answered.
 
-    Those that share an account get in each other's way. Windows are so many that they outlast the story.
+    Deployments of one account delay each other. There are enough windows for the whole test.
     """
     now, each = datetime.now(UTC), timedelta(seconds=window)
     starts = [now + 2 * number * each for number in range(100)]
@@ -114,8 +112,8 @@ def _deployments(window: float) -> Mapping[str, Section]:
     }
 
 
-class _Story:
-    """Kills, documents and faults at random moments."""
+class _Killing:
+    """One run, with kills, documents and faults at random moments."""
 
     def __init__(
         self, stack: Stack, pace: Pace, deployments: Mapping[str, Section], dice: random.Random
@@ -132,22 +130,22 @@ class _Story:
         self._sent: dict[str, dict[str, str]] = {name: {} for name in self._names}  # texts by file name
 
     def kill_after_a_spell(self) -> None:
-        """Let the host live for a spell, in which documents come and things go wrong; kill it; start it."""
-        # The others come to rest meanwhile, so that deployments are deleted all the time too.
+        """Let the host run for a random time with documents and faults, then kill it and start it again."""
+        # The other deployments get no documents meanwhile, so that some are deleted all the time.
         busy = (self._dice.choice(self._in_windows), self._dice.choice(self._names))
         self._live(busy, self._dice.uniform(*self._pace.spell))
         if self._dice.random() < 0.5:
-            # Leases of the host before keep work waiting: every other kill comes when there is some again,
-            # while answers are awaited, stored or recorded.
+            # The killed host's leases delay the work. So every other kill waits until requests are in flight
+            # again, and then falls into the wait for an answer, its storing or its recording.
             self._live(busy, self._pace.spell[1], until=lambda: self._stack.azure.bill()["in_flight"] > 0)
             self._live(busy, self._dice.uniform(0.0, 1.5 * BEHAVIOUR.latency_seconds))
         self._note_kill()
         self._stack.kill_host()
-        self._drop(self._dice.choice(busy))  # while nobody looks
+        self._drop(self._dice.choice(busy))  # while the host is down
         self._start()
 
     def _live(self, busy: Sequence[str], seconds: float, until: Callable[[], bool] = lambda: False) -> None:
-        """So many seconds, or until it is true, whichever comes first."""
+        """Wait for so many seconds, or until the condition is true."""
         end = time.monotonic() + seconds
         while (now := time.monotonic()) < end and not until():
             if now >= self._burst_at:
@@ -160,7 +158,7 @@ class _Story:
             time.sleep(max(0.0, min(0.1, end - time.monotonic())))
 
     def _revive(self) -> None:
-        """Start the host that a document has ended, as the platform does."""
+        """Restart the host after a document has killed it, as the platform does."""
         while self._stack.has_died():
             self.figures.killers_deaths += 1
             self._start()
@@ -169,11 +167,11 @@ class _Story:
         try:
             self._stack.start_host()
         except StackError:
-            if not self._stack.has_died():  # of a document, before it could say that it was ready
+            if not self._stack.has_died():  # a document may kill it before it reports that it is ready
                 raise
 
     def end(self) -> None:
-        """Let nothing more go wrong, wait until all is answered and deleted, and check every promise."""
+        """End all faults, wait until everything is answered and deleted, and check every promise."""
         self._clear_weather()
         while self.figures.killers < self._pace.killers:
             place = self._dice.choice(self._on_demand)
@@ -185,7 +183,7 @@ class _Story:
         ticks = self._ticks()
         self._wait("nothing is hosted, and the app knows", self._is_gone)
         self.figures.ticks_until_gone = self._ticks() - ticks
-        # Ten more for what Azure itself takes, on a machine that is busy otherwise.
+        # Ten more for the emulated Azure, on a busy machine.
         bound = self._pace.leftovers / TICK + 10
         assert self.figures.ticks_until_gone <= bound, f"{self.figures.ticks_until_gone} ticks, not {bound}"
         for name in self._names:
@@ -198,7 +196,7 @@ class _Story:
         assert '"unaccounted": 0' in last_sweep, last_sweep
         self._stack.assert_log_is_discreet()
 
-    # --- what happens -------------------------------------------------------------------------------
+    # --- documents and faults ----------------------------------------------------------------------------
 
     def _send(self, deployment: str, count: int) -> None:
         for _ in range(count):
@@ -217,7 +215,7 @@ class _Story:
         except (OSError, HTTPException):
             if not self._stack.has_died_within(_DEATH):
                 raise
-            # The worker died meanwhile. Whoever submits does not know whether it was taken in, but we look.
+            # The worker died meanwhile. A caller cannot know whether the app accepted it, but the test looks.
             self._revive()
             known = (each["name"] for each in self._stack.documents(deployment))
             if f"{deployment}/{name}" not in self._stack.waiting(deployment) and name not in known:
@@ -241,7 +239,7 @@ class _Story:
         return name, sent[name]
 
     def _change_weather(self) -> None:
-        """Something else goes wrong from now on; at times nothing does, so that work gets done."""
+        """Change the faults; at times there are none, so that work gets done."""
         self._clear_weather()
         for _ in range(self._dice.choice((0, 0, 1, 2, 3, 4))):
             self._stack.azure.add_fault(**self._fault())
@@ -282,7 +280,7 @@ class _Story:
         figures.kills_while_creating += any(not row["ready"] for row in hosted)
         figures.kills_while_hosted += bool(hosted)
 
-    # --- how it ends --------------------------------------------------------------------------------
+    # --- the checks --------------------------------------------------------------------------------
 
     def _wait(self, what: str, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + self._pace.patience
@@ -291,7 +289,7 @@ class _Story:
             time.sleep(0.1)
 
     def _holds(self, condition: Callable[[], bool]) -> bool:
-        """Whether it is true; false if the host dies while it is asked."""
+        """Return whether the condition is true; False if the host dies during the check."""
         self._revive()
         try:
             return condition()
@@ -301,31 +299,31 @@ class _Story:
             return False
 
     def _ticks(self) -> int:
-        """How often the timer of the passes has fired and its function has ended."""
+        """Return how often the timer of the passes has fired and its function has ended."""
         lines = self._stack.output.splitlines()
         return sum("function=reconcile_deployments" in line and " outcome=" in line for line in lines)
 
     def _is_finished(self) -> bool:
-        """Whether the inbox is empty and every document has come to an end."""
+        """Return whether the inbox is empty and every document is finished."""
         if any(self._stack.waiting(name) for name in self._names):
             return False
-        told = (document for name in self._names for document in self._stack.documents(name))
-        return all(document["state"] not in ("waiting", "claimed") for document in told)
+        documents = (document for name in self._names for document in self._stack.documents(name))
+        return all(document["state"] not in ("waiting", "claimed") for document in documents)
 
     def _is_gone(self) -> bool:
-        """Whether nothing is hosted by the meter, and the app's records have come to rest."""
+        """Return whether the meter shows no hosting, and the app's records show no work in progress."""
         at_rest = all(self._stack.deployment(name)["observed"] == "absent" for name in self._names)
         return at_rest and self._stack.azure.bill()["open"] == 0
 
     def _check_documents(self, deployment: str) -> None:
-        """Each was recorded once, answered once unless it was made to fail, and is kept where it belongs."""
+        """Check that each was recorded once, answered once unless it must fail, and moved correctly."""
         sent, figures = self._sent[deployment], self.figures
         refused = {name for name, text in sent.items() if REFUSED in text or DEADLY in text}
         states = Counter((name, "failed" if name in refused else "done") for name in sent)
-        told = self._stack.documents(deployment)
-        unexpected = [each for each in told if (each["name"], each["state"]) not in states]
+        listed = self._stack.documents(deployment)
+        unexpected = [each for each in listed if (each["name"], each["state"]) not in states]
         assert not unexpected, unexpected
-        _assert_same("documents", Counter((each["name"], each["state"]) for each in told), states)
+        _assert_same("documents", Counter((each["name"], each["state"]) for each in listed), states)
         results = self._stack.results(deployment)
         answered = Counter((each["document"]["name"], each["document"]["run"]) for each in results)
         _assert_same("results", answered, Counter((name, 1) for name in sent if name not in refused))
@@ -345,7 +343,7 @@ class _Story:
         figures.results += len(results)
 
     def _check_meter(self) -> None:
-        """Nothing is hosted, nothing was cut off, and every generation has its end."""
+        """Check that nothing is hosted, no request was cut off, and every generation has ended."""
         bill, figures = self._stack.azure.bill(), self.figures
         figures.deployments_hosted = len(bill["deployments"])
         figures.hosted_seconds = round(bill["totals"]["hosted_seconds"], 1)
@@ -356,7 +354,7 @@ class _Story:
 
 
 def _assert_same(what: str, found: Counter[Any], expected: Counter[Any]) -> None:
-    """Told in full, also where no test runner explains assertions."""
+    """Compare, with a full message: `dev.py bench kills` has no test runner to explain assertions."""
     assert found == expected, f"{what}: too many are {found - expected}, missing are {expected - found}"
 
 

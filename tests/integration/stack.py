@@ -1,6 +1,6 @@
-"""The app in the local stack, seen from outside: its doors, what it stores, and what it hosts.
+"""Run the app in the local stack, and observe it from outside: its API, its storage and its hosting.
 
-The functions host, with the repository's own function_app.py, and the emulator are processes of their own.
+The functions host, with the repository's own function_app.py, and the emulator are separate processes.
 """
 
 import json
@@ -27,17 +27,17 @@ from tests.integration.emulated_azure import EmulatedAzure, Session
 T = TypeVar("T")
 
 KEY = "function-key-of-the-tests"
-SECRET = "Zimtstern"  # in every document, and so in every answer: for the log to be searched for
+SECRET = "Zimtstern"  # in every document, and so in every answer; it must not be in the log
 TICK = 2.0  # seconds between two of the app's timers
 QUICK = Behaviour(
     provision_median=1.0, provision_p95=1.0, delete_seconds=0.5, warmup_seconds=0.5, latency_seconds=0.1
 )
-_BOUND = 90.0  # seconds for what takes a few, on a machine that is busy otherwise
+_BOUND = 90.0  # seconds for steps that take a few, on a busy machine
 _TAIL = 6000  # characters of output that a failure shows
 
 
 def letter(subject: str) -> str:
-    """A document; the emulator's answer repeats its beginning."""
+    """Return a document; the emulator's answer repeats its beginning."""
     return f"{subject}, {SECRET}: please confirm that the delivery of the fourteenth has arrived."
 
 
@@ -61,7 +61,7 @@ class Stack:
         self._logs: list[Path] = []
         uri = services.azurite.blob_uri
         credential = AzureNamedKeyCredential(account_name(uri), ACCOUNT_KEY)
-        # Without the environment's proxies: this stays on the machine.
+        # Without the environment's proxies: all calls stay on this machine.
         self._blobs = processes.enter_context(
             BlobServiceClient(uri, credential=credential, use_env_settings=False)
         )
@@ -69,7 +69,7 @@ class Stack:
     # --- the host -----------------------------------------------------------------------------
 
     def start_host(self) -> None:
-        """Start the functions host; again, after it was killed."""
+        """Start the functions host, also after it was killed."""
         log = self.deployments_file.with_name(f"host-{len(self._logs)}.log")
         command = [self._host_module, "--app-dir", str(ROOT), "--port", "0", "--function-key", KEY]
         command += ["--blob-poll-seconds", "0.2", "--grace-seconds", "1"]
@@ -87,32 +87,32 @@ class Stack:
         self._host.process.wait()
 
     def has_died(self) -> bool:
-        """Whether the host has ended by itself."""
+        """Return whether the host has ended by itself."""
         return self._host.process.poll() is not None
 
     def has_died_within(self, seconds: float) -> bool:
-        """Whether it ends by itself in that time: its connections break a little earlier than it is gone."""
+        """Return whether it ends by itself in that time: its connections break a little earlier."""
         with suppress(subprocess.TimeoutExpired):
             self._host.process.wait(seconds)
         return self.has_died()
 
     def out_of_memory(self) -> int:
-        """How often the worker was restarted because it exceeded its limit."""
+        """Return how often the worker was restarted because it exceeded its memory limit."""
         return self.output.count("MB: the worker restarts")
 
     def peak_memory(self) -> int:
-        """MB that the host has had resident at most since it was started; 0 where that is not told."""
+        """Return the host's peak resident memory since its start in MB; 0 if it is not reported."""
         status = Path(f"/proc/{self._host.process.pid}/status")
         lines = status.read_text().splitlines() if status.exists() else []
         return next((int(line.split()[1]) // 1000 for line in lines if line.startswith("VmHWM:")), 0)
 
     @property
     def output(self) -> str:
-        """All that the host has written, before it was killed too."""
+        """Return the host's whole output, from before its kills too."""
         return "".join(log.read_text(encoding="utf-8", errors="replace") for log in self._logs)
 
     def wait(self, what: str, condition: Callable[[], T], within: float = _BOUND) -> T:
-        """The condition's value, once it is true; `within`: seconds."""
+        """Wait until the condition is true, and return its value. `within`: seconds."""
         deadline = time.monotonic() + within
         while not (value := condition()):
             self._host.check()
@@ -120,10 +120,10 @@ class Stack:
             time.sleep(0.1)
         return value
 
-    # --- the doors ----------------------------------------------------------------------------
+    # --- the API -----------------------------------------------------------------------------
 
     def upload(self, name: str, content: str | bytes) -> None:
-        """Put a document into the inbox, over what has its name."""
+        """Put a document into the inbox; it replaces one of the same name."""
         with suppress(ResourceExistsError):
             self._blobs.create_container("inbox")
         data = content.encode() if isinstance(content, str) else content
@@ -134,16 +134,16 @@ class Stack:
         self._blobs.get_blob_client("inbox", name).delete_blob()
 
     def api(self, path: str) -> Answer:
-        """GET below /api."""
+        """Send a GET below /api."""
         return call(f"{self._url}/api/{path}", headers={"x-functions-key": KEY})
 
     def post(self, path: str, body: object = None) -> Answer:
-        """POST below /api, with a body of JSON or without one."""
+        """Send a POST below /api, with a JSON body or without one."""
         data = b"" if body is None else json.dumps(body).encode()
         return call(f"{self._url}/api/{path}", "POST", data, {"x-functions-key": KEY})
 
     def delete(self, path: str) -> Answer:
-        """DELETE below /api."""
+        """Send a DELETE below /api."""
         return call(f"{self._url}/api/{path}", "DELETE", None, {"x-functions-key": KEY})
 
     def submit(
@@ -155,7 +155,7 @@ class Stack:
         prefer: str = "",
         content_type: str = "application/octet-stream",
     ) -> Answer:
-        """Hand a document in by HTTP."""
+        """Submit a document by HTTP."""
         data = content.encode() if isinstance(content, str) else content
         headers = {
             "x-functions-key": key,
@@ -166,61 +166,61 @@ class Stack:
         return call(f"{self._url}/api/deployments/{deployment}/documents", "POST", data, headers)
 
     def functions(self) -> set[str]:
-        """The names of the functions that the host has."""
+        """Return the names of the host's functions."""
         status = call(f"{self._url}/admin/host/status").json
         return {function["name"] for function in status["functions"]}
 
     def documents(self, deployment: str) -> list[dict[str, Any]]:
-        """The documents of a deployment by arrival, as the app tells them."""
+        """Return the documents of a deployment by arrival, as the API lists them."""
         answer = self.api(f"documents?deployment={deployment}")
         assert answer.status == 200, answer.body
         return list(answer.json["documents"])
 
     def states(self, deployment: str) -> Counter[tuple[str, str]]:
-        """Names and states of a deployment's documents, as the app tells them."""
+        """Return names and states of a deployment's documents, as the API lists them."""
         return Counter((document["name"], document["state"]) for document in self.documents(deployment))
 
     def deployment(self, name: str) -> dict[str, Any]:
-        """A deployment as the app tells it."""
+        """Return a deployment as the API shows it."""
         answer = self.api("deployments")
         assert answer.status == 200, answer.body
         return next(each for each in answer.json["deployments"] if each["deployment"] == name)
 
-    # --- what is stored -----------------------------------------------------------------------
+    # --- the storage ------------------------------------------------------------------------
 
     def stored(self, container: str, folder: str = "") -> dict[str, bytes]:
-        """The blobs of a container, or of a folder there, by name."""
+        """Return the blobs of a container, or of a folder there, by name."""
         blobs = self._blobs.get_container_client(container)
         found: dict[str, bytes] = {}
-        with suppress(ResourceNotFoundError):  # the container is not there yet
+        with suppress(ResourceNotFoundError):  # the container does not exist yet
             for name in blobs.list_blob_names(name_starts_with=f"{folder}/" if folder else None):
-                with suppress(ResourceNotFoundError):  # moved since it was listed; the others still count
+                with suppress(ResourceNotFoundError):  # moved since it was listed; keep the others
                     found[name] = blobs.download_blob(name).readall()
         return found
 
     def stored_names(self, container: str) -> list[str]:
-        """The names of a container's blobs, large as they may be."""
+        """Return the names of a container's blobs without reading them."""
         return list(self._blobs.get_container_client(container).list_blob_names())
 
     def waiting(self, deployment: str) -> list[str]:
-        """What is in a deployment's folder of the inbox."""
+        """Return the names in a deployment's folder of the inbox."""
         inbox = self._blobs.get_container_client("inbox")
         return list(inbox.list_blob_names(name_starts_with=f"{deployment}/"))
 
     def results(self, deployment: str) -> list[dict[str, Any]]:
-        """The stored results of a deployment."""
+        """Return the stored results of a deployment."""
         stored = self.stored("results", deployment)
         return [json.loads(content) for name, content in stored.items() if name.endswith(".json")]
 
     def overwrite(self, place: str, content: str) -> None:
-        """Change a blob, named `container/name`, as a person would."""
+        """Overwrite a blob, named `container/name`, as a person would."""
         container, _, name = place.partition("/")
         self._blobs.get_blob_client(container, name).upload_blob(content.encode(), overwrite=True)
 
-    # --- what every story ends with -----------------------------------------------------------
+    # --- the end of every test --------------------------------------------------------------
 
     def wait_until_answered(self, deployment: str, documents: Mapping[str, str]) -> None:
-        """Wait until nothing is left in the inbox; then each document has one result, and is kept."""
+        """Wait until the inbox is empty; check that each document has one result and is kept."""
         self.wait(f"the inbox of {deployment} is empty", lambda: not self.waiting(deployment))
         results = self.results(deployment)
         assert Counter(result["document"]["name"] for result in results) == Counter(documents.keys())
@@ -231,7 +231,7 @@ class Stack:
         assert kept == Counter(text.encode() for text in documents.values())
 
     def wait_until_gone(self, deployment: str) -> list[Session]:
-        """Wait until the deployment was hosted and Azure has none any more; nothing was cut off."""
+        """Wait until the deployment was hosted and is deleted; check that no request was cut off."""
 
         def sessions_if_gone() -> list[Session]:
             sessions = self.azure.sessions(deployment)
@@ -243,7 +243,7 @@ class Stack:
         return sessions
 
     def assert_log_is_discreet(self) -> None:
-        """The host's output carries nothing of documents, answers, prompts or keys."""
+        """Check that the host's output has no text of documents, answers or prompts, and no keys."""
         output = self.output
         assert '"event"' in output, "the app's log lines are there to be searched"
         for secret in (SECRET, PROMPT, KEY, ACCOUNT_KEY):
@@ -264,8 +264,8 @@ def run_stack(
 ) -> Iterator[Stack]:
     """Run the app with these deployments; a failure in the block shows the end of the host's output.
 
-    `host`: the module that runs it; `memory_limit`: MB beyond which the worker restarts; `emulator`: more of
-    its options; `sections` go into deployments.yaml beside the deployments.
+    `host`: the module that runs it; `memory_limit`: MB above which the worker restarts; `emulator`: further
+    options; `sections`: further sections of deployments.yaml.
     """
     command = ["local.emulator", *behaviour.arguments(), *emulator]
     for name in deployments:
@@ -286,5 +286,5 @@ def run_stack(
 
 
 def show_tail(output: str) -> None:
-    """For pytest, which shows what a test wrote when it has failed."""
+    """Print the end of the output: pytest shows it if the test fails."""
     sys.stderr.write(f"The end of the host's output:\n{output[-_TAIL:]}")

@@ -1,7 +1,7 @@
-"""A proxy in front of Azurite that refuses, hangs, stalls, loses answers, is slow, or whose clock is off.
+"""A proxy in front of Azurite that refuses, hangs, stalls, loses answers, is slow, or has a wrong clock.
 
-Azurite itself knows one key that may do everything, and answers at once; Azure grants reading, writing and
-deleting apart, has many more reasons to refuse, and its networks drop answers.
+Azurite itself has one key with all rights, and answers at once. Azure grants reading, writing and deleting
+separately, has many more reasons to refuse, and its networks drop answers.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from aiohttp import web
 from yarl import URL
 
 _MESSAGE = "This request is not authorized to perform this operation using this permission."
-# Set by the transport for each connection of its own; the SDK's signature does not cover them.
+# The transport sets these for each connection; the SDK's signature does not cover them.
 _OF_A_CONNECTION = {"connection", "content-length", "host", "keep-alive", "transfer-encoding"}
 
 
@@ -51,7 +51,7 @@ class _Loss(_Trouble):
 
 @dataclass
 class _Pieces(_Trouble):
-    """An answer's body that comes in pieces, with seconds between them, and ends after so many bytes."""
+    """A body that is sent in pieces, with seconds between them, and ends after so many bytes."""
 
     size: int
     pause: float
@@ -60,10 +60,10 @@ class _Pieces(_Trouble):
 
 @dataclass
 class StorageProxy:
-    """One service of a storage account. `url` takes the place of its address in the app settings."""
+    """One service of a storage account. `url` replaces its address in the app settings."""
 
     url: str
-    skew: timedelta = timedelta(0)  # of the server's clock, as its Date header tells it
+    skew: timedelta = timedelta(0)  # of the server's clock in its Date header
     calls: list[str] = field(default_factory=list)  # method and path of every call, in order
     _refusals: list[_Refusal] = field(default_factory=list)
     _hangs: list[_Trouble] = field(default_factory=list)
@@ -76,7 +76,7 @@ class StorageProxy:
         self._hangs.append(_Trouble(method, part, times))
 
     def lose(self, method: str, part: str, *, times: int = 1, status: int | None = None) -> None:
-        """Let such calls take effect and never answer, or answer with that status of a server in trouble."""
+        """Let such calls take effect and never answer, or answer with that error status."""
         self._losses.append(_Loss(method, part, times, status))
 
     def stall(self, part: str, *, after: int, times: int = 1000) -> None:
@@ -96,11 +96,11 @@ class StorageProxy:
         status: int = 403,
         code: str = "AuthorizationPermissionMismatch",
     ) -> None:
-        """Refuse calls of that method with `part` in path or query, once `after` of them were let through."""
+        """Refuse calls of that method with `part` in path or query, after letting `after` of them pass."""
         self._refusals.append(_Refusal(method, part, after, status, code))
 
     def refusal_of(self, request: web.Request) -> web.Response | None:
-        """Azure's error, as its service words it; None for what may pass."""
+        """Return an error in the words of Azure's service; None for a call that may pass."""
         for each in self._refusals:
             if each.method != request.method or each.part not in request.raw_path:
                 continue
@@ -122,7 +122,7 @@ class StorageProxy:
     async def in_pieces(
         self, request: web.Request, status: int, headers: dict[str, str], content: bytes, how: _Pieces
     ) -> web.StreamResponse:
-        """Send the body as `how` says."""
+        """Send the body in pieces as `how` defines."""
         response = web.StreamResponse(status=status, headers=headers)
         response.content_length = len(content)
         await response.prepare(request)
@@ -137,7 +137,7 @@ class StorageProxy:
 
 @asynccontextmanager
 async def storage_proxy(uri: str) -> AsyncIterator[StorageProxy]:
-    """Stand before the blob or table service at `uri` while the context is open."""
+    """Run a proxy in front of the blob or table service at `uri` until the context ends."""
     parts = urlsplit(uri)
     proxy = StorageProxy("")
 
@@ -152,7 +152,7 @@ async def storage_proxy(uri: str) -> AsyncIterator[StorageProxy]:
             name: value for name, value in request.headers.items() if name.lower() not in _OF_A_CONNECTION
         }
         url = URL(f"{parts.scheme}://{parts.netloc}{request.raw_path}", encoded=True)
-        # A header that the signature does not know would break it.
+        # A header that is not signed would break the signature.
         added = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
         async with session.request(
             request.method, url, data=body, headers=headers, skip_auto_headers=added

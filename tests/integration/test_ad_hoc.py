@@ -1,6 +1,6 @@
-"""Ad hoc: documents that start their deployment themselves, whatever Azure does meanwhile.
+"""Ad hoc: documents start their deployment themselves, also when Azure misbehaves.
 
-One installation for all stories, each with a deployment and an account of its own.
+All tests share one installation; each has its own deployment and account.
 """
 
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ AWKWARD_NAME = ("Lieferbestätigung 📦🧾 " * 45)[:896] + ".txt"
 def installation(
     tmp_path_factory: pytest.TempPathFactory, azurite_accounts: Iterator[Azurite]
 ) -> Iterator[Stack]:
-    """The app, and a document whose deployment fails: that takes half a minute, and is looked at last."""
+    """Run the app with a document whose deployment fails. That takes half a minute: its test comes last."""
     folder = tmp_path_factory.mktemp("ad-hoc")
     with run_stack(folder, next(azurite_accounts), {name: {} for name in DEPLOYMENTS}) as stack:
         stack.azure.add_fault(plane="arm", operation="put", deployment="unlucky", provision="Failed")
@@ -48,7 +48,7 @@ def stack(installation: Stack) -> Iterator[Stack]:
 
 
 def test_a_document_starts_its_deployment_and_ends_it(stack: Stack) -> None:
-    """Uploaded where nothing is deployed, under an awkward name: created, answered, stored, deleted."""
+    """For an upload with an awkward name the deployment is created, the answer stored, and all is deleted."""
     assert len(AWKWARD_NAME) == 900
     stack.upload(f"alone/{AWKWARD_NAME}", letter("Alone"))
     stack.wait_until_answered("alone", {AWKWARD_NAME: letter("Alone")})
@@ -58,7 +58,7 @@ def test_a_document_starts_its_deployment_and_ends_it(stack: Stack) -> None:
 
 
 def test_twenty_documents_at_once_share_one_deployment(stack: Stack) -> None:
-    """Twenty uploads in the same second: one create, one generation, twenty results, nobody left behind."""
+    """Twenty uploads in the same second lead to one create, one generation and twenty results."""
     documents = {f"{number}.txt": letter(f"Number {number}") for number in range(20)}
     with ThreadPoolExecutor(20) as pool:
         uploads = [pool.submit(stack.upload, f"crowd/{name}", text) for name, text in documents.items()]
@@ -71,7 +71,7 @@ def test_twenty_documents_at_once_share_one_deployment(stack: Stack) -> None:
 
 
 def test_a_caller_may_wait_for_the_result(stack: Stack) -> None:
-    """Submitted by HTTP with `Prefer: wait=60`: the answer itself comes back."""
+    """With `Prefer: wait=60` the response to the submission is the result itself."""
     answer = stack.submit("patient", "letter.txt", letter("Patient"), prefer="wait=60")
     assert answer.status == 200, answer.body
     assert answer.json["answer"].startswith("Patient")
@@ -81,7 +81,7 @@ def test_a_caller_may_wait_for_the_result(stack: Stack) -> None:
 
 
 def test_what_the_content_filter_refuses_fails_alone(stack: Stack) -> None:
-    """One of three documents meets the content filter: it fails with its reason, the others are answered."""
+    """The content filter refuses one of three documents: it fails with the reason, two are answered."""
     refused = f"{letter('Refused')} [[content_filter]]"
     stack.upload("filtered/refused.txt", refused)
     accepted = {"first.txt": letter("First"), "second.txt": letter("Second")}
@@ -100,7 +100,7 @@ def test_what_the_content_filter_refuses_fails_alone(stack: Stack) -> None:
 
 
 def test_a_deployment_of_somebody_else_is_used_and_left_alone(stack: Stack) -> None:
-    """A deployment of that name exists already: it answers the document, and stays as it was."""
+    """A deployment of that name exists already: it answers the document, and is not changed."""
     stack.azure.put_deployment("theirs")
     stack.wait("it is provisioned", lambda: _provisioning_state(stack, "theirs") == "Succeeded")
     before = stack.azure.get_deployment("theirs")
@@ -114,7 +114,7 @@ def test_a_deployment_of_somebody_else_is_used_and_left_alone(stack: Stack) -> N
 
 
 def test_succeeded_is_not_ready(stack: Stack) -> None:
-    """Azure says Succeeded and answers 404 for some time: the document waits so long, and is answered."""
+    """Azure reports Succeeded but answers 404 for some time: the document waits, and is then answered."""
     stack.azure.add_fault(
         plane="data",
         operation="chat",
@@ -145,9 +145,9 @@ def test_succeeded_is_not_ready(stack: Stack) -> None:
 def test_a_refusal_that_passes_is_nobodys_fault(
     stack: Stack, deployment: str, fault: dict[str, object], pause: float
 ) -> None:
-    """The open deployment refuses both requests once: they wait for as long as it says, and are answered."""
+    """The open deployment refuses both requests once: they wait for its Retry-After, and are answered."""
     about = {"plane": "data", "operation": "chat", "deployment": deployment}
-    # The probe, which opens the deployment, is held until the fault that is meant for the documents is set.
+    # The probe that opens the deployment is delayed until the fault for the documents is set.
     stack.azure.add_fault(**about, delay_seconds=2)
     documents = {"first.txt": letter("First"), "second.txt": letter("Second")}
     for name, text in documents.items():
@@ -165,7 +165,7 @@ def test_a_refusal_that_passes_is_nobodys_fault(
 
 
 def test_a_document_of_fifty_megabytes_and_a_byte_is_refused(stack: Stack) -> None:
-    """Above the limit by a byte: refused with the reason, kept in `failed`, and nothing is deployed."""
+    """A document above the limit is refused with the reason and kept in `failed`; nothing is deployed."""
     stack.upload("too-large/archive.txt", b"a" * 50_000_001)
     stack.wait("it is refused", lambda: stack.states("too-large") == {("archive.txt", "failed"): 1})
     [document] = stack.documents("too-large")
@@ -177,9 +177,9 @@ def test_a_document_of_fifty_megabytes_and_a_byte_is_refused(stack: Stack) -> No
 
 
 def test_a_deployment_that_failed_is_created_again(stack: Stack) -> None:
-    """Provisioning failed: deleted, created again after half a minute, and the document is answered.
+    """After failed provisioning it is deleted and, half a minute later, created again for the document.
 
-    It was handed in before the other stories, and in the end nothing of any of them is left in Azure.
+    The document was submitted before the other tests. At the end no deployment of any test is left in Azure.
     """
     stack.wait_until_answered("unlucky", {"letter.txt": letter("Unlucky")})
     failed, answered = stack.wait_until_gone("unlucky")

@@ -30,7 +30,7 @@ def _notes(stack: Stack) -> set[str]:
 
 
 def test_bad_input_is_refused_and_nothing_is_deployed(tmp_path: Path, azurite: Azurite) -> None:
-    """Uploads and submissions that cannot be answered: a reason for each, and not one call to create."""
+    """Each upload and submission that cannot be answered gets a reason, and no create is called."""
     with run_stack(tmp_path, azurite, {"mail": {}}, limits={"max_document_bytes": 2000}) as stack:
         for name, (upload, _) in UPLOADS.items():
             stack.upload(name, upload)
@@ -59,7 +59,7 @@ def test_bad_input_is_refused_and_nothing_is_deployed(tmp_path: Path, azurite: A
 
         stack.wait("the rest has left the inbox", lambda: set(stack.stored("inbox")) == LEFT_ALONE)
         # Where event and sweep refuse a file at the same time, one of them writes its note once more.
-        notes = stack.wait("a note for each", lambda: len(told := _notes(stack)) == len(UPLOADS) and told)
+        notes = stack.wait("a note for each", lambda: len(found := _notes(stack)) == len(UPLOADS) and found)
         for name, (_, reason) in UPLOADS.items():
             assert any(reason in note for note in notes), name
         in_mail = [name.partition("/")[2] for name in UPLOADS if name.startswith("mail/")]
@@ -76,8 +76,8 @@ def test_bad_input_is_refused_and_nothing_is_deployed(tmp_path: Path, azurite: A
         assert counted["deployments"][0]["failed"]["count"] == len(in_mail)
         assert counted["failed_elsewhere"]["count"] == 2
 
-        told = stack.deployment("mail")
-        assert (told["wanted"], told["unfinished"]) == ("down", 0)
+        mail = stack.deployment("mail")
+        assert (mail["wanted"], mail["unfinished"]) == ("down", 0)
         assert stack.azure.bill()["arm_calls"]["mail"]["put"] == 0
         assert stack.azure.bill()["deployments"] == []
         stack.assert_log_is_discreet()

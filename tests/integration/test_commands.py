@@ -1,6 +1,6 @@
-"""The command line as people and pipelines start it, on Azurite and the emulator, through the real SDKs.
+"""The command line as people and pipelines start it, with the real SDKs on Azurite and the emulator.
 
-What goes well; test_commands_failures.py has the rest, test_doctor_*.py has `doctor`.
+These tests succeed; test_commands_failures.py has the failures, test_doctor_*.py has `doctor`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.integration.command_line import BLOBS, WHY, Setup
 
 @pytest.fixture
 def letter(tmp_path: Path) -> Path:
-    """A document."""
+    """Return the path of a document."""
     path = tmp_path / "letter.txt"
     path.write_text("Dear all")
     return path
@@ -53,7 +53,7 @@ async def test_a_pipeline_hosts_answers_and_accounts_for_it(setup: Setup, letter
 
 
 async def test_down_keeps_a_submitted_document_waiting(setup: Setup, letter: Path) -> None:
-    """Nothing is created for it while the hold lasts, and submit says so with 1."""
+    """Nothing is created for it while the hold lasts, and submit ends with 1."""
     assert (await setup.run("down", "clauses", "--for", "1h", *WHY)).code == 0
     answer = await setup.run("submit", "clauses", str(letter), "--json")
     assert (answer.code, answer.json["documents"][0]["state"]) == (0, "waiting")
@@ -64,7 +64,7 @@ async def test_down_keeps_a_submitted_document_waiting(setup: Setup, letter: Pat
 
 
 async def test_down_can_wait_until_it_is_gone(setup: Setup) -> None:
-    """What is ours by its tag is deleted through the fence, and the command sees the deletion through."""
+    """A deployment with our tag is deleted through the fence, and the command waits until it is gone."""
     await setup.deploy(replace(config().spec, tags={"lamplighter": "contoso-test"}))
     answer = await setup.run("down", "clauses", "--for", "1h", *WHY, "--wait", "--json")
     assert (answer.code, answer.json["reached"]) == (0, True), answer.out
@@ -72,7 +72,7 @@ async def test_down_can_wait_until_it_is_gone(setup: Setup) -> None:
 
 
 async def test_reconcile_and_drain_are_all_that_cron_needs(setup: Setup) -> None:
-    """An upload is found, hosted, answered and cleaned up after by repeated calls alone."""
+    """Repeated calls alone find an upload, host its deployment, answer it, and delete the deployment."""
     blobs = AzureBlobs(setup.values[BLOBS])
     await blobs.create("inbox", "clauses/letter.txt", b"Dear all", "text/plain")
     for _ in range(20):
@@ -87,7 +87,7 @@ async def test_reconcile_and_drain_are_all_that_cron_needs(setup: Setup) -> None
 
 
 async def test_the_module_runs_as_a_program(setup: Setup) -> None:
-    """`python -m shared` is what cron starts: settings from the environment, exit code to the shell."""
+    """cron starts `python -m shared`: it reads settings from the environment and returns an exit code."""
     environment = {**os.environ, **setup.values, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "shared", "status", "--json"]
     done = await asyncio.to_thread(

@@ -1,4 +1,4 @@
-"""How each command fails on the local stack: its exit code, and what it tells people and scripts."""
+"""How each command fails on the local stack: its exit code, and its messages for people and scripts."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ ON_RECORDS = {
     "submit": ["submit", "clauses", LETTER],
     "sessions": ["sessions"],
 }
-"""Every command that acts through records: all but `validate` and `doctor`."""
+"""Every command that uses the records: all except `validate` and `doctor`."""
 
 
 def commands(*names: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("command", [ON_RECORDS[name] for name in names], ids=names)
 
 
-# --- 2: wrong use, or a configuration that cannot be used ----------------------------------------------
+# --- 2: wrong arguments, or an unusable configuration -------------------------------------------------
 
 
 @pytest.mark.parametrize("command", [["validate"], *ON_RECORDS.values()], ids=lambda command: command[0])
 async def test_a_configuration_that_cannot_be_used_ends_with_2(setup: Setup, command: list[str]) -> None:
-    """Of deployments.yaml and of app settings, with the remedy; for scripts as JSON."""
+    """This holds for deployments.yaml and app settings. The remedy is shown, for scripts as JSON."""
     setup.configure(account="maine")
     answer = await setup.run(*command)
     assert (answer.code, answer.out) == (2, "")
@@ -65,7 +65,7 @@ async def test_a_configuration_that_cannot_be_used_ends_with_2(setup: Setup, com
 
 
 async def test_doctor_cannot_check_settings_that_cannot_be_read(setup: Setup) -> None:
-    """All else that is wrong is a finding."""
+    """Every other mistake is a finding."""
     setup.settings.write_text("{}")
     assert (await setup.run("doctor")).code == 2
 
@@ -88,7 +88,7 @@ async def test_doctor_cannot_check_settings_that_cannot_be_read(setup: Setup) ->
     ],
 )
 async def test_wrong_use_ends_with_2(setup: Setup, command: list[str], remedy: str) -> None:
-    """With what to write instead, and nothing is done."""
+    """The message says what to write instead, and nothing is done."""
     answer = await setup.run(*command)
     assert (answer.code, answer.out) == (2, "")
     assert remedy in answer.err
@@ -96,12 +96,12 @@ async def test_wrong_use_ends_with_2(setup: Setup, command: list[str], remedy: s
     assert await setup.hosted() == (0, 0)
 
 
-# --- 1: what was asked for did not come to hold, or part of it failed ----------------------------------
+# --- 1: the command did not achieve its goal, or only in part ---------------------------------------
 
 
 @commands(*ON_RECORDS)
 async def test_tables_that_refuse_end_a_command_with_1(setup: Setup, command: list[str]) -> None:
-    """Without records there is nothing to act on, or to tell."""
+    """Without records there is nothing to act on or to show."""
     async with storage_proxy(setup.values[TABLES]) as proxy:
         for method in ("GET", "PUT", "POST"):
             proxy.refuse(method, "")
@@ -114,7 +114,7 @@ async def test_tables_that_refuse_end_a_command_with_1(setup: Setup, command: li
 
 @commands("reconcile", "submit", "wait")
 async def test_blobs_that_refuse_end_a_command_with_1(setup: Setup, command: list[str]) -> None:
-    """Leases and documents are there."""
+    """Leases and documents are in blobs."""
     async with storage_proxy(setup.values[BLOBS]) as proxy:
         for method in ("GET", "PUT"):
             proxy.refuse(method, "")
@@ -126,7 +126,7 @@ async def test_blobs_that_refuse_end_a_command_with_1(setup: Setup, command: lis
 
 @commands("up", "down", "release", "wait", "reconcile", "submit")
 async def test_a_right_that_is_missing_ends_a_command_with_1(setup: Setup, command: list[str]) -> None:
-    """At once, as no wait will mend it; with the grant, for people and for scripts."""
+    """It ends at once, since no wait helps. The missing grant is shown to people and scripts."""
     command = [*command, "--wait"] if command[0] == "submit" else command
     await setup.fault(plane="arm", operation="list", count=2, **REFUSED)
     answer = await setup.run(*command)
@@ -138,7 +138,7 @@ async def test_a_right_that_is_missing_ends_a_command_with_1(setup: Setup, comma
 
 
 async def test_a_failed_pass_is_an_alert_on_the_terminal(setup: Setup) -> None:
-    """The app's own, as a line."""
+    """The app's alert is printed as a line."""
     await setup.fault(plane="arm", operation="list", status=503)
     answer = await setup.run("reconcile")
     assert answer.code == 1
@@ -146,8 +146,8 @@ async def test_a_failed_pass_is_an_alert_on_the_terminal(setup: Setup) -> None:
     assert "alert pass_failed: " in answer.err
 
 
-async def test_explain_tells_what_is_known_when_azure_refuses(setup: Setup) -> None:
-    """What Azure has is unknown, with its error and the remedy; the records speak for themselves."""
+async def test_explain_shows_the_records_when_azure_refuses(setup: Setup) -> None:
+    """The state in Azure is unknown; its error, the remedy and the records are shown."""
     await setup.fault(plane="arm", operation="list", **REFUSED)
     answer = await setup.run("explain", "clauses")
     assert answer.code == 1
@@ -156,7 +156,7 @@ async def test_explain_tells_what_is_known_when_azure_refuses(setup: Setup) -> N
 
 
 async def test_what_is_not_ready_in_time_ends_with_1(setup: Setup) -> None:
-    """Nothing wants it, or Azure is busy otherwise; the hold stays."""
+    """Nothing wants it, or Azure is busy with another operation; the hold stays."""
     answer = await setup.run("wait", "clauses", "--timeout", "1s")
     assert (answer.code, answer.out.startswith("time-out: clauses is not ready")) == (1, True)
     await setup.fault(plane="arm", operation="put", count=9, status=409, code="RequestConflict")
@@ -166,7 +166,7 @@ async def test_what_is_not_ready_in_time_ends_with_1(setup: Setup) -> None:
 
 
 async def test_what_is_not_gone_in_time_ends_with_1(setup: Setup) -> None:
-    """Azure is busy otherwise; the hold stays, and the timers go on."""
+    """Azure is busy with another operation; the hold stays, and the timers continue."""
     await setup.deploy(replace(CLAUSES, tags={"lamplighter": "contoso-test"}))
     await setup.fault(plane="arm", operation="delete", count=9, status=409, code="RequestConflict")
     answer = await setup.run("down", "clauses", "--for", "1h", *WHY, "--wait", "--timeout", "1s", "--json")
@@ -176,7 +176,7 @@ async def test_what_is_not_gone_in_time_ends_with_1(setup: Setup) -> None:
 
 
 async def test_a_document_that_fails_makes_submit_end_with_1(setup: Setup) -> None:
-    """Empty, stopped by the content filter, or not there: each with its reason; the others are answered."""
+    """An empty, a filtered and a missing file have their reasons; the others are answered."""
     await setup.deploy(CLAUSES)
     texts = {"empty.txt": "", "filtered.txt": "[[content_filter]]", "letter.txt": "Dear all"}
     for name, text in texts.items():
@@ -184,16 +184,16 @@ async def test_a_document_that_fails_makes_submit_end_with_1(setup: Setup) -> No
     files = [str(setup.folder / name) for name in (*texts, "missing.txt")]
     answer = await setup.run("submit", "clauses", *files, "--wait", "--json")
     assert answer.code == 1
-    told = {Path(each["file"]).name: (each["state"], each["reason"]) for each in answer.json["documents"]}
-    assert told["empty.txt"] == ("refused", "the file is empty")
-    assert told["missing.txt"] == ("refused", "the file cannot be read (No such file or directory)")
-    assert told["letter.txt"][0] == "done"
-    assert told["filtered.txt"][0] == "failed"
-    assert "content filter" in told["filtered.txt"][1]
+    outcomes = {Path(each["file"]).name: (each["state"], each["reason"]) for each in answer.json["documents"]}
+    assert outcomes["empty.txt"] == ("refused", "the file is empty")
+    assert outcomes["missing.txt"] == ("refused", "the file cannot be read (No such file or directory)")
+    assert outcomes["letter.txt"][0] == "done"
+    assert outcomes["filtered.txt"][0] == "failed"
+    assert "content filter" in outcomes["filtered.txt"][1]
 
 
-async def test_reconcile_tells_what_a_drain_could_not_do(setup: Setup) -> None:
-    """The answer cannot be stored: 1, after the decisions; the document stays in the inbox."""
+async def test_reconcile_shows_what_a_drain_could_not_do(setup: Setup) -> None:
+    """The answer cannot be stored: the code is 1, after the decisions; the document stays in the inbox."""
     await setup.deploy(replace(CLAUSES, capacity=1000))
     blobs = AzureBlobs(setup.values[BLOBS])
     await blobs.create("inbox", "clauses/letter.txt", b"Dear all", "text/plain")
@@ -212,7 +212,7 @@ async def test_reconcile_tells_what_a_drain_could_not_do(setup: Setup) -> None:
 
 
 async def test_wrong_arguments_end_the_program_with_2(setup: Setup) -> None:
-    """To whom started it from a shell."""
+    """The shell gets the exit code."""
     program = await _program("up", "clauses", "--settings", str(setup.settings))
     out, err = await asyncio.wait_for(program.communicate(), 60)
     assert (program.returncode, out) == (2, b"")
@@ -221,11 +221,11 @@ async def test_wrong_arguments_end_the_program_with_2(setup: Setup) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a process cannot be sent SIGINT there")
 async def test_ctrl_c_ends_the_program_with_130(setup: Setup) -> None:
-    """While it waits: as a shell expects, without a traceback."""
+    """It ends during a wait as a shell expects, without a traceback."""
     program = await _program("wait", "clauses", "--settings", str(setup.settings))
     assert program.stderr is not None
-    told = await asyncio.wait_for(program.stderr.readline(), 60)
-    assert told.startswith(b"waiting for clauses to be ready")
+    line = await asyncio.wait_for(program.stderr.readline(), 60)
+    assert line.startswith(b"waiting for clauses to be ready")
     program.send_signal(signal.SIGINT)
     _, err = await asyncio.wait_for(program.communicate(), 60)
     assert (program.returncode, err) == (130, b"")

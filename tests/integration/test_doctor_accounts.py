@@ -1,4 +1,4 @@
-"""What doctor finds out about an account, against the emulator: rights, deployments, models and quota."""
+"""doctor's checks of an account on the emulator: rights, deployments, models and quota."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from typing import Any
 import pytest
 
 from tests.fakes.world import config
-from tests.integration.command_line import QUOTA, REFUSED, Setup, findings, told
+from tests.integration.command_line import QUOTA, REFUSED, Setup, findings, message_of
 from tests.unit.settings_file import ACCOUNT_ID
 
-CLAUSES = config().spec  # as the set-up's deployments.yaml has it
+CLAUSES = config().spec  # as in the set-up's deployments.yaml
 OURS = {"lamplighter": "contoso-test"}
 SOON = "run doctor again in a minute"
 
 
-async def test_an_account_in_order_is_told_so(setup: Setup) -> None:
-    """Readable, listable, writable, asked, offered, within quota; nothing is created for it."""
+async def test_an_account_in_order_is_reported_so(setup: Setup) -> None:
+    """It can be read, listed, written and asked; models and quota are there. Nothing is created for it."""
     await setup.deploy(replace(CLAUSES, tags=OURS))
     answer = await setup.run("doctor", "--json")
     assert answer.code == 0
     checks = ("read", "list", "write", "deployments", "inference", "models", "lifecycle", "quota", "capacity")
     assert {f"account main: {check}" for check in checks} <= set(findings(answer, "ok"))
-    assert told(answer, "account main: deployments") == "clauses is ours and Succeeded"
-    assert told(answer, "account main: inference") == "clauses answered"
+    assert message_of(answer, "account main: deployments") == "clauses is ours and Succeeded"
+    assert message_of(answer, "account main: inference") == "clauses answered"
     assert await setup.hosted() == (1, 1)
 
 
@@ -36,7 +36,7 @@ async def test_an_account_in_order_is_told_so(setup: Setup) -> None:
     [("get", "account main: read"), ("list", "account main: list"), ("delete", "account main: write")],
 )
 async def test_a_right_that_is_missing_is_one_finding(setup: Setup, operation: str, check: str) -> None:
-    """With the grant; the other checks are made, too."""
+    """The finding names the grant; the other checks are made, too."""
     before = await setup.run("doctor", "--json")
     await setup.fault(plane="arm", operation=operation, **REFUSED)
     answer = await setup.run("doctor", "--json")
@@ -50,14 +50,14 @@ async def test_a_right_that_is_missing_is_one_finding(setup: Setup, operation: s
 
 @pytest.mark.parametrize("operation", ["get", "list"])
 async def test_an_account_that_does_not_answer_fails(setup: Setup, operation: str) -> None:
-    """It may come back; nothing could be hosted now."""
+    """It may recover, but nothing can be hosted now."""
     await setup.fault(plane="arm", operation=operation, status=503)
     answer = await setup.run("doctor", "--json")
     assert (answer.code, len(findings(answer, "failed"))) == (1, 1)
 
 
 async def test_a_delete_lock_is_not_a_missing_right(setup: Setup) -> None:
-    """It fails, since nothing could ever be deleted, and the remedy is to remove it."""
+    """It fails, since nothing could ever be deleted; the remedy is to remove the lock."""
     await setup.fault(plane="arm", operation="delete", status=409, code="ScopeLocked")
     answer = await setup.run("doctor", "--json")
     assert answer.code == 1
@@ -67,7 +67,7 @@ async def test_a_delete_lock_is_not_a_missing_right(setup: Setup) -> None:
 
 @pytest.mark.parametrize("status", [409, 429, 503])
 async def test_an_account_that_is_busy_leaves_the_right_to_write_open(setup: Setup, status: int) -> None:
-    """An operation under way, throttling and a fault of Azure's say nothing about rights."""
+    """A running operation, throttling and an error in Azure say nothing about rights."""
     await setup.fault(plane="arm", operation="delete", status=status)
     answer = await setup.run("doctor", "--json")
     assert answer.code == 0
@@ -88,7 +88,7 @@ async def test_an_account_that_is_busy_leaves_the_right_to_write_open(setup: Set
 async def test_a_deployment_that_is_there_is_asked(
     setup: Setup, fault: dict[str, Any], status: str, remedy: str
 ) -> None:
-    """Who is let in far enough to be throttled has the right; who is refused lacks the role."""
+    """A caller that is throttled has the right; a caller that is refused lacks the role."""
     await setup.deploy(replace(CLAUSES, tags=OURS))
     await setup.fault(plane="data", operation="chat", **fault)
     answer = await setup.run("doctor", "--json")
@@ -99,22 +99,24 @@ async def test_a_deployment_that_is_there_is_asked(
 # --- deployments that exist --------------------------------------------------------------------------
 
 
-async def test_somebody_elses_deployment_is_told_with_its_price_and_the_remedy(setup: Setup) -> None:
-    """It costs 1.70 an hour whether it is needed or not; adopt: true is the way out, with what it keeps."""
+async def test_somebody_elses_deployment_is_reported_with_its_price_and_the_remedy(setup: Setup) -> None:
+    """It costs 1.70 an hour, needed or not; the remedy is adopt: true, with the properties that it keeps."""
     await setup.deploy(replace(CLAUSES, capacity=50))
     answer = await setup.run("doctor", "--json")
     assert answer.code == 0
-    assert "it costs 1.70 USD an hour" in told(answer, "account main: deployments")
+    assert "it costs 1.70 USD an hour" in message_of(answer, "account main: deployments")
     remedy = findings(answer, "warning")["account main: deployments"]
     assert remedy.startswith("say adopt: true")
     assert "capacity: the file says 120, Azure has 50" in remedy
     setup.configure(adopt="true")
     answer = await setup.run("doctor", "--json")
     assert "account main: deployments" in findings(answer, "ok")
-    assert "is adopted by the next pass; it keeps what differs" in told(answer, "account main: deployments")
+    assert "is adopted by the next pass; it keeps what differs" in message_of(
+        answer, "account main: deployments"
+    )
     await setup.run("reconcile")
     answer = await setup.run("doctor", "--json")
-    assert "clauses is ours" in told(answer, "account main: deployments")
+    assert "clauses is ours" in message_of(answer, "account main: deployments")
 
 
 # --- what a re-creation needs ---------------------------------------------------------------------------
@@ -123,7 +125,7 @@ SOURCE = ACCOUNT_ID.replace("contoso", "fabrikam")
 
 
 async def test_a_source_that_may_not_be_read_fails(setup: Setup) -> None:
-    """Its account does not exist here, as for who may not see it: the create would be refused."""
+    """Its account does not exist for a caller without the right to see it: the create would be refused."""
     setup.configure(model__source=SOURCE)
     answer = await setup.run("doctor", "--json")
     assert answer.code == 1
@@ -145,10 +147,10 @@ async def test_a_source_that_may_not_be_read_fails(setup: Setup) -> None:
         ({"retires": "2999-01-01T00:00:00Z"}, "ok"),
     ],
 )
-async def test_a_model_that_azure_retires_is_told_before_it_is_deleted(
+async def test_a_model_that_azure_retires_is_reported_before_it_is_deleted(
     setup: Setup, fault: dict[str, str], status: str
 ) -> None:
-    """A deprecated model cannot be deployed anew: what stands must not be deleted."""
+    """A deprecated model cannot be deployed again: the existing deployment must not be deleted."""
     await setup.deploy(replace(CLAUSES, tags=OURS))
     await setup.fault(plane="arm", operation="models", **fault)
     answer = await setup.run("doctor", "--json")
@@ -158,7 +160,7 @@ async def test_a_model_that_azure_retires_is_told_before_it_is_deleted(
 
 
 async def test_the_base_models_age_counts_where_the_fine_tuned_is_not_listed(setup: Setup) -> None:
-    """Whether Azure lists fine-tuned ones is not known."""
+    """It is not known whether Azure lists fine-tuned ones."""
     base = replace(CLAUSES, name="base", model_name="gpt-4.1-mini", model_version="2025-04-14")
     await setup.deploy(base)
     await setup.fault(plane="arm", operation="models", lifecycle="Deprecated")
@@ -167,19 +169,19 @@ async def test_the_base_models_age_counts_where_the_fine_tuned_is_not_listed(set
 
 
 @pytest.mark.parametrize(("left", "status"), [(120, "ok"), (119, "warning")])
-async def test_what_the_region_has_left_is_told(setup: Setup, left: int, status: str) -> None:
-    """Azure calls it advisory: too little warns, with the setting that keeps the deployment, and its cost."""
+async def test_what_the_region_has_left_is_reported(setup: Setup, left: int, status: str) -> None:
+    """Azure calls it advisory: too little is a warning, with the setting that keeps it and the cost."""
     await setup.fault(plane="arm", operation="capacities", left=left)
     answer = await setup.run("doctor", "--json")
     assert answer.code == 0
-    told_ = f"clauses: {left}K are left in the region for gpt-4.1-mini on GlobalStandard, it takes 120K"
-    assert told(answer, "account main: capacity") == told_
+    message = f"clauses: {left}K are left in the region for gpt-4.1-mini on GlobalStandard, it takes 120K"
+    assert message_of(answer, "account main: capacity") == message
     remedy = findings(answer, status)["account main: capacity"]
     assert status == "ok" or ("keep_if_scarce: true" in remedy and "1.70 USD an hour" in remedy)
 
 
 async def test_a_capacity_that_may_not_be_read_is_not_checked(setup: Setup) -> None:
-    """It is a right on the subscription."""
+    """Reading it needs a right on the subscription."""
     await setup.fault(plane="arm", operation="capacities", **REFUSED)
     answer = await setup.run("doctor", "--json")
     assert answer.code == 0
@@ -189,8 +191,8 @@ async def test_a_capacity_that_may_not_be_read_is_not_checked(setup: Setup) -> N
 # --- models and quota --------------------------------------------------------------------------------
 
 
-async def test_a_model_that_the_account_does_not_list_is_not_told_to_be_wrong(setup: Setup) -> None:
-    """Whether Azure lists fine-tuned ones is not known; nor is a quota known without its offer."""
+async def test_a_model_that_the_account_does_not_list_is_not_reported_as_wrong(setup: Setup) -> None:
+    """It is not known whether Azure lists fine-tuned ones; without its entry a model's quota is unknown."""
     answer = await setup.run("doctor", "--json")
     assert answer.code == 0
     unknown = findings(answer, "not checked")
@@ -199,7 +201,7 @@ async def test_a_model_that_the_account_does_not_list_is_not_told_to_be_wrong(se
 
 
 async def test_a_sku_that_the_region_does_not_offer_fails(setup: Setup) -> None:
-    """The create would be refused, and the remedy names what there is."""
+    """The create would be refused, and the remedy names the SKUs that are offered."""
     await setup.deploy(replace(CLAUSES, name="other"))
     setup.configure(sku__name="DataZoneStandard")
     answer = await setup.run("doctor", "--json")
@@ -209,7 +211,7 @@ async def test_a_sku_that_the_region_does_not_offer_fails(setup: Setup) -> None:
 
 
 async def test_lists_that_may_not_be_read_are_not_checked(setup: Setup) -> None:
-    """The app's own rights do not reach them: how to see them is told, and nothing fails."""
+    """The app's own rights do not include them: the remedy says how to see them, and nothing fails."""
     await setup.deploy(replace(CLAUSES, tags=OURS))
     await setup.fault(plane="arm", operation="models", **REFUSED)
     answer = await setup.run("doctor", "--json")
@@ -235,13 +237,13 @@ async def test_lists_that_may_not_be_read_are_not_checked(setup: Setup) -> None:
     ],
 )
 async def test_the_quota_must_leave_room(setup: Setup, taken: int, minimum: str | None, status: str) -> None:
-    """For 120K, or for the least that is configured."""
+    """There must be room for 120K, or for the configured minimum."""
     await setup.deploy(replace(CLAUSES, name="other", capacity=taken))
     setup.configure(**({"sku__minimum_capacity": minimum} if minimum else {}))
     answer = await setup.run("doctor", "--json")
     assert answer.code == (status == "failed")
     assert "account main: quota" in findings(answer, status)
-    assert f"{QUOTA - taken}K of 1,000K tokens a minute are free" in told(answer, "account main: quota")
+    assert f"{QUOTA - taken}K of 1,000K tokens a minute are free" in message_of(answer, "account main: quota")
 
 
 async def test_what_the_deployment_itself_uses_is_free_for_it(setup: Setup) -> None:
@@ -250,7 +252,7 @@ async def test_what_the_deployment_itself_uses_is_free_for_it(setup: Setup) -> N
     await setup.deploy(replace(CLAUSES, name="other", capacity=QUOTA - 120))
     answer = await setup.run("doctor", "--json")
     assert "account main: quota" in findings(answer, "ok")
-    assert "120K of 1,000K tokens a minute are free" in told(answer, "account main: quota")
+    assert "120K of 1,000K tokens a minute are free" in message_of(answer, "account main: quota")
 
 
 async def test_the_quota_of_another_sku_is_another(setup: Setup) -> None:
@@ -259,4 +261,4 @@ async def test_the_quota_of_another_sku_is_another(setup: Setup) -> None:
     setup.configure(sku__name="DeveloperTier")
     answer = await setup.run("doctor", "--json")
     assert "account main: quota" in findings(answer, "ok")
-    assert "1,000K of 1,000K tokens a minute are free" in told(answer, "account main: quota")
+    assert "1,000K of 1,000K tokens a minute are free" in message_of(answer, "account main: quota")

@@ -1,4 +1,4 @@
-"""What doctor finds out about the app's own settings and timers, on the local stack."""
+"""doctor's checks of the app's own settings and timers, on the local stack."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from local.stack import ROOT, machine_environment
 from shared.adapters.blobs import AzureBlobs
 from shared.adapters.tables import AzureTables
 from shared.ports import Replace
-from tests.integration.command_line import BLOBS, TABLES, Setup, findings, told
+from tests.integration.command_line import BLOBS, TABLES, Setup, findings, message_of
 from tests.integration.storage_proxy import storage_proxy
 from tests.unit.command_line import Answer
 
 
 async def test_a_good_setup_is_found_good(setup: Setup) -> None:
-    """Nothing fails, it leaves nothing behind, and it says what could not be told from here."""
+    """Nothing fails, nothing is left behind, and the checks that are impossible from here are named."""
     await setup.run("reconcile")
     answer = await setup.run("doctor", "--json")
     assert answer.code == 0, answer.out
@@ -39,8 +39,8 @@ async def test_a_good_setup_is_found_good(setup: Setup) -> None:
     assert "      remedy: run doctor again while a deployment is ready" in again
 
 
-async def test_every_mistake_of_the_settings_is_told(setup: Setup) -> None:
-    """Of deployments.yaml, with what that leaves unchecked; of app settings likewise."""
+async def test_every_mistake_of_the_settings_is_reported(setup: Setup) -> None:
+    """This holds for deployments.yaml and for app settings, with the checks that could then not be made."""
     setup.configure(account="maine")
     setup.change(BLOB_SOURCE="Carrier pigeon", RECONCILE_SCHEDULE="hourly")
     answer = await setup.run("doctor", "--json")
@@ -61,7 +61,7 @@ async def test_every_mistake_of_the_settings_is_told(setup: Setup) -> None:
 
 
 async def test_a_configuration_in_a_blob_needs_its_storage(setup: Setup, azurite: Azurite) -> None:
-    """It is read from there; where storage refuses, that is what fails, and accounts are not known."""
+    """It is read from there; if storage refuses, that check fails, and the accounts are not known."""
     blobs = AzureBlobs(setup.values[BLOBS])
     for name in ("deployments.yaml", "prompt.md"):
         await blobs.create("config", name, (setup.folder / name).read_bytes(), "text/plain")
@@ -77,15 +77,15 @@ async def test_a_configuration_in_a_blob_needs_its_storage(setup: Setup, azurite
     assert "accounts" in findings(answer, "not checked")
 
 
-async def test_the_event_subscription_is_told_how_to_see(setup: Setup) -> None:
-    """The app's own rights do not show it; where the host polls there is none."""
+async def test_the_remedy_says_how_to_see_the_event_subscription(setup: Setup) -> None:
+    """The app's own rights do not show it; if the host polls, there is none."""
     setup.change(BLOB_SOURCE="EventGrid")
     remedy = findings(await setup.run("doctor", "--json"), "not checked")["event subscription"]
     assert "az eventgrid system-topic event-subscription list" in remedy
 
 
-async def test_timers_that_stand_still_and_what_they_left_are_told(setup: Setup) -> None:
-    """No sweep yet, one that could not record everything, one of long ago."""
+async def test_timers_that_stopped_and_uploads_that_were_not_recorded_are_reported(setup: Setup) -> None:
+    """There was no sweep, one that could not record everything, or one long ago."""
     assert "deployed, started" in findings(await setup.run("doctor", "--json"), "warning")["sweep"]
     blobs, tables = AzureBlobs(setup.values[BLOBS]), AzureTables(setup.values[TABLES])
     await blobs.create("inbox", "clauses/letter.txt", b"Dear all", "text/plain")
@@ -96,22 +96,22 @@ async def test_timers_that_stand_still_and_what_they_left_are_told(setup: Setup)
     setup.change()
     answer = await setup.run("doctor", "--json")
     assert (answer.code, set(findings(answer, "failed"))) == (1, {"sweep"})
-    assert told(answer, "sweep") == "1 upload(s) could not be recorded"
+    assert message_of(answer, "sweep") == "1 upload(s) could not be recorded"
     values = {"token": "", "began_at": datetime.now(UTC) - timedelta(hours=1), "unaccounted": 0}
     await tables.write("sweeps", "inbox", [Replace("walk", values, etag=None)])
     answer = await setup.run("doctor", "--json")
     assert (answer.code, set(findings(answer, "failed"))) == (1, {"sweep"})
-    assert told(answer, "sweep") == "the inbox was last swept 60 min ago"
+    assert message_of(answer, "sweep") == "the inbox was last swept 60 min ago"
     await blobs.close()
     await tables.close()
 
 
-# --- host.json: in a copy of the project, as it is read from beside the code ---------------------------
+# --- host.json: in a copy of the project, because it is read from beside the code ------------------------
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of what doctor is made of."""
+    """Return a copy of the files that doctor needs."""
     copy = tmp_path_factory.mktemp("project")
     shutil.copytree(ROOT / "shared", copy / "shared", ignore=shutil.ignore_patterns("__pycache__"))
     return copy
@@ -131,7 +131,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def test_a_slice_must_fit_into_the_hosts_time_limit(
     setup: Setup, project: Path, content: str | None, status: str, what: str
 ) -> None:
-    """Whatever host.json says of it; all else is checked as ever."""
+    """Each value in host.json has its finding; all other checks are made as usual."""
     path = project / "host.json"
     path.unlink(missing_ok=True)
     if content is not None:
@@ -143,6 +143,6 @@ async def test_a_slice_must_fit_into_the_hosts_time_limit(
     answer = Answer(done.returncode, done.stdout, done.stderr)
     assert answer.code == (status == "failed"), answer.err
     assert "host.json" in findings(answer, status)
-    assert what in told(answer, "host.json")
+    assert what in message_of(answer, "host.json")
     assert {"blob rights", "account main: write"} <= set(findings(answer, "ok"))
     assert json.loads(done.stdout)["counts"]["failed"] == (status == "failed")

@@ -1,4 +1,4 @@
-"""What doctor finds out about storage and clocks, against Azurite behind a proxy that refuses or is late."""
+"""doctor's checks of storage and clocks, on Azurite behind a proxy that refuses or has a wrong clock."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from shared.adapters.blobs import AzureBlobs
 from shared.adapters.storage import RETRIES
 from shared.adapters.tables import AzureTables
 from tests.fakes.world import config
-from tests.integration.command_line import BLOBS, TABLES, Setup, findings, told
+from tests.integration.command_line import BLOBS, TABLES, Setup, findings, message_of
 from tests.integration.storage_proxy import storage_proxy
 
 NOWHERE = "http://127.0.0.1:9/nobody"
 
 
-async def test_storage_in_order_is_told_so_and_left_as_it_was(setup: Setup) -> None:
-    """Every right was used, the clocks agree, and nothing of ours remains."""
+async def test_storage_in_order_is_reported_so_and_not_changed(setup: Setup) -> None:
+    """Every right is used, the clocks agree, and nothing of ours remains."""
     answer = await setup.run("doctor", "--json")
     assert answer.code == 0
     checks = {"blob storage", "blob rights", "table storage", "table rights", "clock"}
@@ -46,7 +46,7 @@ async def test_storage_in_order_is_told_so_and_left_as_it_was(setup: Setup) -> N
 async def test_each_right_on_blobs_is_needed(
     setup: Setup, refusal: tuple[Any, ...], check: str, what: str
 ) -> None:
-    """To list, to write, to lease and to delete: one of them refused is one finding, with the role."""
+    """A refusal to list, write, lease or delete is one finding, with the role."""
     method, part, *rest = refusal
     async with storage_proxy(setup.values[BLOBS]) as proxy:
         setup.change(**{BLOBS: proxy.url})
@@ -56,7 +56,7 @@ async def test_each_right_on_blobs_is_needed(
     assert answer.code == 1
     assert set(findings(answer, "failed")) == {check}
     assert "Storage Blob Data Contributor" in findings(answer, "failed")[check]
-    assert what in told(answer, check)
+    assert what in message_of(answer, check)
     assert {"table rights", "account main: read"} <= set(findings(answer, "ok"))
 
 
@@ -72,7 +72,7 @@ async def test_each_right_on_blobs_is_needed(
 async def test_each_right_on_tables_is_needed(
     setup: Setup, method: str, part: str, after: int, check: str
 ) -> None:
-    """To read, to write, to delete; and the clock is read with the second answer."""
+    """A refusal to read, write or delete is one finding; the clock is read from the second answer."""
     async with storage_proxy(setup.values[TABLES]) as proxy:
         setup.change(**{TABLES: proxy.url})
         assert (await setup.run("doctor", "--json")).code == 0
@@ -81,24 +81,24 @@ async def test_each_right_on_tables_is_needed(
     assert answer.code == 1
     assert set(findings(answer, "failed")) == {check}
     assert "Storage Table Data Contributor" in findings(answer, "failed")[check]
-    assert "AuthorizationPermissionMismatch" in told(answer, check)
+    assert "AuthorizationPermissionMismatch" in message_of(answer, check)
     assert {"blob rights", "account main: read"} <= set(findings(answer, "ok"))
 
 
 @pytest.mark.parametrize("hours", [-1, 1])
-async def test_a_clock_that_is_off_is_told(setup: Setup, hours: int) -> None:
-    """Windows open and close by it; either way it works, and somebody should know."""
+async def test_a_wrong_clock_is_reported(setup: Setup, hours: int) -> None:
+    """Windows open and close by it. Everything works, so it is a warning."""
     async with storage_proxy(setup.values[TABLES]) as proxy:
         proxy.skew = timedelta(hours=hours)
         setup.change(**{TABLES: proxy.url})
         answer = await setup.run("doctor", "--json")
     assert answer.code == 0
     assert "by NTP" in findings(answer, "warning")["clock"]
-    assert "it differs from the server's by 3" in told(answer, "clock")
+    assert "it differs from the server's by 3" in message_of(answer, "clock")
 
 
 async def test_an_account_that_refuses_everything_is_two_findings(setup: Setup) -> None:
-    """Blobs and tables fail, each with the role; what hangs on them is not checked, accounts still are.
+    """Blobs and tables fail, each with the role. Checks that need them are not made; accounts are checked.
 
     Without its record a deployment is recognised by its tag.
     """
@@ -114,12 +114,12 @@ async def test_an_account_that_refuses_everything_is_two_findings(setup: Setup) 
     assert "Storage Blob Data Contributor" in findings(answer, "failed")["blob storage"]
     assert "Storage Table Data Contributor" in findings(answer, "failed")["table storage"]
     assert findings(answer, "not checked")["sweep"] == "correct the storage first"
-    assert "clauses is ours" in told(answer, "account main: deployments")
+    assert "clauses is ours" in message_of(answer, "account main: deployments")
     assert "account main: read" in findings(answer, "ok")
 
 
 async def test_storage_out_of_reach_is_two_findings(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody listens there: told once for each service, after the SDK's own tries (without their pauses)."""
+    """Nothing listens there: one finding for each service, after the SDK's retries (here without pauses)."""
     tries = 0
 
     async def no_pause(_: object, seconds: float) -> None:
@@ -131,6 +131,6 @@ async def test_storage_out_of_reach_is_two_findings(setup: Setup, monkeypatch: p
     answer = await setup.run("doctor", "--json")
     assert answer.code == 1
     assert set(findings(answer, "failed")) == {"blob storage", "table storage"}
-    assert "did not answer" in told(answer, "blob storage")
-    assert "did not answer" in told(answer, "table storage")
+    assert "did not answer" in message_of(answer, "blob storage")
+    assert "did not answer" in message_of(answer, "table storage")
     assert tries >= 2 * RETRIES

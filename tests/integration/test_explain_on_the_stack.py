@@ -1,4 +1,4 @@
-"""Why a deployment is not there: by HTTP from the records alone, and by command with a look at Azure."""
+"""Why a deployment does not exist: by HTTP from the records alone, and by command with a call of Azure."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +12,7 @@ REFUSED = {"status": 400, "code": "InsufficientQuota", "message": "no quota in t
 
 
 def test_a_deployment_explains_itself_by_http(tmp_path: Path, azurite: Azurite) -> None:
-    """Refused by Azure: backoff, its problem and its time; and once it is there, its cost and how it came."""
+    """If Azure refuses it: backoff, problem and time. Once it exists: its cost and its last decisions."""
     opens = datetime.now(UTC) + timedelta(hours=3)
     deployments = {"refused": {}, "mail": {}, "night": scheduled(opens, opens + timedelta(hours=1))}
     with run_stack(tmp_path, azurite, deployments) as stack:
@@ -29,20 +29,20 @@ def test_a_deployment_explains_itself_by_http(tmp_path: Path, azurite: Azurite) 
             "the next step waits",
             lambda: "the last try to host it failed" in str(explained("refused")["blocked"]),
         )
-        told = explained("refused")
-        assert (told["wanted"], told["observed"]) == ("up", "absent")
-        assert "no quota in this region" in told["blocked"]
-        assert datetime.fromisoformat(told["next_step"]["again_at"]) > datetime.now(UTC)
-        assert (told["unfinished"], told["unfinished_more"]) == (1, False)
-        assert told["oldest_unfinished"]["age_seconds"] > 0
+        found = explained("refused")
+        assert (found["wanted"], found["observed"]) == ("up", "absent")
+        assert "no quota in this region" in found["blocked"]
+        assert datetime.fromisoformat(found["next_step"]["again_at"]) > datetime.now(UTC)
+        assert (found["unfinished"], found["unfinished_more"]) == (1, False)
+        assert found["oldest_unfinished"]["age_seconds"] > 0
 
         stack.wait_until_answered("mail", {"letter.txt": letter("Hosted")})
         stack.wait_until_gone("mail")
         stack.wait("its session ended", lambda: explained("mail")["session"]["ended_at"])
-        told = explained("MAIL")
-        assert {"create", "serve", "delete"} <= {each["action"] for each in told["decisions"]}
-        assert 0 < told["this_month"]["cost_at_most"] <= told["this_month"]["always_on_cost"]
-        assert told["this_month"]["sessions"] == 1
+        found = explained("MAIL")
+        assert {"create", "serve", "delete"} <= {each["action"] for each in found["decisions"]}
+        assert 0 < found["this_month"]["cost_at_most"] <= found["this_month"]["always_on_cost"]
+        assert found["this_month"]["sessions"] == 1
 
         assert datetime.fromisoformat(explained("night")["next_change"]) > datetime.now(UTC)
         unknown = stack.api("deployments/nihgt")

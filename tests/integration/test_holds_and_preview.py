@@ -15,7 +15,7 @@ OFFICE = {"days": "daily", "from": "09:00", "to": "18:00"}
 
 
 def test_holds_and_the_preview_by_http(tmp_path: Path, azurite: Azurite) -> None:
-    """Held down, an upload waits; held up, it is there without one; released, it goes; the preview tells."""
+    """A hold down makes uploads wait, a hold up needs none, a release deletes. The preview agrees."""
     opens = datetime.now(UTC) + timedelta(hours=3)
     deployments = {"mail": {}, "night": scheduled(opens, opens + timedelta(hours=1))}
     with run_stack(tmp_path, azurite, deployments) as stack:
@@ -36,7 +36,7 @@ def test_holds_and_the_preview_by_http(tmp_path: Path, azurite: Azurite) -> None
         stack.wait("it is recorded", lambda: stack.states("mail"))
         assert stack.deployment("mail")["hold"]["owner"] == "Jürgen"
         assert previewed("mail")["hold"]["way"] == "down"
-        # Passes go on every other second and leave it alone.
+        # Passes continue every other second and leave it alone.
         swept = stack.wait("a sweep", lambda: stack.api("deployments").json["sweep"])["began_at"]
         stack.wait("another", lambda: stack.api("deployments").json["sweep"]["began_at"] > swept)
         assert stack.azure.sessions("mail") == []
@@ -49,9 +49,9 @@ def test_holds_and_the_preview_by_http(tmp_path: Path, azurite: Azurite) -> None
         assert held["forecast"]["currency"] == "USD"
         assert 0 < held["forecast"]["cost"] < 2 * 1.70 + 0.1
         stack.wait("it is up", lambda: stack.deployment("night")["observed"] == "ready")
-        told = previewed("night", "?days=2")
-        assert told["always_on"]["hours"] == 48
-        assert 2.9 < told["certain"]["hours"] < 3.1, "two hours of the hold and the window"
+        forecast = previewed("night", "?days=2")
+        assert forecast["always_on"]["hours"] == 48
+        assert 2.9 < forecast["certain"]["hours"] < 3.1, "two hours of the hold and the window"
         assert stack.delete("deployments/night/hold").status == 200
         stack.wait_until_gone("night")
 
@@ -64,16 +64,16 @@ def test_holds_and_the_preview_by_http(tmp_path: Path, azurite: Azurite) -> None
 
 
 async def test_the_command_previews_with_storage_and_from_the_file_alone(setup: Setup) -> None:
-    """A hold is in it where the records are; a change of the file is told against the old one."""
+    """With the records it includes a hold; a change of the file is compared with the old file."""
     setup.configure(schedule=[OFFICE], uploads={"start": "scheduled"})
     old = setup.folder / "old.yaml"
     old.write_text((setup.folder / "deployments.yaml").read_text())
     setup.configure(schedule=[OFFICE | {"from": "08:00"}], uploads={"start": "scheduled"})
     assert (await setup.run("down", "clauses", "--for", "25h", *WHY)).code == 0
     document = (await setup.run("preview", "--days", "2", "--json")).json
-    (told,) = document["deployments"]
-    assert (document["records_known"], told["hold"]["way"]) == (True, "down")
-    assert told["certain"]["hours"] < 10.25 + 0.1, "of two days the hold takes one"
+    (forecast,) = document["deployments"]
+    assert (document["records_known"], forecast["hold"]["way"]) == (True, "down")
+    assert forecast["certain"]["hours"] < 10.25 + 0.1, "of two days the hold takes one"
     changed = (await setup.run("preview", "--days", "10", "--diff", str(old), "--json")).json["diff"]
     assert {each["deployment"] for each in changed["changes"]} == {"clauses"}
     assert changed["changes"][0]["certain"]["hours"] > 0

@@ -1,4 +1,4 @@
-"""Kills: the promises are kept by a host that dies at random, or of a file, in an Azure that misbehaves."""
+"""Kills: a host that dies at random, or by a file, keeps the promises, even if Azure misbehaves."""
 
 import secrets
 from dataclasses import replace
@@ -25,7 +25,7 @@ HURRIED = Pace(
 
 
 def test_five_kills_lose_cut_and_leak_nothing(tmp_path: Path, azurite: Azurite) -> None:
-    """Killed five times: each document has its one result, nothing was cut off, and nothing stays hosted."""
+    """After five kills each document has one result, no request was cut off, and nothing stays hosted."""
     figures = run_kills(tmp_path, azurite, HURRIED, kills=5, seed=secrets.randbelow(10**6))
     assert (figures.kills, figures.cut) == (5, 0)
     assert figures.results == figures.done > 0
@@ -33,7 +33,7 @@ def test_five_kills_lose_cut_and_leak_nothing(tmp_path: Path, azurite: Azurite) 
 
 
 def test_a_file_that_kills_the_worker_ends_alone(tmp_path: Path, azurite: Azurite) -> None:
-    """It is blamed only once it dies alone: it ends as failed, and every document beside it is answered."""
+    """It is blamed only after it was alone in a crash: it fails, and every other document is answered."""
     pace = replace(HURRIED, killers=1, patience=300.0)
     figures = run_kills(tmp_path, azurite, pace, kills=1, seed=secrets.randbelow(10**6))
     assert (figures.killers, figures.cut) == (1, 0)

@@ -1,4 +1,4 @@
-"""The log of the app as Microsoft's worker has it: Python's root logger at INFO, and nothing else set."""
+"""The app's log under the settings of Microsoft's worker: Python's root logger at INFO, and no others."""
 
 import re
 from pathlib import Path
@@ -14,9 +14,9 @@ _FILE = "Kuendigung-Quittenbaum"
 
 
 def test_the_packages_that_the_app_uses_keep_quiet(azurite: Azurite, tmp_path: Path) -> None:
-    """A document is answered, moved, its deployment deleted: no line names its file, its blobs or its text.
+    """A document is answered and moved, and its deployment deleted: no line contains its name, blobs or text.
 
-    The SDKs log each request at INFO, with the blob's address in it: here they write next to nothing.
+    The SDKs log each request at INFO with the blob's address; here they must write almost nothing.
     """
     with run_stack(tmp_path, azurite, {"mailroom": {}}) as stack:
         stack.upload(f"mailroom/{_FILE}.txt", letter("Terminated"))

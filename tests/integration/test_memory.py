@@ -10,7 +10,7 @@ from tests.integration.stack import SECRET, letter, run_stack
 
 LIMIT = 512  # MB: the smallest instance of Flex Consumption
 LARGE = 49_950_000  # bytes: just below the usual limits.max_document_bytes
-# Of each kind that Python keeps differently in memory; the last is of an encoding that is found by trying.
+# One for each way in which Python stores text; the last has an encoding that is found by trying.
 LINES = {
     "english": f"The delivery of the fourteenth has arrived; please confirm it, {SECRET}.\n".encode(),
     "russian": f"Имя;Улица;Размер Иванов Ленинский проспект 5;большой {SECRET}\n".encode(),
@@ -21,20 +21,20 @@ ROOMY = ("--quota", "200000", "--context-tokens", "20000000")
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(sys.platform != "linux", reason="the limit is read where Linux tells it"),
+    pytest.mark.skipif(sys.platform != "linux", reason="the memory is read from Linux"),
 ]
 
 
 def large(line: bytes) -> bytes:
-    """A text of that line, as large as is legal."""
+    """Return a text of that line, as large as is allowed."""
     return line * (LARGE // len(line))
 
 
 def test_large_files_are_answered_or_refused_by_a_small_worker(tmp_path: Path, azurite: Azurite) -> None:
-    """Two for a deployment that no minute admits them to, six for one that can answer them.
+    """Two large files exceed their deployment's tokens per minute, and six fit into another deployment's.
 
-    The first are refused, the others answered, as are letters beside them, and the worker never restarts. One
-    more is refused for the width of its characters, as its request would take more than there is.
+    The two are refused; the six and some letters are answered, and the worker never restarts. One more is
+    refused for the width of its characters, because its request would need too much memory.
     """
     deployments = {"small": {}, "vast": {"sku": {"name": "GlobalStandard", "capacity": 90_000}}}
     with run_stack(tmp_path, azurite, deployments, memory_limit=LIMIT, emulator=ROOMY) as stack:

@@ -30,7 +30,7 @@ NAME = ACCOUNT.resource_id.rpartition("/")[2]
 
 @dataclass
 class Place:
-    """One account of the emulator, and a storage account of Azurite."""
+    """An account of the emulator, and a storage account of Azurite."""
 
     url: str
     clock: VirtualClock
@@ -40,12 +40,12 @@ class Place:
     model: AzureModel
 
     def app(self, *deployments: DeploymentConfig) -> Lamplighter:
-        """The app with these deployments configured."""
+        """Return the app with these deployments configured."""
         ports = (self.clock, self.tables, self.blobs, self.provider, self.model)
         return by_virtual_time(assemble(settings(*deployments), *ports))
 
     async def bill(self) -> dict[str, Any]:
-        """The emulator's meter."""
+        """Return the emulator's bill."""
         async with aiohttp.ClientSession() as session, session.get(f"{self.url}/emulator/bill") as answer:
             found: dict[str, Any] = await answer.json()
             return found
@@ -67,7 +67,7 @@ async def place(azurite: Azurite) -> AsyncIterator[Place]:
 
 
 async def test_a_day_of_demand_in_observe_mode_is_not_one_write(place: Place) -> None:
-    """Documents, a window and somebody's deployment that could be adopted: all planned, none written."""
+    """Documents, a window and a deployment that could be adopted: all is planned, nothing is written."""
     window = OneOffWindow(START + timedelta(hours=2), START + timedelta(hours=6))
     theirs = replace(config("theirs").spec, capacity=50)
     await place.provider.put(ACCOUNT.resource_id, theirs, timeout=SECONDS)
@@ -95,7 +95,7 @@ async def test_a_day_of_demand_in_observe_mode_is_not_one_write(place: Place) ->
 
 
 async def test_an_adopted_deployment_with_a_custom_policy_comes_back_identical(place: Place) -> None:
-    """Taken over, deleted outside its window, recreated for it with every property it had."""
+    """It is adopted, deleted outside its window, and created again for the window with every property."""
     theirs = replace(
         config().spec,
         capacity=50,

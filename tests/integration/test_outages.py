@@ -25,8 +25,8 @@ FUNCTIONS = {
 }
 
 
-def test_a_broken_configuration_is_told_and_can_be_mended(tmp_path: Path, azurite: Azurite) -> None:
-    """With a mistake in deployments.yaml nothing is hosted and nothing lost; mended, all is answered."""
+def test_a_broken_configuration_is_reported_and_can_be_corrected(tmp_path: Path, azurite: Azurite) -> None:
+    """With a mistake in deployments.yaml nothing is hosted or lost; after its correction all is answered."""
     mistake = {"time_zone": "Europe/Berln"}
     with run_stack(tmp_path, azurite, {"mail": {}}, defaults=mistake) as stack:
         assert stack.functions() == FUNCTIONS
@@ -48,11 +48,11 @@ def test_a_broken_configuration_is_told_and_can_be_mended(tmp_path: Path, azurit
         stack.assert_log_is_discreet()
 
 
-def test_a_killed_host_goes_on_where_it_was(tmp_path: Path, azurite: Azurite) -> None:
-    """Killed while Azure creates, started again: the same deployment answers, each document once.
+def test_a_killed_host_continues_where_it_was(tmp_path: Path, azurite: Azurite) -> None:
+    """If it is killed during a create and started again, the same deployment answers each document once.
 
-    The documents come before the window, so that no drain lease is held, which would outlive its holder for
-    up to a minute.
+    The documents arrive before the window. So no drain lease is held, which would outlive the host by up to
+    a minute.
     """
     opens = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=12)
     batch = scheduled(opens, opens + timedelta(hours=1), stop_when_empty=True)

@@ -1,4 +1,4 @@
-"""What a pass over an account with fifty deployments asks of Azure, however long the history is."""
+"""The calls of a pass over an account with fifty deployments; the history's length does not matter."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ LIST_ONLY = {"put": 0, "delete": 0, "list": 1, "get": 0}
 
 
 async def _asked(busy: BusyAccount) -> tuple[dict[str, int], int, int]:
-    """Calls to Azure Resource Manager, reads of tables and rows read of one pass."""
+    """Return one pass's calls to Azure Resource Manager, reads of tables, and rows read."""
     before, reads, rows = await busy.arm_calls(), busy.tables.calls, busy.tables.rows_read
     assert (await busy.pass_over()).outcome is Outcome.DONE
     reads, rows = busy.tables.calls - reads, busy.tables.rows_read - rows
@@ -33,7 +33,7 @@ async def test_a_pass_over_fifty_deployments_is_one_list(tmp_path: Path, azurite
 
 
 async def test_an_account_at_rest_is_listed_every_fifteen_minutes(tmp_path: Path, azurite: Azurite) -> None:
-    """Fifty deployments that nobody needs: a pass each minute, and a call to Azure every fifteenth."""
+    """For fifty deployments that nothing needs, passes run every minute and call Azure every fifteenth."""
     async with busy_account(tmp_path, azurite, deployments=50, hosted=0, waiting=0) as busy:
         await busy.add_finished(range(100))
         await busy.pass_over()  # the first one also asks for the account's endpoint

@@ -1,4 +1,4 @@
-"""Dead letters get their next run, on Azurite and the emulator: by HTTP and by command."""
+"""Requeueing of dead letters on Azurite and the emulator, by HTTP and by command."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.integration.stack import Stack, letter, run_stack
 
 
 def test_a_dead_letter_is_requeued_by_http(tmp_path: Path, azurite: Azurite) -> None:
-    """Twenty calls at once: one run, started by the timers, answered from `failed`, which is empty then."""
+    """Twenty concurrent calls cause one run, which the timers start; `failed` is empty after it."""
     text = f"{letter('Refused')} [[content_filter]]"
     with run_stack(tmp_path, azurite, {"mail": {}}) as stack:
         stack.upload("mail/letter.txt", "%PDF-1.7")
@@ -32,12 +32,12 @@ def test_a_dead_letter_is_requeued_by_http(tmp_path: Path, azurite: Azurite) -> 
         requeue = f"documents/{document['id']}/requeue"
         refused = stack.post(requeue)
         assert (refused.status, refused.json["error"][:17]) == (409, "the file is a PDF")
-        # The content filter meets the second run: the note tells of it, the source stays where it is.
+        # The content filter refuses the second run: the note says so, and the source stays where it is.
         stack.overwrite(document["moved_to"], text)
         assert stack.post(requeue).status == 202
         stack.wait("it failed again", lambda: _run_and_state(stack) == (2, "failed"))
         assert set(stack.stored("failed", "mail").values()) == {text.encode(), _note(stack)}
-        stack.overwrite(document["moved_to"], letter("Mended"))
+        stack.overwrite(document["moved_to"], letter("Corrected"))
         with ThreadPoolExecutor(20) as pool:
             answers = list(pool.map(stack.post, [requeue] * 20))
         assert {answer.status for answer in answers} == {202}
@@ -46,8 +46,8 @@ def test_a_dead_letter_is_requeued_by_http(tmp_path: Path, azurite: Azurite) -> 
         stack.wait("nothing is left in failed", lambda: not stack.stored("failed"))
         [result] = stack.results("mail")
         assert result["document"]["run"] == 3
-        assert result["answer"].startswith("Mended")
-        assert list(stack.stored("processed", "mail").values()) == [letter("Mended").encode()]
+        assert result["answer"].startswith("Corrected")
+        assert list(stack.stored("processed", "mail").values()) == [letter("Corrected").encode()]
         assert stack.stored("inbox", "mail") == {}
         again = stack.post(requeue)
         assert (again.status, "it is done" in again.json["error"]) == (409, True)
@@ -68,7 +68,7 @@ def _note(stack: Stack) -> bytes:
 async def test_dead_letters_are_requeued_by_command(
     azurite: Azurite, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One by its id, then all of the deployment; `reconcile --drain` answers them; nothing is in doubt."""
+    """One is requeued by id, then all of the deployment; `reconcile --drain` answers them."""
     write_deployments(tmp_path / "deployments.yaml", {"mail": {}})
     blobs, tables = AzureBlobs(azurite.blob_uri), AzureTables(azurite.table_uri)
     documents = DocumentLedger(tables)
@@ -100,8 +100,8 @@ async def test_dead_letters_are_requeued_by_command(
         await run("reconcile")
         dead = [each async for each in documents.failed("mail")]
         assert len(dead) == 3
-        code, told = await run("requeue", dead[0].id)
-        assert (code, told["documents"][0]["error"]) == (
+        code, answer = await run("requeue", dead[0].id)
+        assert (code, answer["documents"][0]["error"]) == (
             1,
             "the file is a PDF, not plain text: save it as text (txt, md, json, csv)",
         )
@@ -110,16 +110,16 @@ async def test_dead_letters_are_requeued_by_command(
             item = await blobs.stat(container, name)
             assert item is not None
             await blobs.delete(container, name, item.etag)
-            await blobs.create(container, name, letter("Mended").encode(), "text/plain")
-        code, told = await run("requeue", dead[1].id)
-        assert (code, told["documents"][0]["state"], told["documents"][0]["run"]) == (0, "waiting", 2)
-        code, told = await run("requeue", "--deployment", "mail", "--failed")
+            await blobs.create(container, name, letter("Corrected").encode(), "text/plain")
+        code, answer = await run("requeue", dead[1].id)
+        assert (code, answer["documents"][0]["state"], answer["documents"][0]["run"]) == (0, "waiting", 2)
+        code, answer = await run("requeue", "--deployment", "mail", "--failed")
         assert code == 0
-        assert {each["id"] for each in told["documents"]} == {dead[0].id, dead[2].id}
+        assert {each["id"] for each in answer["documents"]} == {dead[0].id, dead[2].id}
         assert (await run("explain", "mail"))[1]["next_step"]["action"] == "create"
         for _ in range(30):
-            code, told = await run("reconcile", "--drain")
-            assert code == 0, told
+            code, answer = await run("reconcile", "--drain")
+            assert code == 0, answer
             if not (await documents.demand("mail")).unfinished and not await _is_hosting(running.url):
                 break
             await asyncio.sleep(0.3)
@@ -136,6 +136,6 @@ async def test_dead_letters_are_requeued_by_command(
 
 
 async def _is_hosting(url: str) -> bool:
-    """Whether anything is hosted, by the emulator's own meter."""
+    """Return whether anything is hosted, by the emulator's own meter."""
     bill = await asyncio.to_thread(call, f"{url}/emulator/bill")
     return bool(bill.json["open"])

@@ -1,4 +1,4 @@
-"""Windows: a batch that is deleted when all is answered, business hours, and documents that wait for one."""
+"""Windows: a batch that ends when all is answered, business hours, and documents that wait for a window."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,12 +9,12 @@ from tests.integration.stack import letter, run_stack
 
 
 def in_seconds(seconds: float) -> datetime:
-    """So many whole seconds from now."""
+    """Return the time so many seconds from now, in whole seconds."""
     return datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=seconds)
 
 
 def test_a_batch_is_answered_in_its_window(tmp_path: Path, azurite: Azurite) -> None:
-    """Documents wait for the window: deployed just before it, answered, deleted long before it ends."""
+    """Documents wait for the window; the deployment is created just before it, and ends long before it."""
     opens = in_seconds(15)
     closes = opens + timedelta(hours=1)
     batch = scheduled(opens, closes, stop_when_empty=True)
@@ -24,8 +24,8 @@ def test_a_batch_is_answered_in_its_window(tmp_path: Path, azurite: Azurite) -> 
             answer = stack.submit("nightly", name, text)
             assert answer.status == 202, answer.body
             assert answer.json["state"] == "waiting"
-            told = stack.api(answer.headers["Location"].removeprefix("/api/"))
-            assert told.json["name"] == name
+            shown = stack.api(answer.headers["Location"].removeprefix("/api/"))
+            assert shown.json["name"] == name
         stack.wait_until_answered("nightly", documents)
         [session] = stack.wait_until_gone("nightly")
         assert opens - timedelta(seconds=LEAD) <= session.created
@@ -35,7 +35,7 @@ def test_a_batch_is_answered_in_its_window(tmp_path: Path, azurite: Azurite) -> 
 
 
 def test_business_hours_are_kept_without_documents(tmp_path: Path, azurite: Azurite) -> None:
-    """Deployed before the window though nothing waits, up for what comes during it, deleted after it."""
+    """The deployment is created before the window, answers documents during it, and is deleted after it."""
     opens = in_seconds(15)
     closes = opens + timedelta(seconds=15)
     with run_stack(tmp_path, azurite, {"office": scheduled(opens, closes)}) as stack:
@@ -54,7 +54,7 @@ def test_business_hours_are_kept_without_documents(tmp_path: Path, azurite: Azur
 
 
 def test_what_waits_may_be_overwritten_or_deleted(tmp_path: Path, azurite: Azurite) -> None:
-    """Before the window, one upload is overwritten and one deleted: only the new version is answered."""
+    """One upload is overwritten and one deleted before the window: only the new version is answered."""
     opens = in_seconds(15)
     batch = scheduled(opens, opens + timedelta(hours=1), stop_when_empty=True)
     with run_stack(tmp_path, azurite, {"mailroom": batch}) as stack:

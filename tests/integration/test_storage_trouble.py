@@ -1,4 +1,4 @@
-"""The app's own commands on storage that hangs, is being deleted, or holds what nobody expects."""
+"""The app's own commands on storage that hangs, is being deleted, or has unexpected blobs."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ PLACE = "blob:config/deployments.yaml"
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The app with limits that a test can wait for."""
+    """Give the app limits that a test can wait for."""
     for adapter in (AzureBlobs, AzureTables):
         monkeypatch.setattr(shared.wiring, adapter.__name__, functools.partial(adapter, limits=SHORT))
 
 
 @pytest.mark.parametrize("service", [BLOBS, TABLES])
 async def test_a_pass_over_storage_that_hangs_ends(setup: Setup, service: str) -> None:
-    """Each of its calls ends at its limit and says so; the next pass finds storage as it is then."""
+    """Each of its calls ends at its limit and reports that; the next pass finds the storage working."""
     await setup.deploy(CLAUSES)
     async with storage_proxy(setup.values[service]) as proxy:
         for method in ("GET", "HEAD", "PUT", "POST", "DELETE"):
@@ -50,7 +50,7 @@ async def test_a_pass_over_storage_that_hangs_ends(setup: Setup, service: str) -
 
 
 async def test_no_document_is_done_while_results_is_being_deleted(setup: Setup) -> None:
-    """The conflict is no "already there": the document waits, with an alert, and nothing was stored."""
+    """The conflict does not mean that the result exists: the document waits, with an alert."""
     await setup.deploy(replace(CLAUSES, capacity=1000))
     blobs = AzureBlobs(setup.values[BLOBS])
     await blobs.create("inbox", "clauses/letter.txt", b"Dear all", "text/plain")
@@ -73,7 +73,7 @@ async def test_no_document_is_done_while_results_is_being_deleted(setup: Setup) 
 
 @pytest.fixture
 async def config(setup: Setup) -> AsyncIterator[ContainerClient]:
-    """The container of the configuration, which holds a good one."""
+    """Yield the container of the configuration, with a valid configuration."""
     uri = setup.values[BLOBS]
     key = AzureNamedKeyCredential(account_name(uri), ACCOUNT_KEY)
     async with ContainerClient(uri, "config", credential=key) as container:
@@ -83,10 +83,10 @@ async def config(setup: Setup) -> AsyncIterator[ContainerClient]:
         yield container
 
 
-async def test_the_configuration_stays_in_force_whatever_lies_beside_it(
+async def test_the_configuration_stays_in_force_with_other_blobs_beside_it(
     setup: Setup, config: ContainerClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Folder markers, files and folders of one name, odd names: nothing of it ends a pass."""
+    """Folder markers, files and folders of one name, and odd names do not end a pass."""
     app = App({**setup.values, "DEPLOYMENTS_FILE": PLACE})
     good = (await app.current()).settings
     await config.upload_blob("tasks", b"", metadata={"hdi_isfolder": "true"})

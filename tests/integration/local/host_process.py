@@ -1,4 +1,4 @@
-"""`python -m local.host` as a child process, for tests: a small app, and what its functions noted."""
+"""Run `python -m local.host` as a child process, with a small app whose functions write notes."""
 
 import os
 import subprocess
@@ -40,7 +40,7 @@ def blob_service(azurite: Azurite) -> BlobServiceClient:
 
 
 class HostProcess:
-    """Starts on entry, ends on exit. Its app has `note(…)`, which lasts over restarts of the host."""
+    """A host that starts on entry and ends on exit. Notes of its app, by `note(…)`, survive its restarts."""
 
     def __init__(self, folder: Path, app: str, azurite: Azurite, *options: str, **settings: str):
         folder.mkdir(exist_ok=True)
@@ -83,7 +83,7 @@ class HostProcess:
             )
 
     def stop(self) -> int:
-        """Ask it to end, as Ctrl-C does, and return its exit code."""
+        """Stop the host as Ctrl-C does, and return its exit code."""
         self.process.terminate()
         return self.process.wait(30)
 

@@ -1,4 +1,4 @@
-"""Azurite as a child process, and the Node.js it runs on."""
+"""Azurite as a child process, and the Node.js that runs it."""
 
 import os
 import sys
@@ -18,7 +18,7 @@ def fake_node(folder: Path, script: str) -> None:
 
 
 def test_data_outlives_the_process_in_a_folder(tmp_path: Path) -> None:
-    """What is written in one run is there in the next one on the same folder, and its ports are closed."""
+    """Data of one run exists in the next run on the same folder, and the ports of the first are closed."""
     with run_azurite(tmp_path) as azurite:
         blob_service(azurite).create_container("kept").upload_blob("a", b"text")
     with pytest.raises(Exception, match="refused"):
@@ -32,7 +32,7 @@ def test_data_outlives_the_process_in_a_folder(tmp_path: Path) -> None:
 def test_an_azurite_that_does_not_start_shows_its_last_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The error holds the exit code and what the process printed."""
+    """The error contains the exit code and the output of the process."""
     fake_node(tmp_path, '[ "$1" = --version ] && echo v20.1.0 && exit; echo "out of cheese" >&2; exit 7')
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     with pytest.raises(AzuriteError, match=r"(?s)ended with 7.*out of cheese"), run_azurite():
@@ -40,7 +40,7 @@ def test_an_azurite_that_does_not_start_shows_its_last_words(
 
 
 def test_a_missing_package_names_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without node_modules the error says what to run, and where."""
+    """Without node_modules the error names the command and its folder."""
     monkeypatch.setattr(module, "PACKAGE", tmp_path / "node_modules" / "azurite")
     with pytest.raises(AzuriteError, match=f"npm ci.*{tmp_path.name}"), run_azurite():
         pass
@@ -49,7 +49,7 @@ def test_a_missing_package_names_the_command(tmp_path: Path, monkeypatch: pytest
 def test_node_is_the_machines_if_new_enough_else_the_wheels(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An old Node.js on PATH is passed over for PyPI's; with neither, the error says what to install."""
+    """An old Node.js on PATH is ignored in favour of PyPI's; without both, the error says what to install."""
     fake_node(tmp_path, "echo v18.20.1")
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(sys, "path", [str(tmp_path)])

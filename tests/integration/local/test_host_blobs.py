@@ -13,7 +13,7 @@ TRIGGER = '@app.blob_trigger(arg_name="blob", path="inbox/{name}", connection="D
 
 
 def receipts(azurite: Azurite) -> dict[str, tuple[str, int]]:
-    """What the host recorded: state and tries of each blob."""
+    """Return the host's records: state and tries of each blob."""
     container = blob_service(azurite).get_container_client("azure-webjobs-hosts")
     found = [json.loads(container.download_blob(name).readall()) for name in container.list_blob_names()]
     return {receipt["blob"]: (receipt["state"], receipt["tries"]) for receipt in found}
@@ -46,7 +46,7 @@ async def uploaded(blob: func.InputStream) -> None:
 
 
 def test_for_an_sdk_type_the_name_comes_without_the_content(tmp_path: Path, azurite: Azurite) -> None:
-    """The worker's memory does not grow with the blob; one that is overwritten meanwhile comes anew."""
+    """The worker's memory does not grow with the blob; a blob that was overwritten is handed over again."""
     container = inbox(azurite)
     container.upload_blob("tenant/å.txt", b"x" * 300_000_000)
     app = (
@@ -64,7 +64,7 @@ async def uploaded(blob: NamedBlob) -> None:
 
 
 def test_five_tries_then_poisoned(tmp_path: Path, azurite: Azurite) -> None:
-    """A handler that always raises has five tries, one that raises twice has three; both run at once."""
+    """A handler that always raises has five tries, one that raises twice has three; both run concurrently."""
     container = inbox(azurite)
     container.upload_blob("hopeless", b"secret text")
     container.upload_blob("flaky", b"secret text")
@@ -93,7 +93,7 @@ def uploaded(blob: func.InputStream) -> None:
 
 
 def test_a_crash_spends_a_try(tmp_path: Path, azurite: Azurite) -> None:
-    """The host dies in the first try and goes on with the second; a crash in the fifth is the last."""
+    """The host dies in the first try and continues with the second; a crash in the fifth try is the last."""
     container = inbox(azurite)
     container.upload_blob("a", b"")
     app = (
@@ -122,7 +122,7 @@ async def uploaded(blob: func.InputStream) -> None:
 
 
 def test_the_time_limit_cuts_every_invocation(tmp_path: Path, azurite: Azurite) -> None:
-    """A handler that blocks too long restarts the host on its port; it and a bystander are tried again."""
+    """A handler that blocks too long restarts the host on its port; all its invocations are tried again."""
     container = inbox(azurite)
     app = (
         TRIGGER
@@ -153,7 +153,7 @@ async def uploaded(blob: func.InputStream) -> None:
 
 
 def test_a_connection_without_a_setting(tmp_path: Path, azurite: Azurite) -> None:
-    """The host ends with the name of the setting."""
+    """The host ends with an error that names the setting."""
     app = TRIGGER.replace("Docs", "Elsewhere") + "def uploaded(blob: func.InputStream) -> None: ..."
     host = HostProcess(tmp_path, app, azurite)
     host.start()
@@ -162,7 +162,7 @@ def test_a_connection_without_a_setting(tmp_path: Path, azurite: Azurite) -> Non
 
 
 def test_only_blobs_under_the_path(tmp_path: Path, azurite: Azurite) -> None:
-    """A parameter stands for any text, slashes and line breaks included; everything else for itself."""
+    """A parameter matches any text, also slashes and line breaks; everything else matches only itself."""
     container = inbox(azurite)
     for name in ("new/a.txt", "new/folder/line\nbreak.txt", "new/a-txt", "old/new/a.txt"):
         container.upload_blob(name, b"")

@@ -67,7 +67,7 @@ def test_answers(host: HostProcess) -> None:
 
 
 def test_keys(host: HostProcess) -> None:
-    """What is not anonymous asks for the key, in the header or the query; the key is never logged."""
+    """Routes that are not anonymous require the key, in the header or the query; the key is never logged."""
     assert host.call("/api/documents", "POST", b"")[0] == 401
     assert host.call("/api/documents", "POST", b"", x_functions_key="wrong")[0] == 401
     assert host.call("/api/administer?code=wröng".replace("ö", "%C3%B6"))[0] == 401
@@ -84,7 +84,7 @@ def test_an_exception_stays_in_the_log(host: HostProcess) -> None:
 
 
 def test_the_body_has_a_limit(host: HostProcess) -> None:
-    """A body above 100 MB is refused with 413, one below is taken."""
+    """A body above 100 MB is refused with 413, a smaller one is accepted."""
     headers = {"x_functions_key": KEY, "x_name": "large"}
     size = 100 * 1024 * 1024
     assert host.call("/api/documents", "POST", bytes(size + 1), **headers)[0] == 413

@@ -46,7 +46,7 @@ async def work(timer: func.TimerRequest) -> None:
 def test_a_signal_gives_running_invocations_their_grace(
     tmp_path: Path, azurite: Azurite, seconds: str, more: str, last: str
 ) -> None:
-    """What ends within the grace ends; what does not is cancelled, then cut; the host ends with 0 always."""
+    """An invocation may end within the grace, then it is cancelled, then cut off. The code is always 0."""
     grace = ("--grace-seconds", "10" if last == "end" else "0.2")
     with HostProcess(tmp_path, WAITING, azurite, *grace, SECONDS=seconds, SECONDS_MORE=more) as host:
         host.wait(lambda: host.notes == ["start"])
@@ -55,7 +55,7 @@ def test_a_signal_gives_running_invocations_their_grace(
 
 
 def test_a_call_in_flight_is_answered(tmp_path: Path, azurite: Azurite) -> None:
-    """An HTTP call that is being worked on when the signal comes gets its answer."""
+    """An HTTP call that is in progress when the signal comes gets its answer."""
     with HostProcess(tmp_path, WAITING, azurite, SECONDS="0") as host, ThreadPoolExecutor() as threads:
         call = threads.submit(host.call, "/api/wait?seconds=1")
         host.wait(lambda: "http start" in host.notes)
@@ -63,9 +63,9 @@ def test_a_call_in_flight_is_answered(tmp_path: Path, azurite: Azurite) -> None:
         assert call.result()[2] == b"http end"
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the limit is read where Linux tells it")
+@pytest.mark.skipif(sys.platform != "linux", reason="the memory is read from Linux")
 def test_more_memory_than_the_limit_restarts_the_worker(tmp_path: Path, azurite: Azurite) -> None:
-    """Also if it lets go at once: every call is cut, and the worker is back on its port."""
+    """Even if the memory is freed at once, every call is cut off, and the worker restarts on its port."""
     app = """
 @app.route(route="hold", auth_level=func.AuthLevel.ANONYMOUS)
 def hold(req: func.HttpRequest) -> str:
@@ -117,7 +117,7 @@ def test_a_port_in_use(tmp_path: Path, azurite: Azurite) -> None:
 
 
 def test_a_key_is_needed(tmp_path: Path, azurite: Azurite) -> None:
-    """Without a key the host does not start, and says how to give one."""
+    """Without a key the host does not start, and says how to set one."""
     host = HostProcess(tmp_path, WAITING, azurite, LOCAL_FUNCTION_KEY="")
     host.start()
     assert host.process.wait(30) == 2
@@ -140,7 +140,7 @@ def test_a_key_is_needed(tmp_path: Path, azurite: Azurite) -> None:
     ],
 )
 async def test_what_is_not_modelled_ends_the_host(register: Callable[..., Any], reason: str) -> None:
-    """A trigger or a route that would behave otherwise than in Azure is named."""
+    """The error names a trigger or route that would behave otherwise than in Azure."""
     app = functions.FunctionApp()
 
     @register(app)
@@ -153,7 +153,7 @@ async def test_what_is_not_modelled_ends_the_host(register: Callable[..., Any], 
 
 
 def test_storage_is_needed(tmp_path: Path, azurite: Azurite) -> None:
-    """Storage elsewhere than on this machine, or that does not answer, ends the host with its reason."""
+    """Storage that is on another machine, or does not answer, ends the host with the reason."""
     for uri, reason in [
         ("https://contoso.blob.core.windows.net", "is not Azurite"),
         ("http://127.0.0.1:9/devstoreaccount1", "Cannot connect to host 127.0.0.1:9"),

@@ -16,7 +16,7 @@ def hourly(timer: func.TimerRequest) -> None:
 
 
 def test_a_run_that_overruns_is_followed_by_one(tmp_path: Path, azurite: Azurite) -> None:
-    """A timer due every second whose run takes longer never overlaps itself, and fires on, not past due."""
+    """A run that is longer than the timer's second never overlaps another; the next ones are not past due."""
     app = """
     @app.timer_trigger(arg_name="timer", schedule="*/1 * * * * *")
     async def slow(timer: func.TimerRequest) -> None:
@@ -63,7 +63,7 @@ def clock(timer: func.TimerRequest) -> None:
 
 
 def test_a_run_at_start(tmp_path: Path, azurite: Azurite) -> None:
-    """A function that asks for it runs when the host starts, not past due; one that does not waits."""
+    """A function with run_on_startup runs when the host starts, not past due; others wait for their time."""
     app = (
         HOURLY
         + """
@@ -79,7 +79,7 @@ async def yearly(timer: func.TimerRequest) -> None:
 
 
 def test_a_missing_setting_ends_the_host(tmp_path: Path, azurite: Azurite) -> None:
-    """A schedule that names a setting which is not there ends the host with the name of the setting."""
+    """A schedule that names a missing setting ends the host with the name of the setting."""
     host = HostProcess(tmp_path, HOURLY, azurite)
     host.start()
     assert host.process.wait(30) == 1
