@@ -132,7 +132,7 @@ class Lamplighter:
         try:
             await self.drive(config, SLICE_SECONDS)
         except LamplighterError as error:
-            alert(Alert.DRAIN_FAILED, f"the timers go on with it: {error}", deployment=config.name)
+            alert(Alert.DRAIN_FAILED, f"the timers continue with it: {error}", deployment=config.name)
 
     async def drive(self, config: DeploymentConfig, seconds: float) -> None:
         """Serve a deployment's documents to the end, unless another worker does.

@@ -108,7 +108,7 @@ class Timing:
         yield (
             "quarantine + settle + list_lag",
             "doubt",
-            "an account is looked at for as long as an effect may still show",
+            "an account is read every minute for as long as an effect may still appear",
         )
 
     def _sum(self, names: str) -> float:

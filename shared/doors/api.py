@@ -172,7 +172,7 @@ async def documents(
 ) -> Reply:
     """Return a page of documents by arrival: of a deployment or of all, in one state or in any.
 
-    `since`: an ISO time; by default a day ago, but the beginning for failed or unfinished documents.
+    `since`: an ISO time; default: a day ago, or no limit if `state` is failed, waiting or claimed.
     `after`: the `next` of the page before, instead of `since`.
     """
     query = read_query(app, deployment, since, state, after)

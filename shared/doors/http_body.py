@@ -42,8 +42,8 @@ def unwrap(body: bytes, content_type: str | None) -> Submission:
         return _only_file(body, header.get_boundary(""))
     if kind.startswith("multipart/"):
         raise UnsupportedBody(f"a body of the type {kind[:64]} is no document: {AS_IT_IS}")
-    # Clients such as curl and urllib use this type by default, so the body may be a document. `curl -d @file`
-    # joins its lines.
+    # Clients such as curl and urllib use this type by default, so the body may be a document. One without
+    # line breaks was joined by `curl -d @file`.
     if kind == "application/x-www-form-urlencoded" and body:
         if b"\n" not in body and b"\r" not in body:
             raise UnsupportedBody(

@@ -33,7 +33,7 @@ def test_five_kills_lose_cut_and_leak_nothing(tmp_path: Path, azurite: Azurite) 
 
 
 def test_a_file_that_kills_the_worker_ends_alone(tmp_path: Path, azurite: Azurite) -> None:
-    """It is blamed only after it was alone in a crash: it fails, and every other document is answered."""
+    """It is blamed only for crashes in which it was alone: it fails, and every other document is answered."""
     pace = replace(HURRIED, killers=1, patience=300.0)
     figures = run_kills(tmp_path, azurite, pace, kills=1, seed=secrets.randbelow(10**6))
     assert (figures.killers, figures.cut) == (1, 0)

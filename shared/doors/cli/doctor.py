@@ -34,12 +34,12 @@ async def doctor(terminal: Terminal, environment: Mapping[str, str]) -> Exit:
             unchecked(check, "the app settings are not usable", _ABOVE) for check in ("storage", "accounts")
         ]
     else:
-        with terminal.progress() as tell:
+        with terminal.progress() as show:
             try:
-                tell("asking the storage")
+                show("asking the storage")
                 found += await storage.blobs(app.blobs)
                 found += await storage.tables(app.tables, app.clock)
-                tell("asking the accounts")
+                show("asking the accounts")
                 found += await _configured(app)
             finally:
                 await app.close()

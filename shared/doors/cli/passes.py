@@ -27,8 +27,8 @@ async def reconcile(app: Lamplighter, options: argparse.Namespace, terminal: Ter
         reports = failure.reports
         problems += failure.problems
     if options.drain:
-        with terminal.progress() as tell:
-            tell("answering what waits on ready deployments")
+        with terminal.progress() as show:
+            show("answering what waits on ready deployments")
             try:
                 await app.drain_backlog(SLICE_SECONDS)
             except PartFailed as failure:
@@ -85,14 +85,14 @@ async def wait_for(
     """Return whether the target was reached in time, and the last reason. Raises ArmRefused at once."""
     clock, pause = app.context.clock, app.context.timing.poll_seconds
     until = clock.monotonic() + timeout.total_seconds()
-    with terminal.progress() as tell:
+    with terminal.progress() as show:
         while True:
             reason = await app.step(config)
             if await _holds(app, config, target):
                 return True, reason
             if clock.monotonic() + pause > until:
                 return False, f"{config.name} is not {target} after {timeout}: {reason}"
-            tell(f"waiting for {config.name} to be {target}: {reason}")
+            show(f"waiting for {config.name} to be {target}: {reason}")
             await clock.sleep(pause)
 
 

@@ -127,7 +127,7 @@ def _explained(live: LiveExplanation) -> Iterator[str]:
             ("wanted", f"{want.wanted}: {want.reason}"),
             (
                 "until",
-                clock_time(want.next_change) if want.next_change else "somebody or something asks",
+                clock_time(want.next_change) if want.next_change else "no known time",
             ),
             ("observed", seen.observed + (f" ({azure.provisioning_state})" if azure else "")),
             ("because", seen.observed_reason),

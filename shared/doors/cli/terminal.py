@@ -119,13 +119,13 @@ class Terminal:
         if not self._out.isatty():
             last = ""
 
-            def tell(text: str) -> None:
+            def show(text: str) -> None:
                 nonlocal last
                 if text != last:
                     self.tell(text)
                 last = text
 
-            yield tell
+            yield show
             return
         from rich.console import Console
         from rich.text import Text

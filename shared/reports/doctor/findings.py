@@ -11,7 +11,7 @@ class Status(StrEnum):
     """The outcome of a check."""
 
     OK = "ok"
-    WARNING = "warning"  # it works, but a person should know
+    WARNING = "warning"  # it works, but a person should know about it
     FAILED = "failed"
     UNCHECKED = "not checked"  # it cannot be checked from here
 
@@ -40,7 +40,7 @@ def ok(check: str, what: str) -> Finding:
 
 
 def warning(check: str, what: str, remedy: str) -> Finding:
-    """Return a finding that works, but that a person should know."""
+    """Return a finding that something works, but a person should know about it."""
     return Finding(check, Status.WARNING, what, remedy)
 
 
