@@ -1,7 +1,7 @@
-"""Steps of a plan, carried out. Every write to Azure is preceded by its intent in the record.
+"""Carry out the steps of a plan. The record gets the intent before each write to Azure.
 
-A crash at any point leaves an intent from which the next pass goes on; nothing waits here for Azure, whose
-provisioning state is the durable state of a long operation.
+After a crash at any point, the next pass continues from that intent. Nothing here waits for Azure, because
+Azure's provisioning state is the durable state of a long operation.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from shared.planning.observed import DELETE_AFTER_TAG
 
 
 async def take(step: Decision, view: View, deadline: float) -> None:
-    """Carry out one step; no call to Azure begins after the monotonic `deadline`, nor lasts beyond it.
+    """Carry out one step. No call to Azure starts after the monotonic `deadline` or lasts beyond it.
 
-    Raises ArmBusy when this pass should write to Azure no more, StorageError when records cannot be kept.
+    Raises ArmBusy if this pass must send no more writes to Azure, StorageError if records cannot be saved.
     """
     event(
         "step",
@@ -45,7 +45,7 @@ async def take(step: Decision, view: View, deadline: float) -> None:
             await probe(step, view)
         case Action.CLOSE:
             await move(step, view, state=RecordState.CLOSING)
-            # The fence: only after closing is written do the work leases and the demand count.
+            # The fence: write the closing state first, then read the work leases and the demand.
             await view.count_workers(step.deployment)
             await view.count_demand(step.deployment)
         case Action.REOPEN:
@@ -63,7 +63,7 @@ async def take(step: Decision, view: View, deadline: float) -> None:
 
 
 async def _adopt(step: Decision, view: View) -> None:
-    """From now on it is ours, by the record: nothing is written to Azure, its properties are kept."""
+    """Record a deployment as ours from now on. Write nothing to Azure, and keep its properties."""
     record, azure = view.record(step.deployment), view.azure[step.deployment]
     in_use = record.state is RecordState.OPEN
     found = replace(record, history=replace(record.history, adopted=azure.spec))
@@ -82,7 +82,7 @@ async def _adopt(step: Decision, view: View) -> None:
         adopted = next_generation(
             found, intent_at=view.now, created_at=azure.created_at, delete_after=session_end
         )
-    # Workers of ours may be using it already: then it stays open, and goes through the fence.
+    # Our workers may already use it. Then it stays open, and its delete goes through the fence.
     await move(step, view, adopted, state=RecordState.OPEN if in_use else RecordState.CREATING)
     await view.note(step.deployment)
     alert(Alert.ADOPTED, step.reason, account=view.account.name, deployment=step.deployment)
@@ -91,7 +91,7 @@ async def _adopt(step: Decision, view: View) -> None:
 async def _take_up(step: Decision, view: View) -> None:
     record, azure = view.record(step.deployment), view.azure[step.deployment]
     if is_same_generation(record, azure):
-        # LISTs missed it, or Azure accepted a delete that had no effect: its session never ended.
+        # LISTs left it out, or Azure accepted a delete without effect: its session has not ended.
         state = RecordState.CREATING if record.delete_accepted_at is None else RecordState.DELETING
         again = replace(
             record.generation, succeeded_at=None, silent_since=None, silent_probes=0, missed_since=None

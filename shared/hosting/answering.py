@@ -1,4 +1,4 @@
-"""What drainers note on a deployment's record: that nobody is answered, and that somebody is again."""
+"""Note on a deployment's record whether it answers requests. Drainers do this after each slice."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from shared.planning.unanswered import not_answered
 
 @dataclass(frozen=True)
 class Trouble:
-    """Why nobody is answered on a deployment. `since`: when the first request failed that way."""
+    """The reason why a deployment answers no request. `since`: when the first request failed."""
 
     since: datetime
     reason: str
-    silent: bool  # a probe is to succeed before any other request
+    silent: bool  # a probe must succeed before any other request
 
 
 async def note_slice(
     ledger: Ledger, of: HostedId, now: datetime, *, answered: bool, trouble: Trouble | None
 ) -> None:
-    """Keep whether anybody was `answered` in a slice, and what `trouble` it ended in.
+    """Record whether a slice `answered` a request, and the `trouble` in which it ended.
 
-    Passes probe a deployment in trouble, and in the end delete it. A record that is not open, or that
-    somebody changes meanwhile, stays as it is: its writer knows better.
+    Passes probe a deployment in trouble, and delete it if the trouble lasts. A record that is not open, or
+    that another writer changes meanwhile, is not changed: the other writer has newer information.
     """
     before = await ledger.record(of)
     if before.state is not RecordState.OPEN:

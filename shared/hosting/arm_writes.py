@@ -1,4 +1,4 @@
-"""Writes to Azure: how long one may take, and when a pass writes no more."""
+"""Limit the time of writes to Azure, and stop the writes of a pass."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from shared.hosting.observe import View
 
 
 class ArmBusy(Exception):
-    """Azure took no write now, or left its outcome open: no further write in this pass."""
+    """Raised if Azure is busy or the outcome of a write is unknown: this pass sends no more writes."""
 
 
 def write_seconds(view: View, deadline: float) -> float:
-    """Seconds that a write to Azure may take. Raises ArmConflict (nothing happened, wait) if none may begin.
+    """Return the seconds that a write to Azure may take.
 
-    Looked at again after the intent was written: that may have taken long, and the lease is not renewed.
+    Raises ArmConflict (nothing happened, wait) if no write may start. Callers ask after they have saved the
+    intent: saving may take long, and the account lease is not renewed.
     """
     left, longest = deadline - view.context.clock.monotonic(), view.context.timing.arm_seconds
     if left < longest:

@@ -1,4 +1,4 @@
-"""A create: the intent in the record, then the PUT, then what Azure made of it."""
+"""Create a deployment: save the intent in the record, send the PUT, then record the outcome."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ TAG_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 async def create(step: Decision, view: View, deadline: float) -> None:
-    """Begin a new generation; no call to Azure begins after the monotonic `deadline`.
+    """Start a new generation. No call to Azure starts after the monotonic `deadline`.
 
-    Raises ArmBusy when this pass should write to Azure no more, StorageError when records cannot be kept.
+    Raises ArmBusy if this pass must send no more writes to Azure, StorageError if records cannot be saved.
     """
     name, now = step.deployment, view.context.clock.now()
     config, record = view.configured[name], view.record(name)
@@ -71,11 +71,11 @@ async def create(step: Decision, view: View, deadline: float) -> None:
         created = replace(view.record(name), settled=True)
         last = record.generation
         if last.created_at is not None and view.azure[name].created_at == last.created_at:
-            # LISTs had missed it, and it was never gone: its session never ended.
+            # LISTs had left it out, but it existed all the time: its session has not ended.
             same = replace(
                 created.generation,
                 number=last.number,
-                created_at=last.created_at,  # with tags dropped, nothing else proves it ours
+                created_at=last.created_at,  # if Azure dropped the tags, only this proves that it is ours
                 earlier_created_at=None,
             )
             created = replace(created, generation=same)
@@ -84,12 +84,12 @@ async def create(step: Decision, view: View, deadline: float) -> None:
 
 
 def our_tags(owner: Owner) -> dict[str, str]:
-    """The tags by which we and others know whose a deployment is."""
+    """Return the tags that name this installation as the owner of a deployment."""
     return {OWNER_TAG: owner.installation, **({STORAGE_TAG: owner.storage} if owner.storage else {})}
 
 
 def _gathered(record: DeploymentRecord, step: Decision, view: View) -> tuple[Batch, ...]:
-    """What documents that start a deployment teach of those that follow."""
+    """Return the recorded batches, plus one if waiting documents start this create."""
     demand, gathered = view.demand(step.deployment), record.history.gathered
     if not demand.arrivals or step.wanted.opens_at is not None:
         return gathered
@@ -97,9 +97,9 @@ def _gathered(record: DeploymentRecord, step: Decision, view: View) -> tuple[Bat
 
 
 async def _put(spec: DeploymentSpec, view: View, deadline: float) -> Hosted:
-    """The PUT; where its capacity is refused, one more with the least that was configured.
+    """Send the PUT. If Azure refuses its capacity, send another one with the configured minimum.
 
-    Deleting releases quota, and somebody else may have taken it since.
+    A delete releases quota, and another user of the region may have taken it since then.
     """
     seconds = write_seconds(view, deadline)
     try:
@@ -119,10 +119,10 @@ async def _put(spec: DeploymentSpec, view: View, deadline: float) -> Hosted:
 def with_failure(
     name: str, problem: str, view: View, *, unanswered: bool = False, code: str | None = None
 ) -> DeploymentRecord:
-    """The record with one more failed try to host it: the next create waits longer, and an alert says why.
+    """Return the record with one more failed attempt to host it, and raise an alert with the reason.
 
-    `unanswered`: it was hosted and nobody was answered. This is counted until somebody is answered, not only
-    until the next probe is.
+    The next create waits longer. `unanswered`: it was hosted but answered no request. This is counted until
+    a request is answered; a successful probe does not reset the count.
     """
     record, now, timing = view.record(name), view.context.clock.now(), view.context.timing
     failures = record.backoff.failures + (not unanswered)

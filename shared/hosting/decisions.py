@@ -1,4 +1,4 @@
-"""Decisions, kept: on the record that they move, and as a row when they change, not every minute."""
+"""Save decisions: in the deployment's record, and as a row of its history when they change."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _LONGEST_REASON = 2000  # characters
 
 
 async def keep_decision(step: Decision, view: View) -> bool:
-    """Write a decision to the record and as a row when it changed, not every minute; whether it did.
+    """Save a decision in the record, and as a row if it changed. Return whether it changed.
 
-    Of the same decision the record follows the reasons and the time, which may be others now.
+    If only its reasons or its time differ, update the record and write no row.
     """
     record = view.record(step.deployment)
     if _is_bookkeeping(record):
         return False
     changed = not _is_decided(record, step)
-    told = _with_decision(record, step)
-    if told != record:
-        await view.save(told)
+    updated = _with_decision(record, step)
+    if updated != record:
+        await view.save(updated)
     if changed:
         await _save_decision(step, view)
     return changed
@@ -38,7 +38,7 @@ async def move(
     state: RecordState,
     settled: bool = True,
 ) -> None:
-    """Move a record to its next state by compare-and-swap, with the decision that moved it."""
+    """Move a record to its next state by compare-and-swap, and save the decision that caused this."""
     before = view.record(step.deployment)
     after = replace(record or before, state=state, settled=settled, changed_at=view.context.clock.now())
     if _is_bookkeeping(before) or _is_bookkeeping(after):
@@ -50,12 +50,12 @@ async def move(
 
 
 def _is_bookkeeping(record: DeploymentRecord) -> bool:
-    """A create that Azure refused: nothing ever existed, and the decision to create still stands."""
+    """Return whether Azure refused the create: nothing existed, and the decision to create still holds."""
     return record.state is RecordState.DELETING and record.generation.seen_at is None
 
 
 def _is_decided(record: DeploymentRecord, step: Decision) -> bool:
-    """Whether the record holds this decision already; its reason may count documents and does not matter."""
+    """Return whether the record holds this decision already. Ignore the reason: it may count documents."""
     kept = record.decision
     return (kept.observed, kept.wanted, kept.action) == (step.observed, step.wanted.up, step.action)
 
@@ -88,5 +88,5 @@ async def _save_decision(step: Decision, view: View) -> None:
     try:
         await view.context.ledger.save_decision(view.account.resource_id, row)
     except StorageError as error:
-        # It is for people to read: the step goes on without it, and the pass fails visibly at its end.
+        # Only people read the row: the step continues without it, and the pass fails visibly at its end.
         view.problems.append(error)

@@ -1,4 +1,7 @@
-"""A delete: the step in the record, then the DELETE; back to where it may open if nothing happened."""
+"""Delete a deployment: save the intent in the record, then send the DELETE.
+
+If nothing happened, the record returns to a state from which the deployment can open again.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +19,13 @@ from shared.planning.plan import delete_backoff
 
 
 async def delete(step: Decision, view: View, deadline: float) -> None:
-    """Delete a deployment, or delete it again; no call to Azure begins after the monotonic `deadline`.
+    """Delete a deployment, or repeat a delete. No call to Azure starts after the monotonic `deadline`.
 
-    Raises ArmBusy when this pass should write to Azure no more, StorageError when records cannot be kept.
+    Raises ArmBusy if this pass must send no more writes to Azure, StorageError if records cannot be saved.
     """
     name = step.deployment
     before = view.record(name)
-    # Counted once, however often the delete has to be repeated.
+    # Count the failure once, even if the delete has to be repeated.
     counts = step.failed and before.state is not RecordState.DELETING and not before.generation.refusals
     unanswered = before.generation.unanswered_since is not None
     record = with_failure(name, step.reason, view, unanswered=unanswered) if counts else before
@@ -31,23 +34,23 @@ async def delete(step: Decision, view: View, deadline: float) -> None:
         record = replace(record, generation=uncertain)
     await move(step, view, record, state=RecordState.DELETING, settled=False)
     if await view.count_workers(name):
-        # The fence holds for every state: the record may have said creating while somebody still worked.
+        # The fence holds for every state: a worker may still be active while the record says creating.
         event("delete_waits", account=view.account.name, deployment=name)
-        await _still_there(step, view, view.record(name))
+        await _restore_state(step, view, view.record(name))
         return
     try:
         seconds = write_seconds(view, deadline)
         await view.context.provider.delete(view.account.resource_id, name, timeout=seconds)
     except ArmConflict as error:
-        # Nothing happened, and by the time that Azure is free somebody may need it again.
-        await _still_there(step, view, view.record(name))
+        # Nothing happened, and the deployment may be needed again before Azure is free.
+        await _restore_state(step, view, view.record(name))
         raise ArmBusy from error
     except ArmRefused as error:
-        # Likewise; but it concerns this deployment only, and the account's others are taken care of.
+        # Nothing happened here either. Only this deployment is affected: the pass continues with the others.
         record, refusals = view.record(name), view.record(name).generation.refusals + 1
         again_at = view.context.clock.now() + delete_backoff(refusals, name, view.context.timing)
         refused = replace(record.generation, refusals=refusals, delete_not_before=again_at)
-        await _still_there(step, view, replace(record, generation=refused))
+        await _restore_state(step, view, replace(record, generation=refused))
         remedy = f"Azure refuses to delete {name}, which still costs money: {error}"
         alert(Alert.DELETE_REFUSED, remedy, account=view.account.name, deployment=name, code=error.code)
         return
@@ -59,7 +62,7 @@ async def delete(step: Decision, view: View, deadline: float) -> None:
 
 
 def _accepted(record: DeploymentRecord, view: View) -> DeploymentRecord:
-    """After Azure accepted a delete. That may have no effect: then it is repeated, with growing pauses."""
+    """Return the record after an accepted delete. A delete without effect is repeated after a pause."""
     now, timing, generation = view.context.clock.now(), view.context.timing, record.generation
     if record.delete_accepted_at is None:
         accepted = replace(
@@ -72,10 +75,11 @@ def _accepted(record: DeploymentRecord, view: View) -> DeploymentRecord:
     return replace(record, settled=True, generation=accepted)
 
 
-async def _still_there(step: Decision, view: View, record: DeploymentRecord) -> None:
-    """After a delete that had no effect: back to where it may open (again), should somebody need it.
+async def _restore_state(step: Decision, view: View, record: DeploymentRecord) -> None:
+    """Move the record, after a delete without effect, to a state from which it can open if it is needed.
 
-    Not while an earlier delete was never answered: that may still take effect, and nobody may work on it.
+    It stays in deleting if the deployment failed. It also stays there while the outcome of an earlier delete
+    is unknown: that delete may still take effect, so no worker may start.
     """
     if record.generation.uncertain_at is not None or step.failed:
         await view.save(replace(record, settled=True))

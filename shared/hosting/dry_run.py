@@ -1,4 +1,4 @@
-"""What a pass would decide now, without its lease and without a write: the plan, for people to read."""
+"""Show people what a pass would decide now, without taking its lease and without writing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.planning.plan import plan
 
 @dataclass(frozen=True)
 class DryRun:
-    """One account as it stands: what Azure lists at that time, and each deployment's decision."""
+    """One account at an instant: the deployments that Azure lists, and the decision about each."""
 
     at: datetime
     azure: Mapping[str, Hosted]
@@ -22,8 +22,8 @@ class DryRun:
 
 
 async def dry_run(context: HostingContext, account: Account, configured: Configs) -> DryRun:
-    """The records, one LIST, and the plan that follows. Raises ArmError, StorageError."""
+    """Read the records and one LIST, and return the plan for them. Raises ArmError, StorageError."""
     view = View(context, account, configured)
     await view.read(timeout=context.timing.arm_seconds)
     decisions = plan(context.owner, account, view.observation())
-    return DryRun(view.now, view.azure, {each.deployment: each for each in decisions})
+    return DryRun(view.now, view.azure, {decision.deployment: decision for decision in decisions})

@@ -1,9 +1,9 @@
-"""Account lease, drain lease, work leases: the fence that keeps a delete from cutting off a request.
+"""Account lease, drain lease and work leases: the fence that prevents a delete from cutting off a request.
 
-The fence: to call the model, a worker writes a work lease, *then* reads the record; not open, no request.
-Renewal is an entry too. To delete, a pass sets the record to closing, *then* reads the work leases; only
-when there are none does it set deleting. Whatever the order of these two writes and two reads, either the
-worker sees closing, or the pass sees the lease.
+The fence: before a worker calls the model, it writes a work lease and *then* reads the record. If the record
+is not open, it sends no request. It does the same when it renews the lease. Before a pass deletes, it sets
+the record to closing and *then* reads the work leases. It sets deleting only if there are none. In any order
+of these two writes and two reads, either the worker sees closing or the pass sees the lease.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ WORK_LEASES = "workleases"  # table
 
 @contextlib.asynccontextmanager
 async def account_lease(blobs: Blobs, timing: Timing, account: str) -> AsyncIterator[bool]:
-    """Hold the account for one pass, never renewed; False if another pass holds it."""
+    """Hold the account for one pass, without renewal. Yield False if another pass holds it."""
     name = f"accounts/{account_key(account)}"
     lease = await blobs.acquire_lease(LEASES, name, timing.blob_lease_seconds)
     if lease is None:
@@ -40,10 +40,10 @@ async def account_lease(blobs: Blobs, timing: Timing, account: str) -> AsyncIter
 
 @contextlib.asynccontextmanager
 async def drain_lease(blobs: Blobs, clock: Clock, timing: Timing, of: HostedId) -> AsyncIterator[bool]:
-    """Be the one drainer of a deployment, renewed until let go; False if somebody else is.
+    """Hold a deployment for one drainer, and renew the lease. Yield False if another drainer holds it.
 
-    Losing it to a pause costs no document and cuts nothing off (claims and the fence see to that): two
-    drainers would only share the deployment's limit for a while.
+    If a paused drainer loses the lease, no document is lost and no request is cut off: claims and the fence
+    prevent that. Two drainers only share the deployment's limit for a while.
     """
     name = f"drains/{account_key(of.placement)}/{of.deployment}"
     lease = await blobs.acquire_lease(LEASES, name, timing.blob_lease_seconds)
@@ -81,22 +81,22 @@ class WorkLease:
         self.record: DeploymentRecord | None = None
 
     async def enter(self) -> bool:
-        """Write (or renew) the lease, then read the record: whether requests may start."""
+        """Write or renew the lease, then read the record. Return whether requests may start."""
         expires = self._clock.monotonic() + self.timing.work_lease_seconds
         change = Replace(self.holder, {"seconds": self.timing.work_lease_seconds}, etag=None)
         await self._tables.write(WORK_LEASES, self._partition, [change])
         is_open = await self.is_open()
-        # Only now: after a pause the old record must not let requests start under the new lease.
+        # Set this last: after a pause, the old record must not allow requests under the new lease.
         self._expires = expires
         return is_open
 
     async def is_open(self) -> bool:
-        """Read the record again: whether requests may start."""
+        """Read the record again. Return whether requests may start."""
         self.record = await self._ledger.record(self._of)
         return self.record.state is RecordState.OPEN
 
     def allows(self, seconds: float) -> bool:
-        """Whether a request that takes up to `seconds` may start now."""
+        """Return whether a request that takes up to `seconds` may start now."""
         record = self.record
         if record is None or record.state is not RecordState.OPEN:
             return False
@@ -108,7 +108,7 @@ class WorkLease:
         return self._clock.monotonic() + seconds < self._expires
 
     async def leave(self) -> None:
-        """No request of this worker is in flight any more."""
+        """Remove the lease. Call this when no request of this worker is in flight."""
         self.record = None
         row = await self._tables.get(WORK_LEASES, self._partition, self.holder)
         if row is not None:

@@ -12,19 +12,19 @@ from shared.rows import from_row, to_values
 
 DEPLOYMENTS, SESSIONS, DECISIONS, HOLDS = "deployments", "sessions", "decisions", "holds"
 _ACCOUNTS = "accounts"  # the partition of DEPLOYMENTS that lists the accounts
-_FIRST, _LAST = " ", "~"  # every key of ours lies between these
+_FIRST, _LAST = " ", "~"  # all our keys lie between these
 _MANY = 1000
 _FEW = 100
 
 
 def account_key(resource_id: str) -> str:
-    """An account's resource id as a partition key or blob name: ARM ids ignore case, keys bar slashes."""
+    """Return a partition key or blob name for an account. ARM ids ignore case; keys contain no slash."""
     return resource_id.strip("/").lower().replace("/", "|")
 
 
 @dataclass(frozen=True)
 class DecisionRow:
-    """A decision as it was taken."""
+    """A decision in the history of a deployment."""
 
     at: datetime
     deployment: str
@@ -37,28 +37,31 @@ class DecisionRow:
 
 
 class Ledger:
-    """Every save of a record names the version that it replaces and raises Changed if that is stale."""
+    """The records of accounts and deployments, with holds, sessions and decisions.
+
+    A save of a record names the version that it replaces, and raises Changed if that version is stale.
+    """
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
 
     async def accounts(self) -> list[AccountRecord]:
-        """Every account that was ever looked at."""
+        """Return every account that a pass has ever read."""
         page = await self._tables.page(DEPLOYMENTS, _ACCOUNTS, _FIRST, _LAST, _MANY)
         return [from_row(AccountRecord, row) for row in page.rows]
 
     async def account(self, resource_id: str) -> AccountRecord:
-        """An account's record, a new one if it was never looked at."""
+        """Return an account's record, a new one if no pass has read the account."""
         row = await self._tables.get(DEPLOYMENTS, _ACCOUNTS, account_key(resource_id))
         return from_row(AccountRecord, row) if row else AccountRecord(resource_id)
 
     async def save_account(self, record: AccountRecord) -> AccountRecord:
-        """Write an account's record."""
+        """Save an account's record by compare-and-swap."""
         etag = await self._save(_ACCOUNTS, account_key(record.account), to_values(record), record.etag)
         return replace(record, etag=etag)
 
     async def records(self, resource_id: str) -> dict[str, DeploymentRecord]:
-        """The records of an account's deployments, by name."""
+        """Return the records of an account's deployments, by name."""
         page = await self._tables.page(DEPLOYMENTS, account_key(resource_id), _FIRST, _LAST, _MANY)
         found = (record_row.from_row(row) for row in page.rows)
         return {record.deployment: record for record in found}
@@ -69,7 +72,7 @@ class Ledger:
         return record_row.from_row(row) if row else DeploymentRecord(of.placement, of.deployment)
 
     async def save(self, record: DeploymentRecord) -> DeploymentRecord:
-        """Compare-and-swap a deployment's record."""
+        """Save a deployment's record by compare-and-swap."""
         values = record_row.to_values(record)
         etag = await self._save(account_key(record.account), record.deployment, values, record.etag)
         return replace(record, etag=etag)
@@ -79,18 +82,18 @@ class Ledger:
         return (await self._tables.write(DEPLOYMENTS, partition, [change]))[0]
 
     async def holds(self, resource_id: str, now: datetime) -> dict[str, Hold]:
-        """The holds of an account that have not expired, by deployment."""
+        """Return the holds of an account that have not expired, by deployment."""
         page = await self._tables.page(HOLDS, account_key(resource_id), _FIRST, _LAST, _MANY)
         found = (from_row(Hold, row) for row in page.rows)
         return {hold.deployment: hold for hold in found if now < hold.until}
 
     async def save_hold(self, resource_id: str, hold: Hold) -> None:
-        """Put a hold in the place of the deployment's former one. Safe to repeat."""
+        """Save a hold, which replaces the deployment's former one. Safe to repeat."""
         change = Replace(hold.deployment, to_values(hold), etag=None)
         await self._tables.write(HOLDS, account_key(resource_id), [change])
 
     async def release_hold(self, of: HostedId) -> bool:
-        """End a hold; False if there was none. Raises Changed if it was replaced meanwhile."""
+        """End a hold. Return False if there was none. Raises Changed if it was replaced meanwhile."""
         row = await self._tables.get(HOLDS, account_key(of.placement), of.deployment)
         if row is None:
             return False
@@ -98,12 +101,12 @@ class Ledger:
         return True
 
     async def save_session(self, session: HostingSession) -> None:
-        """Write what is known of a session by now. Safe to repeat."""
+        """Save what is known of a session so far. Safe to repeat."""
         change = Replace(_session_key(session.deployment, session.generation), to_values(session), None)
         await self._tables.write(SESSIONS, account_key(session.account), [change])
 
     async def session(self, record: DeploymentRecord) -> HostingSession | None:
-        """The session of a record's generation; None before Azure was seen to have it."""
+        """Return the session of a record's generation; None before Azure has first shown the deployment."""
         key = _session_key(record.deployment, record.generation.number)
         row = await self._tables.get(SESSIONS, account_key(record.account), key)
         return from_row(HostingSession, row) if row else None
@@ -120,9 +123,9 @@ class Ledger:
             start = _after(page.rows[-1])
 
     async def sessions_since(self, record: DeploymentRecord, since: datetime) -> list[HostingSession]:
-        """The latest sessions, oldest first, from one that began before `since`, or from the first, on.
+        """Return the latest sessions, oldest first. They begin with one that started before `since`, if any.
 
-        Read from the latest backwards, so that a long history costs nothing.
+        The sessions are read backwards from the latest, so a long history costs nothing.
         """
         found: list[HostingSession] = []
         stop = record.generation.number + 1

@@ -1,6 +1,6 @@
-"""What one pass knows of its account: the records, what Azure lists, demand and workers.
+"""Observe one account: its records, what Azure lists, demand and workers.
 
-The view follows every write of the pass, so that the plan can be made again without another LIST.
+Every write of the pass updates the view, so that the plan can be made again without another LIST.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ from shared.ports import Backlog, Blobs, Clock, Provider, Tables
 from shared.timing import Timing
 
 CAPACITY_SECONDS = 5.0
-"""How long the list of capacities may take: the rest of the pass is for the account's writes."""
+"""Time limit of the list of capacities: the pass needs the rest of its time for writes."""
 
 
 @dataclass(frozen=True)
 class HostingContext:
-    """What the control loop works with: the ports, and what holds for every account."""
+    """The ports of the control loop, and the settings that hold for every account."""
 
     clock: Clock
     timing: Timing
@@ -61,9 +61,10 @@ class HostingContext:
         records: Mapping[str, DeploymentRecord] | None = None,
         demand_of: Iterable[str] | None = None,
     ) -> Picture:
-        """What is known of one account, from storage alone. Raises StorageError.
+        """Return what is known of one account, from storage alone. Raises StorageError.
 
-        `records`: if they were read already. `demand_of`: whose documents are counted; None: everybody's.
+        `records`: the records, if they are read already. `demand_of`: the deployments whose documents are
+        counted; None: all configured ones.
         """
         if records is None:
             records = await self.ledger.records(resource_id)
@@ -75,7 +76,7 @@ class HostingContext:
 
 
 class View:
-    """One account as one pass sees it."""
+    """The state of one account, as one pass sees it."""
 
     def __init__(self, context: HostingContext, account: Account, configured: Configs) -> None:
         self.context = context
@@ -84,36 +85,36 @@ class View:
         self.picture: Picture
         self.now: datetime
         self.endpoint: str
-        self.problems: list[StorageError] = []  # what went wrong and stopped nothing
+        self.problems: list[StorageError] = []  # errors that did not stop the pass
         self.azure: dict[str, Hosted] = {}
         self._working: dict[str, int] = {}
-        self._left: dict[str, float | str] = {}  # capacity in the region, or why it is not known
+        self._left: dict[str, float | str] = {}  # capacity left in the region, or why it is unknown
         self._known: AccountRecord
 
     async def read(self, timeout: float) -> None:
-        """The records, then one LIST, then demand and workers. `timeout`: seconds a call to ARM.
+        """Read the records, then one LIST, then demand and workers. Write nothing.
 
-        Nothing is written. Raises ArmError, StorageError.
+        `timeout`: seconds for each call to ARM. Raises ArmError, StorageError.
         """
         context, resource_id = self.context, self.account.resource_id
         self._known = await context.ledger.account(resource_id)
-        # Records before the LIST: what it shows is then never older than what they say.
+        # Read the records before the LIST, so that the LIST is never older than the records.
         records = await context.ledger.records(resource_id)
         self.now = context.clock.now()
         listed = await context.provider.deployments(resource_id, timeout=timeout)
         self.picture = await context.picture(resource_id, self.configured, self.now, records=records)
         ours = {name.lower(): name for name in (*records, *self.configured)}
         self.azure = {}
-        for listed_name, each in listed.items():
+        for listed_name, hosted in listed.items():
             name = ours.get(listed_name.lower(), listed_name)
-            if not is_past(each, self.record(name), self.now, context.timing):
-                self.azure[name] = each
+            if not is_past(hosted, self.record(name), self.now, context.timing):
+                self.azure[name] = hosted
         await asyncio.gather(*(self.count_workers(name) for name in records))
-        if any(each.keep_if_scarce for each in self.configured.values()):
-            await self._ask_where_it_decides()
+        if any(config.keep_if_scarce for config in self.configured.values()):
+            await self._read_capacities()
 
     async def look(self, timeout: float) -> None:
-        """Read, and keep what was seen. Raises ArmError, StorageError."""
+        """Read the account, and save what was observed. Raises ArmError, StorageError."""
         await self.read(timeout)
         for name in list(self.picture.records):
             await self.note(name, self._known.listed_at)
@@ -126,18 +127,18 @@ class View:
         await self._save_account(looked)
 
     async def note_busy(self, reason: str) -> None:
-        """Keep why Azure takes no more writes on the account now, for people; the next look forgets it."""
+        """Save for people why Azure takes no more writes on the account now. The next look clears it."""
         await self._save_account(replace(self._known, busy=reason[:500]))
 
     async def note_problem(self, error: ArmError) -> None:
-        """Keep why the account could not be read, for people: its deployments are unknown until it is."""
+        """Save for people why the account cannot be read. Until it is read, its deployments are unknown."""
         noted_at = self.context.clock.now()
         await self._save_account(replace(self._known, problem=str(error)[:500], problem_at=noted_at))
 
     async def refresh_endpoint(self, timeout: float) -> None:
-        """Ask for the account's endpoint again: an account that was created anew may have another.
+        """Read the account's endpoint again: an account that was deleted and recreated may have another one.
 
-        What goes wrong here stops nothing; the next failed probe asks again.
+        An error here does not stop the pass; the next failed probe tries again.
         """
         try:
             endpoint = await self.context.provider.endpoint(self.account.resource_id, timeout=timeout)
@@ -149,14 +150,14 @@ class View:
     async def _save_account(self, known: AccountRecord) -> None:
         self._known = await self.context.ledger.save_account(known)
 
-    async def _ask_where_it_decides(self) -> None:
-        """Only of deployments that would go if there is enough left."""
+    async def _read_capacities(self) -> None:
+        """Read the capacity left only for deployments that the plan would delete if enough is left."""
         picture = self.observation().picture
-        asked = [name for name in self.configured if picture.wanted(name).scarce]
-        await asyncio.gather(*(self._ask_what_is_left(name) for name in asked))
+        names = [name for name in self.configured if picture.wanted(name).scarce]
+        await asyncio.gather(*(self._read_capacity(name) for name in names))
 
-    async def _ask_what_is_left(self, name: str) -> None:
-        """What the region has left for a deployment's model and SKU; what cannot be learned stops nothing."""
+    async def _read_capacity(self, name: str) -> None:
+        """Read what the region has left for a deployment's model and SKU. An error does not stop the pass."""
         account, spec = self.account.resource_id, self.azure[name].spec
         try:
             left = await self.context.provider.capacity_left(account, spec, timeout=CAPACITY_SECONDS)
@@ -171,27 +172,28 @@ class View:
         return why_kept(config, self.record(name), azure, left, self.context.prices)
 
     def observation(self) -> Observation:
-        """What the plan is made from."""
-        kept = {name: self._why_kept(name) for name, each in self.configured.items() if each.keep_if_scarce}
+        """Return the input of the plan."""
+        configs = self.configured.items()
+        kept = {name: self._why_kept(name) for name, config in configs if config.keep_if_scarce}
         picture = replace(self.picture, kept=kept)
         return Observation(self.now, self.azure, picture, self._working, self.context.timing)
 
     def record(self, name: str) -> DeploymentRecord:
-        """A deployment's record as it stands."""
+        """Return a deployment's current record."""
         return self.picture.record(name)
 
     def demand(self, name: str) -> Demand:
-        """A deployment's unfinished documents, as they were counted."""
+        """Return a deployment's unfinished documents, as they were last counted."""
         return self.picture.demand.get(name, Demand())
 
     async def save(self, record: DeploymentRecord) -> None:
-        """Compare-and-swap a record. Raises Changed if another pass has overtaken this one."""
+        """Save a record by compare-and-swap. Raises Changed if another pass has overtaken this one."""
         saved = await self.context.ledger.save(record)
         records = {**self.picture.records, record.deployment: saved}
         self.picture = replace(self.picture, records=records)
 
     async def count_workers(self, name: str) -> int:
-        """Read the work leases of a deployment (again), whatever its record says: that may be behind."""
+        """Read the work leases of a deployment again, unless its record is absent. Return their number."""
         record = self.record(name)
         if record.state is not RecordState.ABSENT:
             self._working[name] = await live_work(self.context.tables, record.hosted_id)
@@ -204,9 +206,9 @@ class View:
             self.picture = replace(self.picture, demand={**self.picture.demand, name: counted})
 
     async def note(self, name: str, listed_before: datetime | None = None) -> None:
-        """Keep what Azure says of a deployment of ours: createdAt, limits, when it first said Succeeded.
+        """Save what Azure shows of a deployment of ours: createdAt, limits, when it first said Succeeded.
 
-        Where it is missing: since when, and that the LIST before (`listed_before`) was the last to show it.
+        If the LIST lacks it, save since when, and that the LIST at `listed_before` was the last with it.
         """
         record, azure = self.record(name), self.azure.get(name)
         generation = record.generation
@@ -250,9 +252,9 @@ class View:
             await self.save(replace(record, generation=noted))
 
     async def save_session(self, name: str, *, gone: bool = False) -> None:
-        """Write what is known by now of the generation's session; nothing for somebody else's deployment.
+        """Save what is known so far of the generation's session. Skip the deployments of other owners.
 
-        It has ended when a LIST agrees that it is `gone`: Azure accepts deletes that have no effect.
+        A session ends when a LIST confirms that it is `gone`: Azure accepts deletes that have no effect.
         """
         record = self.record(name)
         generation = record.generation
@@ -274,14 +276,14 @@ class View:
         await self.context.ledger.save_session(session)
 
     def _ended_after(self, record: DeploymentRecord) -> datetime | None:
-        """The first delete that may have had an effect, or else when it was last seen."""
+        """Return the time of the first delete that may have had an effect, or else when it was last seen."""
         unanswered = record.state is RecordState.DELETING and not record.settled
         sent_at = record.changed_at if unanswered else None
         deletes = (record.generation.uncertain_at, record.delete_accepted_at, sent_at)
         return min((at for at in deletes if at is not None), default=record.generation.seen_at)
 
     def _deleted_last(self, record: DeploymentRecord) -> datetime | None:
-        """The last delete that may have had an effect; None if it was not answered, or there was none."""
+        """Return when Azure last accepted a delete; None if there is none, or a later one is unanswered."""
         if not record.settled or record.delete_accepted_at is None:
             return None
         return record.generation.last_deleted_at

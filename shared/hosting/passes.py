@@ -1,4 +1,4 @@
-"""Which accounts there are, and one pass over each of them."""
+"""Find the known accounts, and run one pass over each of them."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from shared.planning.picture import configured_on
 
 
 async def known_accounts(ledger: Ledger, settings: Settings) -> list[Account]:
-    """Configured ∪ recorded: what was hosted on an account that is no longer configured is deleted.
+    """Return the configured and the recorded accounts.
 
-    Raises StorageError.
+    The deployments of an account that is no longer configured must still be deleted. Raises StorageError.
     """
     accounts = {key.lower(): account for key, account in settings.accounts.items()}
     for known in await ledger.accounts():
         if known.account.lower() in accounts:
             continue
         records = await ledger.records(known.account)
-        # An account on which nothing is left may itself be gone: do not ask it any more.
+        # An account without deployments may itself be deleted: do not list it any more.
         if any(record.state is not RecordState.ABSENT for record in records.values()):
             name = known.account.rsplit("/", 1)[-1]
             accounts[known.account.lower()] = Account(name, known.account, 0)
@@ -31,12 +31,12 @@ async def known_accounts(ledger: Ledger, settings: Settings) -> list[Account]:
 
 
 async def pass_over(context: HostingContext, settings: Settings, account: Account) -> PassReport:
-    """One pass over one account. Raises ArmError, StorageError: see `reconcile`."""
+    """Run one pass over one account. Raises ArmError, StorageError: see `reconcile`."""
     return await reconcile(context, account, configured_on(account.resource_id, settings.deployments))
 
 
 async def pass_over_all(context: HostingContext, settings: Settings) -> tuple[list[PassReport], list[str]]:
-    """One pass over every known account, each independent of the others: the reports, and what failed.
+    """Run one independent pass over each known account. Return the reports and the errors.
 
     Raises StorageError when the accounts cannot be read.
     """

@@ -1,4 +1,4 @@
-"""The probe: a deployment is open after a request has shown that it answers, whatever Azure says of it."""
+"""Probe a deployment: it opens only after a request has shown that it answers, whatever Azure reports."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from shared.planning.unanswered import not_answered
 
 
 async def probe(step: Decision, view: View) -> None:
-    """The one request that is allowed before the record is open."""
+    """Send the only request that is allowed before the record is open, and record its outcome."""
     name, context = step.deployment, view.context
     try:
         await context.provider.probe(view.endpoint, name, timeout=context.timing.probe_seconds)
@@ -40,7 +40,7 @@ async def _not_ready(step: Decision, view: View, error: ModelError) -> None:
     probes = generation.silent_probes + 1
     match error:
         case ServiceRefused():
-            # Nothing that is created anew would answer: what stands is kept as long as a window wants it.
+            # A new deployment would not answer either: this one stays as long as a window wants it.
             denied = isinstance(error, AccessDenied)
             alert(Alert.MODEL_ACCESS_DENIED if denied else Alert.MODEL_REFUSES, str(error), **fields)
             generation = not_answered(generation, since=now, now=now)
@@ -61,8 +61,8 @@ async def _ready(step: Decision, view: View) -> None:
     record, generation = view.record(name), view.record(name).generation
     if record.state is RecordState.OPEN:
         if generation.silent_since is not None or generation.silent_probes:
-            heard = replace(generation, silent_since=None, silent_probes=0)
-            await view.save(replace(record, generation=heard))
+            answering = replace(generation, silent_since=None, silent_probes=0)
+            await view.save(replace(record, generation=answering))
         return
     history = record.history
     created = step.observed is Observed.SUCCEEDED and generation.intent_at != generation.created_at
@@ -89,7 +89,7 @@ async def _ready(step: Decision, view: View) -> None:
 
 
 def _used(record: DeploymentRecord, azure: Hosted) -> DeploymentRecord:
-    """Somebody else's deployment, from now on used and never changed."""
+    """Return the record of another owner's deployment, which we use from now on and never change."""
     found = next_generation(
         record, owned=False, created_at=azure.created_at, sku=azure.spec.sku, capacity=azure.spec.capacity
     )

@@ -36,28 +36,28 @@ from shared.schedule.windows import intervals
 from shared.timing import Timing
 
 LONGEST_CREATE = timedelta(hours=1)
-"""Creating takes minutes; after this somebody should look."""
+"""A create takes minutes; after this time an alert asks a person to look."""
 LONGEST_DELETE = timedelta(minutes=30)
-"""Likewise of deleting."""
+"""The same limit for a delete."""
 LONGEST_WAIT = timedelta(hours=1)
-"""How much longer than `start_within` a document may wait before somebody should look."""
+"""The time beyond `start_within` that a document may wait before an alert asks a person to look."""
 IDLE_LIST = timedelta(minutes=15)
-"""How often an account with nothing wanted, hosted or in doubt is looked at."""
+"""The time between two LISTs of an account on which nothing is wanted, hosted or in doubt."""
 
 _NOT_STEPS = (Action.NOTHING, Action.WAIT, Action.SERVE)
 
 
 class Outcome(StrEnum):
-    """How a pass ended."""
+    """The outcome of a pass."""
 
     DONE = "done"
     HELD = "held"  # another pass has the account
-    IDLE = "idle"  # there was nothing to look for
+    IDLE = "idle"  # nothing was wanted, hosted or in doubt
 
 
 @dataclass(frozen=True)
 class PassReport:
-    """How a pass ended, and what it decided last about each deployment of the account."""
+    """The outcome of a pass, and its last decision about each deployment of the account."""
 
     account: str  # its name, for people
     outcome: Outcome
@@ -65,10 +65,10 @@ class PassReport:
 
 
 async def reconcile(context: HostingContext, account: Account, configured: Configs) -> PassReport:
-    """One pass. `configured`: the deployments of this account.
+    """Run one pass. `configured`: the deployments of this account.
 
-    Raises ArmError when the account cannot be listed, StorageError when records cannot be kept (Changed:
-    another pass has overtaken this one, whose lease ran out), or when the pass took longer than its limit.
+    Raises ArmError if the account cannot be listed. Raises StorageError if records cannot be saved, or if the
+    pass takes longer than its limit. Changed means that the lease expired and another pass overtook this one.
     """
     limit = context.timing.pass_limit_seconds
     try:
@@ -78,7 +78,7 @@ async def reconcile(context: HostingContext, account: Account, configured: Confi
         raise StorageError(
             f"the pass was given up after {limit:.0f} s: storage or Azure did not answer in time"
         ) from error
-    # An alert watches for its absence, so idle passes say it too.
+    # An alert fires if this event is missing, so idle passes log it too.
     event("pass_done", account=account.name, outcome=report.outcome)
     return report
 
@@ -110,7 +110,8 @@ async def _pass(view: View, deadline: float) -> PassReport:
         _raise_alerts(decision, view)
     for problem in view.problems:
         raise problem
-    return PassReport(view.account.name, Outcome.DONE, {each.deployment: each for each in decisions})
+    by_name = {decision.deployment: decision for decision in decisions}
+    return PassReport(view.account.name, Outcome.DONE, by_name)
 
 
 def _warn_of_foreign(decision: Decision, view: View) -> None:
@@ -133,18 +134,19 @@ def _warn_of_twin(decision: Decision, azure: Hosted, view: View) -> None:
 
 
 def _raise_alerts(decision: Decision, view: View) -> None:
-    """What a person should look at, as long as it lasts.
+    """Raise an alert for each condition that a person should look at, as long as it lasts.
 
-    In observe mode nothing is to be hosted, so nothing is late for a window or for documents. What was
-    hosted before, and is stuck or past its cap, costs money in either mode.
+    In observe mode nothing has to be hosted, so nothing is late for a window or for documents. But a
+    deployment from before that is stuck or past its cap costs money in either mode.
     """
     timing, fields = view.context.timing, {"account": view.account.name, "deployment": decision.deployment}
     if decision.observed is Observed.UNKNOWN:
         alert(Alert.UNKNOWN_STATE, f"look at it in the Azure portal: {decision.reason}", **fields)
     if _is_late(decision, view) and not _only_observed(decision, view):
         alert(Alert.WINDOW_NOT_READY, f"its window began, and it is not ready: {decision.reason}", **fields)
-    begun = view.record(decision.deployment).generation.intent_at
-    if decision.observed is Observed.CREATING and begun is not None and view.now - begun > LONGEST_CREATE:
+    intent_at = view.record(decision.deployment).generation.intent_at
+    creating = decision.observed is Observed.CREATING
+    if creating and intent_at is not None and view.now - intent_at > LONGEST_CREATE:
         remedy = "Azure has been creating it for over an hour, which may cost money: look at it in the portal"
         alert(Alert.CREATE_LED_NOWHERE, remedy, **fields)
     if decision.wanted.scarce and decision.action in (Action.SERVE, Action.PROBE):
@@ -160,16 +162,16 @@ def _raise_alerts(decision: Decision, view: View) -> None:
     if (unanswered := unanswered_for(record.generation, view.now)) > timing.answer_limit:
         remedy = f"nobody has been answered for {span(unanswered)}: {record.generation.trouble}"
         alert(Alert.NOT_ANSWERING, remedy, **fields)
-    first_at = record.delete_accepted_at if record.state is RecordState.DELETING else None
-    stands = decision.observed in (Observed.READY, Observed.FAILED)
-    if stands and first_at is not None and view.now - first_at > timing.list_lag:
+    accepted_at = record.delete_accepted_at if record.state is RecordState.DELETING else None
+    exists = decision.observed in (Observed.READY, Observed.FAILED)
+    if exists and accepted_at is not None and view.now - accepted_at > timing.list_lag:
         remedy = (
-            f"Azure accepted its delete at {first_at:%H:%M:%S} UTC, and it still stands and costs money: "
+            f"Azure accepted its delete at {accepted_at:%H:%M:%S} UTC, and it still stands and costs money: "
             "delete it in the Azure portal, or ask Azure's support"
         )
         alert(Alert.DELETE_WITHOUT_EFFECT, remedy, **fields)
-    if (waits := _documents_wait(decision, view)) is not None:
-        alert(Alert.DOCUMENTS_WAIT, waits, **fields)
+    if (remedy := _documents_wait(decision, view)) is not None:
+        alert(Alert.DOCUMENTS_WAIT, remedy, **fields)
     deadline = view.record(decision.deployment).generation.delete_after
     present = decision.observed not in (Observed.ABSENT, Observed.DELETING)
     if present and deadline is not None and view.now >= deadline:
@@ -182,10 +184,10 @@ def _only_observed(decision: Decision, view: View) -> bool:
 
 
 def _is_late(decision: Decision, view: View) -> bool:
-    """Whether a window has begun and its deployment is not ready.
+    """Return whether a window has begun and its deployment is not ready.
 
-    Round the clock there is no such time: late is what something stands in the way of, not what is being
-    created.
+    A deployment that is hosted round the clock has no such time. It is late if something prevents its
+    create, but not while it is being created.
     """
     opens_at = decision.wanted.opens_at
     if opens_at is None or view.now < opens_at or decision.action is Action.SERVE:
@@ -197,7 +199,7 @@ def _is_late(decision: Decision, view: View) -> bool:
 
 
 def _documents_wait(decision: Decision, view: View) -> str | None:
-    """Why documents have waited for longer than anybody can expect, and what to do."""
+    """Return why documents wait longer than expected, and what to do; None if they do not."""
     config, oldest = view.configured.get(decision.deployment), view.demand(decision.deployment).oldest
     if config is None or oldest is None or _only_observed(decision, view):
         return None
@@ -231,27 +233,28 @@ async def _is_idle(context: HostingContext, account: Account, configured: Config
 
 
 def _in_doubt(record: DeploymentRecord, now: datetime, timing: Timing) -> bool:
-    """Whether a write of ours may still show: LISTs lag, and effects come late."""
+    """Return whether a write of ours may still become visible: LISTs lag, and effects come late."""
     times = (record.doubted_at, record.changed_at, record.generation.last_deleted_at)
     return any(at is not None and now - at < timing.doubt for at in times)
 
 
 async def _act(view: View, deadline: float) -> tuple[Decision, ...]:
-    """Take step after step, planning again after each; returns the last plan."""
+    """Take one step after another, and plan again after each. Return the last plan."""
     taken: set[tuple[str, Action]] = set()
     arm_busy = False
     while True:
         left = deadline - view.context.clock.monotonic()
         decisions = plan(view.context.owner, view.account, view.observation())
         steps = [
-            each
-            for each in decisions
-            if not _is_taken(each, taken) and _may_start(each, left, view.context.timing, arm_busy=arm_busy)
+            decision
+            for decision in decisions
+            if not _is_taken(decision, taken)
+            and _may_start(decision, left, view.context.timing, arm_busy=arm_busy)
         ]
         if not steps:
             return decisions
         if steps[0].action is not Action.PROBE:
-            # One step at a time. Probes come last, and all at once: one that hangs delays nobody else's.
+            # Take one step at a time. Probes come last and run together, so that none delays the others.
             del steps[1:]
         taken |= {(step.deployment, step.action) for step in steps}
         outcomes = await asyncio.gather(
@@ -266,8 +269,11 @@ async def _act(view: View, deadline: float) -> tuple[Decision, ...]:
 
 
 def _is_taken(step: Decision, taken: set[tuple[str, Action]]) -> bool:
-    """Whether this pass took the step already, or adopted what it would delete: what differs from the file
-    is to be seen before that, so it waits for the next pass."""
+    """Return whether this pass already took the step, or adopted the deployment that the step would delete.
+
+    People must first see how an adopted deployment differs from the file, so its delete waits for the next
+    pass.
+    """
     adopted = (step.deployment, Action.ADOPT) in taken
     return (step.deployment, step.action) in taken or (
         adopted and step.action in (Action.CLOSE, Action.DELETE)

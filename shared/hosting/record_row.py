@@ -1,6 +1,7 @@
-"""A deployment's record ↔ its table row: its parts side by side, and what no column can hold as text.
+"""Convert a deployment's record to its table row, and a row to the record.
 
-The columns are those of the first version, in which a record had no parts: rows of every version are read.
+The parts of a record share one row, and values that no column can hold are stored as text. The columns are
+those of the first version, in which a record had no parts, so rows of every version can be read.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _PARTS: dict[str, Any] = {
 }
 _RENAMED = {"number": "generation", "count": "decisions"}
 _PACKED = dict.fromkeys(("create_seconds", "gathered", "adopted"), "")
-# What a column that is not there means.
+# The value that a missing column stands for.
 _ABSENT = {
     _RENAMED.get(field.name, field.name): field.default
     for kind in (DeploymentRecord, *_PARTS.values())
@@ -44,7 +45,7 @@ _ABSENT = {
 
 
 def _picked(kind: Any) -> itemgetter[Any]:
-    """The columns of a part, in the order of its fields."""
+    """Return a getter of the columns of a part, in the order of its fields."""
     return itemgetter(*(_RENAMED.get(field.name, field.name) for field in fields(kind)))
 
 
@@ -52,7 +53,7 @@ _PICK = {name: _picked(kind) for name, kind in _PARTS.items()}
 
 
 def to_values(record: DeploymentRecord) -> dict[str, Value]:
-    """The columns of a record."""
+    """Return the columns of a record."""
     columns = dict(vars(record))
     del columns["etag"]
     for part in _PARTS:
@@ -67,7 +68,7 @@ def to_values(record: DeploymentRecord) -> dict[str, Value]:
 
 
 def from_row(row: Row) -> DeploymentRecord:
-    """The record that was written. Raises KeyError for a row that does not name its deployment."""
+    """Return the record in a row. Raises KeyError if the row does not name its deployment."""
     columns: dict[str, Any] = {**_ABSENT, **row.values}
     return DeploymentRecord(
         columns["account"],
