@@ -170,8 +170,8 @@ def _raise_alerts(decision: Decision, view: View) -> None:
             "delete it in the Azure portal, or ask Azure's support"
         )
         alert(Alert.DELETE_WITHOUT_EFFECT, remedy, **fields)
-    if (remedy := _documents_wait(decision, view)) is not None:
-        alert(Alert.DOCUMENTS_WAIT, remedy, **fields)
+    if (cause := _documents_wait(decision, view)) is not None:
+        alert(Alert.DOCUMENTS_WAIT, cause, **fields)
     deadline = view.record(decision.deployment).generation.delete_after
     present = decision.observed not in (Observed.ABSENT, Observed.DELETING)
     if present and deadline is not None and view.now >= deadline:

@@ -1,4 +1,7 @@
-"""One deployment: observed × wanted → the step, with its reason; one function for each observed state."""
+"""Decide about one deployment: observed × wanted state → a step and its reason.
+
+Each observed state has its own function.
+"""
 
 from __future__ import annotations
 
@@ -29,9 +32,9 @@ from shared.planning.unanswered import unanswered_for
 from shared.timing import Timing
 
 SILENT_PROBES = 3
-"""Failures required before giving up: the app may have been down until such a limit was over."""
+"""Failed probes required before giving up: the app may have been down until the time limit was over."""
 WINDOW_RETRY = timedelta(minutes=5)
-"""The longest pause between tries to create a deployment for a window."""
+"""The longest pause between two attempts to create a deployment for a window."""
 
 _SESSION_OVER = "its longest session is over (max_session)"
 UNWRITTEN = "observe mode, nothing is written; it would"
@@ -39,7 +42,7 @@ UNWRITTEN = "observe mode, nothing is written; it would"
 
 @dataclass(frozen=True)
 class _Case:
-    """Everything that decides about one deployment."""
+    """All facts on which the decision about one deployment depends."""
 
     now: datetime
     began_at: datetime  # when the LIST began
@@ -53,24 +56,33 @@ class _Case:
     timing: Timing
 
     def step(self, action: Action, reason: str, again_at: datetime | None = None) -> Decision:
-        """The decision to take this step."""
+        """Return the decision to take this step."""
         return Decision(self.name, action, reason, self.observed, self.want, again_at)
 
     def delete(self, reason: str, *, failed: bool = False) -> Decision:
-        """The decision to delete it, as soon as nobody works on it: in whatever state its record is."""
+        """Return the decision to delete it, or to wait while workers use it, in any state of its record."""
         if self.working:
             answering = f"{self.working} worker{plural(self.working)} still answering"
             return self.step(Action.WAIT, f"{answering}; then deleted: {reason}")
         return replace(self.step(Action.DELETE, reason), failed=failed)
 
 
-def decide(owner: Owner, name: str, want: Wanted, seen: Observation) -> Decision:
-    """What to do about one deployment now."""
-    azure, picture, record = seen.azure.get(name), seen.picture, seen.picture.record(name)
-    observed = observe(azure, record, owner, seen.timing)
-    config, working = picture.configured.get(name), seen.working.get(name, 0)
+def decide(owner: Owner, name: str, want: Wanted, observation: Observation) -> Decision:
+    """Decide what to do about one deployment now."""
+    azure, picture = observation.azure.get(name), observation.picture
+    record = picture.record(name)
+    observed = observe(azure, record, owner, observation.timing)
     case = _Case(
-        picture.now, seen.began_at, name, config, want, azure, record, observed, working, seen.timing
+        now=picture.now,
+        began_at=observation.began_at,
+        name=name,
+        config=picture.configured.get(name),
+        want=want,
+        azure=azure,
+        record=record,
+        observed=observed,
+        working=observation.working.get(name, 0),
+        timing=observation.timing,
     )
     match observed:
         case Observed.ABSENT:
@@ -84,7 +96,7 @@ def decide(owner: Owner, name: str, want: Wanted, seen: Observation) -> Decision
             assert azure is not None
             return case.step(Action.WAIT, f"Azure says {azure.said!r}, which nobody here knows")
         case Observed.CREATING | Observed.SUCCEEDED | Observed.FAILED if record.state is RecordState.ABSENT:
-            return _lost_sight_of(case)
+            return _unrecorded(case)
         case Observed.CREATING:
             later = "" if want.up or want.scarce else f"; then it is deleted: {want.reason}"
             return case.step(Action.WAIT, f"Azure is creating it{later}")
@@ -144,8 +156,11 @@ def _foreign(case: _Case, azure: Hosted, *, twin: bool) -> Decision:
     return case.step(Action.WAIT, f"somebody else's deployment is {azure.said}")
 
 
-def _lost_sight_of(case: _Case) -> Decision:
-    """Ours, and the record says absent: never recorded, forgotten, or not deleted though Azure said so."""
+def _unrecorded(case: _Case) -> Decision:
+    """Decide about a deployment of ours whose record is absent.
+
+    It was never recorded, or it was forgotten, or it still exists although Azure reported it deleted.
+    """
     record = case.record
     if is_same_generation(record, case.azure) and record.generation.last_deleted_at is not None:
         late_until = record.generation.last_deleted_at + case.timing.list_lag
@@ -157,7 +172,7 @@ def _lost_sight_of(case: _Case) -> Decision:
 
 
 def is_same_generation(record: DeploymentRecord, azure: Hosted | None) -> bool:
-    """Whether a deployment is the very one that a record, which says absent, was about last."""
+    """Return whether a deployment is the one that an absent record described last."""
     created_at = record.generation.created_at
     return azure is not None and created_at is not None and azure.created_at == created_at
 
@@ -190,7 +205,7 @@ def _ready(case: _Case) -> Decision:
     elif (unanswered := _unanswered(case)) is not None:
         stay, reason, failed = False, unanswered, True
     if state is RecordState.DELETING:
-        # As it was decided: in observe mode, or after it, without what that put in front.
+        # Keep the reason of the decision, without the prefix that observe mode adds.
         decided = record.decision.reason.removeprefix(f"{UNWRITTEN} {Action.DELETE}: ")
         return case.delete(decided or want.reason)
     if state is RecordState.OPEN and stay and silent is not None:
@@ -208,7 +223,7 @@ def _is_session_over(case: _Case) -> bool:
 
 
 def _unanswered(case: _Case) -> str | None:
-    """Why it is not worth its cost: it is hosted for documents only, and answers none."""
+    """Return why it is not worth its cost, if it is hosted only for documents and answers none."""
     record, want = case.record, case.want
     if not (want.up and want.for_documents):
         return None
@@ -227,7 +242,7 @@ def _failed(case: _Case, azure: Hosted) -> Decision:
 
 
 def _not_before(record: DeploymentRecord, want: Wanted) -> datetime | None:
-    """When a create may be tried (again): for a window at least every five minutes, also while it is open."""
+    """Return when the next create may start. For a window, it is tried at least every five minutes."""
     if record.backoff.not_before is None or want.opens_at is None or record.changed_at is None:
         return record.backoff.not_before
     return min(record.backoff.not_before, record.changed_at + WINDOW_RETRY)

@@ -1,4 +1,4 @@
-"""What a pass sees of one account, and what it decides about one deployment."""
+"""The observation of one account, and the decision about one deployment."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class Observation:
 
 @dataclass(frozen=True)
 class Decision:
-    """What to do about one deployment now, and why."""
+    """The step to take for one deployment now, and its reason."""
 
     deployment: str
     action: Action
     reason: str
     observed: Observed
     wanted: Wanted
-    again_at: datetime | None = None  # when a wait is known to end
-    failed: bool = False  # a DELETE because nobody was answered: the next create waits longer
+    again_at: datetime | None = None  # when a wait ends, if that is known
+    failed: bool = False  # a DELETE because it failed or did not answer: the next create waits longer

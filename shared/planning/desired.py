@@ -1,4 +1,4 @@
-"""What should be, at an instant: a hold, else schedule windows ∪ unfinished documents."""
+"""The wanted state at an instant: a hold, or else schedule windows ∪ unfinished documents."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from shared.schedule.windows import Interval, intervals
 
 UNITS = {BillingUnit.MINUTE: timedelta(minutes=1), BillingUnit.HOUR: timedelta(hours=1)}
 _HALF_TICK = timedelta(seconds=30)
-"""Passes come every minute: what falls between two of them is done by the nearer one."""
+"""Passes run every minute: a create that is due between two passes starts in the nearer one."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What should be, at an instant."""
+    """The wanted state of a deployment at an instant."""
 
     up: bool
     reason: str
@@ -40,33 +40,33 @@ class Wanted:
     changes_at: datetime | None = None  # when the schedule next changes this
     opens_at: datetime | None = None  # the start of the window that wants it
     paid_until: datetime | None = None  # it may stay only because it is paid for until then
-    for_documents: bool = False  # only documents want it: what does not answer them is not worth its cost
-    scarce: bool = False  # it may stay, also if it has answered nobody yet, as its capacity could be lost
+    for_documents: bool = False  # only documents want it: if it answers none, delete it
+    scarce: bool = False  # it may stay, even without an answer yet: its capacity could be lost
 
 
 @dataclass(frozen=True)
 class Outlook:
-    """What a deployment's past, its account's plans and its prices say of the time ahead."""
+    """What to expect of a deployment, from its history, its account's plans and its prices."""
 
-    lead: timedelta  # before a window, the creates of its account in turn
+    lead: timedelta  # time to create it before a window, with the account's creates one after another
     create: CreateTime = PRIOR
     batches: tuple[Batch, ...] = ()
-    up: bool = False  # it is being created, or was and is not yet being deleted
+    up: bool = False  # it is being created, or exists and is not yet being deleted
     unit: timedelta = UNITS[BillingUnit.MINUTE]  # of billing
-    billed_from: datetime | None = None  # its bill's start, if it is up and ours
+    billed_from: datetime | None = None  # the start of its bill, if it is up and ours
     free: bool = False  # hosting costs nothing
     kept: str = ""  # why it may stay although nothing needs it: its capacity could be lost
 
 
 def billed_from(record: DeploymentRecord, prices: Prices) -> datetime | None:
-    """The instant from which this generation's hosting is charged; None: it is not yet, or not to us."""
+    """Return when the bill of this generation starts; None if it has not started or is not ours."""
     if not record.generation.owned:
         return None
     return record.started_at if prices.billing_starts is BillingStart.CREATE else record.generation.opened_at
 
 
 def planned_lead(config: DeploymentConfig, create: CreateTime = PRIOR) -> timedelta:
-    """How long before a window a create begins, as far as this deployment alone is concerned."""
+    """Return how long before a window the create begins, for this deployment alone."""
     return create.quantile(LEAD_SHARE) if config.lead is None else config.lead
 
 
@@ -74,7 +74,7 @@ def planned_lead(config: DeploymentConfig, create: CreateTime = PRIOR) -> timede
 def windows_ahead(
     windows: tuple[WeeklyWindow | OneOffWindow, ...], closures: tuple[Closure, ...], now: datetime
 ) -> tuple[Interval, ...]:
-    """The windows of the eight days ahead, and those of yesterday, which may still be open."""
+    """Return the windows of the next eight days, and those of yesterday, which may still be open."""
     return tuple(intervals(windows, now - timedelta(days=1), now + timedelta(days=8), closures))
 
 
@@ -85,8 +85,10 @@ def wanted(
     hold: Hold | None = None,
     outlook: Outlook | None = None,
 ) -> Wanted:
-    """What should be. `hosting`: None if it is no longer configured. `outlook`: None as long as nothing is
-    known of it."""
+    """Return the wanted state of a deployment.
+
+    `config`: None if it is no longer configured. `outlook`: None if only the configuration is known.
+    """
     if config is None:
         return Wanted(False, "it is no longer in deployments.yaml")
     if hold is not None and now < hold.until:
@@ -99,28 +101,31 @@ def wanted(
         f"{demand.unfinished}{'+' if demand.more else ''} unfinished document{plural(demand.unfinished)}"
     )
     edges = [
-        edge for each in ahead for edge in (each.start - outlook.lead, each.end) if now < edge < ALWAYS.end
+        edge
+        for window in ahead
+        for edge in (window.start - outlook.lead, window.end)
+        if now < edge < ALWAYS.end
     ]
     changes_at = min(edges, default=None)
-    for each in ahead:
-        if not _is_on(each, demand, now, outlook):
+    for window in ahead:
+        if not _is_on(window, demand, now, outlook):
             continue
-        what = f"batch window with {waiting}" if each.stop_when_empty else "window"
-        times = f"{what}, {clock_time(each.start)} to {clock_time(each.end)}"
+        what = f"batch window with {waiting}" if window.stop_when_empty else "window"
+        times = f"{what}, {clock_time(window.start)} to {clock_time(window.end)}"
         return Wanted(
             True,
             "round the clock (always: true)" if config.always else times,
             changes_at=changes_at,
-            opens_at=each.start,
-            for_documents=each.stop_when_empty,
+            opens_at=window.start,
+            for_documents=window.stop_when_empty,
         )
     if demand.unfinished and config.uploads is UploadStart.ON_DEMAND:
         return _for_documents(config, demand, waiting, now, outlook, ahead, changes_at)
     if outlook.kept:
         return Wanted(False, outlook.kept, keep=True, changes_at=changes_at, scarce=True)
-    for each in ahead:
-        if each.end <= now < each.keep_until:
-            return Wanted(False, "close grace for outside callers", keep=True, changes_at=each.keep_until)
+    for window in ahead:
+        if window.end <= now < window.keep_until:
+            return Wanted(False, "close grace for outside callers", keep=True, changes_at=window.keep_until)
     if outlook.billed_from is not None and outlook.unit > PAID_MARGIN and not outlook.free:
         stays_until = paid_until(outlook.billed_from, now, outlook.unit) - PAID_MARGIN
         if now < stays_until:
@@ -133,7 +138,7 @@ def wanted(
 
 
 def _is_on(window: Interval, demand: Demand, now: datetime, outlook: Outlook) -> bool:
-    """Whether a window wants the deployment now: not if nine in ten creates would come too late for it."""
+    """Return whether a window wants the deployment now: not if nine in ten creates would end too late."""
     if not window.start - outlook.lead <= now < window.end:
         return False
     if window.stop_when_empty and not demand.unfinished:
@@ -151,12 +156,12 @@ def _for_documents(
     ahead: tuple[Interval, ...],
     changes_at: datetime | None,
 ) -> Wanted:
-    """Documents start it themselves: at once, or as late as `start_within` allows."""
+    """Return the state that waiting documents want: up at once, or as late as `start_within` allows."""
     arrivals = demand.arrivals or (now,)
     if outlook.up or outlook.free or config.start_within <= timedelta(0):
         return Wanted(True, waiting, changes_at=changes_at, for_documents=True)
     promised = arrivals[0] + config.start_within
-    joined = next((each for each in ahead if now < each.start <= promised), None)
+    joined = next((window for window in ahead if now < window.start <= promised), None)
     if joined is not None:
         reason = f"{waiting} to be answered in the window from {clock_time(joined.start)}"
         return Wanted(False, reason, changes_at=changes_at)
@@ -168,15 +173,15 @@ def _for_documents(
 
 
 def clock_time(at: datetime) -> str:
-    """As reasons name a time."""
+    """Format a time for a reason."""
     return f"{at:%Y-%m-%d %H:%M:%S}".removesuffix(":00") + " UTC"
 
 
 def plural(count: int) -> str:
-    """The end of a counted noun."""
+    """Return the ending of a noun after a count."""
     return "" if count == 1 else "s"
 
 
 def span(length: timedelta) -> str:
-    """As reasons name a span."""
+    """Format a length of time for a reason."""
     return f"{round(length.total_seconds() / 60)} min"

@@ -1,7 +1,8 @@
-"""History → how long creating takes: from the create request to the first successful request.
+"""Estimate from history how long a create takes: from its request to the first successful request.
 
-Azure documents no provisioning time, so it is a distribution and never a constant: a lognormal one, from
-what was measured and from a prior (median 5 minutes, 95th percentile 15) that counts as some samples.
+Azure documents no provisioning time, so the estimate is a distribution and never a constant. It is lognormal.
+It is computed from measured times and from a prior (median 5 minutes, 95th percentile 15) that counts as some
+samples.
 """
 
 from __future__ import annotations
@@ -16,34 +17,34 @@ from statistics import NormalDist, fmean
 _NORMAL = NormalDist()
 _PRIOR_WEIGHT = 5  # samples
 _BUMP, _NARROWEST = 0.5, 0.05  # standard deviations, of the logarithm
-_HALVINGS = 40  # of an interval of some ten: far below a millisecond
-MOST_SAMPLES = 120  # the latest of a deployment: Azure changes
+_HALVINGS = 40  # of an interval about ten wide: the error is far below a millisecond
+MOST_SAMPLES = 120  # only the latest of a deployment count, because Azure changes
 LEAD_SHARE = 0.95
-"""The share of creations that are to be done when a window starts."""
+"""The share of creates that must be finished when a window starts."""
 
 
 @dataclass(frozen=True)
 class CreateTime:
-    """How long a create takes; `mu` and `sigma` are of the natural logarithm of its seconds."""
+    """The time that a create takes; `mu` and `sigma` are of the natural logarithm of its seconds."""
 
     mu: float
     sigma: float
 
     def quantile(self, share: float) -> timedelta:
-        """In so many cases it takes no longer."""
+        """Return the time within which this share of creates is finished."""
         return _quantile(self.mu, self.sigma, share)
 
     def mean(self) -> timedelta:
-        """What it takes on average."""
+        """Return the average time."""
         return _mean(self.mu, self.sigma)
 
     def longer_than(self, span: timedelta) -> float:
-        """The probability that it takes longer."""
+        """Return the probability that a create takes longer than this."""
         seconds = span.total_seconds()
         return 1.0 if seconds <= 0 else 1.0 - _NORMAL.cdf((math.log(seconds) - self.mu) / self.sigma)
 
     def excess(self, span: timedelta) -> timedelta:
-        """By how much it takes longer, on average over all cases."""
+        """Return by how much a create takes longer than this, on average over all creates."""
         seconds = span.total_seconds()
         if seconds <= 0:
             return self.mean() - span
@@ -52,7 +53,7 @@ class CreateTime:
         return timedelta(seconds=max(0.0, above - seconds * _NORMAL.cdf(-z)))
 
 
-# A year's preview asks for the same few thousands of times.
+# Cached: the preview of a year asks for the same few values thousands of times.
 
 
 @functools.lru_cache(maxsize=4096)
@@ -69,15 +70,15 @@ PRIOR = CreateTime(math.log(300.0), math.log(3.0) / _NORMAL.inv_cdf(0.95))
 
 
 def learned(samples: Sequence[float], prior: CreateTime = PRIOR) -> CreateTime:
-    """What seconds that were measured make of the prior.
+    """Return the prior after an update with measured seconds.
 
-    Where they disagree with it, the spread grows, so that few samples make nobody sure of himself. That alone
-    would make one very quick create lengthen the lead, as a lognormal spreads to both sides. So its 95th
-    percentile, from which leads are taken, is never above that of a mixture: the prior with its weight, and
-    a bump around each sample. No bump is wider than the prior, so samples below the prior's median leave
-    less than 5 % of the mixture above the prior's own percentile: quick creates never lengthen a lead. And a
-    sample above the percentile raises it, in the mixture as in the lognormal: a slow create never shortens a
-    lead, and one that is much slower lengthens it at once.
+    If the samples disagree with the prior, the spread grows, so that a few samples do not give false
+    certainty. But with this rule alone, one very quick create would lengthen the lead, because a lognormal
+    spreads to both sides. So its 95th percentile, from which leads are taken, is never above that of a
+    mixture: the prior with its weight, and a bump around each sample. No bump is wider than the prior, so
+    samples below the prior's median leave less than 5 % of the mixture above the prior's own percentile:
+    quick creates never lengthen a lead. A sample above the percentile raises it, both in the mixture and in
+    the lognormal: a slow create never shortens a lead, and a much slower one lengthens it at once.
     """
     if not samples:
         return prior
@@ -85,7 +86,7 @@ def learned(samples: Sequence[float], prior: CreateTime = PRIOR) -> CreateTime:
     count, mean = len(logs), fmean(logs)
     whole = _PRIOR_WEIGHT + count
     mu = (_PRIOR_WEIGHT * prior.mu + count * mean) / whole
-    squares = _PRIOR_WEIGHT * prior.sigma**2 + sum((each - mean) ** 2 for each in logs)
+    squares = _PRIOR_WEIGHT * prior.sigma**2 + sum((log - mean) ** 2 for log in logs)
     squares += _PRIOR_WEIGHT * count / whole * (mean - prior.mu) ** 2
     sigma = math.sqrt(squares / whole * (1 + 1 / whole))
     z = _NORMAL.inv_cdf(LEAD_SHARE)
@@ -95,26 +96,26 @@ def learned(samples: Sequence[float], prior: CreateTime = PRIOR) -> CreateTime:
 
 
 def _mixed(logs: Sequence[float], width: float, prior: CreateTime) -> float:
-    """The logarithm below which LEAD_SHARE of the mixture lies, by bisection."""
+    """Find by bisection the logarithm below which LEAD_SHARE of the mixture lies."""
     wanted = 2.0 * (1.0 - LEAD_SHARE) * (_PRIOR_WEIGHT + len(logs))
     low, high = (
         min(prior.mu, *logs),
-        max(prior.mu + 4.0 * prior.sigma, *(each + 4.0 * width for each in logs)),
+        max(prior.mu + 4.0 * prior.sigma, *(log + 4.0 * width for log in logs)),
     )
     prior_scale, scale = 1.0 / (prior.sigma * math.sqrt(2.0)), 1.0 / (width * math.sqrt(2.0))
     for _ in range(_HALVINGS):
         middle = (low + high) / 2.0
         above = _PRIOR_WEIGHT * math.erfc((middle - prior.mu) * prior_scale)
-        above += sum([math.erfc((middle - each) * scale) for each in logs])
+        above += sum([math.erfc((middle - log) * scale) for log in logs])
         low, high = (middle, high) if above > wanted else (low, middle)
     return high
 
 
 @functools.lru_cache(maxsize=256)
 def create_times(samples: tuple[tuple[str, tuple[int, ...]], ...]) -> Mapping[str, CreateTime]:
-    """Each deployment's, where the others of its account stand in for what it has not measured itself.
+    """Return each deployment's create time. The samples of the account's other deployments give its prior.
 
-    `samples`: names, and the seconds that were measured.
+    `samples`: names, and the measured seconds.
     """
     times = {}
     for name, own in samples:
@@ -124,14 +125,14 @@ def create_times(samples: tuple[tuple[str, tuple[int, ...]], ...]) -> Mapping[st
 
 
 def with_sample(samples: Sequence[int], seconds: float) -> tuple[int, ...]:
-    """The latest samples, with one more."""
+    """Return the latest samples, with one more."""
     return (*samples, round(seconds))[-MOST_SAMPLES:]
 
 
 def begins(starts: Mapping[str, datetime], times: Mapping[str, CreateTime]) -> dict[str, datetime]:
-    """When each window's create has to begin, so that it is ready at its start.
+    """Return when the create for each window must begin, so that the deployment is ready at its start.
 
-    Writes serialise on an account: a create also begins early enough for those behind it.
+    Writes on an account run one after another: a create also begins early enough for the creates behind it.
     """
     found: dict[str, datetime] = {}
     following: datetime | None = None

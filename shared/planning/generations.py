@@ -1,4 +1,4 @@
-"""How a deployment's record goes from one generation to the next, and back."""
+"""Move a deployment's record from one generation to the next, and back."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def next_generation(
     sku: str = "",
     capacity: int = 0,
 ) -> DeploymentRecord:
-    """The record of the next generation: the only place that resets what belongs to one.
+    """Return the record of the next generation. Only this function resets the fields of a generation.
 
-    Two facts of the last one stay: its createdAt, by which a stale LIST is recognised, and when its deletes
-    were accepted, as Azure wants a pause after them. No wait is left over (`not_before`), as a create begins
-    or a deployment stands; failures are counted further, until a request is answered.
+    Two facts of the last generation stay: its createdAt, which identifies a stale LIST, and when its deletes
+    were accepted, because Azure needs a pause after them. `not_before` is cleared, because a create begins or
+    a deployment exists. The count of failures stays until a request is answered.
     """
     last = record.generation
     generation = Generation(
@@ -41,7 +41,7 @@ def next_generation(
 
 
 def without_intent(record: DeploymentRecord) -> DeploymentRecord:
-    """After a create that surely had no effect: what stands there is older, or others'."""
+    """Return the record after a create that had no effect: an existing deployment is older, or not ours."""
     generation = record.generation
     return replace(
         record,

@@ -1,8 +1,8 @@
-"""What Azure has, in our words: whose a deployment is, how far it has come, and from when on it is gone.
+"""Translate what Azure lists: who owns a deployment, which state it has, and from when on it is gone.
 
-Note [LISTs are late]. A LIST may show what was minutes ago, and may miss an entry. So a deployment that a
-LIST does not show is doubted first and forgotten later, unless a delete of ours was accepted before that
-LIST; and what comes back after it was forgotten is recognised by the createdAt that the record keeps.
+Note [LISTs are late]. A LIST may show a state that is minutes old, and may leave out an entry. So a
+deployment that a LIST does not show is doubted first and forgotten later, unless Azure accepted a delete of
+ours before that LIST. If a forgotten deployment appears again, the createdAt in its record identifies it.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ OUR_TAGS = (OWNER_TAG, STORAGE_TAG, DELETE_AFTER_TAG)
 
 
 def owns(owner: Owner, tags: Mapping[str, str]) -> bool:
-    """Whether the tags of a deployment name us. Versions before this one wrote no storage account."""
+    """Return whether a deployment's tags name us. Earlier versions wrote no tag for the storage account."""
     return tags.get(OWNER_TAG) == owner.installation and tags.get(STORAGE_TAG, owner.storage) == owner.storage
 
 
 def is_twin(owner: Owner, tags: Mapping[str, str]) -> bool:
-    """Whether a deployment belongs to a copy of the app: our installation, with records elsewhere."""
+    """Return whether a deployment belongs to a copy of the app: our installation, but other records."""
     return tags.get(OWNER_TAG) == owner.installation and not owns(owner, tags)
 
 
 def is_ours(azure: Hosted, record: DeploymentRecord, owner: Owner, timing: Timing) -> bool:
-    """Our tags, or our record: either alone is enough, as Azure may drop tags.
+    """Return whether tags or the record prove that it is ours. One is enough, because Azure may drop tags.
 
-    The record proves it by Azure's createdAt, also after a LIST that missed the deployment made us forget it;
-    before createdAt is known, by an intent whose time fits.
+    The record proves it by Azure's createdAt, even if a LIST left the deployment out and the app forgot it.
+    Before createdAt is known, the record proves it by an intent whose time fits.
     """
     generation = record.generation
     if OWNER_TAG in azure.spec.tags:
@@ -54,7 +54,7 @@ def is_ours(azure: Hosted, record: DeploymentRecord, owner: Owner, timing: Timin
 
 
 def is_past(azure: Hosted, record: DeploymentRecord, now: datetime, timing: Timing) -> bool:
-    """Whether a stale LIST shows a generation of ours that was deleted before the record's."""
+    """Return whether a stale LIST shows our deleted generation before the one in the record."""
     generation, created_at = record.generation, azure.created_at
     if created_at is None or generation.intent_at is None or created_at == generation.created_at:
         return False
@@ -63,7 +63,7 @@ def is_past(azure: Hosted, record: DeploymentRecord, now: datetime, timing: Timi
 
 
 def observe(azure: Hosted | None, record: DeploymentRecord, owner: Owner, timing: Timing) -> Observed:
-    """What Azure has, in our words."""
+    """Return the observed state of a deployment."""
     if azure is None:
         return Observed.ABSENT
     if not is_ours(azure, record, owner, timing):
@@ -73,30 +73,30 @@ def observe(azure: Hosted | None, record: DeploymentRecord, owner: Owner, timing
 
 
 def is_expected_gone(record: DeploymentRecord) -> bool:
-    """Whether a delete of this generation was accepted, or Azure was never seen to have it.
+    """Return whether Azure accepted a delete of this generation, or never listed it.
 
-    A delete that Azure had no time for, or refused, makes nothing go.
+    A delete that Azure refused, or that met a busy account, does not count.
     """
     return record.delete_accepted_at is not None or record.generation.seen_at is None
 
 
 def absence_counts_from(record: DeploymentRecord, began_at: datetime, timing: Timing) -> datetime:
-    """From when on a LIST that does not show the deployment proves that it is gone.
+    """Return from when on a LIST without the deployment proves that it is gone.
 
-    `began_at`: when the present LIST began, which is the first to miss it if the record names none.
+    `began_at`: when the current LIST began. It is the first one without it if the record names none.
     """
     generation = record.generation
     assert record.changed_at is not None
     if not record.settled:
-        # A create may take effect late, and then a LIST may still lag behind that.
+        # A create may take effect late, and a LIST may show that even later.
         lag = timing.settle if record.state is RecordState.CREATING else timedelta(0)
         return record.changed_at + timing.quarantine + lag
     if record.state is RecordState.DELETING and is_expected_gone(record):
-        # A later delete that was answered says nothing of an earlier one that was not.
+        # The answer to a later delete says nothing about an earlier delete without an answer.
         uncertain_at = generation.uncertain_at
         uncertain = uncertain_at + timing.quarantine if uncertain_at else record.changed_at
         return max(record.changed_at, uncertain)
     missed_since = generation.missed_since or began_at
-    # The deployment itself says that it does not exist: two witnesses.
+    # Requests to the deployment also say that it does not exist: two independent signs.
     agreed = generation.silent_since is not None and generation.silent_probes > 0
     return max(record.changed_at, missed_since) + (timing.settle if agreed else timing.list_lag)

@@ -1,6 +1,6 @@
-"""One account at an instant → what is wanted of each of its deployments, and when that changes.
+"""Compute the wanted state of each deployment of one account at an instant, and when that changes.
 
-The pass, the reports, previews, holds and the checks of a file all ask a picture, so that they agree.
+The pass, the reports, previews, holds and the checks of a file all use a picture, so that they agree.
 """
 
 from __future__ import annotations
@@ -25,35 +25,35 @@ from shared.planning.estimates import CreateTime
 from shared.schedule.leads import Leads
 from shared.schedule.windows import DAY, intervals
 
-_CHANGES = 20  # of what is wanted, that are looked at in the time ahead
+_CHANGES = 20  # of the wanted state that are considered in the time ahead
 _UP = (RecordState.CREATING, RecordState.OPEN, RecordState.CLOSING)
 
 
 @dataclass(frozen=True)
 class Picture:
-    """What is known of one account at `now`. Without records: what the file alone says."""
+    """All that is known of one account at `now`. Without records, only the file is known."""
 
     account: str  # its resource id
     now: datetime
-    configured: Configs  # the account's own
+    configured: Configs  # on this account
     prices: Prices
     records: Mapping[str, DeploymentRecord] = field(default_factory=dict)
     demand: Mapping[str, Demand] = field(default_factory=dict)
     holds: Mapping[str, Hold] = field(default_factory=dict)  # those in force
     kept: Mapping[str, str] | None = None
-    """Why each stays although nothing needs it (keep_if_scarce); None: as the last pass found it."""
+    """Why each deployment stays although nothing needs it (keep_if_scarce); None: as in its record."""
 
     def record(self, name: str) -> DeploymentRecord:
-        """A deployment's record, a new one if there is none."""
+        """Return a deployment's record, a new one if there is none."""
         return self.records.get(name) or DeploymentRecord(self.account, name)
 
     def wanted(self, name: str) -> Wanted:
-        """What is wanted of a deployment now, and when the schedule next changes that."""
+        """Return the wanted state of a deployment now, and when the schedule next changes it."""
         config, demand = self.configured.get(name), self.demand.get(name, Demand())
         return wanted(config, demand, self.now, self.holds.get(name), self.outlooks.get(name))
 
     def wanted_from(self, name: str) -> datetime | None:
-        """From when on it is wanted up, as things stand now; None: nothing that is known says so."""
+        """Return from when on it is wanted up, by what is known now; None if nothing known wants it."""
         then = self
         for _ in range(_CHANGES):
             want = then.wanted(name)
@@ -66,7 +66,7 @@ class Picture:
 
     @cached_property
     def outlooks(self) -> Mapping[str, Outlook]:
-        """What the past, the account's plans and the prices say of the time ahead, by deployment."""
+        """Return the outlook of each deployment, from history, the account's plans and the prices."""
         prices, times, leads = self.prices, self._create_times, self._next_leads
         found = {}
         for name, config in self.configured.items():
@@ -85,15 +85,17 @@ class Picture:
         return found
 
     def leads(self, since: datetime, until: datetime) -> Mapping[str, Leads]:
-        """The leads of every window that passes create for in [since, until), as they will plan them."""
-        alone = {name: planned_lead(each, self._create_times[name]) for name, each in self.configured.items()}
+        """Return the leads of the windows for which passes create in [since, until), as they plan them."""
+        alone = {
+            name: planned_lead(config, self._create_times[name]) for name, config in self.configured.items()
+        }
         in_turn: dict[str, dict[datetime, timedelta]] = {name: {} for name in alone}
         starts = {
-            name: [each.start for each in found if each.start >= since]
+            name: [window.start for window in found if window.start >= since]
             for name, config in self._learning.items()
             if (found := intervals(config.windows, since, until + 2 * DAY, config.closures))
         }
-        for start in sorted({each for its_own in starts.values() for each in its_own}):
+        for start in sorted({start for own in starts.values() for start in own}):
             for name, lead in self._leads_before(start, starts).items():
                 if lead > alone[name]:
                     in_turn[name][start] = lead
@@ -109,37 +111,39 @@ class Picture:
 
     @cached_property
     def _learning(self) -> Configs:
-        """Those whose leads are learned."""
-        return {name: each for name, each in self.configured.items() if each.lead is None and each.windows}
+        """Return the deployments whose leads are learned."""
+        return {
+            name: config for name, config in self.configured.items() if config.lead is None and config.windows
+        }
 
     @cached_property
     def _starts(self) -> Mapping[str, list[datetime]]:
-        """When their windows to come start, in order."""
+        """Return the starts of their future windows, in order."""
         found = {}
         for name, config in self._learning.items():
             ahead = windows_ahead(config.windows, config.closures, self.now)
-            if starts := [each.start for each in ahead if each.start > self.now]:
+            if starts := [window.start for window in ahead if window.start > self.now]:
                 found[name] = starts
         return found
 
     @cached_property
     def _next_leads(self) -> Mapping[str, timedelta]:
-        """Of each one's next window."""
-        starts = {name: its_own[0] for name, its_own in self._starts.items()}
+        """Return the lead before the next window of each of them."""
+        starts = {name: own[0] for name, own in self._starts.items()}
         leads = self._leads_of(starts, frozenset())
-        # Created for its window, one has left the queue. What is up for something else may have to be created
-        # again before it.
+        # A deployment that was created for its window has left the queue. One that is up for another reason
+        # may have to be created again before its window.
         left = frozenset(name for name in self._up & leads.keys() if starts[name] - leads[name] <= self.now)
         if not left:
             return leads
-        # One that is up keeps the lead that it was created by: others that come up must not shorten it.
+        # A deployment that is up keeps the lead of its create: others that come up must not shorten it.
         last = max(starts[name] for name in left)
         behind = {name: start for name, start in starts.items() if name not in self._up and start <= last}
         return leads | self._leads_of(behind, left)
 
     def _leads_of(self, starts: Mapping[str, datetime], left: frozenset[str]) -> dict[str, timedelta]:
-        """Before one window of each; those that left the queue do not count."""
-        queue = {name: its_own for name, its_own in self._starts.items() if name not in left}
+        """Return the lead before one window of each deployment. Those that left the queue do not count."""
+        queue = {name: own for name, own in self._starts.items() if name not in left}
         found: dict[str, timedelta] = {}
         for start in set(starts.values()):
             before = self._leads_before(start, queue)
@@ -149,12 +153,12 @@ class Picture:
     def _leads_before(
         self, start: datetime, starts: Mapping[str, Sequence[datetime]]
     ) -> dict[str, timedelta]:
-        """Before the windows that start then. In the queue are the next windows of all within a day."""
+        """Return the leads before the windows that start then. The queue holds all windows within a day."""
         queue = {}
-        for name, its_own in starts.items():
-            place = bisect_left(its_own, start)
-            if place < len(its_own) and its_own[place] < start + DAY:
-                queue[name] = its_own[place]
+        for name, own in starts.items():
+            index = bisect_left(own, start)
+            if index < len(own) and own[index] < start + DAY:
+                queue[name] = own[index]
         begins = estimates.begins(queue, self._create_times)
         return {name: start - begin for name, begin in begins.items() if queue[name] == start}
 
@@ -169,5 +173,6 @@ class Picture:
 
 
 def configured_on(resource_id: str, deployments: Configs) -> Configs:
-    """The deployments of one account: ARM ids ignore case."""
-    return {name: each for name, each in deployments.items() if each.account.lower() == resource_id.lower()}
+    """Return the deployments of one account. ARM ids ignore case."""
+    key = resource_id.lower()
+    return {name: config for name, config in deployments.items() if config.account.lower() == key}

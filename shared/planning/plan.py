@@ -1,7 +1,7 @@
-"""Desired × observed, per account → steps in order, each with its reason.
+"""Plan one account: desired × observed state → ordered steps, each with its reason.
 
-The table of the design, one file a part: what Azure has in our words (`observed`), what is wanted
-(`desired`), what follows for one deployment (`decide`), and, here, in what order an account's steps go.
+This is the table of the design, with one file for each part: the observed state (`observed`), the wanted
+state (`desired`), the decision about one deployment (`decide`) and, here, the order of an account's steps.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from shared.planning.slots import GIVES_WAY, giving_way, within_slots
 from shared.timing import Timing
 
 WINDOW_PATIENCE = timedelta(minutes=1)
-"""A window's create lets deletes go first for this long; then its start is at risk."""
+"""The time for which deletes go before the create of a window; after that, its start is at risk."""
 
 _LAST_BACKOFF = timedelta(hours=1)
 _LAST_DELETE_BACKOFF = timedelta(minutes=10)
@@ -39,72 +39,77 @@ _HARMLESS = (Action.NOTHING, Action.WAIT, Action.SERVE, Action.FORGET)
 
 
 def backoff(failures: int, name: str, timing: Timing) -> timedelta:
-    """How long to wait after so many failed creations in a row: 30 s, doubling, an hour at most.
+    """Return the pause after this many failed creates in a row: 30 s, then doubled, at most an hour.
 
-    Spread by up to a fifth by the deployment's name, so that neighbours do not retry in step.
+    The deployment's name adds up to a fifth, so that deployments do not retry at the same time.
     """
     pause = min(_LAST_BACKOFF, timing.first_backoff * (1 << min(max(failures - 1, 0), 12)))
     return pause * (1 + 0.2 * (zlib.crc32(f"{name}:{failures}".encode()) / 2**32))
 
 
 def unanswered_backoff(runs: int, timing: Timing) -> timedelta:
-    """How long to wait after so many generations in a row that answered nobody.
+    """Return the pause after this many generations in a row without an answer.
 
-    As long as it was hosted for nothing, doubling, an hour at most: an outage is not paid for.
+    The first pause is as long as the time without an answer. It doubles up to an hour, so that an outage
+    costs little.
     """
     return min(_LAST_BACKOFF, timing.answer_limit * (1 << min(max(runs - 1, 0), 12)))
 
 
 def delete_backoff(refusals: int, name: str, timing: Timing) -> timedelta:
-    """How long to wait after so many refused deletes in a row: what stands costs money, so never long."""
+    """Return the pause after this many refused deletes in a row. It is short, as hosting costs money."""
     return min(_LAST_DELETE_BACKOFF, backoff(refusals, name, timing))
 
 
-def plan(owner: Owner, account: Account, seen: Observation) -> tuple[Decision, ...]:
-    """Every deployment's decision, in the order in which the steps are to be taken."""
-    picture = seen.picture
+def plan(owner: Owner, account: Account, observation: Observation) -> tuple[Decision, ...]:
+    """Return the decision about every deployment, in the order in which the steps must be taken."""
+    picture = observation.picture
     now, configured = picture.now, picture.configured
     names = set(configured)
     names |= {name for name, record in picture.records.items() if record.state is not RecordState.ABSENT}
     names |= {
-        name for name, azure in seen.azure.items() if is_ours(azure, picture.record(name), owner, seen.timing)
+        name
+        for name, azure in observation.azure.items()
+        if is_ours(azure, picture.record(name), owner, observation.timing)
     }
     wants = {name: picture.wanted(name) for name in names}
 
-    def decided() -> list[Decision]:
-        found = (decide(owner, name, wants[name], seen) for name in names)
-        modes = (_in_mode(_unless_refused(now, one, seen), configured.get(one.deployment)) for one in found)
-        return sorted(modes, key=lambda decision: _turn(decision, picture))
+    def decide_one(name: str) -> Decision:
+        decision = decide(owner, name, wants[name], observation)
+        return _in_mode(_unless_refused(now, decision, observation), configured.get(name))
 
-    decisions = decided()
-    if spare := giving_way(account, decisions, seen):
+    def decide_all() -> list[Decision]:
+        return sorted(map(decide_one, names), key=lambda decision: _turn(decision, picture))
+
+    decisions = decide_all()
+    if spare := giving_way(account, decisions, observation):
         for name in spare:
             wants[name] = replace(wants[name], keep=False, reason=GIVES_WAY)
-        decisions = decided()
-    return within_slots(account, _paused(now, decisions, seen), seen)
+        decisions = decide_all()
+    return within_slots(account, _paused(now, decisions, observation), observation)
 
 
-def _paused(now: datetime, decisions: Sequence[Decision], seen: Observation) -> list[Decision]:
-    """Creates wait for some seconds after a delete."""
+def _paused(now: datetime, decisions: Sequence[Decision], observation: Observation) -> list[Decision]:
+    """Turn creates into waits for some seconds after a delete."""
     deletes = [
         at
-        for record in seen.picture.records.values()
+        for record in observation.picture.records.values()
         if (at := record.generation.deleted_again_at or record.generation.deleted_at) is not None
     ]
-    pause = seen.timing.after_delete
+    pause = observation.timing.after_delete
     free_at = max(deletes, default=now - pause) + pause
     reason = "Azure wants a pause between a delete and a create on one account"
     return [
-        replace(each, action=Action.WAIT, reason=reason, again_at=free_at)
-        if now < free_at and each.action is Action.CREATE
-        else each
-        for each in decisions
+        replace(decision, action=Action.WAIT, reason=reason, again_at=free_at)
+        if now < free_at and decision.action is Action.CREATE
+        else decision
+        for decision in decisions
     ]
 
 
-def _unless_refused(now: datetime, decision: Decision, seen: Observation) -> Decision:
-    """A delete that Azure refused, or accepted without effect, is tried again after a pause."""
-    record = seen.picture.record(decision.deployment)
+def _unless_refused(now: datetime, decision: Decision, observation: Observation) -> Decision:
+    """Turn a delete into a wait if Azure has recently refused it, or accepted it without effect."""
+    record = observation.picture.record(decision.deployment)
     if decision.action is not Action.DELETE or record.generation.delete_not_before is None:
         return decision
     not_before = record.generation.delete_not_before
@@ -117,7 +122,7 @@ def _unless_refused(now: datetime, decision: Decision, seen: Observation) -> Dec
 
 
 def _in_mode(decision: Decision, config: DeploymentConfig | None) -> Decision:
-    """In observe mode the step is told and not taken; a probe of what exists anyway changes nothing."""
+    """Turn a step into a wait in observe mode. A probe of another owner's deployment is still allowed."""
     if config is None or config.mode is Mode.ENFORCE or decision.action in _HARMLESS:
         return decision
     if decision.action is Action.PROBE and decision.observed is Observed.FOREIGN:
@@ -127,7 +132,7 @@ def _in_mode(decision: Decision, config: DeploymentConfig | None) -> Decision:
 
 
 def _turn(decision: Decision, picture: Picture) -> tuple[int, datetime, str]:
-    """The place of a step in the pass: our own records, then writes to Azure, then probes, then the rest."""
+    """Return the sort key of a step: our own records, then writes to Azure, then probes, then the rest."""
     now, opens_at = picture.now, decision.wanted.opens_at
     first = opens_at or picture.demand.get(decision.deployment, Demand()).oldest or now
     match decision.action:

@@ -1,10 +1,10 @@
-"""Whether the capacity of a deployment could be lost by its delete (keep_if_scarce)."""
+"""Check whether the delete of a deployment could lose its capacity (keep_if_scarce)."""
 
 from __future__ import annotations
 
 from shared.model import DeploymentConfig, DeploymentRecord, Hosted, Prices, RecordState
 
-_STANDS = (RecordState.CREATING, RecordState.OPEN, RecordState.CLOSING)
+_UP = (RecordState.CREATING, RecordState.OPEN, RecordState.CLOSING)
 
 
 def why_kept(
@@ -14,12 +14,12 @@ def why_kept(
     left: float | str,
     prices: Prices,
 ) -> str:
-    """Why a deployment of ours stays although nothing needs it; empty if it may go.
+    """Return why a deployment of ours stays although nothing needs it; empty if it may be deleted.
 
-    `left`: thousands of tokens per minute that the region has left for its model and SKU, besides what it has
-    itself, or why that is not known, on which nothing is deleted.
+    `left`: thousands of tokens per minute that the region has left for its model and SKU, without its own
+    capacity; or why that is unknown. While it is unknown, the deployment stays.
     """
-    if not config.keep_if_scarce or azure is None or record.state not in _STANDS:
+    if not config.keep_if_scarce or azure is None or record.state not in _UP:
         return ""
     if isinstance(left, str):
         what = f"what the region has left is not known ({left})"

@@ -1,4 +1,4 @@
-"""How long a deployment has answered nobody, counting only the time in which somebody asked."""
+"""Measure how long a deployment has answered no request. Count only the time with requests."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from datetime import datetime, timedelta
 from shared.model import Generation
 
 LONGEST_PAUSE = timedelta(minutes=3)
-"""What one failed try counts for at most. The app may have been down after it, and nobody asked."""
+"""The longest time for which one failed attempt counts: the app may have been down after it."""
 
 
 def not_answered(generation: Generation, since: datetime, now: datetime) -> Generation:
-    """With one more probe or slice, in which no request succeeded from `since` to `now`."""
-    # The start moves by the time that does not count.
+    """Return the generation after one more probe or slice without an answer from `since` to `now`."""
+    # Move the start by the time that does not count.
     started = since - unanswered_for(generation, since)
     return replace(generation, unanswered_since=started, unanswered_at=now)
 
 
 def unanswered_for(generation: Generation, now: datetime) -> timedelta:
-    """The time without an answer by `now`: zero if a request was answered since the last failure."""
+    """Return the time without an answer up to `now`; zero if a request was answered since the failure."""
     if generation.unanswered_since is None:
         return timedelta()
     last = generation.unanswered_at or generation.unanswered_since

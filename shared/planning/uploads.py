@@ -1,8 +1,8 @@
-"""Waiting documents → when to create, and how long to stay.
+"""Compute when to create a deployment for waiting documents, and how long to keep it.
 
-Waiting saves money where lingering does not: whatever arrives until the deployment is ready shares it. So it
-is created as late as the promise `start_within` allows, and deleted when nothing is left, unless Azure bills
-by the hour, when a paid hour is used to its end.
+It saves money to create late, but not to delete late: all documents that arrive before the deployment is
+ready share it. So it is created as late as the promise `start_within` allows, and deleted when no document
+is left. If Azure bills by the hour, a paid hour is used to its end.
 """
 
 from __future__ import annotations
@@ -14,27 +14,26 @@ from shared.model import Batch
 from shared.planning.estimates import CreateTime
 
 LATE_SHARE = 0.05
-"""The share of documents that may wait longer than promised, as creating takes what it takes."""
+"""The share of documents that may wait longer than promised, because the time of a create varies."""
 TOLERANCE = timedelta(seconds=55)
-"""Passes come every minute, and some seconds go by until it is seen to be ready: no promise is kept more
-exactly."""
+"""The accuracy of a promise: passes run every minute, and see some seconds late that it is ready."""
 VERY_LATE_SHARE = 0.01
-"""The share that may wait longer than promised by a third."""
+"""The share of documents that may wait longer than promised by a third."""
 MOST_BATCHES = 100
 PAID_MARGIN = timedelta(seconds=80)
-"""A paid hour is used up to here: passes come every minute and take some seconds, and clocks differ."""
+"""The end of a paid hour that is not used: passes run every minute, take some seconds, and clocks differ."""
 _STEPS = 16
 
 
 def batch_of(arrivals: Sequence[datetime], now: datetime) -> Batch:
-    """The documents that wait now, oldest first: by when they arrived."""
+    """Return the batch of the documents that wait now. `arrivals`: their times, oldest first."""
     waited = now - arrivals[0]
     lately = sum(at > arrivals[0] and now - at <= waited / 2 for at in arrivals)
     return Batch(len(arrivals), round(max(0.0, waited.total_seconds())), lately)
 
 
 def with_batch(batches: Sequence[Batch], batch: Batch) -> tuple[Batch, ...]:
-    """The latest batches, with one more."""
+    """Return the latest batches, with one more."""
     return (*batches, batch)[-MOST_BATCHES:]
 
 
@@ -45,10 +44,11 @@ def start_at(
     batches: Sequence[Batch],
     unit: timedelta,
 ) -> datetime:
-    """When to create for documents that wait, by when they arrived, oldest first.
+    """Return when to create for waiting documents. `arrivals`: their times, oldest first.
 
-    As late as keeps the promise for all but LATE_SHARE of the documents that a deployment answers, by how
-    long creating takes and how many it usually answers. At once if that cannot be kept. `unit`: of billing.
+    This is the latest time that keeps the promise for all but LATE_SHARE of the documents that a deployment
+    usually answers, given the time that a create takes. If no time keeps it, create at once. `unit`: of
+    billing.
     """
     oldest = arrivals[0]
     if start_within <= timedelta(0):
@@ -56,7 +56,7 @@ def start_at(
     usual = _documents(len(arrivals), max(create.mean(), unit), batches)
 
     def is_kept(at: datetime) -> bool:
-        """Whether few enough would start later than promised, or later by a third."""
+        """Return whether few enough documents start later than promised, and later by a third."""
         late = very_late = 0.0
         for arrival in arrivals:
             left = arrival + start_within - at
@@ -71,15 +71,18 @@ def start_at(
     return oldest + low
 
 
-def _documents(waiting: int, stands: timedelta, batches: Sequence[Batch]) -> float:
-    """How many documents a deployment usually answers: those that waited, and those that come while it is
-    created and stands, as often as they came shortly before."""
-    waited = sum(each.documents for each in batches)
-    seconds = sum(each.seconds for each in batches) / 2
-    rate = sum(each.lately for each in batches) / seconds if seconds else 0.0
-    return (waiting + waited) / (1 + len(batches)) + rate * stands.total_seconds()
+def _documents(waiting: int, lifetime: timedelta, batches: Sequence[Batch]) -> float:
+    """Return the number of documents that a deployment usually answers.
+
+    These are the documents that waited, and those that arrive while it is created and hosted, at the rate of
+    the time shortly before.
+    """
+    waited = sum(batch.documents for batch in batches)
+    seconds = sum(batch.seconds for batch in batches) / 2
+    rate = sum(batch.lately for batch in batches) / seconds if seconds else 0.0
+    return (waiting + waited) / (1 + len(batches)) + rate * lifetime.total_seconds()
 
 
 def paid_until(billed_from: datetime, now: datetime, unit: timedelta) -> datetime:
-    """The end of the unit of hosting that has begun by now."""
+    """Return the end of the billing unit that has begun by now."""
     return billed_from + ((now - billed_from) // unit + 1) * unit
