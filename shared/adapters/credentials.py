@@ -21,7 +21,7 @@ _AZURITE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K
 
 
 class LocalCredential:
-    """Supply tokens for the emulator."""
+    """A credential for the emulator."""
 
     async def get_token(self, *scopes: str, **_: Any) -> AccessToken:
         """Return a token without content that is valid for an hour."""

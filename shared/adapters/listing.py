@@ -23,7 +23,7 @@ ARCHIVE = "Archive"  # access tier
 
 
 class Listed(Exception):
-    """Carry the body of an answer past the SDK's own parser."""
+    """An exception that carries the body of an answer past the SDK's own parser."""
 
     def __init__(self, body: bytes) -> None:
         self.body = body

@@ -25,7 +25,7 @@ _SCOPE = "https://ai.azure.com/.default"
 
 
 class AzureModel:
-    """Implement `shared.ports.Model`."""
+    """The implementation of `shared.ports.Model` for Azure."""
 
     def __init__(self) -> None:
         self._clients: dict[str, AsyncOpenAI] = {}

@@ -21,7 +21,7 @@ _REFUSED_IN_WORDS = ("unrecognized request argument", "unsupported parameter", "
 
 @dataclass(frozen=True)
 class Form:
-    """Name the parameter that limits the answer, and the role of the message with the task."""
+    """The parameter that limits the answer, and the role of the message with the task."""
 
     limit: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
     task_from: Literal["system", "developer", "user"] = "system"

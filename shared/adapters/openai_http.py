@@ -1,6 +1,6 @@
 """Provide an HTTP client for the openai SDK that sends large requests in parts.
 
-A body sent at once is copied whole twice more on its way to the socket, for as long as the sending takes.
+A body that is sent at once is copied twice on its way to the socket. The copies stay until it is sent.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _PART = 1024 * 1024  # bytes
 
 
 def http_client() -> AsyncClient:
-    """Return a client with the SDK's defaults. The SDK's client that is given it closes it."""
+    """Return a client with the SDK's defaults. The SDK's client closes it."""
     return DefaultAsyncHttpxClient(event_hooks={"request": [_send_in_parts]})
 
 

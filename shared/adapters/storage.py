@@ -1,6 +1,6 @@
 """Limit calls of blobs and tables in time, and translate Azure's error codes into our errors.
 
-The SDK maps every 409 to one error, whatever its code, and waits 300 s for an answer, four times. Here the
+The SDK maps all codes of a 409 to one error, and waits 300 s for an answer, four times. Here the
 code decides, and every call ends within seconds.
 """
 
@@ -22,7 +22,7 @@ from shared.errors import AlreadyExists, BlobRefused, Changed, ContainerMissing,
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits in seconds. In a download they hold for every part: a large one may take long, but not stall."""
+    """Limits in seconds. A large download may take longer: the limits hold for each of its parts."""
 
     one_try: float = 6.0  # to connect, and between two pieces of an answer
     call: float = 15.0  # of all tries and the pauses between them
@@ -37,7 +37,7 @@ SLOWEST_UPLOAD = 250_000
 
 
 class Transport(AioHttpTransport):  # type: ignore[misc]  # azure.core names it at run time only
-    """Send every request once, and count the tries of the call.
+    """A transport that sends every request once, and counts the tries of the call.
 
     aiohttp sends an idempotent request (PUT, DELETE) a second time by itself when a connection is reset. The
     call must know of a second try: only then may an existing blob or row be its own.
@@ -62,7 +62,7 @@ class Transport(AioHttpTransport):  # type: ignore[misc]  # azure.core names it 
 
 @dataclass
 class Call:
-    """Record one call: its tries so far, and its deadline."""
+    """One call: its tries so far, and its deadline."""
 
     limit: asyncio.Timeout
     seconds: float

@@ -16,7 +16,7 @@ _RESOLUTION = timedelta(seconds=1)  # of the Date header
 
 
 class StorageClock:
-    """Implement `shared.ports.Clock`: the host's clock, corrected."""
+    """The implementation of `shared.ports.Clock`: the host's clock with a correction."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -46,7 +46,7 @@ class StorageClock:
 
 
 class TimedTables:
-    """Implement `shared.ports.Tables`, and set the clock by every page's server time."""
+    """An implementation of `shared.ports.Tables` that sets the clock by every page's server time."""
 
     def __init__(self, tables: Tables, clock: StorageClock) -> None:
         self._tables = tables

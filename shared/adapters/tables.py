@@ -30,7 +30,7 @@ _SYSTEM = ("PartitionKey", "RowKey", "Timestamp")
 
 
 class AzureTables:
-    """Implement `shared.ports.Tables` on one storage account."""
+    """The implementation of `shared.ports.Tables` on one storage account."""
 
     def __init__(self, url: str, limits: Limits = Limits()) -> None:  # noqa: B008 - it is frozen
         self._limits = limits

@@ -1,7 +1,7 @@
 """The vocabulary of Lamplighter: frozen data and look-ups in it, no logic.
 
 Times are aware UTC datetimes, durations timedeltas, money US dollars unless `Prices.currency` says otherwise,
-capacity thousands of tokens per minute. Import from here, whatever file of the package has the definition.
+capacity thousands of tokens per minute. Import all names from this package, not from its files.
 """
 
 from shared.model.configured import ALWAYS as ALWAYS

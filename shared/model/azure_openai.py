@@ -1,6 +1,6 @@
-"""What a specification means to Azure OpenAI: its names and its units, as Azure defines them.
+"""The names and units of a specification, as Azure OpenAI defines them.
 
-Only `DeploymentSpec`, settings and the provider use this: planning asks the specification.
+Only `DeploymentSpec`, settings and the provider use this; planning asks the specification.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from datetime import timedelta
 DEVELOPER_TIER, DEVELOPER_TIER_LIFE = "DeveloperTier", timedelta(hours=24)
 """Azure deletes such a deployment at that age, even while it answers requests."""
 TOKENS_PER_UNIT, REQUESTS_PER_UNIT = 1000, 1
-"""What a unit of capacity admits in a minute, where Azure gives no rate limits."""
+"""What a unit of capacity admits per minute, if Azure shows no rate limits."""
 
 
 def is_fine_tuned(model_name: str) -> bool:

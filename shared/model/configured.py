@@ -1,4 +1,4 @@
-"""What is configured: deployments, their windows and tasks, accounts and prices."""
+"""The configuration: deployments, their windows and tasks, accounts and prices."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from shared.model import azure_openai
 
 
 class UploadStart(StrEnum):
-    """Whether waiting documents start their deployment themselves."""
+    """What starts a deployment for waiting documents: the documents themselves, or only the schedule."""
 
     ON_DEMAND = "on_demand"
     SCHEDULED = "scheduled"
 
 
 class Mode(StrEnum):
-    """Whether the plan is carried out, or only made, logged and shown."""
+    """The use of the plan: carry it out, or only make, log and show it."""
 
     ENFORCE = "enforce"
     OBSERVE = "observe"
 
 
 class BillingUnit(StrEnum):
-    """The granularity in which hosting is charged: Azure documents none, so it is a setting."""
+    """The unit in which hosting is charged. Azure documents none, so it is a setting."""
 
     MINUTE = "minute"
     HOUR = "hour"
 
 
 class BillingStart(StrEnum):
-    """The instant from which hosting is charged: Azure documents none, so it is a setting."""
+    """The instant from which hosting is charged. Azure documents none, so it is a setting."""
 
     CREATE = "create"
     READY = "ready"
@@ -45,7 +45,7 @@ class BillingStart(StrEnum):
 class WeeklyWindow:
     """A window on local days and times. `end` at or before `start` means the next day; None is 24:00.
 
-    Its dates are local ones of its zone, and those on which it starts.
+    Its dates are local dates in its zone. A window belongs to the date on which it starts.
     """
 
     days: frozenset[int]  # Monday is 0
@@ -56,7 +56,7 @@ class WeeklyWindow:
     close_grace: timedelta = timedelta(0)
     skip_holidays: str | None = None  # public holidays of a country, or of a subdivision: DE, DE-BE
     skip_dates: frozenset[date] = frozenset()
-    also_on: frozenset[date] = frozenset()  # whatever the weekday is, and holidays
+    also_on: frozenset[date] = frozenset()  # on any weekday, and on holidays
     starting: date | None = None  # its first date
     until: date | None = None  # its last date
 
@@ -72,7 +72,7 @@ class OneOffWindow:
 
 
 ALWAYS = OneOffWindow(datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
-"""The window of what is hosted round the clock."""
+"""The window of a deployment that is hosted round the clock."""
 
 
 @dataclass(frozen=True)
@@ -81,13 +81,13 @@ class Closure:
 
     start: datetime
     end: datetime
-    time_zone: str  # in which people think of it
+    time_zone: str  # in which it was written, and is shown
     reason: str | None = None
 
 
 @dataclass(frozen=True)
 class Task:
-    """What to ask of each document."""
+    """The request that the model gets for each document."""
 
     system_prompt: str
     max_output_tokens: int
@@ -109,38 +109,38 @@ class Prices:
 
 @dataclass(frozen=True)
 class DeploymentSpec:
-    """Everything that Azure needs to create a deployment, but for the tags that the pass adds."""
+    """All properties that Azure needs to create a deployment, except the tags that the pass adds."""
 
     name: str
     model_name: str
     model_version: str
-    model_source: str | None  # ARM id of the account that owns the model, when it is another one
+    model_source: str | None  # ARM id of the account that owns the model, if it is another one
     sku: str
     capacity: int
     rai_policy_name: str | None = None
     version_upgrade_option: str | None = None
     spillover_deployment_name: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
-    minimum_capacity: int | None = None  # tried when the full capacity is refused
+    minimum_capacity: int | None = None  # requested if Azure refuses the full capacity
 
     @property
     def takes_slot(self) -> bool:
-        """Whether it takes one of its account's slots."""
+        """Return whether it takes one of its account's slots."""
         return azure_openai.is_fine_tuned(self.model_name)
 
     @property
     def longest_life(self) -> timedelta | None:
-        """The age at which its provider deletes it; None: never."""
+        """Return the age at which its provider deletes it; None: never."""
         return azure_openai.longest_life(self.sku)
 
     @property
     def tokens_per_minute(self) -> int:
-        """The tokens that it admits, if its provider gives it the whole capacity."""
+        """Return the tokens that it admits per minute, if its provider grants the whole capacity."""
         return self.capacity * azure_openai.TOKENS_PER_UNIT
 
     @property
     def requests_per_minute(self) -> int:
-        """The requests that it admits, if its provider gives it the whole capacity."""
+        """Return the requests that it admits per minute, if its provider grants the whole capacity."""
         return self.capacity * azure_openai.REQUESTS_PER_UNIT
 
 
@@ -155,7 +155,7 @@ class Account:
 
 @dataclass(frozen=True)
 class HostedId:
-    """Identify what is hosted: a deployment and its placement. Each deployment has one placement for now."""
+    """The identity of a hosted deployment: its placement and its name. For now it has one placement."""
 
     placement: str  # the resource id of the account
     deployment: str  # its name
@@ -163,39 +163,39 @@ class HostedId:
 
 @dataclass(frozen=True)
 class DeploymentConfig:
-    """One entry of `deployments`: what to host, when, and what to ask of each document."""
+    """One entry of `deployments`: what to host, when to host it, and the task for each document."""
 
     account: str  # resource id
     spec: DeploymentSpec
     windows: tuple[WeeklyWindow | OneOffWindow, ...]
     uploads: UploadStart
-    lead: timedelta | None  # before a window's start; None: as learned from how long creating takes
+    lead: timedelta | None  # time before a window to begin the create; None: learned from history
     max_session: timedelta
     task: Task
     cost_center: str | None = None
     mode: Mode = Mode.ENFORCE
     adopt: bool = False  # take over an existing deployment of this name
-    keep_if_scarce: bool = False  # not deleted while its capacity could be lost by that
+    keep_if_scarce: bool = False  # do not delete it while that could lose its capacity
     closures: tuple[Closure, ...] = ()
     start_within: timedelta = timedelta(0)  # how long a document may wait for the deployment to start
 
     @property
     def name(self) -> str:
-        """The deployment's name in Azure, which is the inbox folder's name too."""
+        """Return the deployment's name in Azure, which is also the name of its inbox folder."""
         return self.spec.name
 
     @property
     def hosted_id(self) -> HostedId:
-        """What identifies its record, its leases and its sessions."""
+        """Return the identity of its record, its leases and its sessions."""
         return HostedId(self.account, self.name)
 
     @property
     def always(self) -> bool:
-        """Whether it is hosted round the clock: then no session of it is too long."""
+        """Return whether it is hosted round the clock. Then its sessions have no limit."""
         return ALWAYS in self.windows
 
     def session_end(self, start: datetime) -> datetime | None:
-        """The hard deadline of a generation that starts then; None: it has none."""
+        """Return the hard deadline of a generation that starts then; None: it has none."""
         return None if self.always else start + self.max_session
 
 
@@ -205,10 +205,9 @@ Configs: TypeAlias = Mapping[str, DeploymentConfig]
 
 @dataclass(frozen=True)
 class Owner:
-    """Who we are to Azure: an installation, and the storage account in which its records are.
+    """Our identity in Azure: an installation, and the storage account that holds its records.
 
-    A copy of the app with storage of its own (a test, a slot swap) has the same installation, and other
-    records.
+    A copy of the app with its own storage (a test, a slot swap) has the same installation but other records.
     """
 
     installation: str
@@ -217,25 +216,25 @@ class Owner:
 
 @dataclass(frozen=True)
 class Settings:
-    """deployments.yaml, validated."""
+    """The validated content of deployments.yaml."""
 
     installation: str
     accounts: Mapping[str, Account]  # by resource id
     deployments: Mapping[str, DeploymentConfig]  # by name
     prices: Prices
     max_document_bytes: int
-    unused: tuple[SettingProblem, ...] = ()  # what the file says and nothing heeds
+    unused: tuple[SettingProblem, ...] = ()  # settings in the file that have no effect
 
     @cached_property
     def _by_lower_name(self) -> Configs:
         return {name.lower(): config for name, config in self.deployments.items()}
 
     def get(self, name: str) -> DeploymentConfig | None:
-        """The deployment of that name, in whatever case; None if there is none."""
+        """Return the deployment of that name in any case; None if there is none."""
         return self._by_lower_name.get(name.lower())
 
     def find(self, name: str) -> DeploymentConfig:
-        """The deployment of that name, in whatever case. Raises UnknownDeployment with the likely name."""
+        """Return the deployment of that name in any case. Raises UnknownDeployment with a likely name."""
         found = self.get(name)
         if found is None:
             raise UnknownDeployment(name, self.deployments)

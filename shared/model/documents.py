@@ -1,4 +1,4 @@
-"""Uploads: how far each has come, and how many are unfinished."""
+"""Uploads: the progress of each one, and the unfinished ones of a deployment."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class DocumentState(StrEnum):
-    """The life of an upload. The last four are final."""
+    """The states of an upload. The last four are final."""
 
     WAITING = "waiting"
     CLAIMED = "claimed"
@@ -28,13 +28,13 @@ class Demand:
 
     @property
     def oldest(self) -> datetime | None:
-        """When the first of them arrived."""
+        """Return when the first of them arrived."""
         return self.arrivals[0] if self.arrivals else None
 
 
 @dataclass(frozen=True)
 class Document:
-    """An upload: container, name and ETag, and how far it has come."""
+    """An upload: its identity (container, name and ETag) and its progress."""
 
     id: str
     deployment: str
@@ -46,9 +46,9 @@ class Document:
     run: int = 1
     reason: str = ""
     attempts: int = 0  # failures, not hand-overs or crashes
-    crashes: int = 0  # claims that ran out: the app died, or stood still
-    lone_crashes: int = 0  # of these, with no other document in work in that process
-    alone: bool = False  # the claim in force is of a document that is worked on alone
+    crashes: int = 0  # claims that expired: the app died or was paused
+    lone_crashes: int = 0  # of these, while that process worked on no other document
+    alone: bool = False  # under the current claim, its process works on no other document
     unanswered: int = 0  # times in a row that it was handed back after an error that blames no document
     claimed_by: str = ""
     claimed_until: datetime | None = None

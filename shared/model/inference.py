@@ -1,4 +1,4 @@
-"""What the model is asked, and what it answers."""
+"""Requests to the model, and its answers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ModelRequest:
-    """One question to the model."""
+    """One request to the model."""
 
     system_prompt: str
     text: str
@@ -23,7 +23,7 @@ TINY = ModelRequest(system_prompt="Answer with one word.", text="ready?", max_ou
 
 @dataclass(frozen=True)
 class ModelAnswer:
-    """What the model said. Untrusted."""
+    """An answer of the model. It is untrusted."""
 
     text: str
     finish_reason: str

@@ -1,4 +1,4 @@
-"""What the app knows of one deployment across passes, in parts by how long they hold."""
+"""The record of one deployment across passes. Its parts are valid for different times."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from shared.model.recorded import Action, Observed, RecordState
 
 @dataclass(frozen=True)
 class Generation:
-    """What belongs to one creation of a deployment. `next_generation` begins the next one, blank."""
+    """The facts about one creation of a deployment. `next_generation` begins the next one."""
 
     number: int = 0
-    owned: bool = True  # False: somebody else's deployment, used and never changed
+    owned: bool = True  # False: another owner's deployment, used and never changed
     intent_at: datetime | None = None  # when its create was decided
     created_at: datetime | None = None  # Azure's own createdAt
-    earlier_created_at: datetime | None = None  # that of the generation before: a stale LIST may show it
+    earlier_created_at: datetime | None = None  # of the generation before: a stale LIST may show it
     succeeded_at: datetime | None = None  # when Azure was first seen to say Succeeded
     opened_at: datetime | None = None  # when the first request succeeded
-    seen_at: datetime | None = None  # the last time that a change was seen in Azure
-    missed_since: datetime | None = None  # LISTs do not show it since then
-    silent_since: datetime | None = None  # it is open, and since then a probe is due before any other request
+    seen_at: datetime | None = None  # when a pass last saw a change in Azure
+    missed_since: datetime | None = None  # since when LISTs do not show it
+    silent_since: datetime | None = None  # since when an open one needs a probe before any other request
     silent_probes: int = 0  # failed probes since it was created, or since it became silent
-    unanswered_since: datetime | None = None  # no request was answered since then
-    unanswered_at: datetime | None = None  # the last time that a request was not answered
+    unanswered_since: datetime | None = None  # since when no request was answered
+    unanswered_at: datetime | None = None  # when a request was last not answered
     trouble: str = ""  # why it does not answer: Azure's code, and the remedy
     delete_after: datetime | None = None  # its hard deadline
-    deleted_at: datetime | None = None  # when Azure first accepted a delete, of this one or of one before
-    deleted_again_at: datetime | None = None  # when it last did so, as the first had no effect
-    uncertain_at: datetime | None = None  # the last delete whose outcome is unknown
+    deleted_at: datetime | None = None  # when Azure first accepted a delete, of this or an earlier generation
+    deleted_again_at: datetime | None = None  # when Azure last accepted one after the first had no effect
+    uncertain_at: datetime | None = None  # when the last delete with an unknown outcome was sent
     refusals: int = 0  # deletes in a row that Azure refused for good, or that had no effect
     delete_not_before: datetime | None = None  # no delete earlier than this
     sku: str = ""
@@ -40,32 +40,32 @@ class Generation:
 
     @property
     def last_deleted_at(self) -> datetime | None:
-        """When Azure last accepted a delete."""
+        """Return when Azure last accepted a delete."""
         return self.deleted_again_at or self.deleted_at
 
 
 @dataclass(frozen=True)
 class Backoff:
-    """How long to wait before the next create, and why: counted over generations."""
+    """The wait before the next create, and its reason. The counts continue over generations."""
 
     failures: int = 0  # failed creations in a row
     unanswered_runs: int = 0  # generations in a row that were deleted because no request was answered
     not_before: datetime | None = None  # no create earlier than this
-    problem: str = ""  # why the last try to host it failed
+    problem: str = ""  # why the last attempt to host it failed
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What had come when a create began, for documents that waited together."""
+    """The documents that waited together when a create began."""
 
     documents: int
-    seconds: int  # since the first of them
-    lately: int  # of them, in the second half of that time
+    seconds: int  # since the first of them arrived
+    lately: int  # of them, those that arrived in the second half of that time
 
 
 @dataclass(frozen=True)
 class History:
-    """What was learned over generations, the latest last."""
+    """The facts that stay known over generations, the latest last."""
 
     create_seconds: tuple[int, ...] = ()  # from the create's request to the first answer
     gathered: tuple[Batch, ...] = ()  # see planning/uploads.py
@@ -74,27 +74,27 @@ class History:
 
 @dataclass(frozen=True)
 class LastDecision:
-    """The decision that was kept last."""
+    """The decision that was saved last."""
 
     observed: Observed = Observed.ABSENT
     wanted: bool = False
     action: Action = Action.NOTHING
     reason: str = ""
-    again_at: datetime | None = None  # when the wait that was decided is known to end
+    again_at: datetime | None = None  # when the decided wait ends, if that is known
     kept: str = ""  # why it may stay although nothing needs it, as capacity is scarce in the region
-    count: int = 0  # of the decisions that were kept
+    count: int = 0  # of the decisions that were saved
 
 
 @dataclass(frozen=True)
 class DeploymentRecord:
-    """What the app knows of one deployment across passes. Changed by compare-and-swap only."""
+    """The record of one deployment across passes. It is changed only by compare-and-swap."""
 
     account: str
     deployment: str
     state: RecordState = RecordState.ABSENT
     changed_at: datetime | None = None  # when `state` last changed
     settled: bool = True  # False: the outcome of the last ARM write is unknown
-    doubted_at: datetime | None = None  # the last create that was given up without knowing its outcome
+    doubted_at: datetime | None = None  # when the last create with an unknown outcome was given up
     generation: Generation = Generation()
     backoff: Backoff = Backoff()
     history: History = History()
@@ -103,20 +103,20 @@ class DeploymentRecord:
 
     @property
     def hosted_id(self) -> HostedId:
-        """What it is about."""
+        """Return the identity of its deployment."""
         return HostedId(self.account, self.deployment)
 
     @property
     def delete_accepted_at(self) -> datetime | None:
-        """When Azure first accepted a delete of this generation."""
+        """Return when Azure first accepted a delete of this generation."""
         began, accepted = self.started_at, self.generation.deleted_at
         return accepted if accepted is not None and (began is None or accepted > began) else None
 
     @property
     def started_at(self) -> datetime | None:
-        """When this generation's session began: by Azure's clock once that is known.
+        """Return when this generation's session began, by Azure's clock if that is known.
 
-        What was adopted is ours from then on, not from when somebody else created it.
+        An adopted deployment is ours from its adoption on, not from its creation by another owner.
         """
         times = (self.generation.created_at, self.generation.intent_at)
         known = [at for at in times if at is not None]

@@ -1,4 +1,4 @@
-"""What Azure has, what the app records of it, and what people ask for until a time."""
+"""The state of deployments in Azure, the app's records of it, and the holds that people set."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from shared.model.configured import DeploymentSpec
 
 
 class Observed(StrEnum):
-    """What a provider has, in the words of the planner."""
+    """The state of a deployment at its provider, in the planner's terms."""
 
     ABSENT = "absent"
     CREATING = "creating"
-    SUCCEEDED = "succeeded"  # its provider says that it is ready; no request has succeeded in this generation
+    SUCCEEDED = "succeeded"  # its provider says that it is ready, but no request has succeeded yet
     READY = "ready"
     DELETING = "deleting"
     FAILED = "failed"
@@ -23,7 +23,7 @@ class Observed(StrEnum):
 
 
 class RecordState(StrEnum):
-    """Where a deployment's record stands: absent → creating → open → closing → deleting → absent."""
+    """The state of a deployment's record: absent → creating → open → closing → deleting → absent."""
 
     ABSENT = "absent"
     CREATING = "creating"
@@ -43,17 +43,17 @@ class Action(StrEnum):
     CLOSE = "close"
     REOPEN = "reopen"
     DELETE = "delete"
-    ADOPT = "adopt"  # from now on ours, keeping its properties
-    TAKE_UP = "take_up"  # the record follows a deployment of ours that it had lost sight of
-    FORGET = "forget"  # the record follows a deployment that is gone
+    ADOPT = "adopt"  # treat it as ours from now on, and keep its properties
+    TAKE_UP = "take_up"  # record a deployment of ours that the record no longer contained
+    FORGET = "forget"  # record that a deployment is gone
 
 
 @dataclass(frozen=True)
 class Hosted:
-    """A deployment as its provider lists it. `spec` recreates it exactly, with the tags that it has.
+    """A deployment as its provider lists it. `spec` recreates it exactly, with its tags.
 
     `status`: CREATING, SUCCEEDED, DELETING, FAILED or UNKNOWN; `said`: the provider's own word, for people.
-    The limits are those that the provider gives it; None where it says nothing.
+    The limits are those that the provider shows; None if it shows none.
     """
 
     spec: DeploymentSpec
@@ -66,7 +66,7 @@ class Hosted:
 
 @dataclass(frozen=True)
 class AccountRecord:
-    """What the app knows of one account across passes."""
+    """The record of one account across passes."""
 
     account: str
     endpoint: str | None = None
@@ -79,7 +79,7 @@ class AccountRecord:
 
 @dataclass(frozen=True)
 class HostingSession:
-    """One generation of a deployment, for the bill. An end that was not seen is an interval."""
+    """One generation of a deployment, for the bill. An end that was not observed is an interval."""
 
     account: str
     deployment: str
@@ -94,13 +94,13 @@ class HostingSession:
 
     @property
     def likely_end(self) -> datetime | None:
-        """When it was gone, or else when Azure accepted its delete; None: it stands."""
+        """Return when it was gone, or else when Azure accepted its delete; None: it still exists."""
         return self.ended_by or self.ended_after
 
 
 @dataclass(frozen=True)
 class Hold:
-    """Somebody wants a deployment up or down until a time, whatever schedule and documents say."""
+    """A person's request to keep a deployment up or down until a time. It overrides all other needs."""
 
     deployment: str
     up: bool

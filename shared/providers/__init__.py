@@ -1,1 +1,1 @@
-"""Ways to host models, a package each behind `shared.ports.Provider`. They know nothing of each other."""
+"""Providers that host models: one package for each. They do not depend on each other."""

@@ -37,7 +37,7 @@ _FORMAT = "OpenAI"  # of models
 
 
 class AzureOpenAI:
-    """Implement `shared.ports.Provider` and `Catalogue`.
+    """The implementation of `shared.ports.Provider` and `Catalogue` for Azure OpenAI.
 
     `url`: the URL of Azure Resource Manager, or of the emulator (http on a loopback address). `model`: the
     data plane of the deployments, for the probe.
@@ -154,7 +154,7 @@ class AzureOpenAI:
 
 
 class _LocalBearer(SansIOHTTPPolicy[Any, Any]):
-    """Send a bearer token to the emulator over plain http, which the SDK refuses to do."""
+    """A policy that sends a bearer token to the emulator over plain http, which the SDK refuses to do."""
 
     def on_request(self, request: PipelineRequest[Any]) -> None:
         request.http_request.headers["Authorization"] = "Bearer local"

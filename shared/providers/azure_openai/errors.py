@@ -23,7 +23,7 @@ _BUSY = frozenset(
     }
 )
 NO_CAPACITY = "InsufficientQuota"
-"""Azure's code where a create asks for more than is left."""
+"""Azure's code if a create requests more capacity than is left."""
 _IDENTITY = "run az login, or give the app an identity of the subscription's tenant (AZURE_CLIENT_ID)"
 _RESOURCE_ID = "check accounts.NAME.resource_id in deployments.yaml, and that the account still exists"
 _REMEDIES = {

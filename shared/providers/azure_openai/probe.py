@@ -17,7 +17,7 @@ async def probe(model: Model, endpoint: str, deployment: str, *, timeout: float)
 
 
 def _proves_it_serves(error: ModelError) -> bool:
-    """Return whether an error comes from the deployment itself, which limits or judges what it is asked.
+    """Return whether an error comes from the deployment itself, which limits or refuses requests.
 
     A reasoning model answers a request with so few tokens with 400.
     """

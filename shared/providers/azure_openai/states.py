@@ -18,5 +18,5 @@ _PROVISIONING_STATES = {
 
 
 def status_of(provisioning_state: str) -> Observed:
-    """Return what a provisioning state means, in whatever case it is written."""
+    """Return what a provisioning state means. Case does not matter."""
     return _PROVISIONING_STATES.get(provisioning_state.lower(), Observed.UNKNOWN)
