@@ -113,7 +113,7 @@ async def post(azure: Azure, path: str, **what: object) -> None:
 
 
 async def bill_of(azure: Azure) -> dict[str, Any]:
-    """The emulator's meter."""
+    """Return the emulator's bill."""
     async with aiohttp.ClientSession() as session, session.get(f"{azure.url}/emulator/bill") as answer:
         found: dict[str, Any] = await answer.json()
         return found
@@ -121,7 +121,7 @@ async def bill_of(azure: Azure) -> dict[str, Any]:
 
 @asynccontextmanager
 async def answering(method: str, body: bytes) -> AsyncIterator[str]:
-    """The URL of a server that answers each call of a method so."""
+    """Run a server that gives this answer to each call of a method, and yield its URL."""
 
     async def answer(_: web.Request) -> web.Response:
         return web.Response(body=body, content_type="application/json")
@@ -193,7 +193,7 @@ async def test_capacity_beyond_the_quota_is_refused(azure: Azure) -> None:
     assert await azure.provider.deployments(ACCOUNT, timeout=SECONDS) == {}
 
 
-async def test_what_azure_shows_recreates_the_deployment(azure: Azure) -> None:
+async def test_a_listed_deployment_can_be_recreated(azure: Azure) -> None:
     """Adoption keeps every property: content filter policy, upgrade option, spillover, model and SKU."""
     spec = replace(
         SPEC,
@@ -266,7 +266,7 @@ async def test_an_account_may_be_created_again_elsewhere(azure: Azure) -> None:
     assert (await azure.model.ask(new, "clauses", HELLO, timeout=SECONDS)).text
 
 
-# --- how the adapters translate answers that only a server gives --------------------------------
+# --- translation of answers that only a server gives --------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -347,7 +347,7 @@ async def test_a_missing_subscription_does_not_count_as_deleted(emulated: Azure)
     "body", [b"[]", b'"x"', b"{", b'{"value": [1]}', b'{"value": {"name": 1}}', b"", b"null", b"{}"]
 )
 async def test_a_list_of_any_shape_is_our_error(body: bytes) -> None:
-    """What cannot be read is unknown, never absent."""
+    """An unreadable list means unknown, never absent."""
     async with answering("GET", body) as url:
         provider = AzureOpenAI(url, AzureModel())
         with pytest.raises(ArmUncertain):
@@ -393,7 +393,7 @@ async def test_no_request_is_sent_twice(emulated: Azure, drop: str) -> None:
     ["http://contoso.openai.azure.com/", "ftp://contoso.example/", "//contoso.example", "https://", "x"],
 )
 async def test_an_endpoint_that_is_not_https_gets_no_token(address: str) -> None:
-    """Only an https address gets a token, whatever Azure shows. http is allowed only for the local stack."""
+    """Only an https address gets a token, even if Azure shows another. The local stack may use http."""
     with pytest.raises(ArmRefused, match="Remedy") as refusal:
         checked_endpoint("contoso", address, local=True)
     assert refusal.value.code == "EndpointNotHttps"
@@ -498,7 +498,7 @@ async def test_parameters_adapt_to_the_model(emulated: Azure, model: str, sent: 
     assert (totals["requests_answered"], totals["requests_refused"]) == (2, sent)
 
 
-async def test_a_form_is_learned_also_where_the_request_is_refused_for_another_reason(
+async def test_a_form_is_learned_even_if_the_request_is_refused_for_another_reason(
     emulated: Azure,
 ) -> None:
     """A reasoning model refuses a probe's small token limit in the right form, and that form is kept."""
@@ -559,7 +559,7 @@ async def test_the_form_is_learned_again_if_the_model_changes(emulated: Azure) -
 async def test_an_answer_of_any_shape_is_an_answer_or_our_error(
     body: object, expected: str | type[Exception]
 ) -> None:
-    """What a model answers is untrusted: a list of parts is their text, and nonsense is worth another try."""
+    """A model's answer is untrusted: parts become one text, and after an invalid answer it is asked again."""
     async with answering("POST", json.dumps(body).encode()) as url:
         model = AzureModel()
         asked = model.ask(f"{url}/contoso/", "clauses", HELLO, timeout=SECONDS)
@@ -580,8 +580,8 @@ async def test_an_answer_of_any_shape_is_an_answer_or_our_error(
         {"content": [{"type": "text", "text": "Well, "}, {"type": "refusal", "refusal": "no."}]},
     ],
 )
-async def test_a_refusal_is_one_also_as_a_part(message: dict[str, object]) -> None:
-    """It is the document's, and no answer to be stored."""
+async def test_a_refusal_in_a_part_is_a_refusal(message: dict[str, object]) -> None:
+    """The model refuses the document, and no answer is stored."""
     body = {"choices": [{"message": message, "finish_reason": "stop"}]}
     async with answering("POST", json.dumps(body).encode()) as url:
         model = AzureModel()
@@ -619,7 +619,7 @@ async def test_every_property_of_a_deployment_is_set_as_configured(emulated: Azu
     assert shown["properties"]["model"]["format"] == "OpenAI"
 
 
-async def test_an_answer_conforms_to_the_schema_that_was_asked_for(emulated: Azure) -> None:
+async def test_an_answer_conforms_to_the_requested_schema(emulated: Azure) -> None:
     """A response schema is sent in the form that Azure expects."""
     endpoint = await emulated.ready()
     schema = {

@@ -37,7 +37,7 @@ async def blobs(request: pytest.FixtureRequest) -> AsyncIterator[Blobs]:
 
 
 async def overwrite(blobs: Blobs, name: str, data: bytes) -> str:
-    """Overwrite a blob, as a person does who saves the file again."""
+    """Overwrite a blob, like a person who saves the file again."""
     item = await blobs.stat("inbox", name)
     assert item is not None
     await blobs.delete("inbox", name, item.etag)

@@ -1,4 +1,4 @@
-"""Errors and hangs of Azure Storage become our errors: by their code, and within seconds."""
+"""Errors and hangs of Azure Storage become our errors by their code and within seconds."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def tables(table_proxy: StorageProxy) -> AsyncIterator[AzureTables]:
     await real.close()
 
 
-# --- a 409 says what it is by its code ----------------------------------------------------------
+# --- the code of a 409 decides ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

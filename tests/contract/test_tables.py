@@ -29,7 +29,7 @@ async def tables(request: pytest.FixtureRequest) -> AsyncIterator[Tables]:
     await real.close()
 
 
-async def test_what_was_written_is_read_back_with_its_types(tables: Tables) -> None:
+async def test_values_are_read_back_with_their_types(tables: Tables) -> None:
     """Strings, large integers, fractions, booleans and times keep their values and types."""
     at = datetime(2026, 11, 22, 14, 30, 15, 123456, tzinfo=UTC)
     values = {"text": "ä 📄", "big": 5_000_000_000, "half": 0.5, "yes": True, "at": at, "empty": ""}

@@ -1,1 +1,1 @@
-"""In-memory stand-ins for the ports, with virtual time. The contract suite holds them to the real ones."""
+"""In-memory fakes of the ports, with virtual time. The contract suite compares them with the real ones."""

@@ -1,4 +1,4 @@
-"""Azure in memory: the ports directly on the emulator's own record of deployments, without HTTP.
+"""Azure in memory: an implementation of the ports on the emulator's own state, without HTTP.
 
 Deployments take time to be created and deleted, writes serialise, quota and slots are limited, and models
 answer once they are ready. These rules are those of the emulator, in `local.emulator.state`.
@@ -50,7 +50,7 @@ class Deleted:
 
 @dataclass
 class MemoryAzure:
-    """One account. Implements `shared.ports.Provider` and `shared.ports.Model`."""
+    """One account: an implementation of `shared.ports.Provider` and `shared.ports.Model`."""
 
     clock: Clock
     provision_seconds: float = 60.0
@@ -74,7 +74,7 @@ class MemoryAzure:
     def __post_init__(self) -> None:
         self.state = Deployments(self._rules(), random.Random(0))
 
-    # --- what tests set up and read -------------------------------------------------------------
+    # --- for tests ------------------------------------------------------------------------------
 
     def fail_next(self, operation: Operation, *errors: Exception) -> None:
         """Let the next calls of this operation raise these errors, without effect."""

@@ -29,7 +29,7 @@ class _Blob:
 
 
 class MemoryBlobs:
-    """Implements `shared.ports.Blobs`."""
+    """An implementation of `shared.ports.Blobs` in memory."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -97,7 +97,7 @@ class MemoryBlobs:
         if blob is not None and blob.lease == lease:
             self._blobs(container)[name] = replace(blob, lease=None)
 
-    # --- what people do to containers -----------------------------------------------------------
+    # --- changes from outside the app -----------------------------------------------------------
 
     def upload(self, container: str, name: str, data: bytes, *, is_folder: bool = False) -> str:
         """Write or overwrite a blob from outside the app; return its ETag."""

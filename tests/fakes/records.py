@@ -1,4 +1,4 @@
-"""Records for tests: a field is named, whichever part of the record holds it."""
+"""Change records in tests. A field is named without the part of the record that holds it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PARTS = ("generation", "backoff", "history", "decision")
 
 
 def changed(record: DeploymentRecord, **values: Any) -> DeploymentRecord:
-    """The record with other values of these fields, of its own or of its parts."""
+    """Return the record with other values of these fields, which may belong to any of its parts."""
     for part in _PARTS:
         before = getattr(record, part)
         names = {field.name for field in fields(before)} & values.keys()

@@ -12,7 +12,7 @@ from shared.ports import Clock, Insert, Page, Remove, Replace, Row, Value
 
 
 class MemoryTables:
-    """Implements `shared.ports.Tables`."""
+    """An implementation of `shared.ports.Tables` in memory."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

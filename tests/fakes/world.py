@@ -104,7 +104,7 @@ def picture(now: datetime, *deployments: DeploymentConfig, prices: Prices = PRIC
 def hosted(
     name: str = "clauses", state: str = "Succeeded", created_at: datetime | None = None, **changes: Any
 ) -> Hosted:
-    """Return a deployment as its provider lists it; `changes`: of the specification that it has."""
+    """Return a deployment as its provider lists it; `changes`: of its specification."""
     return Hosted(replace(config(name).spec, **changes), status_of(state), state, created_at)
 
 
@@ -149,7 +149,7 @@ class World:
         return await self.app.context.ledger.record(HostedId(ACCOUNT.resource_id, name))
 
     def worker(self) -> WorkLease:
-        """The work lease of one more worker on `clauses`, not written yet."""
+        """Return the work lease of one more worker on `clauses`, not written yet."""
         context = self.app.context
         return WorkLease(self.clock, context.timing, self.tables, context.ledger, CLAUSES)
 

@@ -1,4 +1,4 @@
-"""True state of Azure: which deployments exist, who owns them, and what Azure and other people do to them."""
+"""The true state of Azure: its deployments, their owners, and the actions of Azure and other people."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Trouble:
 
 
 class AccountState(Deployments):
-    """True state of one account."""
+    """The true state of one account."""
 
     def __init__(self, account: Account, world: World) -> None:
         median = world.scenario.provision_median
@@ -50,7 +50,7 @@ class AccountState(Deployments):
 
 
 class Azure:
-    """Every account, by resource id, and every deployment that exists or existed."""
+    """All accounts, by resource id, and all deployments that exist or existed."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -140,7 +140,7 @@ class Azure:
         ends = [ended for _, ended in spans] + [run.settled for run in found.runs]
         return max((end for each in ends if (end := since_start(each)) <= now), default=0.0)
 
-    # --- what LIST shows ------------------------------------------------------------------------
+    # --- LIST -----------------------------------------------------------------------------------
 
     def listed(self, account: str, at: datetime) -> dict[str, Hosted]:
         azure, random = self.accounts[account], self._world.random
@@ -180,7 +180,7 @@ class Azure:
             as_shown = replace(as_shown, status=Observed.UNKNOWN, said="Strange")
         return replace(as_shown, spec=replace(as_shown.spec, tags={})) if self._tagless[key] else as_shown
 
-    # --- what Azure makes of writes -------------------------------------------------------------
+    # --- outcomes of writes ---------------------------------------------------------------------
 
     def outcome(self) -> str:
         """Draw how a creation that begins now will end."""
@@ -225,7 +225,7 @@ class Azure:
             found.gone = found.deleted + timedelta(seconds=seconds)
             self._world.disturbed(seconds)
 
-    # --- what becomes of requests ----------------------------------------------------------------
+    # --- outcomes of requests -------------------------------------------------------------------
 
     def trouble_of(self, name: str) -> Trouble | None:
         """Return why requests to a deployment fail now."""
@@ -286,7 +286,7 @@ class Azure:
 
         world.call_later(delay, take_effect)
 
-    # --- what other people do -------------------------------------------------------------------
+    # --- actions of other people ----------------------------------------------------------------
 
     def vanish(self, name: str) -> None:
         """Delete it from outside, at once."""

@@ -1,4 +1,4 @@
-"""Check the invariants against what really happened: the judge sees every effect and trusts no record."""
+"""Check the invariants against the true state: the judge sees every effect and trusts no record."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class _Lease:
 
 @dataclass
 class Deployment:
-    """What the judge knows about one deployment name."""
+    """The judge's knowledge about one deployment name."""
 
     needed_at: float = -1.0  # when the last unfinished document was finished
     recorded: dict[str, float] = field(
@@ -72,17 +72,17 @@ class Deployment:
 
     @property
     def unfinished(self) -> int:
-        """Number of waiting documents."""
+        """Return the number of waiting documents."""
         return len(self.recorded)
 
     @property
     def oldest(self) -> float:
-        """When the oldest waiting document was recorded."""
+        """Return when the oldest waiting document was recorded."""
         return next(iter(self.recorded.values()))
 
 
 class Judge:
-    """Collects faults. Times are virtual seconds since the start."""
+    """A collector of faults. Times are virtual seconds since the start."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -112,7 +112,7 @@ class Judge:
         self.violations.append(f"{self._world.clock_time()}  {kind.upper()}: {what}")
         self._world.note(f"*** {kind.upper()}: {what}", error)
 
-    # --- what processes write ------------------------------------------------------------------
+    # --- writes to storage ---------------------------------------------------------------------
 
     def rows_written(
         self, process: Process, table: str, partition: str, changes: Sequence[Insert | Replace | Remove]
@@ -156,7 +156,7 @@ class Judge:
         return any(by is process and mark in by_row[key].text for key, (by, _) in self._claims.items())
 
     def died(self, process: Process) -> None:
-        """Record that a process died, or stood still for longer than its claims last."""
+        """Record that a process died, or was paused for longer than its claims last."""
         mine = [key for key, (by, _) in self._claims.items() if by is process]
         for key in mine:
             self.deaths[key] += 1
@@ -271,7 +271,7 @@ class Judge:
             self.fault("overbooked", f"{deployment} was requested while all slots were taken")
 
     def _late_list(self) -> float:
-        """Return for how many seconds after its creation another owner's deployment may not be listed."""
+        """Return the seconds after its creation for which another owner's deployment may not be listed."""
         return self._world.scenario.list_lag + 20.0
 
     def put_took_effect(self, put: Generation, sent_at: float, by: str) -> None:

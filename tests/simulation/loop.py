@@ -13,7 +13,7 @@ class Stuck(Exception):
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
-    """Runs callbacks and timers as asyncio does, but never waits, and has no sockets or threads."""
+    """A loop that runs callbacks and timers as asyncio does, but never waits. It has no sockets."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""When deployments are needed: computed from the true documents, windows, holds and paid hours."""
+"""Compute when deployments are needed, from the true documents, windows, holds and paid hours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people do: drop, change and delete files, hold deployments, and change the configuration."""
+"""Simulate people: they drop, change and delete files, hold deployments, and change the configuration."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Held:
 
 @dataclass
 class Version:
-    """One version of a file in the inbox, and what its owner did with it later."""
+    """One version of a file in the inbox, and its later fate."""
 
     upload: Upload
     document: Document
@@ -41,12 +41,12 @@ class Version:
 
     @property
     def hopeless(self) -> bool:
-        """Whether Azure never answers it and never says why."""
+        """Return whether Azure never answers it and never gives a reason."""
         return any(mark in self.text for mark in HOPELESS)
 
     @property
     def troublesome(self) -> bool:
-        """Whether the app may sometimes give up hosting for it."""
+        """Return whether the app may sometimes give up hosting for it."""
         return self.hopeless or any(mark in self.text for mark in (KILLS, KILLS_READING, LARGE))
 
 

@@ -78,7 +78,7 @@ def _now(coroutine: Any) -> Any:
 
 
 class SimTables(_Storage):
-    """Fulfils `shared.ports.Tables`."""
+    """An implementation of `shared.ports.Tables` with faults."""
 
     async def get(self, table: str, partition: str, key: str) -> Row | None:
         tables = self._process.side.tables
@@ -104,7 +104,7 @@ class SimTables(_Storage):
 
 
 class SimBlobs(_Storage):
-    """Fulfils `shared.ports.Blobs`."""
+    """An implementation of `shared.ports.Blobs` with faults."""
 
     async def list(self, container: str, token: str | None, limit: int) -> BlobPage:
         # Pages of four, so that walks take several.
@@ -180,7 +180,7 @@ class SimBlobs(_Storage):
 
 
 class SimAzure:
-    """Fulfils `shared.ports.Provider` and `shared.ports.Model`."""
+    """An implementation of `shared.ports.Provider` and `shared.ports.Model` with faults."""
 
     def __init__(self, process: Process) -> None:
         self._process = process
@@ -403,7 +403,7 @@ class SimAzure:
             lasting.met.append(self._world.seconds())
 
     def _refuse_marked(self, text: str, found: Generation) -> None:
-        """Raise the error of a marked document: it is never answered, or kills the process that sends it."""
+        """Raise the error for a document with a mark: no answer ever, or the death of its process."""
         if "[[poison]]" in text:
             self._world.judge.proved(found)
             refused = "Azure's content filter refused the document"

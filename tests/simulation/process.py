@@ -92,7 +92,7 @@ class Process:
         raise Crashed
 
     def pause(self, seconds: float) -> None:
-        """Stand still, as on a machine that is migrated or overloaded."""
+        """Pause, as on a machine that is migrated or overloaded."""
         self.world.note(f"{self.name} stands still for {seconds:.0f} s")
         if seconds >= 100:
             self.world.judge.died(self)  # as far as its claims are concerned
@@ -101,7 +101,7 @@ class Process:
         self.world.disturbed(seconds)
 
     def stood_still(self) -> float:
-        """Return for how many seconds it has stood still so far."""
+        """Return the seconds for which it has been paused so far."""
         return self._pauses - max(0.0, self._paused_until - self._loop.time())
 
     async def arrive(self) -> None:

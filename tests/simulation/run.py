@@ -23,7 +23,7 @@ from tests.simulation.world import World
 
 @dataclass(frozen=True)
 class Report:
-    """Result of one seed. `faults`: counts by kind, empty if every promise was kept. `violations`: lines."""
+    """The result of one seed. `faults`: counts by kind, empty if all promises hold. `violations`: lines."""
 
     seed: int
     faults: dict[str, int]
@@ -81,7 +81,7 @@ def simulate(seed: int, *, trace: bool = False, without: str | None = None) -> R
 
 @contextlib.contextmanager
 def _repeatable(seed: int) -> Iterator[None]:
-    """Remove what differs between runs: random ids, jitter, threads, and when garbage is collected."""
+    """Remove all differences between runs: random ids, jitter, threads and the time of garbage collection."""
     ids = random.Random(seed)
     state = random.getstate()
     logging.disable(logging.CRITICAL)

@@ -1,4 +1,4 @@
-"""Remove one safeguard from the app, to prove that the simulation detects that it is missing."""
+"""Remove one safeguard from the app, to prove that the simulation detects its absence."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _put(stack: contextlib.ExitStack, where: Any, name: str, what: Any) -> None:
 
 
 def _limits(stack: contextlib.ExitStack, **limits: object) -> None:
-    """Hosts that start with limits in an order that `Timing` refuses."""
+    """Start hosts with limits that `Timing` would refuse."""
     timing = copy.copy(TIMING)
     vars(timing).update(limits)
     _put(stack, world, "TIMING", timing)
@@ -56,7 +56,7 @@ def _limits(stack: contextlib.ExitStack, **limits: object) -> None:
 
 @_variant
 def work_lease(stack: contextlib.ExitStack) -> None:
-    """A pass deletes without checking for work leases."""
+    """Delete without checking for work leases."""
 
     async def none(*_: Any) -> int:
         return 0
@@ -66,7 +66,7 @@ def work_lease(stack: contextlib.ExitStack) -> None:
 
 @_variant
 def renewal_recheck(stack: contextlib.ExitStack) -> None:
-    """A worker that renews its lease does not read the record again."""
+    """Renew a work lease without reading the record again."""
     enter = leases.WorkLease.enter
 
     async def renewed(self: leases.WorkLease) -> bool:
@@ -89,7 +89,7 @@ def renewal_recheck(stack: contextlib.ExitStack) -> None:
 
 @_variant
 def demand_recheck(stack: contextlib.ExitStack) -> None:
-    """After closing, the app does not check whether a document has arrived."""
+    """Delete after closing without checking whether a document has arrived."""
 
     async def nothing(*_: Any) -> None:
         pass
@@ -99,7 +99,7 @@ def demand_recheck(stack: contextlib.ExitStack) -> None:
 
 @_variant
 def closing_step(stack: contextlib.ExitStack) -> None:
-    """An open deployment that is not needed is deleted at once."""
+    """Delete an open deployment that is not needed at once, without closing it first."""
 
     def at_once(*arguments: Any) -> Decision:
         decision = decide(*arguments)
@@ -110,7 +110,7 @@ def closing_step(stack: contextlib.ExitStack) -> None:
 
 @_variant
 def intent_before_write(stack: contextlib.ExitStack) -> None:
-    """The record of a creation is written only after Azure has answered."""
+    """Write the record of a create only after Azure has answered."""
     move = decisions.move
 
     async def later(
@@ -128,14 +128,14 @@ def intent_before_write(stack: contextlib.ExitStack) -> None:
 
 @_variant
 def quarantine(stack: contextlib.ExitStack) -> None:
-    """A write with an unknown outcome counts as not done."""
+    """Count a write with an unknown outcome as not done."""
     none = timedelta(0)
     _limits(stack, quarantine=none, settle=none, list_lag=none)
 
 
 @_variant
 def claim_expiry(stack: contextlib.ExitStack) -> None:
-    """A claim on a document never expires."""
+    """Let no claim on a document expire."""
     claimable = drain_tools.DrainTools.claimable
 
     async def unclaimed(self: drain_tools.DrainTools, deployment: str) -> Any:
@@ -148,7 +148,7 @@ def claim_expiry(stack: contextlib.ExitStack) -> None:
 
 @_variant
 def sweep(stack: contextlib.ExitStack) -> None:
-    """Uploads are found only by their events."""
+    """Find uploads only by their events."""
 
     async def nothing(self: intake.Intake) -> intake.SweepReport:
         return intake.SweepReport(complete=True)
@@ -158,7 +158,7 @@ def sweep(stack: contextlib.ExitStack) -> None:
 
 @_variant
 def if_none_match_result(stack: contextlib.ExitStack) -> None:
-    """A result overwrites an existing one."""
+    """Overwrite an existing result."""
     create = blobs.MemoryBlobs.create
 
     async def over(self: blobs.MemoryBlobs, container: str, name: str, data: bytes, kind: str) -> str:
@@ -171,20 +171,20 @@ def if_none_match_result(stack: contextlib.ExitStack) -> None:
 
 @_variant
 def account_lease_deadline(stack: contextlib.ExitStack) -> None:
-    """A pass has no time limit."""
+    """Run passes without a time limit."""
     _limits(stack, pass_seconds=1e9)
 
 
 @_variant
 def ownership(stack: contextlib.ExitStack) -> None:
-    """Every deployment with a configured name counts as ours."""
+    """Count every deployment with a configured name as ours."""
     for where in (plan, observe, observed):
         _put(stack, where, "is_ours", lambda *_: True)
 
 
 @_variant
 def readiness_probe(stack: contextlib.ExitStack) -> None:
-    """Succeeded counts as ready."""
+    """Count Succeeded as ready."""
 
     async def opened(step: Any, view: Any) -> None:
         record = changed(view.record(step.deployment), opened_at=view.now, failures=0)
@@ -195,29 +195,29 @@ def readiness_probe(stack: contextlib.ExitStack) -> None:
 
 @_variant
 def backoff(stack: contextlib.ExitStack) -> None:
-    """A failed creation is tried again at once."""
+    """Try a failed create again at once."""
     for where in (plan, create):
         _put(stack, where, "backoff", lambda *_: timedelta(0))
 
 
 @_variant
 def slots(stack: contextlib.ExitStack) -> None:
-    """The app ignores the number of slots of the account."""
+    """Ignore the number of slots of the account."""
     _put(stack, plan, "within_slots", lambda _account, decisions, *_: tuple(decisions))
 
 
 @_variant
 def giving_way(stack: contextlib.ExitStack) -> None:
-    """A deployment that only uses up its paid hour does not give its slot to others."""
+    """Keep a deployment that only uses up its paid hour, though others need its slot."""
     _put(stack, plan, "giving_way", lambda *_: frozenset())
 
 
-# --- safeguards against what real Azure does -----------------------------------------------------
+# --- safeguards against faults of real Azure -----------------------------------------------------
 
 
 @_variant
 def blame_by_evidence(stack: contextlib.ExitStack) -> None:
-    """Every failed request counts against its document."""
+    """Count every failed request against its document."""
 
     async def always(*_: Any) -> bool:
         return True
@@ -227,14 +227,14 @@ def blame_by_evidence(stack: contextlib.ExitStack) -> None:
 
 @_variant
 def alone(stack: contextlib.ExitStack) -> None:
-    """Suspected documents are processed together with others, and every crash counts."""
+    """Process suspected documents together with others, and count every crash."""
     _put(stack, slice_module, "is_suspect", lambda _: False)
     _put(stack, claims, "crashes_of", lambda document: (crashes_of(document)[0],) * 2)
 
 
 @_variant
 def doubted_omission(stack: contextlib.ExitStack) -> None:
-    """A deployment that a LIST lacks counts as gone one minute after the last change."""
+    """Count a deployment that a LIST lacks as gone one minute after the last change."""
 
     def at_once(record: Any, began_at: Any, timing: Timing) -> Any:
         if not record.settled or record.state is RecordState.DELETING:
@@ -246,7 +246,7 @@ def doubted_omission(stack: contextlib.ExitStack) -> None:
 
 @_variant
 def twin_tag(stack: contextlib.ExitStack) -> None:
-    """The installation's name alone decides who owns a deployment."""
+    """Decide who owns a deployment by the installation's name alone."""
 
     def owns(owner: Any, tags: Any) -> bool:
         return bool(tags.get(observed.OWNER_TAG) == owner.installation)
@@ -256,7 +256,7 @@ def twin_tag(stack: contextlib.ExitStack) -> None:
 
 @_variant
 def delete_agreed_by_list(stack: contextlib.ExitStack) -> None:
-    """An accepted delete counts as done."""
+    """Count an accepted delete as done."""
     accepted = delete._accepted
 
     def gone(record: Any, view: Any) -> Any:
@@ -267,7 +267,7 @@ def delete_agreed_by_list(stack: contextlib.ExitStack) -> None:
 
 @_variant
 def endpoint_refresh(stack: contextlib.ExitStack) -> None:
-    """An account's endpoint is read only once."""
+    """Read an account's endpoint only once."""
 
     async def nothing(*_: Any) -> None:
         pass
@@ -277,19 +277,19 @@ def endpoint_refresh(stack: contextlib.ExitStack) -> None:
 
 @_variant
 def answer_bound(stack: contextlib.ExitStack) -> None:
-    """A deployment that answers no document is kept without limit."""
+    """Keep a deployment that answers no document without limit."""
     _put(stack, decide_module, "_unanswered", lambda _: None)
 
 
 @_variant
 def server_time(stack: contextlib.ExitStack) -> None:
-    """Each host trusts its own clock."""
+    """Let each host trust its own clock."""
     _put(stack, storage_clock.StorageClock, "correct", lambda *_: None)
 
 
 @_variant
 def result_verified(stack: contextlib.ExitStack) -> None:
-    """If storage says that a result exists, the app believes it without a check."""
+    """Believe storage without a check if it says that a result exists."""
     store = results.Results.store
 
     async def believing(self: results.Results, document: Any, *arguments: Any) -> None:

@@ -9,7 +9,7 @@ from random import Random
 from shared.model import BillingUnit, DeploymentConfig, OneOffWindow, Task, UploadStart, WeeklyWindow
 from tests.fakes.world import ACCOUNT, config
 
-START = datetime(2026, 3, 29, 0, 0, tzinfo=UTC)  # an hour later the clocks change in Berlin
+START = datetime(2026, 3, 29, 0, 0, tzinfo=UTC)  # the clocks in Berlin change an hour later
 OTHER_ACCOUNT = replace(ACCOUNT, name="second", resource_id=f"{ACCOUNT.resource_id}-2")
 
 HOPELESS = ("[[limited]]", "[[refused]]", "[[broken]]")
@@ -43,7 +43,7 @@ _OF_ACCOUNTS = ("account_outage", "readonly", "moved", "lingering")
 
 @dataclass(frozen=True)
 class Happening:
-    """What a person or Azure does to a deployment, for `seconds`.
+    """An action of a person or of Azure on a deployment, for `seconds`.
 
     `vanish`: deleted from outside. `foreign`: another app creates one with its name. `second`: another
     installation uses the account. `up`, `down`: a hold. `remove`: removed from the file. `silent`: it stops
@@ -207,7 +207,7 @@ def _later_happenings(random: Random, scenario: Scenario) -> list[Happening]:
 
 
 def _marked_uploads(random: Random, scenario: Scenario) -> list[Upload]:
-    """Documents that are never answered, each with normal ones beside it."""
+    """Draw documents that are never answered, each with normal ones beside it."""
     found = []
     for number, mark in enumerate((*HOPELESS, KILLS, KILLS_READING)):
         if random.random() >= (0.03 if mark == KILLS_READING else 0.05):
@@ -224,7 +224,7 @@ def _marked_uploads(random: Random, scenario: Scenario) -> list[Upload]:
 
 
 def _with_reduced_capacity(scenario: Scenario, random: Random) -> Scenario:
-    """Azure grants only the minimum capacity for a while, and one document needs the configured one."""
+    """Let Azure grant only the minimum capacity for a while, and add a document that needs more."""
     chosen = random.choice(scenario.configs)
     spec = replace(chosen.spec, capacity=120, minimum_capacity=20)
     at = random.uniform(0, scenario.lasts)

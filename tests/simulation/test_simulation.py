@@ -1,4 +1,4 @@
-"""The promises under faults: some seeds here, 250 with the slow tests, 20,000 in docs/reliability.md."""
+"""The app keeps its promises under faults: 60 seeds here, 250 in the slow tests, more in the docs."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
 
 @pytest.mark.parametrize("seeds", [60, pytest.param(250, marks=pytest.mark.slow)])
 def test_no_promise_is_broken(seeds: int) -> None:
-    """Through the benchmark's command, whose JSON says what was run and what held."""
+    """The benchmark's command runs the seeds, and its JSON says which promises were kept."""
     done = python("bench.faults", "--seeds", str(seeds), "--json")
     found = json.loads(done.stdout)
     assert (done.returncode, found["broken_seeds"]) == (0, []), done.stderr[-20_000:]
     assert found["runs"] == seeds
     assert found["lost"] == found["cut"] == found["doubled"] == 0
     assert found["leaked_seconds_max"] <= 120
-    # What makes a seed worth its name.
+    # A seed must contain enough faults and work.
     assert found["crashes"] > seeds
     assert found["median_seed"]["documents"] >= 24
     assert found["median_seed"]["hours"] >= 1.5

@@ -1,4 +1,4 @@
-"""Hosting without answers: how long a deployment was up only for documents and made no progress on them."""
+"""Measure how long a deployment was up only for documents, and made no progress on them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MINUTE = 60.0
 
 
 class Unanswered:
-    """Measures this for each of our generations. Times are virtual seconds since the start."""
+    """The times without progress of each of our generations, in virtual seconds since the start."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -56,7 +56,7 @@ class Unanswered:
         self._look_at(found, now, deleted=True)
 
     def quiet_for(self, found: Generation, now: float) -> float:
-        """Return for how many seconds it has answered no document since it was able to."""
+        """Return the seconds for which it has answered no document since it was able to."""
         settled = self._world.since_start(found.run(self._world.now()).settled)
         return now - max(self._answered_at.get(id(found), 0.0), settled)
 

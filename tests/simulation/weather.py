@@ -1,4 +1,4 @@
-"""When and how often faults happen: storms with calm between them, and calm at the end."""
+"""Decide when and how often faults happen: in storms, with calm between them and at the end."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Weather:
         return next((kind for limit, kind in kinds if chance < limit), None)
 
     def ask(self) -> str | None:
-        """Draw a model fault: 429, 500, a timeout, a 404 of an existing deployment, or a paused caller."""
+        """Draw a model fault: 429, 500, a timeout, a 404 for an existing deployment, or a paused caller."""
         if not self.stormy:
             return None
         chance = self.random.random() / self.intensity

@@ -54,7 +54,7 @@ class Side:
 
 
 class World:
-    """Everything in one run. Implements `shared.ports.Clock` with the true time."""
+    """Everything in one run. It is also a `shared.ports.Clock` with the true time."""
 
     def __init__(self, scenario: Scenario, *, trace: bool) -> None:
         self._loop = asyncio.get_running_loop()
