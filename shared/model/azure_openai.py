@@ -10,7 +10,7 @@ from datetime import timedelta
 DEVELOPER_TIER, DEVELOPER_TIER_LIFE = "DeveloperTier", timedelta(hours=24)
 """Azure deletes such a deployment at that age, even while it answers requests."""
 TOKENS_PER_UNIT, REQUESTS_PER_UNIT = 1000, 1
-"""What a unit of capacity admits per minute, if Azure shows no rate limits."""
+"""The tokens and requests per minute that a unit of capacity admits, if Azure shows no rate limits."""
 
 
 def is_fine_tuned(model_name: str) -> bool:

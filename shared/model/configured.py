@@ -14,7 +14,7 @@ from shared.model import azure_openai
 
 
 class UploadStart(StrEnum):
-    """What starts a deployment for waiting documents: the documents themselves, or only the schedule."""
+    """The rule that starts a deployment for waiting documents: on their arrival, or only by schedule."""
 
     ON_DEMAND = "on_demand"
     SCHEDULED = "scheduled"

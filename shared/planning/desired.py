@@ -46,7 +46,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Outlook:
-    """What to expect of a deployment, from its history, its account's plans and its prices."""
+    """The expectations for a deployment, from its history, its account's plans and its prices."""
 
     lead: timedelta  # time to create it before a window, with the account's creates one after another
     create: CreateTime = PRIOR
