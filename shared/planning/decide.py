@@ -123,7 +123,7 @@ def _absent(case: _Case) -> Decision:
         return case.step(Action.WAIT, late_news, gone_at)
     if not want.up:
         return case.step(Action.NOTHING, want.reason)
-    not_before = _not_before(record, want)
+    not_before = _not_before(record, want, case.timing)
     if not_before is not None and case.now < not_before:
         return case.step(Action.WAIT, f"the last try to host it failed: {record.backoff.problem}", not_before)
     return case.step(Action.CREATE, want.reason)
@@ -241,8 +241,15 @@ def _failed(case: _Case, azure: Hosted) -> Decision:
     return case.delete(reason, failed=case.want.up)
 
 
-def _not_before(record: DeploymentRecord, want: Wanted) -> datetime | None:
-    """Return when the next create may start. For a window, it is tried at least every five minutes."""
-    if record.backoff.not_before is None or want.opens_at is None or record.changed_at is None:
-        return record.backoff.not_before
-    return min(record.backoff.not_before, record.changed_at + WINDOW_RETRY)
+def _not_before(record: DeploymentRecord, want: Wanted, timing: Timing) -> datetime | None:
+    """Return when the next create may start.
+
+    For a window: soon after the first failure, also of a deployment that answered nobody, as creating it anew
+    may be all that it needs; then at least every five minutes.
+    """
+    backoff = record.backoff
+    if backoff.not_before is None or want.opens_at is None or record.changed_at is None:
+        return backoff.not_before
+    is_first = backoff.failures + backoff.unanswered_runs <= 1
+    longest = timing.first_backoff if is_first else WINDOW_RETRY
+    return min(backoff.not_before, record.changed_at + longest)

@@ -210,13 +210,15 @@ def test_the_time_in_which_nobody_asked_does_not_count_as_unanswered() -> None:
     assert "for 9 min" in decision.reason
 
 
-def test_an_open_window_is_tried_every_five_minutes() -> None:
-    """However long the failures before it have made the pause."""
+def test_an_open_window_is_tried_again_soon_then_every_five_minutes() -> None:
+    """However long the failures before it have made the pause: 30 s after the first of them."""
     window = OneOffWindow(NOW - timedelta(hours=1), NOW + timedelta(hours=1))
     refused = record(RecordState.ABSENT, changed_at=NOW, not_before=NOW + timedelta(hours=1))
-    waiting = decide(None, refused, given=config("clauses", window))
-    assert (waiting.action, waiting.again_at) == (Action.WAIT, NOW + WINDOW_RETRY)
-    assert decide(None, refused, demand=BUSY).again_at == NOW + timedelta(hours=1)
+    for failures, pause in ((1, TIMING.first_backoff), (2, WINDOW_RETRY)):
+        failed = changed(refused, unanswered_runs=failures)
+        waiting = decide(None, failed, given=config("clauses", window))
+        assert (waiting.action, waiting.again_at) == (Action.WAIT, NOW + pause)
+        assert decide(None, failed, demand=BUSY).again_at == NOW + timedelta(hours=1)
 
 
 def test_a_delete_of_unknown_outcome_is_in_quarantine_for_two_minutes() -> None:
