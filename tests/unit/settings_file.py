@@ -1,4 +1,4 @@
-"""A valid deployments.yaml, ways to change it, and what is told of the result."""
+"""A valid deployments.yaml, ways to change it, and the mistakes that are reported."""
 
 from __future__ import annotations
 
@@ -46,23 +46,25 @@ SCHEMA = {
 
 
 def changed(changes: dict[str, Any]) -> str:
-    """The file, with what stands at some places replaced or removed; `a.b.0.c` is a place."""
+    """Return the file with the values at some places, such as `a.b.0.c`, replaced or removed."""
     document = copy.deepcopy(FILE)
     for place, value in changes.items():
         *path, last = place.split(".")
         section: Any = document
-        for part in path:
-            section = section[int(part)] if isinstance(section, list) else section.setdefault(part, {})
-        key = int(last) if isinstance(section, list) else last
-        if value is GONE:
-            del section[key]
+        for part, next_part in zip(path, [*path, last][1:], strict=True):
+            missing: Any = [] if next_part == "0" else {}
+            section = section[int(part)] if isinstance(section, list) else section.setdefault(part, missing)
+        if isinstance(section, list):
+            section[int(last) : int(last) + 1] = [value]
+        elif value is GONE:
+            del section[last]
         else:
-            section[key] = value
+            section[last] = value
     return yaml.safe_dump(document, allow_unicode=True)
 
 
 def loaded(folder: Path, text: str | bytes, environment: dict[str, str] = ENVIRONMENT) -> Settings:
-    """The settings from a file of that text, beside a prompt."""
+    """Return the settings from a file with that text, beside a prompt."""
     (folder / "prompt.md").write_text("List the clauses.", encoding="utf-8")
     path = folder / "deployments.yaml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -70,19 +72,19 @@ def loaded(folder: Path, text: str | bytes, environment: dict[str, str] = ENVIRO
 
 
 def config(folder: Path, **changes: Any) -> DeploymentConfig:
-    """The deployment of the file with some of its own keys replaced."""
+    """Return the deployment of the file with some of its keys replaced."""
     text = changed({f"{CLAUSES}.{key}": value for key, value in changes.items()})
     return loaded(folder, text).deployments["clauses"]
 
 
 def told(folder: Path, text: str | bytes, environment: dict[str, str] = ENVIRONMENT) -> list[str]:
-    """Each mistake that is found, as an operator reads it."""
+    """Return each mistake in the file, as an operator reads it."""
     with pytest.raises(SettingsError) as raised:
         loaded(folder, text, environment)
     return [str(problem) for problem in raised.value.problems]
 
 
 def the_one(folder: Path, place: str, value: Any) -> str:
-    """The only mistake of a file that has one."""
+    """Return the only mistake of the file with that value at that place."""
     (problem,) = told(folder, changed({place: value}))
     return problem

@@ -1,25 +1,36 @@
-"""deployments.yaml: what is read from it."""
+"""deployments.yaml: how it is read."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from shared.model import ALWAYS, Account, BillingStart, BillingUnit, OneOffWindow, UploadStart, WeeklyWindow
-from shared.settings.load import load
-from tests.unit.settings_file import (
-    ACCOUNT_ID,
-    CLAUSES,
-    ENVIRONMENT,
-    OTHER_ID,
-    changed,
-    config,
-    loaded,
+from shared.model import (
+    ALWAYS,
+    Account,
+    BillingStart,
+    BillingUnit,
+    Closure,
+    OneOffWindow,
+    UploadStart,
+    WeeklyWindow,
 )
+from shared.settings.load import load
+from tests.unit.schedules import WORKDAYS, at, weekly
+from tests.unit.settings_file import ACCOUNT_ID, CLAUSES, ENVIRONMENT, FILE, OTHER_ID, changed, config, loaded
 
 ROOT = Path(__file__).parents[2]
+OFFICE = FILE["deployments"]["clauses"]["schedule"][0]
+
+
+def opens(folder: Path, **changes: Any) -> WeeklyWindow:
+    """Return the office window with some of its keys changed."""
+    (window,) = config(folder, schedule=[OFFICE | changes]).windows
+    assert isinstance(window, WeeklyWindow)
+    return window
 
 
 def test_the_repository_s_own_file_is_valid() -> None:
@@ -30,9 +41,7 @@ def test_the_repository_s_own_file_is_valid() -> None:
     assert {each.account for each in settings.deployments.values()} == {ACCOUNT_ID}
     assert settings.deployments["contract-clauses"].task.response_schema is not None
     (night,) = settings.deployments["nightly-summaries"].windows
-    assert night == WeeklyWindow(
-        frozenset(range(7)), time(22), time(4), "Europe/Berlin", stop_when_empty=True
-    )
+    assert night == weekly("22:00", "04:00", "Europe/Berlin", stop_when_empty=True)
 
 
 def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
@@ -47,7 +56,7 @@ def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
     assert settings.max_document_bytes == 50_000_000
     assert clauses.uploads is UploadStart.ON_DEMAND
     assert (clauses.lead, clauses.max_session) == (None, timedelta(hours=12))
-    assert clauses.windows == (WeeklyWindow(frozenset(range(5)), time(9), time(18), "UTC"),)
+    assert clauses.windows == (weekly("09:00", "18:00", days=WORKDAYS),)
     assert clauses.task.system_prompt == "List the clauses."
     assert clauses.task.max_cost_per_document is None
     assert not clauses.keep_if_scarce and config(tmp_path, keep_if_scarce="true").keep_if_scarce
@@ -82,7 +91,7 @@ def test_scalars_are_the_strings_that_were_written(tmp_path: Path) -> None:
     clauses = loaded(tmp_path, text).deployments["clauses"]
     assert clauses.spec.tags == {"country": "NO", "number": "007", "switch": "on", "tens": "1_0"}
     assert clauses.cost_center == "2026-11-22"
-    assert clauses.windows == (WeeklyWindow(frozenset(range(5)), time(22), time(6, 30), "UTC"),)
+    assert clauses.windows == (weekly("22:00", "06:30", days=WORKDAYS),)
 
 
 @pytest.mark.parametrize(
@@ -90,8 +99,7 @@ def test_scalars_are_the_strings_that_were_written(tmp_path: Path) -> None:
 )
 def test_switches_may_be_written_as_people_do(tmp_path: Path, written: str, meant: bool) -> None:
     """true, on and yes switch on; false, off and no switch off."""
-    window = {"days": "daily", "from": "01:00", "to": "02:00", "stop_when_empty": written}
-    assert config(tmp_path, schedule=[window]).windows[0].stop_when_empty is meant
+    assert opens(tmp_path, stop_when_empty=written).stop_when_empty is meant
 
 
 @pytest.mark.parametrize(
@@ -103,13 +111,12 @@ def test_switches_may_be_written_as_people_do(tmp_path: Path, written: str, mean
         ("mon, wed,sat", {0, 2, 5}),
         ("fri-mon", {4, 5, 6, 0}),
         ("mon-tue,sat-sun", {0, 1, 5, 6}),
+        (["mon", "wed-fri", "sun"], {0, 2, 3, 4, 6}),
     ],
 )
-def test_days_are_lists_and_ranges(tmp_path: Path, written: str, meant: set[int]) -> None:
-    """A range may pass the end of the week, and capitals do not matter."""
-    window = config(tmp_path, schedule=[{"days": written, "from": "01:00", "to": "02:00"}]).windows[0]
-    assert isinstance(window, WeeklyWindow)
-    assert window.days == meant
+def test_days_are_lists_and_ranges(tmp_path: Path, written: str | list[str], meant: set[int]) -> None:
+    """A range may pass the end of the week, capitals do not matter, and a YAML list is read, too."""
+    assert opens(tmp_path, days=written).days == meant
 
 
 @pytest.mark.parametrize(
@@ -135,10 +142,39 @@ def test_a_window_has_its_own_zone_or_that_of_the_file(tmp_path: Path) -> None:
             f"{CLAUSES}.max_session": "20h",
         }
     )
-    monday = frozenset({0})
     assert loaded(tmp_path, text).deployments["clauses"].windows == (
-        WeeklyWindow(monday, time(9), None, "Europe/Berlin"),
-        WeeklyWindow(monday, time(0), time(8), "Asia/Tokyo", close_grace=timedelta(minutes=5)),
+        weekly("09:00", "24:00", "Europe/Berlin", days=[0]),
+        weekly("00:00", "08:00", "Asia/Tokyo", days=[0], grace=timedelta(minutes=5)),
+    )
+
+
+def test_dates_and_holidays_of_a_window_are_read(tmp_path: Path) -> None:
+    """As written."""
+    dates = {"skip_dates": ["2026-12-24"], "also_on": ["2026-12-26", "2026-12-27"]}
+    window = opens(tmp_path, skip_holidays="DE-BE", starting="2026-11-01", until="2027-03-31", **dates)
+    assert window.skip_holidays == "DE-BE"
+    assert window.skip_dates == {date(2026, 12, 24)}
+    assert window.also_on == {date(2026, 12, 26), date(2026, 12, 27)}
+    assert (window.starting, window.until) == (date(2026, 11, 1), date(2027, 3, 31))
+
+
+@pytest.mark.parametrize("region", ["DE", "NO", "US-NY", "GB-SCT", "FR-6AE", "CH-ZH"])
+def test_a_country_and_a_subdivision_are_read(tmp_path: Path, region: str) -> None:
+    """NO is Norway, whatever YAML says."""
+    assert opens(tmp_path, skip_holidays=region).skip_holidays == region
+
+
+def test_closures_are_read(tmp_path: Path) -> None:
+    """A date is the whole local day of its zone, however long it is; times are instants."""
+    closures = [
+        {"date": "2026-12-24", "reason": "company closed"},
+        {"date": "2026-10-25", "time_zone": "Europe/Berlin"},
+        {"from": "2026-12-31T12:00:00+01:00", "to": "2027-01-01T00:00:00Z"},
+    ]
+    assert config(tmp_path, closures=closures).closures == (
+        Closure(at("2026-12-24"), at("2026-12-25"), "UTC", "company closed"),
+        Closure(at("2026-10-24T22:00"), at("2026-10-25T23:00"), "Europe/Berlin"),
+        Closure(at("2026-12-31T11:00"), at("2027-01-01"), "UTC"),
     )
 
 
@@ -146,11 +182,7 @@ def test_a_one_off_window_is_written_to_the_second(tmp_path: Path) -> None:
     """ISO times with their offset become UTC."""
     window = {"from": "2026-11-22T14:00:07+01:00", "to": "2026-11-22T13:02:09Z", "stop_when_empty": "true"}
     assert config(tmp_path, schedule=[window]).windows == (
-        OneOffWindow(
-            datetime(2026, 11, 22, 13, 0, 7, tzinfo=UTC),
-            datetime(2026, 11, 22, 13, 2, 9, tzinfo=UTC),
-            stop_when_empty=True,
-        ),
+        OneOffWindow(at("2026-11-22T13:00:07"), at("2026-11-22T13:02:09"), stop_when_empty=True),
     )
 
 
@@ -158,7 +190,7 @@ def test_round_the_clock_is_a_window_without_end(tmp_path: Path) -> None:
     """No window is named beside it, and no session is too long; documents may wait for it."""
     clauses = config(tmp_path, always="true", schedule=[], uploads={"start": "scheduled"})
     assert clauses.windows == (ALWAYS,)
-    assert clauses.session_end(datetime(2026, 11, 25, tzinfo=UTC)) is None
+    assert clauses.session_end(at("2026-11-25")) is None
     assert not config(tmp_path, always="false").always
 
 

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from shared.errors import SettingsError
-from tests.unit.settings_file import CLAUSES, FILE, GONE, OTHER_ID, WINDOW, changed, loaded, the_one, told
+from tests.unit.settings_file import CLAUSES, FILE, GONE, OTHER_ID, changed, loaded, told
 
 _LIBRARY = re.compile(
     r"Input should|Field required|value_error|Value error|valid (string|integer|number|boolean|dict|list)|"
@@ -87,36 +87,6 @@ def test_every_wrong_value_at_every_place_is_reported_in_the_words_of_the_file(
                 assert not _LIBRARY.search(str(problem)), f"{value}: {problem}"
                 assert len(problem.remedy) > len("is missing: "), problem
     assert found > 0
-
-
-@pytest.mark.parametrize(
-    ("place", "value", "remedy"),
-    [
-        (f"{CLAUSES}.sku.capacity", "lots", "write a whole number, such as 100 (found: lots)"),
-        (f"{CLAUSES}.sku.capacity", "-1", "write a number above 0 (found: -1)"),
-        (f"{CLAUSES}.sku.capacity", "1e9", "write a whole number, such as 100 (found: 1e9)"),
-        (f"{CLAUSES}.sku.capacity", "1000000000", "write a number below 1,000,000,000 (found: 1000000000)"),
-        ("prices.tokens_per_million.input", "cheap", "write a number, such as 1.70 (found: cheap)"),
-        ("prices.tokens_per_million.input", "nan", "write a number, such as 1.70 (found: nan)"),
-        ("prices.tokens_per_million.input", "-1", "write a number of 0 or more (found: -1)"),
-        ("prices.billing_unit", "hours", "did you mean 'hour'? Write one of minute, hour (found: hours)"),
-        ("prices.billing_unit", "second", "write one of minute, hour (found: second)"),
-        ("prices.hosting_per_hour.Standart", "1", "did you mean 'Standard'? Write one of Standard, "),
-        (f"{WINDOW}.stop_when_empty", "maybe", "write true or false (found: maybe)"),
-        (f"{CLAUSES}.account", ["main"], "write one value here, not a list or a section"),
-        ("accounts.main.fine_tuned_slots", "1001", "write a number of 1,000 or less (found: 1001)"),
-        (f"{CLAUSES}.task.max_output_tokens", GONE, "is missing: write how many tokens an answer may have, "),
-        (
-            f"{CLAUSES}.model.name",
-            GONE,
-            "is missing: write the name of the fine-tuned model, such as gpt-4.1",
-        ),
-        (f"{WINDOW}.to", GONE, 'is missing: write when the window closes, such as "18:00"'),
-    ],
-)
-def test_the_remedy_is_what_to_write(tmp_path: Path, place: str, value: Any, remedy: str) -> None:
-    """With an example where there is one."""
-    assert the_one(tmp_path, place, value).startswith(f"{place}: {remedy}")
 
 
 # --- indentation --------------------------------------------------------------------------------------
