@@ -13,24 +13,9 @@ from shared.errors import SettingsError, StorageError
 from shared.settings.blob import LAST_GOOD, SettingsBlob
 from tests.fakes.blobs import MemoryBlobs
 from tests.fakes.clock import VirtualClock
+from tests.unit.settings_file import CLAUSES, ENVIRONMENT, changed
 
-FILE = """
-installation: test
-prices: {hosting_per_hour: {GlobalStandard: 1.70}, tokens_per_million: {input: 0.40, output: 1.60}}
-accounts:
-  main: {resource_id: "${AZURE_OPENAI_ACCOUNT_ID}"}
-deployments:
-  clauses:
-    account: main
-    model: {name: gpt-4.1-mini-2025-04-14.ft-1, version: "1"}
-    sku: {name: GlobalStandard, capacity: 120}
-    task: {system_prompt: tasks/prompt.md, max_output_tokens: 500}
-"""
-ENVIRONMENT = {
-    "AZURE_OPENAI_ACCOUNT_ID": (
-        "/subscriptions/s/resourceGroups/g/providers/Microsoft.CognitiveServices/accounts/contoso"
-    )
-}
+FILE = changed({f"{CLAUSES}.task": {"system_prompt": "tasks/prompt.md", "max_output_tokens": "500"}})
 PLACE = "blob:config/deployments.yaml"
 
 
@@ -51,23 +36,6 @@ async def test_a_change_is_taken_up_without_a_redeploy(blobs: MemoryBlobs) -> No
     assert (await source.load()).deployments["clauses"].task.max_output_tokens == 600
     blobs.upload("config", "tasks/prompt.md", b"List the risks.")
     assert (await source.load()).deployments["clauses"].task.system_prompt == "List the risks."
-
-
-@pytest.mark.parametrize(
-    "broken", [b"deployments: [", FILE.replace("500", "much").encode(), b"\xff\xfe\x00", b""]
-)
-async def test_a_broken_version_keeps_the_last_good_one(
-    blobs: MemoryBlobs, broken: bytes, caplog: pytest.LogCaptureFixture
-) -> None:
-    """In a process that has it, and in a new one; with an alert that tells what is wrong."""
-    running = SettingsBlob(blobs, PLACE, ENVIRONMENT)
-    good = await running.load()
-    blobs.upload("config", "deployments.yaml", broken)
-    assert await running.load() == good
-    assert "settings_broken" in caplog.text
-    assert await SettingsBlob(blobs, PLACE, ENVIRONMENT).load() == good
-    blobs.upload("config", "deployments.yaml", FILE.replace("500", "700").encode())
-    assert (await running.load()).deployments["clauses"].task.max_output_tokens == 700
 
 
 async def test_a_first_version_that_is_broken_is_an_error(blobs: MemoryBlobs) -> None:
@@ -131,6 +99,10 @@ async def test_a_crowded_container_hides_no_file(blobs: MemoryBlobs, monkeypatch
     assert (await source.load()).deployments["clauses"].task.system_prompt == "List the risks."
 
 
+def _holds(data: bytes) -> Callable[[MemoryBlobs], object]:
+    return lambda blobs: blobs.upload("config", "deployments.yaml", data)
+
+
 def _archived(name: str) -> Callable[[MemoryBlobs], object]:
     def put_into_the_archive(blobs: MemoryBlobs) -> None:
         blobs.upload("config", name, b"a newer version")
@@ -140,9 +112,7 @@ def _archived(name: str) -> Callable[[MemoryBlobs], object]:
 
 
 def _named(name: str) -> Callable[[MemoryBlobs], object]:
-    return lambda blobs: blobs.upload(
-        "config", "deployments.yaml", FILE.replace("tasks/prompt.md", name).encode()
-    )
+    return _holds(FILE.replace("tasks/prompt.md", name).encode())
 
 
 @pytest.mark.parametrize(
@@ -153,9 +123,13 @@ def _named(name: str) -> Callable[[MemoryBlobs], object]:
         lambda blobs: blobs.remove("config", "deployments.yaml"),
         lambda blobs: blobs.remove("config", "tasks/prompt.md"),
         lambda blobs: blobs.upload("config", "tasks/prompt.md", b"x" * 2_000_000),
-        lambda blobs: blobs.upload("config", "deployments.yaml", b"x" * 2_000_000),
-        lambda blobs: blobs.upload("config", "deployments.yaml", b"a: " + b"[" * 20_000),
-        lambda blobs: blobs.upload("config", "deployments.yaml", b"- just\n- a list"),
+        _holds(b""),
+        _holds(b"\xff\xfe\x00"),
+        _holds(b"deployments: ["),
+        _holds(FILE.replace("500", "much").encode()),
+        _holds(b"x" * 2_000_000),
+        _holds(b"a: " + b"[" * 20_000),
+        _holds(b"- just\n- a list"),
         lambda blobs: blobs.delete_container("config"),
         _named('"/etc/hostname"'),
         _named("../../../../../../etc/hostname"),
@@ -201,7 +175,7 @@ async def test_each_broken_version_is_an_alert_once(
 async def test_storage_that_does_not_answer_changes_nothing(
     blobs: MemoryBlobs, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What is in force stays so, each look is an alert; only who has nothing to fall back to fails."""
+    """What is in force stays in force, each look is an alert; a process with no version to use fails."""
     running = SettingsBlob(blobs, PLACE, ENVIRONMENT)
     good = await running.load()
 
@@ -221,7 +195,7 @@ async def test_storage_that_does_not_answer_changes_nothing(
 async def test_a_last_good_version_that_cannot_be_kept_is_tried_again(
     blobs: MemoryBlobs, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is in force all the same."""
+    """The version is in force nevertheless."""
     source = SettingsBlob(blobs, PLACE, ENVIRONMENT)
     with monkeypatch.context() as trouble:
 
@@ -238,9 +212,9 @@ async def test_a_last_good_version_that_cannot_be_kept_is_tried_again(
 
 @pytest.mark.parametrize("kept", [b"", b"[]", b"{}", b'{"deployments.yaml": 1}', b"\xff", b"[" * 20_000])
 async def test_a_damaged_last_good_version_is_none(blobs: MemoryBlobs, kept: bytes) -> None:
-    """Then the error says what is wrong with the new version."""
+    """The error then says what is wrong with the new version."""
     blobs.upload(LAST_GOOD, "deployments.yaml", kept)
-    assert (await SettingsBlob(blobs, PLACE, ENVIRONMENT).load()).installation == "test"
+    assert (await SettingsBlob(blobs, PLACE, ENVIRONMENT).load()).installation == "contoso-test"
     blobs.upload(LAST_GOOD, "deployments.yaml", kept)
     blobs.upload("config", "deployments.yaml", b"installation: test")
     with pytest.raises(SettingsError, match="is missing"):

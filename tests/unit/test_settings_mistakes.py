@@ -129,8 +129,8 @@ def test_missing_sections_are_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("place", ["accounts", "deployments"])
 def test_an_empty_section_is_told(tmp_path: Path, place: str) -> None:
-    """There is nothing to host on no account; that nothing fits to it is not told on top."""
-    assert told(tmp_path, changed({place: {}})) == [f"{place}: write at least one"]
+    """It is the only mistake that is reported: names that refer to it are not."""
+    assert the_one(tmp_path, place, {}) == f"{place}: write at least one"
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_one_account_under_two_names_is_told(tmp_path: Path) -> None:
 
 
 def test_a_missing_app_setting_is_named_once(tmp_path: Path) -> None:
-    """The empty value that it leaves is not told as a second mistake."""
+    """The empty value that it leaves is not reported as a second mistake."""
     problems = told(tmp_path, changed({"accounts.main.resource_id": "${ACCOUNT}/${ACCOUNT}"}), {})
     assert problems == [
         "accounts.main.resource_id: set ACCOUNT in the app settings (found: ${ACCOUNT}/${ACCOUNT})"
@@ -198,13 +198,21 @@ def test_answers_that_no_minute_admits_are_told(tmp_path: Path) -> None:
         ("# nothing but a comment\n", "the file: write keys and values here"),
         ("- a\n- b\n", "the file: write keys and values here"),
         ("hello", "the file: write keys and values here (found: hello)"),
-        ("a: 1\na: 2\n", "line 2, column 1: not valid YAML: 'a' occurs twice"),
+        ("a: 1\nb: 2\na: 3\n", "line 3, column 1: not valid YAML: 'a' occurs twice, first in line 1: remove"),
         ("x:\n  a: 1\n  b: 2\n  a: 3\n", "line 4, column 3: not valid YAML: 'a' occurs twice"),
+        ("{a: 1, a: 2}", "line 1, column 8: not valid YAML: 'a' occurs twice, first in line 1: remove one"),
         ("? [a]\n: b\n", "line 1, column 3: not valid YAML: while constructing a mapping: found unhashable"),
         ("a: &x [*x]\n", "not valid YAML: found unconstructable recursive node"),
         ("a: 'b\n", "line 2, column 1: not valid YAML: while scanning a quoted scalar"),
+        ("a: 'b\n", ": a quote or bracket is opened and not closed"),
+        ("a: *b\n", ": put quotes around a text that begins with *"),
+        ("a: {b: 1}\n  c: 2\n", "line 2, column 3: not valid YAML"),
+        ("a: b\n  c: 2\n", "mapping values are not allowed here: a key of this line is indented too far"),
+        ("a:\n    b: 1\n  c: 2\n", ": this line is not indented as the others of its section"),
         ("a:\n\tb: c\n", "line 2, column 1: not valid YAML"),
+        ("a:\n\tb: c\n", ": indent with spaces, not tabs"),
         ("a: 1\n---\nb: 2\n", "line 2, column 1: not valid YAML: expected a single document"),
+        ("a: 1\n---\nb: 2\n", ": remove the line ---"),
         ("a: " + "[" * 1500, "deployments.yaml: is nested too deeply"),
         ("a: \x00", "deployments.yaml: not valid YAML: it holds characters that no text holds"),
         (bytes(range(256)), "deployments.yaml: is not UTF-8 text: save it as UTF-8"),
@@ -215,7 +223,7 @@ def test_answers_that_no_minute_admits_are_told(tmp_path: Path) -> None:
 def test_a_file_that_is_no_configuration_is_told_with_the_place(
     tmp_path: Path, text: str | bytes, problem: str
 ) -> None:
-    """Broken YAML names line and column, and nothing but SettingsError is ever raised."""
+    """Broken YAML names line, column and the usual cause; only SettingsError is ever raised."""
     (found,) = told(tmp_path, text)
     assert problem in found
 

@@ -176,26 +176,3 @@ def test_an_empty_section_before_other_keys_is_no_slip(
     """What follows belongs where it stands."""
     text = yaml.safe_dump(yaml.safe_load(changed(changes)), sort_keys=False).replace("MARK", "")
     assert remedy in " ".join(told(tmp_path, text))
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        (
-            "a: 1\nb: 2\na: 3\n",
-            "line 3, column 1: not valid YAML: 'a' occurs twice, first in line 1: remove one",
-        ),
-        ("{a: 1, a: 2}", "line 1, column 8: not valid YAML: 'a' occurs twice, first in line 1: remove one"),
-        ("a: {b: 1}\n  c: 2\n", "line 2, column 3: not valid YAML"),
-        ("a: 'b\n", ": a quote or bracket is opened and not closed"),
-        ("a: *b\n", ": put quotes around a text that begins with *"),
-        ("a: 1\n---\nb: 2\n", ": remove the line ---"),
-        ("a: b\n  c: 2\n", "mapping values are not allowed here: a key of this line is indented too far"),
-        ("a:\n    b: 1\n  c: 2\n", ": this line is not indented as the others of its section"),
-        ("a:\n\tb: 1\n", ": indent with spaces, not tabs"),
-    ],
-)
-def test_broken_yaml_is_reported_with_what_it_likely_is(tmp_path: Path, text: str, expected: str) -> None:
-    """The library's words, the place, and the usual cause."""
-    (problem,) = told(tmp_path, text)
-    assert expected in problem
