@@ -1,4 +1,4 @@
-"""A dead letter's next run, in memory and virtual time: from `failed`, once, whatever happens meanwhile."""
+"""The next run of a dead letter, in memory and virtual time: from `failed`, and only once."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ import pytest
 from shared.app import PartFailed
 from shared.documents.results import result_name
 from shared.doors import api
-from shared.errors import StorageError
+from shared.errors import InvalidRequest, StorageError
 from shared.model import Document, DocumentState, OneOffWindow, RecordState, Task, UploadStart
+from shared.ports import Replace
+from shared.rows import to_values
 from tests.fakes.clock import START
 from tests.fakes.world import World, config
 from tests.unit.command_line import command
@@ -26,20 +28,34 @@ NAME = "clauses/letter.txt"
 
 
 async def failed(world: World, name: str = NAME, text: str = "Dear all") -> Document:
-    """A document that the model refused once; nothing is deployed any more."""
+    """Return a document that the model refused once, with its source corrected and nothing deployed."""
     world.upload(name, f"[[content_filter]] {text}")
     await world.app.document_uploaded(name)
     await gone(world)
     document = await world.document(name)
     assert (document.state, document.run) == (DocumentState.FAILED, 1)
-    container, _, kept = document.moved_to.partition("/")
-    # Somebody saw what the filter met, and mended the file where it lies.
-    world.blobs.upload(container, kept, text.encode())
+    correct(world, document, text.encode())
     return document
 
 
+async def dead_letter() -> tuple[World, Document]:
+    """Return a world with one failed document, whose source has been corrected."""
+    world = World.of(config())
+    return world, await failed(world)
+
+
+def kept_name(document: Document) -> str:
+    """Return the name of its source in `failed`."""
+    return document.moved_to.removeprefix("failed/")
+
+
+def correct(world: World, document: Document, data: bytes) -> None:
+    """Replace the source of a failed document where it lies."""
+    world.blobs.upload("failed", kept_name(document), data)
+
+
 async def gone(world: World) -> None:
-    """Nothing is deployed any more."""
+    """Tick until nothing is deployed."""
     for _ in range(20):
         if (await world.record()).state is RecordState.ABSENT:
             return
@@ -49,7 +65,7 @@ async def gone(world: World) -> None:
 
 
 async def finished(world: World, name: str = NAME, minutes: int = 30) -> Document:
-    """The document once it is final and tidied up, by the timers alone."""
+    """Run the timers, and return the document, which must be final."""
     for _ in range(minutes * 2):
         with contextlib.suppress(PartFailed):
             await world.app.reconcile()
@@ -62,23 +78,22 @@ async def finished(world: World, name: str = NAME, minutes: int = 30) -> Documen
 
 
 async def requeue(world: World, document: Document, status: int = 202) -> dict[str, Any]:
-    """By HTTP, with that outcome."""
+    """Requeue it by HTTP, and return the body of the answer."""
     reply = await api.requeue(world.app, document.id)
     assert reply.status == status, reply.body
     return dict(reply.body)
 
 
 def note_of(document: Document) -> str:
-    return f"{document.moved_to.removeprefix('failed/')}.reason.txt"
+    return f"{kept_name(document)}.reason.txt"
 
 
 # --- the next run ------------------------------------------------------------------------------------
 
 
 async def test_a_dead_letter_is_answered_in_its_next_run() -> None:
-    """Read where it was moved to; the timers create, answer, tidy up and delete."""
-    world = World.of(config())
-    before = await failed(world)
+    """It is read where it was moved to; the timers create, answer, clean up and delete."""
+    world, before = await dead_letter()
     told = await requeue(world, before)
     assert (told["state"], told["run"], told["attempts"]) == ("waiting", 2, 0)
     assert told["moved_to"] == before.moved_to
@@ -97,9 +112,8 @@ async def test_a_dead_letter_is_answered_in_its_next_run() -> None:
 
 
 async def test_it_waits_for_its_window_like_any_document() -> None:
-    """Where documents do not start the deployment, a requeued one does not either; the sweep lets it wait."""
-    world = World.of(config())
-    before = await failed(world)
+    """Where documents do not start the deployment, a requeued document does not either."""
+    world, before = await dead_letter()
     world = world.reconfigured(config("clauses", NIGHT, uploads=UploadStart.SCHEDULED))
     told = await requeue(world, before)
     assert "wait for the next window" in told["reason"]
@@ -112,29 +126,24 @@ async def test_it_waits_for_its_window_like_any_document() -> None:
 
 
 async def test_what_fails_again_has_the_new_reason_beside_it() -> None:
-    """The source stays where it is, the note is replaced, and it may be requeued again."""
-    world = World.of(config())
-    before = await failed(world)
+    """The source stays, the note is replaced, and the document may be requeued again."""
+    world, before = await dead_letter()
     note = await world.blobs.read("failed", note_of(before))
-    container, _, kept = before.moved_to.partition("/")
-    world.blobs.upload(container, kept, b"")
-    world.blobs.upload(container, kept, b"mended [[content_filter]]")
     await requeue(world, before)
-    world.blobs.upload(container, kept, b"%PDF")  # and broken in another way
+    correct(world, before, b"%PDF")
     again = await finished(world)
     assert (again.state, again.run, again.moved_to) == (DocumentState.FAILED, 2, before.moved_to)
     assert "PDF" in again.reason
-    assert world.blobs.names("failed") == [kept, note_of(before)]
+    assert world.blobs.names("failed") == [kept_name(before), note_of(before)]
     assert await world.blobs.read("failed", note_of(before)) == f"{again.reason}\n".encode() != note
-    world.blobs.upload(container, kept, b"Dear all")
+    correct(world, before, b"Dear all")
     await requeue(world, again)
     assert (await finished(world)).run == 3
 
 
-async def test_attempts_and_crashes_begin_anew_and_cost_goes_on() -> None:
-    """The cap per document holds over all runs; so do tokens."""
-    world = World.of(config())
-    before = await failed(world)
+async def test_attempts_and_crashes_start_again_and_cost_adds_up() -> None:
+    """The limit per document covers all runs; so do the token counts."""
+    world, before = await dead_letter()
     spent = replace(before, attempts=5, crashes=3, cost=0.25, prompt_tokens=100, completion_tokens=10)
     await _write(world, spent)
     await requeue(world, before)
@@ -148,10 +157,7 @@ async def test_attempts_and_crashes_begin_anew_and_cost_goes_on() -> None:
 
 
 async def _write(world: World, document: Document) -> None:
-    """As if it had ended so."""
-    from shared.ports import Replace
-    from shared.rows import to_values
-
+    """Store the document in this state."""
     key = f"d {document.id.partition('~')[2]}"
     await world.tables.write("documents", "clauses", [Replace(key, to_values(document), None)])
 
@@ -160,16 +166,15 @@ async def _write(world: World, document: Document) -> None:
 
 
 async def test_what_still_cannot_be_answered_is_refused_and_costs_nothing() -> None:
-    """Its cap is spent, it is too large, it is no text: 409 with the reason, nothing changed or deployed."""
+    """Over its cost limit, too large or no text: 409 with the reason, and nothing is changed or deployed."""
     world = World.of(config(task=Task("Summarise.", 100, None, 0.01)))
     before = await failed(world)
     await _write(world, replace(before, cost=0.0099))
     creates = world.azure.count("put")
     assert "max_cost_per_document" in (await requeue(world, before, 409))["error"]
     await _write(world, before)
-    container, _, kept = before.moved_to.partition("/")
     for data, reason in ((b"", "empty"), (b"x" * 1_000_001, "max_document_bytes"), (b"%PDF", "PDF")):
-        world.blobs.upload(container, kept, data)
+        correct(world, before, data)
         assert reason in (await requeue(world, before, 409))["error"]
     assert (await world.document(NAME)).state is DocumentState.FAILED
     await world.tick()
@@ -177,10 +182,9 @@ async def test_what_still_cannot_be_answered_is_refused_and_costs_nothing() -> N
 
 
 async def test_a_source_that_is_gone_cannot_be_read_again() -> None:
-    """Deleted from `failed`, or never kept there."""
-    world = World.of(config())
-    before = await failed(world)
-    world.blobs.remove("failed", before.moved_to.removeprefix("failed/"))
+    """It was deleted from `failed`, or was never there."""
+    world, before = await dead_letter()
+    world.blobs.remove("failed", kept_name(before))
     assert "is not there any more" in (await requeue(world, before, 409))["error"]
     await _write(world, replace(before, moved_to=""))
     assert "was not kept" in (await requeue(world, before, 409))["error"]
@@ -195,18 +199,16 @@ async def test_a_source_that_is_gone_cannot_be_read_again() -> None:
     ],
 )
 async def test_only_what_failed_is_requeued(state: DocumentState, says: str) -> None:
-    """With the reason and what to do."""
-    world = World.of(config())
-    before = await failed(world)
+    """The refusal says the state and what to do instead."""
+    world, before = await dead_letter()
     await _write(world, replace(before, state=state))
     told = await requeue(world, before, 409)
     assert f"it is {state}" in told["error"] and says in told["error"]
 
 
 async def test_a_document_of_no_deployment_and_an_unknown_id() -> None:
-    """Its deployment is not in the file (any more): the likely name is told."""
-    world = World.of(config())
-    before = await failed(world)
+    """409 with the likely name, and 404."""
+    world, before = await dead_letter()
     elsewhere = world.reconfigured(config("clause"))
     told = await requeue(elsewhere, before, 409)
     assert told["error"] == "no deployment is called 'clauses': did you mean 'clause'?"
@@ -214,8 +216,8 @@ async def test_a_document_of_no_deployment_and_an_unknown_id() -> None:
     assert (await api.requeue(world.app, "nonsense")).status == 404
 
 
-async def test_an_upload_to_a_misspelt_folder_once_the_deployment_exists() -> None:
-    """It failed as nobody was called so; now somebody is."""
+async def test_an_upload_to_an_unknown_folder_is_requeued_once_its_deployment_exists() -> None:
+    """It failed because no deployment had that name."""
     world = World.of(config())
     world.upload("claims/a.txt")
     await world.app.document_uploaded("claims/a.txt")
@@ -231,9 +233,8 @@ async def test_an_upload_to_a_misspelt_folder_once_the_deployment_exists() -> No
 
 
 async def test_two_requeues_at_the_same_time_are_one_run() -> None:
-    """Whoever comes second finds it waiting, and is told so; later repetitions change nothing either."""
-    world = World.of(config())
-    before = await failed(world)
+    """Both callers get the same answer; a later call changes nothing either."""
+    world, before = await dead_letter()
     read, both = world.blobs.read, asyncio.Barrier(2)
 
     async def together(container: str, name: str, etag: str | None = None) -> bytes:
@@ -251,10 +252,9 @@ async def test_two_requeues_at_the_same_time_are_one_run() -> None:
     assert "it is done" in (await requeue(world, before, 409))["error"]
 
 
-async def test_a_requeue_that_comes_late_does_not_begin_yet_another_run() -> None:
-    """It read the dead letter before somebody else's requeue, and writes when that run is over."""
-    world = World.of(config())
-    before = await failed(world)
+async def test_a_late_requeue_does_not_start_a_third_run() -> None:
+    """It read the dead letter before another requeue, and writes after that run has ended."""
+    world, before = await dead_letter()
     await requeue(world, before)
     after = await finished(world)
     late = replace(before, state=DocumentState.WAITING, run=2)
@@ -264,7 +264,7 @@ async def test_a_requeue_that_comes_late_does_not_begin_yet_another_run() -> Non
 
 
 async def test_the_same_upload_still_in_the_inbox_is_the_same_document() -> None:
-    """A crash left it there before the requeue: neither event nor sweep make another of it, and it goes."""
+    """A crash left it there before the requeue: event and sweep add no document, and it is removed."""
     world = World.of(config())
     delete = world.blobs.delete
 
@@ -278,7 +278,7 @@ async def test_the_same_upload_still_in_the_inbox_is_the_same_document() -> None
     world.blobs.delete = delete  # type: ignore[method-assign]
     before = await world.document(NAME)
     assert (before.state, world.blobs.names("inbox")) == (DocumentState.FAILED, [NAME])
-    world.blobs.upload("failed", before.moved_to.removeprefix("failed/"), b"Dear all")
+    correct(world, before, b"Dear all")
     await requeue(world, before)
     await asyncio.gather(world.app.document_uploaded(NAME), world.app.reconcile())
     after = await finished(world)
@@ -290,8 +290,7 @@ async def test_the_same_upload_still_in_the_inbox_is_the_same_document() -> None
 
 async def test_a_newer_upload_of_the_same_name_is_a_document_of_its_own() -> None:
     """Neither takes the other's source away."""
-    world = World.of(config())
-    before = await failed(world)
+    world, before = await dead_letter()
     await requeue(world, before)
     world.clock.advance(1)
     world.upload(NAME, "a newer letter")
@@ -304,41 +303,37 @@ async def test_a_newer_upload_of_the_same_name_is_a_document_of_its_own() -> Non
     assert len(world.blobs.names("processed")) == len(world.results()) == 2
 
 
-async def test_who_deletes_the_source_meanwhile_withdraws_it() -> None:
+async def test_deleting_the_source_meanwhile_withdraws_the_document() -> None:
     """It is final with that reason, and nothing waits for it for ever."""
-    world = World.of(config())
-    before = await failed(world)
+    world, before = await dead_letter()
     await requeue(world, before)
-    world.blobs.remove("failed", before.moved_to.removeprefix("failed/"))
+    world.blobs.remove("failed", kept_name(before))
     after = await finished(world)
     assert after.state is DocumentState.WITHDRAWN
     assert after.reason == "the file was deleted from failed before it was answered"
     assert world.azure.names() == []
 
 
-async def test_a_file_mended_while_it_is_answered_is_not_deleted() -> None:
-    """What was answered is kept in `processed`; a version that nobody read stays where it is."""
-    world = World.of(config())
-    before = await failed(world)
-    container, _, kept = before.moved_to.partition("/")
+async def test_a_file_corrected_while_it_is_answered_is_not_deleted() -> None:
+    """The answered version is kept in `processed`; the version that nobody read stays in `failed`."""
+    world, before = await dead_letter()
     await requeue(world, before)
     copy = world.blobs.copy
 
-    async def mended(*arguments: Any) -> None:
+    async def corrected_meanwhile(*arguments: Any) -> None:
         await copy(*arguments)
-        world.blobs.upload(container, kept, b"a newer text")
+        correct(world, before, b"a newer text")
 
-    world.blobs.copy = mended  # type: ignore[method-assign]
+    world.blobs.copy = corrected_meanwhile  # type: ignore[method-assign]
     after = await finished(world)
     assert after.state is DocumentState.DONE
     assert await world.blobs.read("processed", after.moved_to.removeprefix("processed/")) == b"Dear all"
-    assert world.blobs.names("failed") == [kept]
+    assert world.blobs.names("failed") == [kept_name(before)]
 
 
-async def test_a_deployment_that_is_taken_out_of_the_file_is_told() -> None:
-    """Nothing hosts it: the document says so, and is answered when the deployment is back."""
-    world = World.of(config())
-    before = await failed(world)
+async def test_a_document_says_that_its_deployment_was_removed_from_the_file() -> None:
+    """It is answered when the deployment is configured again."""
+    world, before = await dead_letter()
     await requeue(world, before)
     without = world.reconfigured(config("other"))
     await without.tick()
@@ -351,12 +346,12 @@ async def test_a_deployment_that_is_taken_out_of_the_file_is_told() -> None:
 
 
 class Killed(BaseException):
-    """The process is gone: nothing catches this but the end of the slice."""
+    """The process ends: only the end of the slice catches this."""
 
 
 @contextlib.contextmanager
 def mortal(world: World, dies_at: int) -> Iterator[list[str]]:
-    """The process dies before its nth write, and does nothing after it; yields the writes that it did."""
+    """End the process before its nth write; yield the writes so far."""
     done: list[str] = []
     calls = {
         (port, name): getattr(port, name)
@@ -388,15 +383,13 @@ def mortal(world: World, dies_at: int) -> Iterator[list[str]]:
 
 @pytest.mark.parametrize("outcome", [DocumentState.DONE, DocumentState.FAILED])
 async def test_a_crash_between_any_two_steps_loses_nothing(outcome: DocumentState) -> None:
-    """The slice that answers a requeued document is killed before each of its writes in turn."""
+    """The slice that answers a requeued document is killed before each write in turn."""
     survived = False
     for dies_at in range(1, 60):
-        world = World.of(config())
-        before = await failed(world)
-        container, _, kept = before.moved_to.partition("/")
+        world, before = await dead_letter()
         await requeue(world, before)
         if outcome is DocumentState.FAILED:
-            world.blobs.upload(container, kept, b"%PDF")
+            correct(world, before, b"%PDF")
         for _ in range(10):
             await world.app.reconcile()
             world.clock.advance(30)
@@ -418,7 +411,7 @@ async def test_a_crash_between_any_two_steps_loses_nothing(outcome: DocumentStat
             assert world.blobs.names("processed") == [after.moved_to.removeprefix("processed/")]
             assert await world.blobs.read("processed", world.blobs.names("processed")[0]) == b"Dear all"
         else:
-            assert world.blobs.names("failed") == [kept, note_of(before)], dies_at
+            assert world.blobs.names("failed") == [kept_name(before), note_of(before)], dies_at
             assert "PDF" in (await world.blobs.read("failed", note_of(before))).decode()
         page = await world.tables.page("documents", "clauses", "c ", "c ~", 10)
         assert page.rows == (), "nothing is left to tidy up"
@@ -432,11 +425,11 @@ async def test_a_crash_between_any_two_steps_loses_nothing(outcome: DocumentStat
 
 
 async def test_requeue_by_id() -> None:
-    """Each with its outcome; what could not be requeued makes the exit code 1."""
+    """Each id has its outcome; the exit code is 1 if one could not be requeued."""
     world = World.of(config())
     first = await failed(world, "clauses/a.txt", "Dear A")
     second = await failed(world, "clauses/b.txt", "Dear B")
-    world.blobs.remove("failed", second.moved_to.removeprefix("failed/"))
+    world.blobs.remove("failed", kept_name(second))
     answer = await command(world, "requeue", first.id)
     assert answer.code == 0
     assert answer.out.splitlines()[1].split()[:3] == [first.id, "waiting", "2"]
@@ -450,17 +443,15 @@ async def test_requeue_by_id() -> None:
 
 
 async def test_requeue_everything_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Oldest first, so many at once at most; the rest with the next call."""
-    from shared.doors.cli import requeue as module
-
-    monkeypatch.setattr(module, "MOST", 2)
+    """Oldest first, up to a limit; the next call takes the rest."""
+    monkeypatch.setattr("shared.doors.cli.requeue.MOST", 2)
     world = World.of(config("clauses", NIGHT))
     documents = []
     for name in ("c", "a", "b"):
         world.upload(f"clauses/{name}.txt", "%PDF")
         await world.app.document_uploaded(f"clauses/{name}.txt")
         document = await world.document(f"clauses/{name}.txt")
-        world.blobs.upload("failed", document.moved_to.removeprefix("failed/"), name.encode())
+        correct(world, document, name.encode())
         documents.append(document)
         world.clock.advance(10)
     world.upload("clauses/done.txt")
@@ -481,9 +472,7 @@ async def test_requeue_everything_that_failed(monkeypatch: pytest.MonkeyPatch) -
     [(), ("--failed",), ("--deployment", "clauses"), ("some~id", "--failed", "--deployment", "clauses")],
 )
 async def test_requeue_says_what_it_is_to_requeue(arguments: tuple[str, ...]) -> None:
-    """Ids, or everything that failed of one deployment, and not both."""
-    from shared.errors import InvalidRequest
-
+    """Ids, or everything of one deployment that failed, and not both."""
     world = World.of(config())
     with pytest.raises(InvalidRequest, match="name documents by their ids, or --deployment NAME --failed"):
         await command(world, "requeue", *arguments)
