@@ -12,9 +12,8 @@ from shared.money.advice import Advice, Advised, advise
 from shared.money.forecast import Subject, forecast
 from shared.schedule.leads import Leads
 from tests.fakes.clock import START
-from tests.unit.test_forecast import BY_THE_HOUR, DAY, HOUR, session, subject, weekly
-
-OFFICE = weekly("09:00", "18:00")
+from tests.unit.schedules import weekly
+from tests.unit.test_forecast import BY_THE_HOUR, DAY, HOUR, OFFICE, on_workdays, session, subject
 
 
 def advised(of: Subject, name: Advice | None = None, days: int = 7) -> list[Advised]:
@@ -38,7 +37,7 @@ def test_the_developer_tier_would_save_all_hosting() -> None:
 
 def test_what_is_not_certain_is_saved_up_to() -> None:
     """A batch window may need nothing."""
-    (told,) = advised(subject(weekly("22:00", "04:00", batch=True)))
+    (told,) = advised(subject(on_workdays("22:00", "04:00", stop_when_empty=True)))
     assert "it would cost up to 53.12 USD less" in told.text
 
 
@@ -47,7 +46,7 @@ def test_the_developer_tier_is_not_advised_where_it_is_no_use() -> None:
     office = subject(OFFICE)
     assert advised(replace(office, sku="DeveloperTier")) == []
     assert advised(subject()) == []
-    assert advised(subject(weekly("00:00", "00:00", "0123456"))) == []
+    assert advised(subject(weekly("00:00", "00:00"))) == []
     assert advised(replace(office, hold=Hold("clauses", True, START + DAY, "dana", "demo", START))) == []
     lasted = replace(office, sessions=(session(START - 9 * DAY, 24 * HOUR),))
     assert advised(lasted, Advice.DEVELOPER_TIER) == []
@@ -67,13 +66,13 @@ def test_a_price_of_its_own_counts() -> None:
 
 def test_a_gap_that_saves_nothing_is_left_alone() -> None:
     """08:45 to 12:00 and 12:30 to 17:00 are 4 + 5 started hours, and so is 08:45 to 17:00 together."""
-    windows = weekly("09:00", "12:00"), weekly("12:45", "17:00")
+    windows = on_workdays("09:00", "12:00"), on_workdays("12:45", "17:00")
     assert advised(replace(subject(*windows), prices=BY_THE_HOUR), Advice.SHORT_GAP) == []
 
 
 def test_a_gap_is_told_with_how_often_how_long_and_what_it_saves() -> None:
     """08:45 to 11:55 and 12:10 to 17:15 are 4 + 6 started hours, kept open 9: one hour, five times a week."""
-    windows = weekly("09:00", "11:55"), weekly("12:25", "17:15")
+    windows = on_workdays("09:00", "11:55"), on_workdays("12:25", "17:15")
     (told,) = advised(replace(subject(*windows), prices=BY_THE_HOUR), Advice.SHORT_GAP)
     assert told.name == "short_gap"
     assert told.saves == pytest.approx(5 * 1.70)
@@ -86,13 +85,13 @@ def test_a_gap_is_told_with_how_often_how_long_and_what_it_saves() -> None:
 def test_by_the_minute_no_gap_is_dearer() -> None:
     """One as long as the lead is kept open anyway, and from there on every minute saves."""
     for opens in ("12:00", "12:15", "12:16", "12:30", "14:00"):
-        windows = weekly("09:00", "12:00"), weekly(opens, "17:00")
+        windows = on_workdays("09:00", "12:00"), on_workdays(opens, "17:00")
         assert advised(subject(*windows), Advice.SHORT_GAP) == []
 
 
 def test_three_windows_are_joined_one_after_the_other() -> None:
     """What was kept open goes on as one session: 2 + 2 + 2 started hours are four, none counted twice."""
-    windows = (weekly("09:00", "10:05"), weekly("10:25", "11:30"), weekly("11:50", "12:40"))
+    windows = (on_workdays("09:00", "10:05"), on_workdays("10:25", "11:30"), on_workdays("11:50", "12:40"))
     base = replace(subject(*windows), prices=BY_THE_HOUR, leads=Leads(timedelta(minutes=15)))
     (told,) = advised(base, Advice.SHORT_GAP)
     assert told.saves == pytest.approx(5 * 2 * 1.70)
@@ -101,7 +100,7 @@ def test_three_windows_are_joined_one_after_the_other() -> None:
 
 def test_what_no_session_can_last_is_not_advised() -> None:
     """Twelve hours at most, and the two windows together are longer."""
-    windows = weekly("06:00", "11:55"), weekly("12:25", "18:15")
+    windows = on_workdays("06:00", "11:55"), on_workdays("12:25", "18:15")
     base = replace(subject(*windows), prices=BY_THE_HOUR)
     assert advised(base, Advice.SHORT_GAP) == []
     longer = replace(base, config=replace(base.config, max_session=timedelta(hours=14)))
@@ -110,10 +109,10 @@ def test_what_no_session_can_last_is_not_advised() -> None:
 
 def test_a_hold_or_a_batch_window_makes_no_gap_of_windows() -> None:
     """Nobody can join a hold with a window; and in a batch window it may be up anyway."""
-    windows = weekly("09:00", "11:55"), weekly("12:25", "17:15")
+    windows = on_workdays("09:00", "11:55"), on_workdays("12:25", "17:15")
     held = Hold("clauses", True, START + timedelta(minutes=30), "dana", "demo", START)
     assert advised(replace(subject(windows[0]), hold=held, prices=BY_THE_HOUR), Advice.SHORT_GAP) == []
-    batch = subject(*windows, weekly("12:00", "12:20", batch=True))
+    batch = subject(*windows, on_workdays("12:00", "12:20", stop_when_empty=True))
     assert advised(replace(batch, prices=BY_THE_HOUR), Advice.SHORT_GAP) == []
 
 
@@ -176,7 +175,7 @@ def test_a_window_for_outside_callers_or_until_empty_is_not_judged() -> None:
 
 def test_of_two_windows_only_the_idle_one_is_told() -> None:
     """Mornings are used; the evenings are not, and cost their own hours only, lead included."""
-    windows = weekly("09:00", "12:00"), weekly("16:00", "18:00")
+    windows = on_workdays("09:00", "12:00"), on_workdays("16:00", "18:00")
     asked = tuple(START - day * DAY + 2 * HOUR for day in range(1, 28))
     both = replace(subject(*windows), sessions=hosted_daily(), asked=asked)
     (told,) = advised(both, Advice.IDLE_WINDOW)

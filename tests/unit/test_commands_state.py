@@ -11,7 +11,7 @@ import pytest
 
 from shared.__main__ import parser
 from shared.doors.cli.terminal import bounds
-from shared.errors import ArmRefused, InvalidRequest, UnknownDeployment
+from shared.errors import InvalidRequest, UnknownDeployment
 from shared.model import BillingStart, DeploymentSpec, HostingSession, Mode, OneOffWindow, RecordState
 from shared.money.cost import hosting_cost, within
 from tests.fakes.clock import START
@@ -112,22 +112,6 @@ async def test_explain_tells_what_a_pass_would_do_now() -> None:
     assert "now          create: 1 unfinished document" in answer.out
     assert world.azure.count("put") == 0
     assert (await world.record()).state is RecordState.ABSENT
-
-
-async def test_explain_tells_what_blocks_the_next_step_and_until_when() -> None:
-    """After a refused create: the reason, and when it is tried again."""
-    world = World.of(config())
-    world.upload("clauses/a.txt")
-    world.azure.fail_next("put", ArmRefused("no quota in this region", code="InsufficientQuota"))
-    await world.app.reconcile()
-    # The record follows once a later LIST proves that nothing came of it.
-    world.clock.advance(5)
-    await world.app.reconcile()
-    told = (await command(world, "explain", "clauses", "--json")).json
-    assert told["next_step"]["action"] == "wait"
-    assert "no quota in this region" in told["next_step"]["reason"]
-    assert told["next_step"]["again_at"] > world.clock.now().isoformat()
-    assert told["problem"] == "no quota in this region"
 
 
 async def test_explain_tells_decisions_sessions_and_cost() -> None:

@@ -178,6 +178,7 @@ async def test_backoff_with_its_time_and_the_problem(monkeypatch: pytest.MonkeyP
     told = await explained(world)
     assert told["next_step"]["action"] == "wait"
     assert told["blocked"] == "the last try to host it failed: no quota in this region"
+    assert told["problem"] == "no quota in this region"
     assert told["next_step"]["again_at"] == at_first
     assert at_first > (START + timedelta(seconds=30)).isoformat()
 

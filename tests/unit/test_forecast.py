@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -20,22 +21,12 @@ from shared.money.forecast import RECENT, Figure, Forecast, Subject, Uploads, co
 from shared.schedule.leads import Leads
 from tests.fakes.clock import START
 from tests.fakes.world import ACCOUNT, PRICES, config
+from tests.unit.schedules import WORKDAYS, at, weekly
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 BY_THE_HOUR = replace(PRICES, billing_unit=BillingUnit.HOUR)
-
-
-def weekly(
-    start: str, end: str, days: str = "01234", zone: str = "UTC", *, batch: bool = False
-) -> WeeklyWindow:
-    """On these days, Monday is 0."""
-    return WeeklyWindow(
-        frozenset(map(int, days)), time.fromisoformat(start), time.fromisoformat(end), zone, batch
-    )
-
-
-def at(text: str) -> datetime:
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+on_workdays = functools.partial(weekly, days=WORKDAYS)
+OFFICE = on_workdays("09:00", "18:00")
 
 
 def subject(
@@ -71,7 +62,7 @@ def test_round_the_clock_costs_what_always_on_costs() -> None:
 
 def test_office_hours_against_always_on() -> None:
     """Five days of nine hours and a lead, the first of which has begun: 08:45 to 18:00."""
-    told = a_week(subject(weekly("09:00", "18:00"))).figures
+    told = a_week(subject(OFFICE)).figures
     assert told.certain == figure(5 * 9.25)
     assert told.always_on == figure(168)
     assert told.possible == told.uploads == Figure()
@@ -80,21 +71,21 @@ def test_office_hours_against_always_on() -> None:
 
 def test_a_batch_window_is_told_as_up_to() -> None:
     """22:00 to 04:00 with its lead, seven nights: nothing of it is certain."""
-    told = a_week(subject(weekly("22:00", "04:00", "0123456", batch=True))).figures
+    told = a_week(subject(weekly("22:00", "04:00", stop_when_empty=True))).figures
     assert told.certain == Figure()
     assert told.possible == figure(7 * 6.25)
 
 
 def test_the_lead_is_taken_as_it_was_learned() -> None:
     """Half an hour instead of a quarter: five times more of it."""
-    learned = replace(subject(weekly("09:00", "18:00")), leads=Leads(timedelta(minutes=30)))
+    learned = replace(subject(OFFICE), leads=Leads(timedelta(minutes=30)))
     assert a_week(learned).figures.certain == figure(5 * 9.5)
 
 
 @pytest.mark.parametrize(("day", "hours"), [("2026-10-25", 7.25), ("2026-03-29", 5.25), ("2026-03-28", 6.25)])
 def test_the_night_of_a_clock_change_is_as_long_as_it_is(day: str, hours: float) -> None:
     """22:00 to 04:00 in Berlin: an hour more in October, one less in March."""
-    night = subject(weekly("22:00", "04:00", "0123456", "Europe/Berlin"))
+    night = subject(weekly("22:00", "04:00", "Europe/Berlin"))
     noon = at(f"{day}T12:00") - DAY
     assert forecast(night, noon, noon + DAY).figures.certain == figure(hours)
 
@@ -102,7 +93,7 @@ def test_the_night_of_a_clock_change_is_as_long_as_it_is(day: str, hours: float)
 def test_a_month_of_office_hours_over_a_clock_change() -> None:
     """March 2026 in Berlin: 22 working days of 9 h 15 min, in UTC an hour earlier from the 30th on."""
     told = forecast(
-        subject(weekly("09:00", "18:00", zone="Europe/Berlin")), at("2026-03-01"), at("2026-04-01")
+        subject(on_workdays("09:00", "18:00", "Europe/Berlin")), at("2026-03-01"), at("2026-04-01")
     )
     assert told.figures.certain == figure(22 * 9.25)
     assert {f"{each.start:%H:%M}" for each in told.plan.certain} == {"07:45", "06:45"}
@@ -110,27 +101,28 @@ def test_a_month_of_office_hours_over_a_clock_change() -> None:
 
 def test_by_the_started_hour_each_span_is_rounded_up() -> None:
     """9 h 15 min are charged as ten, five times; always-on as it is."""
-    told = a_week(replace(subject(weekly("09:00", "18:00")), prices=BY_THE_HOUR)).figures
+    told = a_week(replace(subject(OFFICE), prices=BY_THE_HOUR)).figures
     assert (told.certain.hours, told.certain.cost) == (46.25, pytest.approx(50 * 1.70))
     assert told.always_on.cost == pytest.approx(168 * 1.70)
 
 
 def test_a_batch_window_between_two_windows_never_costs_less_than_nothing() -> None:
     """Two started hours apart, one together: up to nothing more, not less."""
-    windows = (weekly("09:00", "09:10"), weekly("09:40", "09:50"), weekly("09:10", "09:40", batch=True))
+    plain = on_workdays("09:00", "09:10"), on_workdays("09:40", "09:50")
+    windows = (*plain, on_workdays("09:10", "09:40", stop_when_empty=True))
     told = a_week(replace(subject(*windows), leads=Leads(timedelta(0)), prices=BY_THE_HOUR)).figures
     assert told.possible == Figure(pytest.approx(2.5), 0)
 
 
 def test_on_the_developer_tier_hosting_is_free() -> None:
     """Hours there are, and no dollars on either side."""
-    told = a_week(replace(subject(weekly("09:00", "18:00")), sku="DeveloperTier")).figures
+    told = a_week(replace(subject(OFFICE), sku="DeveloperTier")).figures
     assert (told.certain.hours, told.most.cost, told.always_on.cost) == (46.25, 0, 0)
 
 
 def test_holds_count() -> None:
     """Up until tomorrow noon, or down until then: Tuesday's window begins there."""
-    base = subject(weekly("09:00", "18:00"))
+    base = subject(OFFICE)
     up, down = (
         a_week(replace(base, hold=Hold("clauses", way, START + 28 * HOUR, "dana", "demo", START)))
         for way in (True, False)
@@ -157,7 +149,7 @@ def test_uploads_are_forecast_from_the_recent_past() -> None:
 def test_what_windows_hosted_does_not_count_as_uploads() -> None:
     """On Friday it was up from 08:45 to 20:00: two hours more than its window, and the night before three."""
     friday = START - 3 * DAY
-    windows = (weekly("09:00", "18:00"),)
+    windows = (OFFICE,)
     told = on_demand(
         session(friday - 11 * HOUR, 3 * HOUR),
         session(friday + timedelta(minutes=45), 11.25 * HOUR, 2),
@@ -195,7 +187,7 @@ def test_by_the_started_hour_each_upload_of_ten_minutes_costs_an_hour() -> None:
 def test_uploads_never_make_more_than_always_on() -> None:
     """Nearly always up by uploads in the past, and in a window for most of the time ahead."""
     sessions = (session(START - RECENT, RECENT),)
-    base = subject(weekly("00:15", "23:59", "0123456"), uploads=UploadStart.ON_DEMAND)
+    base = subject(weekly("00:15", "23:59"), uploads=UploadStart.ON_DEMAND)
     told = a_week(replace(base, sessions=sessions, leads=Leads(timedelta(0)))).figures
     assert told.most.cost <= told.always_on.cost + 1e-9
     whole = a_week(replace(subject(uploads=UploadStart.ON_DEMAND), sessions=sessions)).figures
@@ -208,7 +200,10 @@ def test_uploads_never_make_more_than_always_on() -> None:
 def test_figures_are_summed() -> None:
     """Two deployments, each with its own."""
     told = summed(
-        [a_week(subject(weekly("09:00", "18:00"))), a_week(subject(weekly("22:00", "04:00", batch=True)))]
+        [
+            a_week(subject(OFFICE)),
+            a_week(subject(on_workdays("22:00", "04:00", stop_when_empty=True))),
+        ]
     )
     assert (told.certain, told.possible, told.always_on) == (figure(46.25), figure(5 * 6.25), figure(336))
     assert summed([]).always_on == Figure()
@@ -231,7 +226,7 @@ def changes(before: DeploymentConfig | None, after: DeploymentConfig | None) -> 
 def test_a_window_that_begins_earlier_appears_for_that_hour_only() -> None:
     """07:45 to 08:45, on four days; of the two Mondays what lies between 08:00 and 08:00."""
     nine, eight = (
-        config("clauses", weekly(start, "18:00"), uploads=UploadStart.SCHEDULED)
+        config("clauses", on_workdays(start, "18:00"), uploads=UploadStart.SCHEDULED)
         for start in ("09:00", "08:00")
     )
     assert changes(nine, eight) == ["clauses +5.00 h, at most +8.50, +6/0 -0/0"]
@@ -242,15 +237,15 @@ def test_a_window_that_begins_earlier_appears_for_that_hour_only() -> None:
 def test_a_window_that_becomes_a_batch_window_is_not_certain_any_more() -> None:
     """The same five spans vanish here and appear there; at most it costs the same."""
     plain, batch = (
-        config("clauses", weekly("09:00", "18:00", batch=kind), uploads=UploadStart.SCHEDULED)
-        for kind in (False, True)
+        config("clauses", replace(OFFICE, stop_when_empty=batch), uploads=UploadStart.SCHEDULED)
+        for batch in (False, True)
     )
     assert changes(plain, batch) == ["clauses -46.25 h, at most +0.00, +0/5 -5/0"]
 
 
 def test_a_deployment_may_come_and_go() -> None:
     """With all of its hours."""
-    office = config("clauses", weekly("09:00", "18:00"), uploads=UploadStart.SCHEDULED)
+    office = config("clauses", OFFICE, uploads=UploadStart.SCHEDULED)
     assert changes(None, office) == ["clauses +46.25 h, at most +78.62, +5/0 -0/0"]
     assert changes(office, config("other")) == [
         "other +0.00 h, at most +0.00, +0/0 -0/0",

@@ -1,10 +1,10 @@
-"""Holds: somebody wants a deployment up or down until a time."""
+"""Holds: a person wants a deployment up or down until a time."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
-from shared.model import Demand, DocumentState, Hold, OneOffWindow, RecordState
+from shared.model import Demand, Hold, OneOffWindow, RecordState
 from shared.planning.desired import wanted
 from tests.fakes.clock import START
 from tests.fakes.world import ACCOUNT, CLAUSES, World, config
@@ -15,26 +15,12 @@ def hold(up: bool, hours: float = 1.0) -> Hold:
 
 
 async def test_a_hold_up_hosts_without_documents_and_expires_by_itself() -> None:
-    """Up for an hour, then gone, with nobody doing anything."""
+    """It is up for an hour, and deleted without any action."""
     world = World.of(config())
     await world.app.context.ledger.save_hold(ACCOUNT.resource_id, hold(up=True))
     await world.until(lambda: world.azure.names() == ["clauses"], timedelta(minutes=1))
     gone = await world.until(lambda: world.azure.names() == [], timedelta(hours=2))
     assert START + timedelta(hours=1) <= gone <= START + timedelta(hours=1, minutes=3)
-
-
-async def test_a_hold_down_loses_no_document() -> None:
-    """What comes meanwhile waits, and is answered when the hold has expired."""
-    world = World.of(config())
-    await world.app.context.ledger.save_hold(ACCOUNT.resource_id, hold(up=False))
-    world.upload("clauses/a.txt")
-    await world.app.document_uploaded("clauses/a.txt")
-    for _ in range(59):
-        await world.tick()
-        world.clock.advance(60)
-    assert world.azure.count("put") == 0
-    assert (await world.document("clauses/a.txt")).state is DocumentState.WAITING
-    await world.until(lambda: world.blobs.names("inbox") == [], timedelta(minutes=10))
 
 
 async def test_a_hold_down_ends_a_window_through_the_fence() -> None:

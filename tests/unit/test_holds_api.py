@@ -1,4 +1,4 @@
-"""Holds by HTTP: what is asked for is checked as a whole, and the answer tells what it costs."""
+"""Holds by HTTP: the whole request is checked, and the answer says what it costs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from shared.doors import api
 from shared.errors import ArmRefused
-from shared.model import DocumentState, Mode, OneOffWindow
+from shared.model import DocumentState
 from tests.fakes.clock import START
 from tests.fakes.world import ACCOUNT, World, config
 from tests.unit.command_line import command
@@ -27,7 +27,7 @@ async def ask(world: World, name: str = "clauses", **changes: Any) -> api.Reply:
 
 
 async def problems(world: World, **changes: Any) -> dict[str, str]:
-    """What is wrong with it, by key; nothing was held."""
+    """Return the mistakes of a refused request by key; nothing was held."""
     reply = await ask(world, **changes)
     assert reply.status == 400, reply.body
     assert await world.app.context.ledger.holds(ACCOUNT.resource_id, START) == {}
@@ -37,22 +37,12 @@ async def problems(world: World, **changes: Any) -> dict[str, str]:
 
 
 async def test_a_hold_up_is_kept_told_with_its_cost_and_heeded_at_once() -> None:
-    """The same document as the command's; the deployment is on its way when the answer comes."""
+    """The body is the command's; the deployment is being created when the answer comes."""
     world = World.of(config())
     reply = await ask(world)
     assert reply.status == 200
-    by_command = await command(
-        World.of(config()),
-        "up",
-        "clauses",
-        "--for",
-        "2h",
-        "--owner",
-        "dana",
-        "--reason",
-        "demo for legal",
-        "--json",
-    )
+    why = ("--owner", "dana", "--reason", "demo for legal")
+    by_command = await command(World.of(config()), "up", "clauses", "--for", "2h", *why, "--json")
     assert reply.body == by_command.json
     assert reply.body["forecast"]["cost"] == 3.4
     assert reply.body["step"].startswith("wait: Azure is creating it")
@@ -68,7 +58,7 @@ async def test_a_hold_may_end_at_a_time_with_its_zone() -> None:
 
 
 async def test_an_upload_during_a_hold_down_waits_and_is_answered_after_it() -> None:
-    """Never lose a document: nothing is created for two hours, then it is, by itself."""
+    """Nothing is created for two hours; then the deployment is created without any action."""
     world = World.of(config())
     reply = await ask(world, way="down")
     assert reply.body["forecast"]["cost"] == 0
@@ -96,29 +86,13 @@ async def test_delete_ends_a_hold_and_none_is_no_error() -> None:
     assert (again.status, again.body["released"]) == (200, False)
 
 
-async def test_the_later_hold_counts() -> None:
-    """And tells whose place it took."""
-    world = World.of(config("clauses", OneOffWindow(START + HOUR, START + 5 * HOUR)))
-    await ask(world)
-    reply = await ask(world, way="down", owner="eve")
-    assert reply.body["replaced_hold_of"] == "dana"
-    assert (await world.app.context.ledger.holds(ACCOUNT.resource_id, START))["clauses"].owner == "eve"
-
-
 async def test_what_azure_refuses_is_told_and_the_hold_stays() -> None:
-    """The right to list is missing: whoever mends that need not say the hold again."""
+    """The right to list is missing: once it is granted, the hold need not be repeated."""
     world = World.of(config())
     world.azure.fail_next("list", ArmRefused("no right to list", code="AuthorizationFailed"))
     reply = await ask(world)
     assert (reply.status, reply.body["step"]) == (200, "no right to list")
     assert (await world.app.context.ledger.holds(ACCOUNT.resource_id, START))["clauses"].up
-
-
-async def test_in_observe_mode_a_hold_says_that_nothing_is_written() -> None:
-    """It is kept and planned with."""
-    world = World.of(replace(config(), mode=Mode.OBSERVE))
-    reply = await ask(world)
-    assert (reply.body["mode"], world.azure.count("put")) == ("observe", 0)
 
 
 async def test_an_unknown_deployment_is_not_found() -> None:

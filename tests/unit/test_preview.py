@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from shared.doors import api
-from shared.model import DeploymentSpec, HostingSession, OneOffWindow, UploadStart, WeeklyWindow
+from shared.model import DeploymentSpec, OneOffWindow, UploadStart, WeeklyWindow
 from shared.reports.preview import period, read_records
 from tests.fakes.clock import START
 from tests.fakes.records import changed
 from tests.fakes.world import ACCOUNT, CLAUSES, World, config
+from tests.unit.test_forecast import session
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -36,11 +37,7 @@ async def hosted(world: World, *lengths: timedelta) -> None:
     ledger = world.app.context.ledger
     for generation, length in enumerate(reversed(lengths), start=1):
         began = START - (len(lengths) - generation + 1) * DAY
-        each = HostingSession(
-            ACCOUNT.resource_id, "clauses", generation, began, began, began + length, began + length,
-            "GlobalStandard", 120, 1.70,
-        )  # fmt: skip
-        await ledger.save_session(each)
+        await ledger.save_session(session(began, length, generation))
     record = await world.record()
     await ledger.save(changed(record, number=len(lengths)))
 
