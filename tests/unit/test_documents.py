@@ -1,11 +1,10 @@
-"""What becomes of a document, whatever happens to it, in memory and virtual time."""
+"""What happens to a document, in memory and virtual time."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -13,20 +12,21 @@ import pytest
 
 from shared.app import PartFailed
 from shared.documents.sweep import REST
-from shared.errors import (
-    StorageError,
-)
+from shared.errors import StorageError
 from shared.model import DocumentState, OneOffWindow, Task, UploadStart
 from shared.wiring import assemble
 from tests.fakes.clock import START, VirtualClock
 from tests.fakes.world import World, config, settings
+from tests.unit.settings_file import SCHEMA
 
-SCHEMA = {
-    "type": "object",
-    "properties": {"title": {"type": "string"}},
-    "required": ["title"],
-    "additionalProperties": False,
-}
+LATER = OneOffWindow(START + timedelta(hours=1), START + timedelta(hours=2), stop_when_empty=True)
+SCHEDULED = config("clauses", LATER, uploads=UploadStart.SCHEDULED)
+
+
+async def arrives(world: World, name: str = "clauses/a.txt", data: str | bytes = "some text") -> None:
+    """Upload a file, and deliver its event."""
+    world.upload(name, data)
+    await world.app.document_uploaded(name)
 
 
 async def test_an_event_that_comes_twice_makes_one_document() -> None:
@@ -53,8 +53,7 @@ async def test_an_event_that_comes_twice_makes_one_document() -> None:
 async def test_what_cannot_be_answered_costs_nothing(data: bytes, reason: str) -> None:
     """The reason is on the document and beside the file, and nothing is deployed for it."""
     world = World.of(config())
-    world.upload("clauses/bad.txt", data)
-    await world.app.document_uploaded("clauses/bad.txt")
+    await arrives(world, "clauses/bad.txt", data)
     await world.tick()
     document = await world.document("clauses/bad.txt")
     assert document.state is DocumentState.FAILED
@@ -66,13 +65,12 @@ async def test_what_cannot_be_answered_costs_nothing(data: bytes, reason: str) -
 
 
 async def test_an_empty_file_rests_and_is_then_refused() -> None:
-    """Neither its event nor the sweep judge it at once; by the storage's clock, as the app's may be wrong."""
+    """Event and sweep leave it at first. The storage's clock counts, as the app's may be wrong."""
     world = World.of(config())
     ahead = VirtualClock(START + timedelta(hours=3))
     parts = (ahead, world.tables, world.blobs, world.azure, world.azure)
     world = replace(world, app=assemble(settings(config()), *parts))
-    world.upload("clauses/a.txt", b"")
-    await world.app.document_uploaded("clauses/a.txt")
+    await arrives(world, "clauses/a.txt", b"")
     report = await world.app.intake.sweep()
     assert (report.resting, report.unaccounted, report.complete) == (1, 0, True)
     world.clock.advance(REST.total_seconds() - 1)
@@ -91,10 +89,9 @@ async def test_an_empty_file_rests_and_is_then_refused() -> None:
 async def test_a_file_that_is_created_empty_and_written_later_is_answered(
     rests: float, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """As append blobs, Data Lake, SFTP and mounts do it; nobody is alarmed meanwhile."""
+    """Append blobs, Data Lake, SFTP and mounts do so; there is no alert meanwhile."""
     world = World.of(config())
-    world.upload("clauses/a.txt", b"")
-    await world.app.document_uploaded("clauses/a.txt")
+    await arrives(world, "clauses/a.txt", b"")
     world.clock.advance(rests)
     await world.tick()
     world.upload("clauses/a.txt", "at last")
@@ -105,7 +102,7 @@ async def test_a_file_that_is_created_empty_and_written_later_is_answered(
 
 
 async def test_litter_and_folder_markers_stay_without_a_row(caplog: pytest.LogCaptureFixture) -> None:
-    """Whatever programs leave in the inbox is nobody's document, also outside any folder."""
+    """Files that programs leave in the inbox are no documents, also outside any folder."""
     world = World.of(config())
     for name in ("Thumbs.db", "clauses/~$letter.docx", "clauses/letter.txt~", "unknown/.DS_Store"):
         world.upload(name, "litter")
@@ -126,7 +123,7 @@ async def test_litter_and_folder_markers_stay_without_a_row(caplog: pytest.LogCa
 async def test_an_archived_file_is_refused_once_and_answered_when_it_is_rehydrated(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """It can be neither read nor moved: one row, one alert, and it stays; rehydrated it gets its next run."""
+    """It can be neither read nor moved: one row, one alert, and it stays. Rehydrated, it has a next run."""
     world = World.of(config())
     caplog.set_level(logging.INFO)
     for name in ("clauses/a.txt", "clauses/b.pdf"):
@@ -159,10 +156,9 @@ async def test_an_archived_file_is_refused_once_and_answered_when_it_is_rehydrat
     ],
 )
 async def test_an_upload_to_no_deployment_says_so(name: str, partition: str, reason: str) -> None:
-    """An unknown folder is told with the names that there are, and the file is kept."""
+    """The reason names the known deployments, and the file is kept."""
     world = World.of(config())
-    world.upload(name)
-    await world.app.document_uploaded(name)
+    await arrives(world, name)
     document = await world.document(name, partition)
     assert document.state is DocumentState.FAILED
     assert reason in document.reason
@@ -173,15 +169,13 @@ async def test_an_upload_to_no_deployment_says_so(name: str, partition: str, rea
 async def test_a_folder_is_found_in_any_case() -> None:
     """People write Clauses/ and clauses/."""
     world = World.of(config())
-    world.upload("Clauses/a.txt")
-    await world.app.document_uploaded("Clauses/a.txt")
+    await arrives(world, "Clauses/a.txt")
     assert (await world.document("Clauses/a.txt")).state is DocumentState.DONE
 
 
 async def test_an_upload_overwritten_while_it_waits_is_superseded() -> None:
     """The newer version is a document of its own, and only it is answered."""
-    window = OneOffWindow(START + timedelta(hours=1), START + timedelta(hours=2), stop_when_empty=True)
-    world = World.of(config("clauses", window, uploads=UploadStart.SCHEDULED))
+    world = World.of(SCHEDULED)
     world.upload("clauses/a.txt", "old")
     await world.tick()
     world.clock.advance(60)
@@ -195,8 +189,7 @@ async def test_an_upload_overwritten_while_it_waits_is_superseded() -> None:
 
 async def test_an_upload_deleted_while_it_waits_is_withdrawn_and_starts_nothing() -> None:
     """A batch window with nothing left hosts nothing."""
-    window = OneOffWindow(START + timedelta(hours=1), START + timedelta(hours=2), stop_when_empty=True)
-    world = World.of(config("clauses", window, uploads=UploadStart.SCHEDULED))
+    world = World.of(SCHEDULED)
     world.upload("clauses/a.txt")
     await world.tick()
     world.blobs.remove("inbox", "clauses/a.txt")
@@ -208,24 +201,20 @@ async def test_an_upload_deleted_while_it_waits_is_withdrawn_and_starts_nothing(
 
 
 async def test_what_was_deleted_and_is_restored_as_it_was_waits_again() -> None:
-    """A whole container that somebody deleted and undeleted: its documents are answered after all."""
-    window = OneOffWindow(START + timedelta(hours=1), START + timedelta(hours=2), stop_when_empty=True)
-    world = World.of(config("clauses", window, uploads=UploadStart.SCHEDULED))
+    """A container was deleted and undeleted: its documents are answered."""
+    world = World.of(SCHEDULED)
     world.upload("clauses/a.txt")
     await world.tick()
     kept = dict(world.blobs._containers["inbox"])
     world.blobs.remove("inbox", "clauses/a.txt")
-    await world.until(_is_withdrawn(world), timedelta(minutes=10))
-    world.blobs._containers["inbox"].update(kept)
-    await world.until(lambda: world.blobs.names("inbox") == [], timedelta(hours=2))
-    assert (await world.document("clauses/a.txt")).state is DocumentState.DONE
 
-
-def _is_withdrawn(world: World) -> Callable[[], Awaitable[bool]]:
     async def is_withdrawn() -> bool:
         return (await world.document("clauses/a.txt")).state is DocumentState.WITHDRAWN
 
-    return is_withdrawn
+    await world.until(is_withdrawn, timedelta(minutes=10))
+    world.blobs._containers["inbox"].update(kept)
+    await world.until(lambda: world.blobs.names("inbox") == [], timedelta(hours=2))
+    assert (await world.document("clauses/a.txt")).state is DocumentState.DONE
 
 
 async def test_an_upload_overwritten_while_it_is_answered_loses_neither() -> None:
@@ -250,8 +239,7 @@ async def test_a_document_that_the_content_filter_refuses_fails_alone() -> None:
     """It is a dead letter with its reason; its neighbours are answered."""
     world = World.of(config())
     world.upload("clauses/bad.txt", "[[content_filter]]")
-    world.upload("clauses/good.txt")
-    await world.app.document_uploaded("clauses/good.txt")
+    await arrives(world, "clauses/good.txt")
     await world.until(lambda: world.blobs.names("inbox") == [], timedelta(minutes=5))
     assert (await world.document("clauses/bad.txt")).state is DocumentState.FAILED
     assert "content filter" in (await world.document("clauses/bad.txt")).reason
@@ -259,7 +247,7 @@ async def test_a_document_that_the_content_filter_refuses_fails_alone() -> None:
 
 
 async def test_a_document_that_always_fails_is_a_dead_letter_after_five_attempts() -> None:
-    """And its deployment goes: one poisoned document does not host a model for ever."""
+    """Its deployment is deleted: one bad document does not keep a model hosted."""
     world = World.of(config(task=Task("Title?", 100, {**SCHEMA, "required": ["title", "missing"]})))
     world.upload("clauses/odd.txt")
     await world.until(lambda: world.blobs.names("inbox") == [], timedelta(hours=1))
@@ -274,23 +262,21 @@ async def test_a_document_that_always_fails_is_a_dead_letter_after_five_attempts
 async def test_an_answer_that_conforms_to_the_schema_is_stored_as_a_value() -> None:
     """Not as a string of JSON."""
     world = World.of(config(task=Task("Title?", 100, SCHEMA)))
-    world.upload("clauses/a.txt")
-    await world.app.document_uploaded("clauses/a.txt")
+    await arrives(world)
     stored = json.loads(await world.blobs.read("results", (await world.document("clauses/a.txt")).result))
     assert stored["answer"] == {"title": "an answer"}
 
 
 async def test_a_document_may_cost_only_so_much() -> None:
-    """What its prompt would cost at the most is known before anything is deployed."""
+    """The most that its prompt may cost is known before anything is deployed."""
     world = World.of(config(task=Task("Summarise.", 100, None, 0.01)))
-    world.upload("clauses/long.txt", "word " * 30_000)
-    await world.app.document_uploaded("clauses/long.txt")
+    await arrives(world, "clauses/long.txt", "word " * 30_000)
     assert "max_cost_per_document" in (await world.document("clauses/long.txt")).reason
     assert world.azure.count("put") == 0
 
 
-async def test_who_lost_a_document_leaves_its_source_to_the_winner() -> None:
-    """A worker that paused past its claim, and ends after another took over, changes and deletes nothing."""
+async def test_a_worker_that_lost_its_claim_changes_nothing() -> None:
+    """It paused beyond its claim and ends after another worker took over: the source stays, too."""
     world = World.of(config())
     world.upload("clauses/a.txt")
     await world.app.intake.arrived("clauses/a.txt")
@@ -301,15 +287,16 @@ async def test_who_lost_a_document_leaves_its_source_to_the_winner() -> None:
     assert world.blobs.names("inbox") == ["clauses/a.txt"]
 
 
-async def test_a_crash_between_record_and_delete_is_tidied_up_by_the_sweep() -> None:
-    """The document is finished and its source still lies in the inbox: it is deleted, not answered again."""
+async def crash(*_: object) -> bool:
+    """Stand in for a storage call in which the process dies."""
+    raise StorageError("the process died here")
+
+
+async def test_a_crash_between_record_and_delete_is_completed_by_the_sweep() -> None:
+    """The document is finished and its source is still in the inbox: it is deleted, not answered again."""
     world = World.of(config())
     world.upload("clauses/a.txt")
     delete = world.blobs.delete
-
-    async def crash(*_: object) -> bool:
-        raise StorageError("the process died here")
-
     world.blobs.delete = crash  # type: ignore[assignment]
     with pytest.raises(PartFailed):
         await world.until(lambda: bool(world.results()), timedelta(minutes=3))
@@ -326,10 +313,6 @@ async def test_a_crash_between_result_and_record_pays_the_answer_once() -> None:
     world = World.of(config())
     world.upload("clauses/a.txt")
     copy = world.blobs.copy
-
-    async def crash(*_: object) -> None:
-        raise StorageError("the process died here")
-
     world.blobs.copy = crash  # type: ignore[method-assign]
     with pytest.raises(PartFailed):
         await world.until(lambda: bool(world.results()), timedelta(minutes=3))
@@ -344,19 +327,14 @@ async def test_an_upload_that_cannot_be_recorded_raises_for_the_host() -> None:
     """Only then does the trigger raise, so that the host tries again."""
     world = World.of(config())
     world.upload("clauses/a.txt")
-
-    async def broken(*_: object) -> None:
-        raise StorageError("table storage did not answer")
-
-    world.tables.write = broken  # type: ignore[method-assign]
+    world.tables.write = crash  # type: ignore[method-assign]
     with pytest.raises(StorageError):
         await world.app.document_uploaded("clauses/a.txt")
 
 
 async def test_a_document_of_a_deployment_taken_out_of_the_file_fails_with_its_reason() -> None:
-    """It does not wait for ever for what nobody hosts any more."""
-    window = OneOffWindow(START + timedelta(hours=1), START + timedelta(hours=2))
-    world = World.of(config("clauses", window, uploads=UploadStart.SCHEDULED), config("other"))
+    """It does not wait for a deployment that is no longer hosted."""
+    world = World.of(SCHEDULED, config("other"))
     world.upload("clauses/a.txt")
     await world.tick()
     world = world.reconfigured(config("other"))
@@ -368,8 +346,7 @@ async def test_a_document_of_a_deployment_taken_out_of_the_file_fails_with_its_r
 
 async def test_a_large_inbox_is_walked_in_pieces() -> None:
     """More uploads than a page are all recorded, and the next walk goes on where the last stopped."""
-    window = OneOffWindow(START + timedelta(hours=5), START + timedelta(hours=6))
-    world = World.of(config("clauses", window, uploads=UploadStart.SCHEDULED))
+    world = World.of(SCHEDULED)
     for n in range(1203):
         world.upload(f"clauses/{n:04}.txt")
     for _ in range(3):

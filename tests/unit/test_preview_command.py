@@ -16,7 +16,7 @@ from shared.doors.cli.terminal import Terminal
 from shared.errors import InvalidRequest, SettingsError, UnknownDeployment
 from tests.fakes.clock import START
 from tests.unit.command_line import Answer, Screen
-from tests.unit.settings_file import ACCOUNT_ID
+from tests.unit.settings_file import FILE
 
 DAY = timedelta(days=1)
 OFFICE = {"days": "mon-fri", "from": "09:00", "to": "18:00", "time_zone": "Europe/Berlin"}
@@ -26,24 +26,12 @@ NIGHT = {"days": "daily", "from": "22:00", "to": "04:00", "stop_when_empty": "tr
 def file(folder: Path, name: str = "deployments.yaml", **deployments: dict[str, Any]) -> Path:
     """A file with these deployments, on top of what each must have."""
     (folder / "prompt.md").write_text("Summarise.")
-    document = {
-        "installation": "contoso-test",
-        "prices": {
-            "hosting_per_hour": {"GlobalStandard": "1.70"},
-            "tokens_per_million": {"input": "0.40", "output": "1.60"},
-        },
-        "accounts": {"main": {"resource_id": ACCOUNT_ID}},
+    common = {key: value for key, value in FILE["deployments"]["clauses"].items() if key != "schedule"}
+    document = FILE | {
         "deployments": {
-            each: {
-                "account": "main",
-                "model": {"name": "gpt-4.1-mini-2025-04-14.ft-0e2c", "version": "1"},
-                "sku": {"name": "GlobalStandard", "capacity": "120"},
-                "uploads": {"start": "scheduled" if "schedule" in given else "on_demand"},
-                "task": {"system_prompt": "prompt.md", "max_output_tokens": "2000"},
-                **given,
-            }
+            each: common | {"uploads": {"start": "scheduled" if "schedule" in given else "on_demand"}} | given
             for each, given in deployments.items()
-        },
+        }
     }
     path = folder / name
     path.write_text(yaml.safe_dump(document))

@@ -15,6 +15,7 @@ from shared.model import (
     BillingStart,
     BillingUnit,
     Demand,
+    DeploymentConfig,
     DeploymentRecord,
     OneOffWindow,
     RecordState,
@@ -121,9 +122,21 @@ def test_one_that_came_up_early_is_not_deleted_because_others_came_up() -> None:
 # --- when to create ----------------------------------------------------------------------------------
 
 
-def test_without_a_promise_documents_start_it_at_once() -> None:
-    """`start_within: 0s` is the default."""
-    assert wanted(config(), waiting(0.1), START, None, LEAD).up
+@pytest.mark.parametrize(
+    ("deployment", "outlook"),
+    [
+        (config(), LEAD),
+        (replace(config(), start_within=5 * MINUTE), LEAD),
+        (WAITS, replace(LEAD, up=True)),
+        (WAITS, replace(LEAD, free=True)),
+    ],
+    ids=["no promise", "a promise that half of the creates break", "it is up", "hosting is free"],
+)
+def test_where_waiting_saves_nothing_documents_start_it_at_once(
+    deployment: DeploymentConfig, outlook: Outlook
+) -> None:
+    """`start_within: 0s` is the default, and DeveloperTier has no hosting fee."""
+    assert wanted(deployment, waiting(0), START, None, outlook).up
 
 
 def test_a_document_waits_for_others_as_long_as_its_promise_allows() -> None:
@@ -156,21 +169,6 @@ def test_what_waited_together_is_kept_for_those_that_follow() -> None:
     assert batch_of([START], START) == Batch(1, 0, 0)
     latest = Batch(4, 1200, 2)
     assert with_batch([Batch(1, 0, 0)] * 200, latest) == (*[Batch(1, 0, 0)] * (MOST_BATCHES - 1), latest)
-
-
-def test_a_promise_that_cannot_be_kept_means_at_once() -> None:
-    """Five minutes are what half of the creates take."""
-    assert wanted(replace(config(), start_within=5 * MINUTE), waiting(0), START, None, LEAD).up
-
-
-def test_what_is_up_answers_at_once() -> None:
-    """Whoever made it up: the promise is about starting it."""
-    assert wanted(WAITS, waiting(0), START, None, replace(LEAD, up=True)).up
-
-
-def test_what_costs_nothing_is_not_waited_for() -> None:
-    """DeveloperTier has no hosting fee."""
-    assert wanted(WAITS, waiting(0), START, None, replace(LEAD, free=True)).up
 
 
 def test_a_window_within_the_promise_is_joined() -> None:
