@@ -20,9 +20,10 @@ from shared.__main__ import main, parser
 from shared.doors.cli.terminal import OutputClosed, Terminal
 from shared.operations.inputs import instant
 from shared.version import VERSION
+from tests.unit.settings_file import ACCOUNT_ID, SCHEMA
 
 ROOT = Path(__file__).parents[2]
-ACCOUNT_ID = "/subscriptions/s/resourceGroups/g/providers/Microsoft.CognitiveServices/accounts/contoso"
+WHY = ("--owner", "d", "--reason", "r")
 FILE = """\
 installation: contoso-test
 defaults: {time_zone: Europe/Berlin, mode: observe}
@@ -57,10 +58,20 @@ def file(tmp_path: Path) -> Path:
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str, **environment: str) -> tuple[int, str, str]:
-    """The whole command line, with an environment of its own."""
+    """Run the whole command line with only this environment."""
     code = main(arguments, dict(environment))
     printed = capsys.readouterr()
     return code, printed.out, printed.err
+
+
+def validated(capsys: pytest.CaptureFixture[str], file: Path) -> tuple[str, dict[str, Any]]:
+    """Return what `validate` says of a valid file, as text and as JSON."""
+    arguments = ("validate", str(file))
+    code, text, err = run(capsys, *arguments, AZURE_OPENAI_ACCOUNT_ID=ACCOUNT_ID)
+    assert (code, err) == (0, "")
+    code, document, err = run(capsys, *arguments, "--json", AZURE_OPENAI_ACCOUNT_ID=ACCOUNT_ID)
+    assert (code, err) == (0, "")
+    return text, json.loads(document)
 
 
 # --- arguments ---------------------------------------------------------------------------------------
@@ -74,11 +85,11 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str, **environment: str)
         ["explain"],
         ["up", "clauses"],
         ["up", "clauses", "--for", "2h", "--owner", "dana"],
-        ["up", "clauses", "--for", "2h", "--until", "2026-11-23T12:00Z", "--owner", "d", "--reason", "r"],
-        ["up", "clauses", "--for", "two hours", "--owner", "d", "--reason", "r"],
-        ["up", "clauses", "--for", "0s", "--owner", "d", "--reason", "r"],
-        ["up", "clauses", "--until", "2026-11-23T12:00", "--owner", "d", "--reason", "r"],
-        ["up", "clauses", "--until", "noon", "--owner", "d", "--reason", "r"],
+        ["up", "clauses", "--for", "2h", "--until", "2026-11-23T12:00Z", *WHY],
+        ["up", "clauses", "--for", "two hours", *WHY],
+        ["up", "clauses", "--for", "0s", *WHY],
+        ["up", "clauses", "--until", "2026-11-23T12:00", *WHY],
+        ["up", "clauses", "--until", "noon", *WHY],
         ["up", "clauses", "--for", "2h", "--owner", " ", "--reason", "r"],
         ["up", "clauses", "--for", "2h", "--owner", "d", "--reason", "r" * 201],
         ["wait", "clauses", "--for", "tea"],
@@ -170,69 +181,56 @@ def test_missing_app_settings_end_with_2(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_validate_tells_what_it_found(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every deployment with its schedule in words, and the hours that the schedule covers, overlaps once."""
-    code, out, err = run(capsys, "validate", str(file), AZURE_OPENAI_ACCOUNT_ID=ACCOUNT_ID)
-    assert (code, err) == (0, "")
+    """Each deployment with its schedule in words, and the scheduled hours, in which overlaps count once."""
+    out, document = validated(capsys, file)
     assert "installation contoso-test, 1 account(s), 1 deployment(s)." in out
     assert "mon-fri 09:00-18:00 Europe/Berlin; mon,wed 17:00-19:00 Europe/Berlin until empty" in out
     assert "daily 23:00-24:00 UTC; once 2026-11-22T14:00:00+00:00 to 2026-11-22T15:00:00+00:00" in out
-    code, out, _ = run(capsys, "validate", str(file), "--json", AZURE_OPENAI_ACCOUNT_ID=ACCOUNT_ID)
-    (told,) = json.loads(out)["deployments"]
-    assert code == 0
+    (told,) = document["deployments"]
     assert told["scheduled_hours_a_week"] == 5 * 9 + 2 * 1 + 7 * 1
     assert (told["mode"], told["adopt"], told["price_per_hour"]) == ("observe", True, 1.70)
 
 
 def test_validate_warns_of_what_may_be_meant(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With the key and with 0: a window that is over, and one that the clocks move."""
+    """Exit code 0 and the key: a window that is over, and one on a day on which the clocks change."""
     over = "{from: 2020-11-22T14:00:00Z, to: 2020-11-22T15:00:00Z}"
     night = '{days: daily, from: "02:30", to: "06:00", time_zone: America/New_York}'
     file.write_text(
         FILE.replace("{from: 2026-11-22T14:00:00Z, to: 2026-11-22T15:00:00Z}", f"{over}\n      - {night}")
     )
-    code, out, err = run(capsys, "validate", str(file), AZURE_OPENAI_ACCOUNT_ID=ACCOUNT_ID)
-    assert (code, err) == (0, "")
+    out, document = validated(capsys, file)
     assert (
         "Warnings:\n  deployments.clauses.schedule.3: is over since 2020-11-22 15:00 UTC: remove it\n" in out
     )
-    code, out, _ = run(capsys, "validate", str(file), "--json", AZURE_OPENAI_ACCOUNT_ID=ACCOUNT_ID)
-    over_told, *moved = json.loads(out)["warnings"]
-    assert (code, over_told["key"]) == (0, "deployments.clauses.schedule.3")
+    over_told, *moved = document["warnings"]
+    assert over_told["key"] == "deployments.clauses.schedule.3"
     assert {each["key"] for each in moved} == {"deployments.clauses.schedule.4"}
     assert "02:30 is skipped and it opens at 03:30" in moved[0]["remedy"]
 
 
 def test_validate_warns_of_what_some_models_refuse(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A keyword of the answer schema, with its key in the file and its place in the schema."""
-    schema = {
-        "type": "object",
-        "additionalProperties": False,
-        "required": ["title"],
-        "properties": {"title": {"type": "string", "maxLength": 80}},
-    }
+    schema = SCHEMA | {"properties": {"title": {"type": "string", "maxLength": 80}}}
     file.with_name("answer.json").write_text(json.dumps(schema))
     file.write_text(FILE.replace("prompt.md,", "prompt.md, response_schema: answer.json,"))
-    code, out, _ = run(capsys, "validate", str(file), "--json", AZURE_OPENAI_ACCOUNT_ID=ACCOUNT_ID)
-    told = {each["key"]: each["remedy"] for each in json.loads(out)["warnings"]}
-    assert code == 0
+    _, document = validated(capsys, file)
+    told = {each["key"]: each["remedy"] for each in document["warnings"]}
     assert "(at #/properties/title/maxLength)" in told["deployments.clauses.task.response_schema"]
 
 
 def test_validate_tells_what_round_the_clock_costs(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A month of it, as nothing ends it."""
+    """The cost of a month, as no window ends it."""
     start, end = FILE.index("    schedule:"), FILE.index("    uploads:")
     file.write_text(FILE[:start] + "    always: true\n" + FILE[end:])
-    code, out, err = run(capsys, "validate", str(file), AZURE_OPENAI_ACCOUNT_ID=ACCOUNT_ID)
-    assert (code, err) == (0, "")
+    out, _ = validated(capsys, file)
     assert "clauses is hosted round the clock: 730 h a month, 1,241.00 USD" in out
     assert " 168 " in out
-    code, out, _ = run(
-        capsys, "preview", "--json", AZURE_OPENAI_ACCOUNT_ID=ACCOUNT_ID, DEPLOYMENTS_FILE=str(file)
-    )
+    environment = {"AZURE_OPENAI_ACCOUNT_ID": ACCOUNT_ID, "DEPLOYMENTS_FILE": str(file)}
+    _, out, _ = run(capsys, "preview", "--json", **environment)
     (told,) = json.loads(out)["deployments"]
     assert told["certain"] == told["always_on"]
     file.write_text(file.read_text().replace("start: scheduled", "start: on_demand"))
-    _, out, _ = run(capsys, "preview", AZURE_OPENAI_ACCOUNT_ID=ACCOUNT_ID, DEPLOYMENTS_FILE=str(file))
+    _, out, _ = run(capsys, "preview", **environment)
     assert "at 1.70 an hour, round the clock\n  uploads: documents are answered at once" in out
     assert "not forecast" not in out and "up to" not in out, "uploads start nothing that is up already"
 
@@ -243,8 +241,7 @@ def test_validate_tells_dates_and_closures(file: Path, capsys: pytest.CaptureFix
     closure = "closures: [{from: 2026-12-31T12:00:00Z, to: 2027-01-01T00:00:00Z, reason: inventory}]"
     text = FILE.replace('to: "18:00"}', f'to: "18:00", {dates}}}')
     file.write_text(text.replace("    uploads:", f"    {closure}\n    uploads:"))
-    code, out, err = run(capsys, "validate", str(file), AZURE_OPENAI_ACCOUNT_ID=ACCOUNT_ID)
-    assert (code, err) == (0, "")
+    out, _ = validated(capsys, file)
     assert (
         "mon-fri 09:00-18:00 Europe/Berlin, until 2099-12-31, not on holidays of DE-BE, not on 2026-12-24, "
         "also on 2026-12-27; "
@@ -269,7 +266,7 @@ def test_validate_tells_every_problem_with_its_remedy(file: Path, capsys: pytest
 
 
 def test_a_name_that_the_console_cannot_show_is_no_error(file: Path) -> None:
-    """An old console's encoding lacks it: it is written with an escape."""
+    """Where the console's encoding lacks a character, it is written with an escape."""
     named = file.rename(file.with_name("Übersicht.yaml"))
     environment = {**os.environ, "AZURE_OPENAI_ACCOUNT_ID": ACCOUNT_ID, "PYTHONIOENCODING": "ascii"}
     command = [sys.executable, "-m", "shared", "validate", str(named)]
@@ -294,8 +291,8 @@ def test_a_reader_that_has_gone_ends_a_command_quietly(file: Path, arguments: li
         assert told == b"" and running.wait(60) in (0, 141)
 
 
-def test_work_goes_on_where_nobody_reads_its_progress(capsys: pytest.CaptureFixture[str]) -> None:
-    """Standard error may be closed while passes are made; the answer still comes."""
+def test_a_command_continues_where_nobody_reads_its_progress(capsys: pytest.CaptureFixture[str]) -> None:
+    """Standard error may be closed while passes are made; the answer is still printed."""
 
     class Closed(io.StringIO):
         def write(self, text: str) -> int:
@@ -322,13 +319,12 @@ def test_the_program_s_metadata_is_what_the_app_is_made_of(capsys: pytest.Captur
 
 
 def test_validate_asks_for_the_file_behind_a_blob(capsys: pytest.CaptureFixture[str]) -> None:
-    """It does not touch Azure, so it must be told which file is meant."""
+    """It does not call Azure, so the command must name the file."""
     code, _, err = run(capsys, "validate", DEPLOYMENTS_FILE="blob:settings/deployments.yaml")
     assert code == 2
     assert "name the FILE" in err
 
 
 def test_the_file_of_this_repository_can_be_used(capsys: pytest.CaptureFixture[str]) -> None:
-    """It is what somebody who clones this begins with."""
-    code, _, err = run(capsys, "validate", str(ROOT / "deployments.yaml"), AZURE_OPENAI_ACCOUNT_ID=ACCOUNT_ID)
-    assert (code, err) == (0, "")
+    """Everyone who clones it starts with this file."""
+    validated(capsys, ROOT / "deployments.yaml")

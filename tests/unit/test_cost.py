@@ -18,18 +18,7 @@ MUCH_LATER = START + timedelta(days=30)
 
 def session(ended_after: datetime | None, ended_by: datetime | None) -> HostingSession:
     """Created at 08:00, ready at 08:07, at 1.70 dollars an hour."""
-    return HostingSession(
-        account="a",
-        deployment="clauses",
-        generation=1,
-        started_at=START,
-        ready_at=READY,
-        ended_after=ended_after,
-        ended_by=ended_by,
-        sku="GlobalStandard",
-        capacity=120,
-        price_per_hour=1.70,
-    )
+    return HostingSession("a", "clauses", 1, START, READY, ended_after, ended_by, "GlobalStandard", 120, 1.70)
 
 
 def lasting(length: timedelta) -> HostingSession:
