@@ -1,4 +1,4 @@
-"""Adversity: one thing in trouble for long must not take others, documents or money with it."""
+"""Adversity: one thing in trouble for long costs no other deployment, no document and no money."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ from shared.model import DocumentState, ModelAnswer, ModelRequest, OneOffWindow,
 from shared.timing import TIMING
 from tests.fakes.clock import START
 from tests.fakes.world import ACCOUNT, World, config
+from tests.unit.test_flow import opened
 
 
 async def tick(world: World, times: int, seconds: float = 60) -> None:
-    """The timers, each failing visibly where it must."""
+    """Run both timers so often; either may fail."""
     for _ in range(times):
         for timer in (world.app.reconcile(), world.app.drain_backlog(50)):
             with contextlib.suppress(PartFailed):
@@ -36,7 +37,7 @@ async def tick(world: World, times: int, seconds: float = 60) -> None:
 
 
 async def test_an_upload_that_cannot_be_read_stops_no_window() -> None:
-    """Whatever reading it raises: windows open and close, other documents are answered, and it is told."""
+    """Whatever reading it raises: windows open and close, others are answered, and the pass fails visibly."""
     world = World.of(config("desk", OneOffWindow(START, START + timedelta(minutes=30))), config())
     read = world.blobs.read
 
@@ -57,18 +58,16 @@ async def test_an_upload_that_cannot_be_read_stops_no_window() -> None:
 
 
 async def open_and_unwanted(*deployments: Any) -> World:
-    """`clauses` is open, and nobody needs it any more."""
+    """Return a world in which `clauses` is open and no longer needed."""
     world = World.of(config(), *deployments)
     world.upload("clauses/a.txt")
-    await world.app.reconcile()
-    world.clock.advance(75)
-    await world.app.reconcile()
+    await opened(world)
     world.blobs.remove("inbox", "clauses/a.txt")
     return world
 
 
 async def test_a_delete_that_is_refused_for_a_day_works_once_it_may() -> None:
-    """What is recorded meanwhile does not grow."""
+    """The recorded reason does not grow meanwhile."""
     world = await open_and_unwanted()
     world.azure.fail_next("delete", *(ArmRefused("locked", code="ScopeLocked") for _ in range(1500)))
     await tick(world, 24 * 60)
@@ -133,9 +132,7 @@ async def test_a_quarter_of_an_hour_of_rate_limits_blames_no_document() -> None:
     world = World.of(config())
     for n in range(3):
         world.upload(f"clauses/{n}.txt")
-    await world.app.reconcile()
-    world.clock.advance(75)
-    await world.app.reconcile()
+    await opened(world)
     ends, ask = world.clock.now() + timedelta(minutes=15), world.azure.ask
 
     async def limited(*args: Any, **kwargs: Any) -> ModelAnswer:
@@ -178,9 +175,7 @@ async def test_a_slice_ends_after_its_requests_whatever_else_fails() -> None:
     """A table that cannot be read for one deployment does not let the function end over another's request."""
     world = World.of(config("aaa"), config("bbb"))
     world.upload("aaa/1.txt")
-    await world.app.reconcile()
-    world.clock.advance(75)
-    await world.app.reconcile()
+    await opened(world)
     demand = world.app.documents.demand
 
     async def flaky(deployment: str) -> Any:
@@ -198,7 +193,7 @@ async def test_a_slice_ends_after_its_requests_whatever_else_fails() -> None:
 
 
 async def test_a_deployment_that_does_not_answer_any_more_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    """The documents wait, and somebody learns of it."""
+    """The documents wait, and there is an alert."""
     world = World.of(config("clauses", OneOffWindow(START, START + timedelta(hours=2))))
     await tick(world, 10)
     world.azure.fail_next("ask", DeploymentNotFound("gone", code="DeploymentNotFound"))

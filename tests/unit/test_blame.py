@@ -1,4 +1,4 @@
-"""Whose fault it is: a document pays only for its own, and an outage costs neither documents nor hosting."""
+"""Blame: a document fails only by its own fault, and an outage costs neither documents nor hosting."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Fault = Callable[[ModelRequest], ModelError | None]
 
 
 def meets(world: World, fault: Fault) -> None:
-    """From now on requests for which `fault` has an error raise it."""
+    """Make requests raise the error that `fault` has for them."""
     ask = type(world.azure).ask
 
     async def faulty(endpoint: str, deployment: str, request: ModelRequest, *, timeout: float) -> ModelAnswer:
@@ -47,7 +47,7 @@ def meets(world: World, fault: Fault) -> None:
 
 
 async def ticks(world: World, minutes: int) -> None:
-    """The timers, each minute, each failing visibly where it must."""
+    """Run both timers each minute; either may fail."""
     for _ in range(minutes):
         for timer in (world.app.reconcile(), world.app.drain_backlog(SLICE)):
             with contextlib.suppress(PartFailed):
@@ -56,17 +56,17 @@ async def ticks(world: World, minutes: int) -> None:
 
 
 async def documents(world: World) -> list[Document]:
-    """All of them, by arrival."""
+    """Return all documents, by arrival."""
     return [*(await world.app.documents.listed("clauses", None, "", 1000)).documents]
 
 
 async def states(world: World) -> set[tuple[DocumentState, int]]:
-    """Every state of a document, with its attempts."""
+    """Return the states of documents, each with its attempts."""
     return {(each.state, each.attempts) for each in await documents(world)}
 
 
 def hosted_minutes(world: World) -> float:
-    """By Azure's own record."""
+    """Return the minutes of hosting by Azure's record."""
     ends = [(each.gone or world.clock.now()) - each.created for each in world.azure.state.generations]
     return sum(ends, timedelta()) / MINUTE
 
@@ -82,25 +82,34 @@ REFUSALS = [
 ]
 
 
+async def meets_for(world: World, fault: Fault, minutes: int, documents_waiting: int) -> None:
+    """Upload documents, which meet the fault for so long, and must lose no attempt by it."""
+    meets(world, fault)
+    for number in range(documents_waiting):
+        world.upload(f"clauses/{number}.txt")
+    await ticks(world, minutes)
+    found = [(each.state, each.attempts) for each in await documents(world)]
+    assert found == [(DocumentState.WAITING, 0)] * documents_waiting
+
+
+async def all_are_answered(world: World) -> None:
+    """Without the fault, each document is answered at its first attempt."""
+    meets(world, lambda _: None)
+    await world.until(lambda: world.blobs.names("inbox") == [], timedelta(minutes=80))
+    assert await states(world) == {(DocumentState.DONE, 0)}
+
+
 @pytest.mark.parametrize("error", REFUSALS, ids=lambda error: error.code)
 async def test_what_azure_refuses_to_everybody_costs_no_document(
     error: ModelError, caplog: pytest.LogCaptureFixture
 ) -> None:
     """For two hours: the backlog waits without an attempt, hosting is bounded, the alert names the code."""
     world = World.of(config())
-    meets(world, lambda _: error)
-    for number in range(8):
-        world.upload(f"clauses/{number}.txt")
-    await ticks(world, 120)
-    assert [(each.state, each.attempts) for each in await documents(world)] == [
-        (DocumentState.WAITING, 0)
-    ] * 8
+    await meets_for(world, lambda _: error, 120, 8)
     assert f'"code": "{error.code}"' in caplog.text
     assert "not_answering" in caplog.text
     assert hosted_minutes(world) < 60
-    meets(world, lambda _: None)
-    await world.until(lambda: world.blobs.names("inbox") == [], timedelta(minutes=80))
-    assert await states(world) == {(DocumentState.DONE, 0)}
+    await all_are_answered(world)
 
 
 @pytest.mark.parametrize("probe_too", [True, False])
@@ -109,18 +118,8 @@ async def test_an_outage_costs_neither_documents_nor_hosting(
 ) -> None:
     """Three hours of 503, also if tiny requests are answered: each generation ends within 15 minutes."""
     world = World.of(config())
-    for number in range(20):
-        world.upload(f"clauses/{number}.txt")
-    meets(
-        world,
-        lambda asked: (
-            ModelUnavailable("503", code="503", status=503) if probe_too or asked.text != TINY.text else None
-        ),
-    )
-    await ticks(world, 180)
-    assert [(each.state, each.attempts) for each in await documents(world)] == [
-        (DocumentState.WAITING, 0)
-    ] * 20
+    outage = ModelUnavailable("503", code="503", status=503)
+    await meets_for(world, lambda asked: outage if probe_too or asked.text != TINY.text else None, 180, 20)
     ready = timedelta(seconds=world.azure.provision_seconds)
     stood = [
         (each.gone or world.clock.now()) - each.created - ready for each in world.azure.state.generations
@@ -128,9 +127,7 @@ async def test_an_outage_costs_neither_documents_nor_hosting(
     assert max(stood) <= 15 * MINUTE
     assert hosted_minutes(world) < 75
     assert "not_answering" in caplog.text
-    meets(world, lambda _: None)
-    await world.until(lambda: world.blobs.names("inbox") == [], timedelta(minutes=80))
-    assert await states(world) == {(DocumentState.DONE, 0)}
+    await all_are_answered(world)
 
 
 @pytest.mark.parametrize(
@@ -185,7 +182,7 @@ async def test_a_limit_that_others_use_up_blames_nobody() -> None:
 
 
 async def test_a_window_keeps_what_serves_others() -> None:
-    """The app itself is refused beyond every bound: no re-creation in the window, as others may be served."""
+    """The app itself is refused all the time: no re-creation in the window, as others may be served."""
     world = World.of(config("clauses", OneOffWindow(START, START + timedelta(hours=8))))
     meets(world, lambda _: AccessDenied("no", code="Firewall", status=403))
     world.upload("clauses/a.txt")
@@ -205,7 +202,7 @@ async def test_a_window_keeps_what_serves_others() -> None:
 async def test_a_probe_that_is_limited_or_judged_shows_that_the_deployment_is_there(
     error: ModelError,
 ) -> None:
-    """A reasoning model with a small budget, or a busy one: it is open, and answers documents."""
+    """As of a reasoning model with a small budget, or a busy model: it is open, and answers documents."""
     world = World.of(config("clauses", OneOffWindow(START, START + timedelta(hours=2))))
     meets(world, lambda asked: error if asked.text == TINY.text else None)
     world.upload("clauses/a.txt")
@@ -215,7 +212,7 @@ async def test_a_probe_that_is_limited_or_judged_shows_that_the_deployment_is_th
 
 
 async def test_requests_that_time_out_count_towards_the_cap() -> None:
-    """Azure may charge for what was given up: a document that never ends is too dear in the end."""
+    """Azure may charge for abandoned requests: a document whose answer never ends reaches its cost limit."""
     world = World.of(config(task=Task("Summarise.", 1000, max_cost_per_document=0.005)))
     meets(
         world,
@@ -233,12 +230,12 @@ async def test_requests_that_time_out_count_towards_the_cap() -> None:
 
 
 async def test_a_document_that_kills_workers_takes_no_other_with_it() -> None:
-    """Each time that it is asked the process dies; the five beside it are answered, it alone is to blame."""
+    """The process dies whenever it is asked; the five beside it are answered, and it alone is blamed."""
     world = World.of(config())
     killed: list[int] = []
 
     class Died(BaseException):
-        """The process is gone: nothing of it has an effect any more."""
+        """The process has ended: none of its code has an effect any more."""
 
     async def deadly(endpoint: str, deployment: str, request: ModelRequest, *, timeout: float) -> Any:
         if "deadly" in request.text:
@@ -269,7 +266,7 @@ async def test_a_document_that_kills_workers_takes_no_other_with_it() -> None:
 
 
 async def test_what_is_to_blame_for_crashes_is_settled_though_nothing_is_hosted() -> None:
-    """Another deployment for it would only cost money: the sweep settles it, once its last claim ran out."""
+    """Another deployment for it would only cost money: the sweep settles it after its last claim expires."""
     world = World.of(config())
     world.upload("clauses/deadly.txt")
     await world.app.intake.sweep()
@@ -293,7 +290,7 @@ async def waiting(world: World) -> list[Document]:
 
 
 async def _until_death(world: World, died: type[BaseException]) -> None:
-    """A slice, as a process that dies has it: what was begun is left as it stands."""
+    """Run a slice until the process dies, and leave its unfinished work as it is."""
     slice_ = asyncio.create_task(world.app.drain_backlog(50))
     with contextlib.suppress(died, PartFailed):
         await slice_
@@ -303,7 +300,7 @@ async def _until_death(world: World, died: type[BaseException]) -> None:
 
 
 async def test_a_suspect_is_not_kept_waiting_by_what_comes_later() -> None:
-    """Documents come all the time: after ten minutes it is worked on, alone, and answered."""
+    """Documents arrive all the time: after ten minutes it is processed alone, and answered."""
     world = World.of(config("clauses", OneOffWindow(START, START + timedelta(hours=8))))
     world.azure.answer_seconds = 100
     await ticks(world, 2)

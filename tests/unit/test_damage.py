@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shared.documents.read import read_text
-from shared.errors import DocumentRefused
+from tests.unit.test_read import refusal
 
 LETTER = "Für die Prüfung der fünf Verträge benötigen wir größere Mengen Öl, schöne Grüße.\n" * 20
 ENGLISH = "The parties agree that the goods are delivered in March, and paid within thirty days.\n" * 40
@@ -20,17 +20,10 @@ FORM = (
 )
 
 
-def refusal(text: str | bytes) -> str:
-    """Why a file is refused."""
-    with pytest.raises(DocumentRefused) as raised:
-        read_text(text if isinstance(text, bytes) else text.encode())
-    return str(raised.value)
-
-
 @pytest.mark.parametrize("lost", ["\ufffd", "ï¿½", "锟斤拷"])
 def test_a_text_whose_letters_were_lost_is_refused(lost: str) -> None:
     """As U+FFFD, and as what a second wrong reading makes of it. A few are what a text may discuss."""
-    assert "were lost when a program saved it" in refusal(LETTER.replace("ü", lost))
+    assert "were lost when a program saved it" in refusal(LETTER.replace("ü", lost).encode())
     assert read_text((LETTER + f"Damaged files show {lost}, {lost} and {lost}.").encode())
 
 
@@ -39,7 +32,7 @@ def test_a_text_whose_letters_were_lost_is_refused(lost: str) -> None:
 def test_utf_8_that_was_read_in_another_encoding_is_refused(text: str, misread_as: str) -> None:
     """In a line and in a letter."""
     misread = text.encode().decode(misread_as, "ignore")
-    assert "a program read this UTF-8 file in another encoding" in refusal(misread)
+    assert "a program read this UTF-8 file in another encoding" in refusal(misread.encode())
 
 
 @pytest.mark.parametrize(
@@ -61,9 +54,9 @@ def test_a_text_about_wrong_encodings_is_read(text: str) -> None:
 
 def test_a_text_of_many_control_characters_is_refused() -> None:
     """Those of old printers, and those that Windows-1252 becomes when it is read as Latin-1."""
-    assert "control characters" in refusal("name\x01value\x02" * 50)
+    assert "control characters" in refusal(b"name\x01value\x02" * 50)
     misread = ("“quoted” – it’s\n" * 50).encode("cp1252").decode("latin-1")
-    assert "control characters" in refusal(misread)
+    assert "control characters" in refusal(misread.encode())
     assert read_text((ENGLISH + "\x07\x08").encode())
 
 
@@ -79,7 +72,7 @@ def test_a_text_of_many_control_characters_is_refused() -> None:
 )
 def test_a_raw_mail_is_refused(mail: str) -> None:
     """Whatever the file is called."""
-    assert "save the mail's text as txt" in refusal(mail)
+    assert "save the mail's text as txt" in refusal(mail.encode())
 
 
 @pytest.mark.parametrize(
@@ -99,7 +92,7 @@ def test_prose_that_looks_like_a_mail_is_read(text: str) -> None:
 
 def test_the_body_of_a_form_is_refused() -> None:
     """As a script saves it that posts a form to a folder."""
-    assert "send the document by itself" in refusal(FORM)
+    assert "send the document by itself" in refusal(FORM.encode())
     assert "send the document by itself" in refusal(FORM.encode() + b"\xff\x00")
 
 

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from shared.app import PartFailed
 from shared.documents.results import finished_name, result_name, text_name
 from shared.errors import StorageError
 from shared.model import Document, DocumentState, Task
 from tests.fakes.clock import START
 from tests.fakes.world import World, config
+from tests.unit.test_adversity import tick
 
 NAME = "clauses/private name.txt"
-
-
-async def tick(world: World, minutes: int) -> None:
-    """Both timers each minute; what fails is tried again."""
-    for _ in range(minutes):
-        for act in (world.app.reconcile, lambda: world.app.drain_backlog(50.0)):
-            with contextlib.suppress(PartFailed):
-                await act()
-        world.clock.advance(60)
 
 
 async def waiting(world: World) -> Document:

@@ -24,15 +24,7 @@ from shared.ports import Row, Value
 from shared.rows import from_row, to_values
 
 AT = datetime(2026, 11, 23, 8, 0, 0, 123456, tzinfo=UTC)
-STORED = [
-    AccountRecord,
-    DecisionRow,
-    Document,
-    Hold,
-    HostingSession,
-    Leftover,
-    Position,
-]
+STORED = [AccountRecord, DecisionRow, Document, Hold, HostingSession, Leftover, Position]
 
 
 def row(values: dict[str, Value], etag: str = "v7") -> Row:

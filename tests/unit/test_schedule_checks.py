@@ -15,6 +15,7 @@ from tests.fakes.world import config
 from tests.unit.schedules import WORKDAYS, at, weekly
 
 NOW = at("2026-11-25T10:00")
+CHRISTMAS = date(2026, 12, 25)
 HOUR, QUARTER = timedelta(hours=1), timedelta(minutes=15)
 
 
@@ -50,16 +51,8 @@ def test_ordinary_schedules_have_neither_mistakes_nor_warnings() -> None:
     "window",
     [
         weekly("09:00", "18:00", days=[6], starting=date(2026, 12, 1), until=date(2026, 12, 5)),
-        weekly(
-            "09:00", "18:00", starting=date(2026, 12, 25), until=date(2026, 12, 26), skip_holidays="DE-BE"
-        ),
-        weekly(
-            "09:00",
-            "18:00",
-            starting=date(2026, 12, 24),
-            until=date(2026, 12, 24),
-            skip_dates=frozenset({date(2026, 12, 24)}),
-        ),
+        weekly("09:00", "18:00", starting=CHRISTMAS, until=date(2026, 12, 26), skip_holidays="DE-BE"),
+        weekly("09:00", "18:00", starting=CHRISTMAS, until=CHRISTMAS, skip_dates=frozenset({CHRISTMAS})),
         weekly("02:30", "03:00", "America/New_York", starting=date(2026, 3, 8), until=date(2026, 3, 8)),
     ],
 )

@@ -257,17 +257,6 @@ def test_a_window_must_fit_into_the_longest_session(tmp_path: Path) -> None:
     assert config(tmp_path, schedule=[{**window, "to": "20:31"}], max_session="13h").windows
 
 
-def test_windows_that_follow_each_other_must_fit_together(tmp_path: Path) -> None:
-    """Each of them is short enough, and nothing closes between them."""
-    windows = [
-        {"days": "mon-fri", "from": "08:00", "to": "15:00"},
-        {"days": "mon-fri", "from": "15:00", "to": "22:00"},
-    ]
-    problem = the_one(tmp_path, f"{CLAUSES}.schedule", windows)
-    assert problem.startswith(f"{CLAUSES}.schedule: has windows that follow each other")
-    assert config(tmp_path, schedule=windows, max_session="15h").windows
-
-
 def test_a_night_is_measured_past_midnight(tmp_path: Path) -> None:
     """22:00 to 04:00 lasts six hours, and 09:00 to 08:00 lasts twenty-three."""
     assert config(tmp_path, schedule=[{"days": "mon", "from": "22:00", "to": "04:00"}]).windows

@@ -2,11 +2,7 @@
 
 import aiohttp
 import pytest
-from azure.core.exceptions import (
-    ClientAuthenticationError,
-    HttpResponseError,
-    ResourceNotFoundError,
-)
+from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
 from azure.core.pipeline.policies import SansIOHTTPPolicy
 from emulator_clients import ACCOUNT, ACCOUNT_ID, GROUP, MODEL, START, arm_client, azure, deployment_of
 
@@ -85,9 +81,8 @@ async def test_the_sdk_can_poll_a_delete_to_its_end():
     async with azure(delete_seconds=0.0) as cloud:
         await cloud.put("clauses")
         cloud.clock.advance(100)
-        await (
-            await cloud.arm.deployments.begin_delete(GROUP, ACCOUNT, "clauses", polling_interval=0)
-        ).result()
+        poller = await cloud.arm.deployments.begin_delete(GROUP, ACCOUNT, "clauses", polling_interval=0)
+        await poller.result()
         assert await cloud.list() == {}
 
 

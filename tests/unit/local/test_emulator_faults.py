@@ -32,16 +32,8 @@ async def listed(cloud: Azure) -> list[dict]:
 async def test_an_error_is_answered_as_often_as_asked_and_nothing_happens():
     """Two PUTs get the 503 with its code, message and headers; the third creates."""
     async with azure() as cloud:
-        await fault(
-            cloud,
-            plane="arm",
-            operation="put",
-            count=2,
-            status=503,
-            code="ServerBusy",
-            message="Busy.",
-            headers={"Retry-After": "7"},
-        )
+        answer = {"status": 503, "code": "ServerBusy", "message": "Busy.", "headers": {"Retry-After": "7"}}
+        await fault(cloud, plane="arm", operation="put", count=2, **answer)
         for _ in range(2):
             with pytest.raises(HttpResponseError) as busy:
                 await cloud.put("clauses")
@@ -149,14 +141,7 @@ async def test_one_document_may_be_refused_for_ever():
     """Only requests that contain its text meet the fault, each time."""
     async with azure() as cloud:
         await cloud.ready("clauses")
-        await fault(
-            cloud,
-            plane="data",
-            operation="chat",
-            containing="heavy",
-            count=10**6,
-            status=429,
-        )
+        await fault(cloud, plane="data", operation="chat", containing="heavy", count=10**6, status=429)
         for _ in range(2):
             with pytest.raises(openai.RateLimitError):
                 await cloud.ask("clauses", "a heavy document")

@@ -63,13 +63,8 @@ def test_the_past_can_be_asked_for():
     first = put(cloud, "clauses", at(0))
     cloud.delete(ACCOUNT, "clauses", at(200))
     second = put(cloud, "clauses", at(300))
-    assert [cloud.list(ACCOUNT, at(second)) for second in (-1, 150, 205, 250, 300)] == [
-        [],
-        [first],
-        [first],
-        [],
-        [second],
-    ]
+    seen = [cloud.list(ACCOUNT, at(seconds)) for seconds in (-1, 150, 205, 250, 300)]
+    assert seen == [[], [first], [first], [], [second]]
     assert (first.state(at(5)), first.state(at(150))) == ("Accepted", "Succeeded")
     assert first.number != second.number
 
@@ -79,11 +74,8 @@ def test_another_outcome_never_serves_and_can_be_put_again(outcome):
     """A PUT on a deployment that did not succeed provisions it anew, without a new creation."""
     cloud = deployments()
     clauses = put(cloud, "clauses", at(0), outcome=outcome)
-    assert (clauses.state(at(100)), clauses.serving(at(1000)), clauses.ready(at(1000))) == (
-        outcome,
-        False,
-        None,
-    )
+    assert clauses.state(at(100)) == outcome
+    assert (clauses.serving(at(1000)), clauses.ready(at(1000))) == (False, None)
     assert put(cloud, "clauses", at(1000)) is clauses
     assert clauses.state(at(1050)) == "Creating"
     assert clauses.ready(at(2000)) == at(1120)
@@ -105,10 +97,7 @@ def test_an_update_takes_hold_at_once_and_goes_on_serving():
     updated, created = cloud.put(ACCOUNT, "CLAUSES", asking(capacity=20), "another", at(200))
     assert (updated, created) == (clauses, False)
     assert clauses.serving(at(200))
-    assert (clauses.run(at(199)).specification.capacity, clauses.run(at(200)).specification.capacity) == (
-        10,
-        20,
-    )
+    assert [clauses.run(at(second)).specification.capacity for second in (199, 200)] == [10, 20]
     assert clauses.created == at(0)
 
 
