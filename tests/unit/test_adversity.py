@@ -12,14 +12,7 @@ import pytest
 
 from shared.app import PartFailed
 from shared.documents.ask import AnswerUnusable, accept
-from shared.errors import (
-    ArmConflict,
-    ArmRefused,
-    ArmUncertain,
-    DeploymentNotFound,
-    RateLimited,
-    StorageError,
-)
+from shared.errors import ArmConflict, ArmRefused, ArmUncertain, DeploymentNotFound, RateLimited, StorageError
 from shared.model import DocumentState, ModelAnswer, ModelRequest, OneOffWindow, RecordState
 from shared.timing import TIMING
 from tests.fakes.clock import START

@@ -27,7 +27,7 @@ async def open_record(world: World) -> bool:
 
 
 async def hosted_once() -> World:
-    """A window from one to three hours after the start has come and gone."""
+    """Return a world after a window from one to three hours after the start."""
     world = World.of(replace(config("clauses", MORNING), cost_center="legal"))
     await world.until(lambda: open_record(world), timedelta(hours=2))
     await world.until(lambda: world.azure.names() == [], timedelta(hours=4))
@@ -39,7 +39,7 @@ async def hosted_once() -> World:
 
 
 async def test_status_tells_what_is_wanted_and_why() -> None:
-    """A deployment on a line: observed, wanted, next change, reason; the same as JSON."""
+    """One line for each deployment: observed, wanted, next change and reason; the same as JSON."""
     world = World.of(config("clauses", MORNING), replace(config("other"), mode=Mode.OBSERVE))
     answer = await command(world, "status")
     assert answer.code == 0
@@ -57,7 +57,7 @@ async def test_status_tells_what_is_wanted_and_why() -> None:
 
 
 async def test_status_tells_holds_documents_and_cost() -> None:
-    """Who holds it, how much waits, and what its session has cost by now."""
+    """Its hold, its waiting documents, and the cost of its session so far."""
     world = World.of(config())
     await command(world, "up", "clauses", "--for", "5h", "--owner", "dana", "--reason", "a demo", "--wait")
     world.clock.advance(3600)
@@ -74,7 +74,7 @@ async def test_status_tells_holds_documents_and_cost() -> None:
 
 
 async def test_status_and_explain_name_what_failed_and_the_command_that_lists_it() -> None:
-    """Of the last week, also in folders that are no deployment's; nothing is said where nothing failed."""
+    """Of the last week, also in folders without a deployment; nothing is said where nothing failed."""
     world = World.of(config(), config("other"))
     for command_line in (["status"], ["explain", "clauses"]):
         assert "documents --state failed" not in (await command(world, *command_line)).out
@@ -103,7 +103,7 @@ async def test_status_and_explain_name_what_failed_and_the_command_that_lists_it
 
 
 async def test_explain_tells_what_a_pass_would_do_now() -> None:
-    """A document waits: the next step is to create, before any pass was made; nothing is written."""
+    """A document waits: before any pass the next step is to create, and nothing is written."""
     world = World.of(config())
     world.upload("clauses/a.txt")
     await world.app.intake.sweep()
@@ -149,7 +149,7 @@ async def test_explain_shows_how_what_exists_differs_from_the_file() -> None:
 
 
 async def test_explain_tells_that_a_deployment_was_adopted() -> None:
-    """It keeps its properties, and what the file says otherwise is shown."""
+    """It keeps its properties, and the differences from the file are shown."""
     world = World.of(replace(config(), adopt=True))
     await world.azure.put(ACCOUNT.resource_id, FOREIGN, timeout=10)
     world.clock.advance(100)
@@ -172,7 +172,7 @@ async def test_an_unknown_deployment_is_wrong_use() -> None:
 
 
 async def test_sessions_tell_finance_what_was_hosted() -> None:
-    """Start, end, hours, dollars, cost centre; what always-on had cost since then, and the saving."""
+    """Start, end, hours, dollars and cost centre; the cost of always-on since then, and the saving."""
     world = await hosted_once()
     world.clock.advance(10 * 3600)
     told = (await command(world, "sessions", "--json")).json
@@ -200,18 +200,15 @@ async def test_sessions_as_csv_are_for_a_spreadsheet() -> None:
     assert float(row["cost_at_least"]) > 0
 
 
-async def test_rows_of_sessions_add_up_to_the_total_that_is_shown() -> None:
+async def test_the_rows_of_sessions_add_up_to_the_total() -> None:
     """A minute costs 2.83 cents: three of them are 8.5 cents, and neither 8 nor 9 beside rows of 3."""
     world = World.of(config())
     ledger = world.app.context.ledger
     record = await world.record()
     for generation in (1, 2, 3):
-        began = START + timedelta(hours=generation)
-        ended = began + timedelta(seconds=50 if generation < 3 else 0)
-        one = HostingSession(
-            ACCOUNT.resource_id, "clauses", generation, began, began, ended, ended, "GlobalStandard", 120, 1.7
-        )
-        await ledger.save_session(one)
+        ended = generation + (50 / 3600 if generation < 3 else 0)
+        one = session(generation, ended, ended)
+        await ledger.save_session(replace(one, generation=generation, price_per_hour=1.7))
     await ledger.save(record)
     world.clock.advance(5 * 3600)
     text = (await command(world, "sessions", "--since", "2026-11-23", "--until", "2026-11-24")).out
@@ -231,7 +228,7 @@ def test_nothing_has_no_sign(least: float, most: float, told: str) -> None:
 
 
 async def test_sessions_of_a_calendar_month_in_utc() -> None:
-    """From midnight to midnight; what is no month, and a second period beside it, is refused."""
+    """From midnight to midnight; a wrong month, and a second period beside it, are refused."""
     world = await hosted_once()
     told = (await command(world, "sessions", "--month", "2026-11", "--json")).json
     assert (told["since"], told["until"]) == ("2026-11-01T00:00:00+00:00", "2026-12-01T00:00:00+00:00")
@@ -247,7 +244,7 @@ async def test_sessions_of_a_calendar_month_in_utc() -> None:
 
 
 async def test_sessions_are_either_csv_or_json() -> None:
-    """Both at once would silently be one of them."""
+    """Both at once are refused, not silently reduced to one."""
     with pytest.raises(InvalidRequest, match="choose one"):
         await command(World.of(config()), "sessions", "--csv", "--json")
 
@@ -267,7 +264,7 @@ async def test_sessions_count_the_part_within_the_period() -> None:
 
 
 async def test_sessions_of_what_is_no_longer_configured_still_count() -> None:
-    """Finance sees them; by name, too, and a name that never was is wrong use."""
+    """Finance sees them, also by name; a name that was never configured is wrong use."""
     world = (await hosted_once()).reconfigured(config("other"))
     (row,) = (await command(world, "sessions", "--json")).json["sessions"]
     assert (row["deployment"], row["cost_center"]) == ("clauses", None)

@@ -1,4 +1,4 @@
-"""`GET /api/deployments/{deployment}`, and what `explain` adds to it: one document, from the records."""
+"""`GET /api/deployments/{deployment}`, and what `explain` adds to this document from the records."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ HOUR = timedelta(hours=1)
 
 
 async def explained(world: World, name: str = "clauses") -> dict[str, Any]:
-    """What HTTP tells; Azure must not be asked for it, and nothing written."""
+    """Return what HTTP answers; it must neither call Azure nor write."""
     calls, record = list(world.azure.calls), await world.record(name)
     reply = await api.deployment(world.app, name)
     assert (world.azure.calls, await world.record(name)) == (calls, record)
@@ -42,14 +42,14 @@ async def explained(world: World, name: str = "clauses") -> dict[str, Any]:
 
 
 async def waiting(world: World, *names: str) -> None:
-    """Documents wait for these deployments, and a pass was made."""
+    """Let a document wait for each of these deployments, and make a pass."""
     for name in names:
         world.upload(f"{name}/a.txt")
     await world.app.reconcile()
 
 
 async def test_an_unknown_name_is_not_found_with_a_hint() -> None:
-    """The likely one, or all there are; in whatever case it is found."""
+    """The likely name, or all names; the case of a name does not matter."""
     world = World.of(config())
     reply = await api.deployment(world.app, "clausse")
     assert reply.status == 404
@@ -59,7 +59,7 @@ async def test_an_unknown_name_is_not_found_with_a_hint() -> None:
 
 
 async def test_before_any_pass_it_says_what_is_wanted() -> None:
-    """No look at Azure yet: what it has is not known, and a window is ahead."""
+    """Azure was not read yet, so its state is not known; a window is ahead."""
     window = OneOffWindow(START + HOUR, START + 3 * HOUR)
     told = await explained(World.of(config("clauses", window)))
     assert (told["wanted"], told["reason"]) == ("down", "no window and no unfinished document")
@@ -73,7 +73,7 @@ async def test_before_any_pass_it_says_what_is_wanted() -> None:
 
 
 async def test_an_account_that_cannot_be_read_is_unknown_and_not_absent() -> None:
-    """With Azure's error, its remedy and the time, and with what was seen last; until a pass has read it."""
+    """It shows Azure's error, remedy and time, and the last seen state, until a pass can read it."""
     world = World.of(config("clauses", OneOffWindow(START, START + HOUR)))
     ledger = world.app.context.ledger
     for _ in range(3):
@@ -111,7 +111,7 @@ async def test_an_account_that_cannot_be_read_is_unknown_and_not_absent() -> Non
 
 
 async def test_explain_that_azure_does_not_answer_ends_with_1() -> None:
-    """A LIST that fails now counts, however good the last pass was; one that works now counts, too."""
+    """The LIST of the command counts, not that of the last pass, whether it fails or works."""
     world = World.of(config())
     await waiting(world, "clauses")
     world.azure.fail_next(
@@ -184,7 +184,7 @@ async def test_backoff_with_its_time_and_the_problem(monkeypatch: pytest.MonkeyP
 
 
 async def test_quarantine_after_a_write_whose_outcome_is_unknown() -> None:
-    """With the time from which on a LIST proves that nothing came of it."""
+    """With the time after which a LIST proves that it had no effect."""
     world = World.of(config())
     world.azure.fail_next("put", ArmUncertain("no answer"))
     await waiting(world, "clauses")
@@ -194,7 +194,7 @@ async def test_quarantine_after_a_write_whose_outcome_is_unknown() -> None:
 
 
 async def test_slots_that_are_taken_and_then_another_reason() -> None:
-    """What blocks is told as the last pass found it, even where the decision is the same wait."""
+    """It says what blocked the last pass, even where the decision is the same wait."""
     world = World.of(config(), config("other"))
     account = replace(ACCOUNT, fine_tuned_slots=1)
     world = _with_account(world, account)
@@ -232,7 +232,7 @@ async def test_a_worker_that_still_answers() -> None:
 
 
 async def test_another_operation_on_the_account() -> None:
-    """Azure takes no delete now: told until it takes one."""
+    """Azure accepts no delete now: it says so until Azure accepts one."""
     world = World.of(config())
     await command(world, "up", "clauses", "--for", "5h", *WHY, "--wait")
     world.azure.fail_next("delete", ArmConflict("another operation runs on the account"))
@@ -245,8 +245,8 @@ async def test_another_operation_on_the_account() -> None:
     assert (told["observed"], told["blocked"]) == ("deleting", "Azure is deleting it")
 
 
-async def test_a_promise_that_creating_alone_breaks_is_told_with_its_probability() -> None:
-    """By the prior, five minutes are what half of the creates take; half an hour hardly any exceeds."""
+async def test_a_promise_that_creating_alone_breaks_has_its_probability() -> None:
+    """By the prior, half of the creates take five minutes or more, and hardly any half an hour."""
     short, long = (
         replace(config(name), start_within=timedelta(minutes=minutes))
         for name, minutes in (("short", 5), ("long", 30))
@@ -261,7 +261,7 @@ async def test_a_promise_that_creating_alone_breaks_is_told_with_its_probability
 
 
 async def test_holds_observe_mode_and_what_is_foreign() -> None:
-    """Each in its words."""
+    """Each with its own words."""
     world = World.of(config(), config("seen", mode=Mode.OBSERVE), config("theirs"))
     await world.azure.put(ACCOUNT.resource_id, renamed(config().spec, "theirs"), timeout=10)
     world.clock.advance(100)
@@ -278,7 +278,7 @@ async def test_holds_observe_mode_and_what_is_foreign() -> None:
 
 
 async def test_observe_mode_does_not_grow_its_own_reason() -> None:
-    """Switched on while a delete is not taken: the reason stays as long as it was, and is itself again."""
+    """It is switched on while Azure accepts no delete: the reason does not get longer with each pass."""
     world = World.of(config())
     await command(world, "up", "clauses", "--for", "5h", *WHY, "--wait")
     world.azure.fail_next("delete", ArmConflict("another operation runs on the account"))
@@ -294,7 +294,7 @@ async def test_observe_mode_does_not_grow_its_own_reason() -> None:
 
 
 async def test_the_last_twenty_decisions_newest_first() -> None:
-    """However many there were."""
+    """Earlier ones are left out."""
     windows = [OneOffWindow(START + each * HOUR, START + each * HOUR + HOUR / 2) for each in range(6)]
     world = World.of(config("clauses", *windows))
     for _ in range(6 * 60):
@@ -309,7 +309,7 @@ async def test_the_last_twenty_decisions_newest_first() -> None:
 
 
 def hosted(generation: int, start: timedelta, length: timedelta | None) -> HostingSession:
-    """A session by when it began after START, and how long it lasted."""
+    """Return a session by its start after START and its length."""
     end = START + start + length if length is not None else None
     return HostingSession(
         ACCOUNT.resource_id, "clauses", generation, START + start, None, end, end, "GlobalStandard", 120, 1.70
@@ -324,14 +324,11 @@ def hosted(generation: int, start: timedelta, length: timedelta | None) -> Hosti
 async def test_the_cost_of_this_session_and_of_this_calendar_month(
     earlier: int, always_on_from: timedelta
 ) -> None:
-    """In UTC, with what always-on had cost beside it, from the first session on."""
+    """In UTC, beside the cost of always-on since the first session."""
     world = World.of(config())
     ledger = world.app.context.ledger
     sessions = [hosted(n + 1, timedelta(days=-400, hours=n), HOUR / 2) for n in range(earlier)]
-    sessions += [
-        hosted(earlier + 1, timedelta(days=-10), 2 * HOUR),
-        hosted(earlier + 2, -HOUR, None),
-    ]
+    sessions += [hosted(earlier + 1, timedelta(days=-10), 2 * HOUR), hosted(earlier + 2, -HOUR, None)]
     for each in sessions:
         await ledger.save_session(each)
     record = changed(await world.record(), number=earlier + 2, state=RecordState.OPEN)
@@ -349,7 +346,7 @@ async def test_the_cost_of_this_session_and_of_this_calendar_month(
 
 
 async def test_the_command_renders_the_same_document_with_a_look_at_azure() -> None:
-    """All that HTTP tells is in it, word for word but for what Azure was asked."""
+    """It has all that HTTP answers, except for what Azure was asked."""
     world = World.of(config())
     await waiting(world, "clauses")
     told = await explained(world)
@@ -360,7 +357,7 @@ async def test_the_command_renders_the_same_document_with_a_look_at_azure() -> N
 
 
 async def test_the_listing_tells_of_the_sweep() -> None:
-    """How long ago the inbox was walked, and how many uploads could not be recorded."""
+    """Its age, and how many uploads could not be recorded."""
     world = World.of(config())
     assert (await api.deployments(world.app)).body["sweep"] is None
     await world.app.reconcile()

@@ -200,10 +200,7 @@ def test_uploads_never_make_more_than_always_on() -> None:
 def test_figures_are_summed() -> None:
     """Two deployments, each with its own."""
     told = summed(
-        [
-            a_week(subject(OFFICE)),
-            a_week(subject(on_workdays("22:00", "04:00", stop_when_empty=True))),
-        ]
+        [a_week(subject(OFFICE)), a_week(subject(on_workdays("22:00", "04:00", stop_when_empty=True)))]
     )
     assert (told.certain, told.possible, told.always_on) == (figure(46.25), figure(5 * 6.25), figure(336))
     assert summed([]).always_on == Figure()

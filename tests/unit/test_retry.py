@@ -90,11 +90,7 @@ class Story:
 
     async def run(self, until: float = 1000.0, *, warming_up: bool = False) -> ModelAnswer:
         return await with_retry(
-            self.ask,
-            self.clock,
-            until=until,
-            warming_up=warming_up,
-            pause_everybody=self.pauses.append,
+            self.ask, self.clock, until=until, warming_up=warming_up, pause_everybody=self.pauses.append
         )
 
 

@@ -8,13 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.settings_file import (
-    CLAUSES,
-    FILE,
-    SCHEMA,
-    config,
-    the_one,
-)
+from tests.unit.settings_file import CLAUSES, FILE, SCHEMA, config, the_one
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Waiting, leads and paid time: pure planning, told as timed stories."""
+"""Waiting, leads and paid time: pure planning, as timed stories."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import aiohttp
 from azure.core.credentials import AccessToken
 from azure.core.pipeline import PipelineRequest
 from azure.core.pipeline.policies import SansIOHTTPPolicy
@@ -94,6 +95,11 @@ class Azure:
         """A PUT, and the time until it answers requests."""
         await self.put(name, **kwargs)
         self.clock.advance(OPTIONS["provision_median"] + OPTIONS["warmup_seconds"])
+
+    async def bill(self) -> Any:
+        """Return what the emulator's meter counted."""
+        async with aiohttp.ClientSession(self.url) as http:
+            return await (await http.get("/emulator/bill")).json()
 
     async def ask(self, name: str, text: str = "hello", **kwargs: Any) -> Any:
         return await self.openai.chat.completions.create(

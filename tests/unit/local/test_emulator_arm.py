@@ -172,9 +172,7 @@ async def test_a_list_comes_in_pages():
         for name in names:
             await cloud.put(name)
         assert list(await cloud.list()) == names
-        async with session(cloud.url) as http:
-            bill = await (await http.get("/emulator/bill")).json()
-        assert bill["arm_calls"][ACCOUNT] == {"put": 5, "delete": 0, "list": 3, "get": 0}
+        assert (await cloud.bill())["arm_calls"][ACCOUNT] == {"put": 5, "delete": 0, "list": 3, "get": 0}
 
 
 async def test_quota_is_listed_for_the_region_it_is_in():

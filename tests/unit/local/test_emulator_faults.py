@@ -19,11 +19,6 @@ async def fault(cloud: Azure, **fields: object) -> None:
         assert answer.status == 201, await answer.text()
 
 
-async def bill_of(cloud: Azure) -> dict:
-    async with aiohttp.ClientSession(cloud.url) as http:
-        return await (await http.get("/emulator/bill")).json()
-
-
 async def listed(cloud: Azure) -> list[dict]:
     async with aiohttp.ClientSession(cloud.url) as http:
         return (await (await http.get("/emulator/faults")).json())["faults"]
@@ -79,7 +74,7 @@ async def test_a_call_that_a_transport_sends_again_takes_effect_again():
                 await resending.deployments.begin_delete(GROUP, ACCOUNT, "clauses", polling=False)
         assert busy.value.error.code == "RequestConflict"  # with its own first sending
         assert [(each["fired"], each["remaining"]) for each in await listed(cloud)] == [(1, 0)]
-        bill = await bill_of(cloud)
+        bill = await cloud.bill()
         assert (bill["arm_calls"]["contoso"]["delete"], bill["arm_calls_sent_again"]["contoso"]) == (2, 1)
 
 
@@ -91,7 +86,7 @@ async def test_a_delete_may_be_accepted_without_effect():
         await cloud.delete("clauses")
         assert await cloud.state("clauses") == "Succeeded"
         await cloud.ask("clauses")
-        assert (await bill_of(cloud))["open"] == 1
+        assert (await cloud.bill())["open"] == 1
         await cloud.delete("clauses")
         assert await cloud.state("clauses") == "Deleting"
 
@@ -110,13 +105,13 @@ async def test_a_deployment_may_stay_in_deleting():
             with pytest.raises(HttpResponseError) as busy:
                 await write
             assert busy.value.error.code == "RequestConflict"
-        assert (await bill_of(cloud))["totals"]["hosted_seconds"] > 86_400
+        assert (await cloud.bill())["totals"]["hosted_seconds"] > 86_400
         async with aiohttp.ClientSession(cloud.url) as http:
             await http.delete("/emulator/faults")
         assert await cloud.state("clauses") == "absent"
-        hosted = (await bill_of(cloud))["totals"]["hosted_seconds"]
+        hosted = (await cloud.bill())["totals"]["hosted_seconds"]
         await cloud.ready("clauses")
-        assert (await bill_of(cloud))["deployments"][0]["hosted_seconds"] == hosted
+        assert (await cloud.bill())["deployments"][0]["hosted_seconds"] == hosted
 
 
 async def test_a_list_may_miss_an_entry():
@@ -177,7 +172,7 @@ async def test_a_dropped_delete_and_a_dropped_request():
         await fault(cloud, plane="data", operation="chat", drop="after")
         with pytest.raises(openai.APIConnectionError):
             await cloud.ask("clauses")
-        bill = await bill_of(cloud)
+        bill = await cloud.bill()
         assert (bill["totals"]["requests_answered"], bill["in_flight"]) == (1, 0)
         await fault(cloud, plane="arm", operation="delete", drop="after")
         with pytest.raises(DROPPED):

@@ -28,7 +28,7 @@ async def test_a_ready_deployment_answers_and_counts_its_tokens():
         assert (answer.choices[0].finish_reason, answer.model) == ("stop", MODEL)
         assert answer.usage.prompt_tokens == 4  # 13 bytes
         assert answer.usage.total_tokens == 4 + answer.usage.completion_tokens
-        row = (await bill(cloud.url))["deployments"][0]
+        row = (await cloud.bill())["deployments"][0]
         assert (row["requests_answered"], row["requests_refused"]) == (1, 0)
         assert (row["tokens_in"], row["tokens_out"]) == (4, answer.usage.completion_tokens)
 
@@ -187,12 +187,12 @@ async def test_a_request_in_flight_is_cut_when_its_deployment_is_deleted():
         await cloud.ready("clauses", capacity=60)
         await cloud.ask("clauses")
         asking = asyncio.create_task(cloud.ask("clauses"))
-        while (await bill(cloud.url))["in_flight"] == 0:
+        while (await cloud.bill())["in_flight"] == 0:
             await asyncio.sleep(0.01)
         await cloud.delete("clauses")
         with pytest.raises(openai.APIConnectionError):
             await asking
-        found = await bill(cloud.url)
+        found = await cloud.bill()
         assert (found["totals"]["cut"], found["totals"]["requests_answered"], found["in_flight"]) == (1, 1, 0)
 
 
@@ -208,8 +208,8 @@ async def test_answers_from_upstream_under_the_emulators_own_limits():
             assert answer.choices[0].message.content.startswith("forwarded (1 words")
             with pytest.raises(openai.RateLimitError):
                 await cloud.ask("clauses")
-        assert (await bill(upstream.url))["totals"]["requests_answered"] == 1
-        assert (await bill(upstream.url))["totals"]["tokens_in"] == answer.usage.prompt_tokens
+        assert (await upstream.bill())["totals"]["requests_answered"] == 1
+        assert (await upstream.bill())["totals"]["tokens_in"] == answer.usage.prompt_tokens
 
 
 @pytest.mark.parametrize("key", [None, "key"])
@@ -246,8 +246,3 @@ async def test_the_health_page_and_unknown_paths():
         for path, status in (("/nothing/here", 404), (V1, 405)):
             answer = await http.get(path)
             assert (answer.status, (await answer.json())["error"]["code"]) == (status, str(status))
-
-
-async def bill(url: str) -> dict:
-    async with session(url) as http:
-        return await (await http.get("/emulator/bill")).json()
