@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from shared.documents.results import result_name
-from shared.errors import RateLimited
+from shared.errors import AccessDenied, ModelError, ModelUnavailable, RateLimited
 from shared.model import DocumentState, OneOffWindow, UploadStart
 from shared.serve import SLICE_SECONDS, slice_seconds
 from shared.timing import TIMING
@@ -118,6 +118,26 @@ async def test_a_rate_limit_pauses_and_blames_nobody() -> None:
     done = await world.until(lambda: len(world.results()) == 5, timedelta(minutes=4))
     assert done - before >= timedelta(seconds=20)
     assert {(await world.document(f"clauses/{n}.txt")).attempts for n in range(5)} == {0}
+
+
+@pytest.mark.parametrize(
+    ("errors", "attempts"),
+    [([AccessDenied("403", code="403")], 0), ([ModelUnavailable("503")] * 12, 1)],
+    ids=["a missing right", "an unavailable model"],
+)
+async def test_a_model_that_fails_for_a_while_costs_no_document(
+    errors: list[ModelError], attempts: int
+) -> None:
+    """After its retries within a slice a document waits, and is answered by a later one."""
+    world = World.of(config())
+    world.upload("clauses/a.txt")
+    await opened(world)
+    world.azure.fail_next("ask", *errors)
+    await world.tick()
+    document = await world.document("clauses/a.txt")
+    assert (document.state, document.attempts <= attempts) == (DocumentState.WAITING, True)
+    await world.until(lambda: world.blobs.names("inbox") == [], timedelta(minutes=10))
+    assert (await world.document("clauses/a.txt")).state is DocumentState.DONE
 
 
 async def test_a_document_whose_worker_died_is_answered_after_its_claim() -> None:

@@ -14,7 +14,7 @@ from shared.model import DeploymentSpec, OneOffWindow, UploadStart, WeeklyWindow
 from shared.reports.preview import period, read_records
 from tests.fakes.clock import START
 from tests.fakes.records import changed
-from tests.fakes.world import ACCOUNT, CLAUSES, World, config
+from tests.fakes.world import CLAUSES, World, config
 from tests.unit.test_forecast import session
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
