@@ -29,7 +29,7 @@ var attention = [
   'capacity_reduced'
   'capacity_scarce'
   'capacity_too_small'
-  'create_led_nowhere'
+  'create_failed'
   'deleted_from_outside'
   'document_failed'
   'drain_failed'

@@ -32,7 +32,7 @@ class Alert(StrEnum):
 
     SETTINGS_BROKEN = "settings_broken"
     PASS_FAILED = "pass_failed"  # noqa: S105
-    CREATE_LED_NOWHERE = "create_led_nowhere"
+    CREATE_FAILED = "create_failed"
     DELETE_REFUSED = "delete_refused"
     CAPACITY_REDUCED = "capacity_reduced"
     WINDOW_NOT_READY = "window_not_ready"

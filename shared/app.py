@@ -15,7 +15,7 @@ from shared.documents.backlog import DocumentLedger
 from shared.documents.drain_tools import DrainTools
 from shared.documents.intake import SWEEP_SECONDS, Intake
 from shared.documents.results import Results
-from shared.errors import ArmError, ArmRefused, LamplighterError, StorageError, shown
+from shared.errors import LamplighterError, ProviderError, ProviderRefused, StorageError, shown
 from shared.hosting.dry_run import DryRun, dry_run
 from shared.hosting.observe import HostingContext
 from shared.hosting.passes import known_accounts, pass_over, pass_over_all
@@ -76,19 +76,19 @@ class Lamplighter:
         return [f"sweep: {shown(error)}" for error in report.errors]
 
     async def pass_over(self, account: Account) -> PassReport:
-        """Make one pass over one account. Raises ArmError, StorageError."""
+        """Make one pass over one account. Raises ProviderError, StorageError."""
         return await pass_over(self.context, self.settings, account)
 
     async def step(self, config: DeploymentConfig) -> str:
         """Make one pass over the deployment's account. Returns its decision for the deployment, for people.
 
-        Raises ArmRefused. Returns the text of an error that may pass.
+        Raises ProviderRefused. Returns the text of an error that may pass.
         """
         try:
             report = await self.pass_over(self.settings.accounts[config.account])
-        except ArmRefused:
+        except ProviderRefused:
             raise
-        except (ArmError, StorageError) as error:
+        except (ProviderError, StorageError) as error:
             return str(error)
         decision = report.decisions.get(config.name)
         if decision is None:
@@ -97,7 +97,7 @@ class Lamplighter:
         return f"{decision.action}: {decision.reason}{again}"
 
     async def dry_run(self, account: Account) -> DryRun:
-        """Return what a pass over the account would decide now. Raises ArmError, StorageError."""
+        """Return what a pass over the account would decide now. Raises ProviderError, StorageError."""
         return await dry_run(self.context, account, self._configured_on(account.resource_id))
 
     async def picture(self, account: str, *, demand_of: Iterable[str] | None = None) -> Picture:
@@ -137,7 +137,7 @@ class Lamplighter:
     async def drive(self, config: DeploymentConfig, seconds: float) -> None:
         """Serve a deployment's documents to the end, unless another worker does.
 
-        Raises ArmError, StorageError.
+        Raises ProviderError, StorageError.
         """
         await self._serving.drive(config, self.context.clock.monotonic() + seconds)
 

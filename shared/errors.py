@@ -122,13 +122,13 @@ class ResultUnusable(StorageError):
     """
 
 
-# --- Azure Resource Manager ---------------------------------------------------------------------
+# --- providers ----------------------------------------------------------------------------------
 
 
-class ArmError(LamplighterError):
-    """A call of Azure Resource Manager failed.
+class ProviderError(LamplighterError):
+    """A call of a provider failed.
 
-    `code`: Azure's error code; `remedy`: for that code; `retry_after`: seconds, None if not given.
+    `code`: the provider's error code; `remedy`: for that code; `retry_after`: seconds, None if not given.
     """
 
     def __init__(
@@ -140,24 +140,24 @@ class ArmError(LamplighterError):
         super().__init__(_with_remedy(message, remedy))
 
 
-class ArmConflict(ArmError):
-    """Another operation runs on the account (409), or ARM throttles (429). The call had no effect: wait."""
+class ProviderBusy(ProviderError):
+    """Another operation runs on the account, or the provider throttles. The call had no effect: wait."""
 
 
-class ArmRefused(ArmError):
-    """Azure refused the request for good (other 4xx). The call had no effect."""
+class ProviderRefused(ProviderError):
+    """The provider refused the request for good. The call had no effect."""
 
 
-class CapacityRefused(ArmRefused):
+class CapacityRefused(ProviderRefused):
     """There is less capacity left than the request asks for: less may be granted."""
 
 
-class CapacityUnknown(ArmRefused):
-    """How much capacity is left cannot be learned for this model or SKU."""
+class CapacityUnknown(ProviderRefused):
+    """The provider does not say how much capacity is left for this model or SKU."""
 
 
-class ArmUncertain(ArmError):
-    """There was no answer, or a 5xx: a write may have taken effect, or may still take effect.
+class OutcomeUnknown(ProviderError):
+    """There was no answer, or an error of the provider's own: a write may still take effect, or has done so.
 
     See Note: the quarantine in docs/design.md.
     """

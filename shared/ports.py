@@ -191,7 +191,7 @@ class Blobs(Protocol):
 class Provider(Protocol):
     """One way to host models. `account`: where, by its resource id; `timeout`: seconds. No method retries.
 
-    Every method but `probe` raises ArmConflict, ArmRefused or ArmUncertain.
+    Every method but `probe` raises ProviderBusy, ProviderRefused or OutcomeUnknown.
     """
 
     async def endpoint(self, account: str, *, timeout: float) -> str:
@@ -254,8 +254,7 @@ class Quota:
 class Catalogue(Protocol):
     """The models and quotas that an account offers. For people's commands, never for a pass.
 
-    No method retries. Safe to repeat. Raises ArmConflict, ArmUncertain and ArmRefused, also if the identity
-    lacks the right.
+    No method retries. Safe to repeat. Raises ProviderError: ProviderRefused if the identity lacks the right.
     """
 
     async def offers(self, account: str, *, timeout: float) -> Sequence[Offer]:

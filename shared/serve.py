@@ -69,7 +69,7 @@ class Serving:
     async def drive(self, config: DeploymentConfig, until: float) -> None:
         """Run an upload's flow: check the status, deploy, poll until ready, answer, delete.
 
-        Raises ArmError, StorageError.
+        Raises ProviderError, StorageError.
         """
         if await self.has_unfinished(config):
             await self.serve(config, until, UPLOAD)
@@ -86,7 +86,7 @@ class Serving:
         The worker that holds the drain lease looks for documents again *after* it releases the lease. So an
         upload is always seen, either by its own flow or by the worker whose lease kept that flow out.
 
-        Raises ArmError, StorageError.
+        Raises ProviderError, StorageError.
         """
         context = self.context
         while True:

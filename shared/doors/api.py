@@ -18,13 +18,13 @@ from shared.doors.hold_body import read_request
 from shared.doors.http_body import LARGEST_WRAPPING, UnsupportedBody, unwrap
 from shared.doors.prefer import wait_seconds
 from shared.errors import (
-    ArmError,
     Conflict,
     DocumentRefused,
     DocumentTooLarge,
     InvalidRequest,
     LamplighterError,
     NotFound,
+    ProviderError,
     ResultDamaged,
     ResultDeleted,
     SettingsError,
@@ -232,5 +232,5 @@ async def _step(app: Lamplighter, config: DeploymentConfig) -> str:
     """Return what a pass decides now, or Azure's error: the hold is stored in any case."""
     try:
         return await app.step(config)
-    except ArmError as error:
+    except ProviderError as error:
         return str(error)

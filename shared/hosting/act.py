@@ -26,7 +26,7 @@ from shared.planning.observed import DELETE_AFTER_TAG
 async def take(step: Decision, view: View, deadline: float) -> None:
     """Carry out one step. No call to Azure starts after the monotonic `deadline` or lasts beyond it.
 
-    Raises ArmBusy if this pass must send no more writes to Azure, StorageError if records cannot be saved.
+    Raises NoMoreWrites if this pass must not write to Azure again, StorageError if records cannot be saved.
     """
     event(
         "step",

@@ -6,10 +6,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 from shared.alerts import Alert, alert
-from shared.errors import ArmConflict, ArmError, ArmRefused, CapacityRefused
-from shared.hosting.arm_writes import ArmBusy, write_seconds
+from shared.errors import CapacityRefused, ProviderBusy, ProviderError, ProviderRefused
 from shared.hosting.decisions import move
 from shared.hosting.observe import View
+from shared.hosting.writes import NoMoreWrites, write_seconds
 from shared.model import Backoff, Batch, DeploymentRecord, DeploymentSpec, Hosted, Owner, RecordState
 from shared.planning import uploads
 from shared.planning.adoption import to_create
@@ -24,7 +24,7 @@ TAG_TIME = "%Y-%m-%dT%H:%M:%SZ"
 async def create(step: Decision, view: View, deadline: float) -> None:
     """Start a new generation. No call to Azure starts after the monotonic `deadline`.
 
-    Raises ArmBusy if this pass must send no more writes to Azure, StorageError if records cannot be saved.
+    Raises NoMoreWrites if this pass must not write to Azure again, StorageError if records cannot be saved.
     """
     name, now = step.deployment, view.context.clock.now()
     config, record = view.configured[name], view.record(name)
@@ -50,7 +50,7 @@ async def create(step: Decision, view: View, deadline: float) -> None:
     }
     try:
         view.azure[name] = await _put(replace(properties, tags=tags), view, deadline)
-    except ArmConflict as error:
+    except ProviderBusy as error:
         again_at = view.context.clock.now() + timedelta(seconds=error.retry_after or 0)
         record = without_intent(view.record(name))
         busy = replace(
@@ -59,14 +59,14 @@ async def create(step: Decision, view: View, deadline: float) -> None:
             decision=replace(record.decision, again_at=again_at),
         )
         await move(step, view, busy, state=RecordState.DELETING)
-        raise ArmBusy from error
-    except ArmRefused as error:
+        raise NoMoreWrites from error
+    except ProviderRefused as error:
         refused = without_intent(with_failure(name, str(error), view, code=error.code))
         await move(step, view, refused, state=RecordState.DELETING)
-    except ArmError as error:
+    except ProviderError as error:
         # The record stays at creating, unsettled: the create may still take effect.
         await view.save(with_failure(name, str(error), view, code=error.code))
-        raise ArmBusy from error
+        raise NoMoreWrites from error
     else:
         created = replace(view.record(name), settled=True)
         last = record.generation
@@ -129,7 +129,7 @@ def with_failure(
     runs = record.backoff.unanswered_runs + unanswered
     not_before = now + (unanswered_backoff(runs, timing) if unanswered else backoff(failures, name, timing))
     remedy = f"{problem.rstrip('. ')}. Its documents wait; the next try is at {not_before:%H:%M:%S} UTC."
-    alert_name = Alert.NOT_ANSWERING if unanswered else Alert.CREATE_LED_NOWHERE
+    alert_name = Alert.NOT_ANSWERING if unanswered else Alert.CREATE_FAILED
     alert(alert_name, remedy, account=view.account.name, deployment=name, code=code)
     return replace(
         record,

@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shared.alerts import Alert, alert, event
-from shared.errors import ArmConflict, ArmError, ArmRefused
-from shared.hosting.arm_writes import ArmBusy, write_seconds
+from shared.errors import ProviderBusy, ProviderError, ProviderRefused
 from shared.hosting.create import with_failure
 from shared.hosting.decisions import move
 from shared.hosting.observe import View
+from shared.hosting.writes import NoMoreWrites, write_seconds
 from shared.model import DeploymentRecord, Observed, RecordState
 from shared.planning.decision import Decision
 from shared.planning.plan import delete_backoff
@@ -21,7 +21,7 @@ from shared.planning.plan import delete_backoff
 async def delete(step: Decision, view: View, deadline: float) -> None:
     """Delete a deployment, or repeat a delete. No call to Azure starts after the monotonic `deadline`.
 
-    Raises ArmBusy if this pass must send no more writes to Azure, StorageError if records cannot be saved.
+    Raises NoMoreWrites if this pass must not write to Azure again, StorageError if records cannot be saved.
     """
     name = step.deployment
     before = view.record(name)
@@ -41,11 +41,11 @@ async def delete(step: Decision, view: View, deadline: float) -> None:
     try:
         seconds = write_seconds(view, deadline)
         await view.context.provider.delete(view.account.resource_id, name, timeout=seconds)
-    except ArmConflict as error:
+    except ProviderBusy as error:
         # Nothing happened, and the deployment may be needed again before Azure is free.
         await _restore_state(step, view, view.record(name))
-        raise ArmBusy from error
-    except ArmRefused as error:
+        raise NoMoreWrites from error
+    except ProviderRefused as error:
         # Nothing happened here either. Only this deployment is affected: the pass continues with the others.
         record, refusals = view.record(name), view.record(name).generation.refusals + 1
         again_at = view.context.clock.now() + delete_backoff(refusals, name, view.context.timing)
@@ -54,8 +54,8 @@ async def delete(step: Decision, view: View, deadline: float) -> None:
         remedy = f"Azure refuses to delete {name}, which still costs money: {error}"
         alert(Alert.DELETE_REFUSED, remedy, account=view.account.name, deployment=name, code=error.code)
         return
-    except ArmError as error:
-        raise ArmBusy from error
+    except ProviderError as error:
+        raise NoMoreWrites from error
     await view.save(_accepted(view.record(name), view))
     view.azure[name] = replace(view.azure[name], status=Observed.DELETING)
     await view.save_session(name)

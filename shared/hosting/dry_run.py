@@ -22,7 +22,7 @@ class DryRun:
 
 
 async def dry_run(context: HostingContext, account: Account, configured: Configs) -> DryRun:
-    """Read the records and one LIST, and return the plan for them. Raises ArmError, StorageError."""
+    """Read the records and one LIST, and return the plan for them. Raises ProviderError, StorageError."""
     view = View(context, account, configured)
     await view.read(timeout=context.timing.arm_seconds)
     decisions = plan(context.owner, account, view.observation())

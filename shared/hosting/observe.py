@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.alerts import event
-from shared.errors import ArmError, StorageError
+from shared.errors import ProviderError, StorageError
 from shared.hosting.leases import live_work
 from shared.hosting.ledger import Ledger
 from shared.model import (
@@ -94,7 +94,7 @@ class View:
     async def read(self, timeout: float) -> None:
         """Read the records, then one LIST, then demand and workers. Write nothing.
 
-        `timeout`: seconds for each call to ARM. Raises ArmError, StorageError.
+        `timeout`: seconds for each call to ARM. Raises ProviderError, StorageError.
         """
         context, resource_id = self.context, self.account.resource_id
         self._known = await context.ledger.account(resource_id)
@@ -114,7 +114,7 @@ class View:
             await self._read_capacities()
 
     async def look(self, timeout: float) -> None:
-        """Read the account, and save what was observed. Raises ArmError, StorageError."""
+        """Read the account, and save what was observed. Raises ProviderError, StorageError."""
         await self.read(timeout)
         for name in list(self.picture.records):
             await self.note(name, self._known.listed_at)
@@ -130,7 +130,7 @@ class View:
         """Save for people why Azure takes no more writes on the account now. The next look clears it."""
         await self._save_account(replace(self._known, busy=reason[:500]))
 
-    async def note_problem(self, error: ArmError) -> None:
+    async def note_problem(self, error: ProviderError) -> None:
         """Save for people why the account cannot be read. Until it is read, its deployments are unknown."""
         noted_at = self.context.clock.now()
         await self._save_account(replace(self._known, problem=str(error)[:500], problem_at=noted_at))
@@ -144,7 +144,7 @@ class View:
             endpoint = await self.context.provider.endpoint(self.account.resource_id, timeout=timeout)
             if endpoint != self._known.endpoint:
                 await self._save_account(replace(self._known, endpoint=endpoint))
-        except (ArmError, StorageError) as error:
+        except (ProviderError, StorageError) as error:
             event("endpoint_unknown", account=self.account.name, error=type(error).__name__)
 
     async def _save_account(self, known: AccountRecord) -> None:
@@ -161,7 +161,7 @@ class View:
         account, spec = self.account.resource_id, self.azure[name].spec
         try:
             left = await self.context.provider.capacity_left(account, spec, timeout=CAPACITY_SECONDS)
-        except ArmError as error:
+        except ProviderError as error:
             self._left[name] = str(error)
         else:
             self._left[name] = left

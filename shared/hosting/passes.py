@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from shared.alerts import Alert, alert
-from shared.errors import ArmError, LamplighterError
+from shared.errors import LamplighterError, ProviderError
 from shared.hosting.ledger import Ledger
 from shared.hosting.observe import HostingContext
 from shared.hosting.reconcile import PassReport, reconcile
@@ -31,7 +31,7 @@ async def known_accounts(ledger: Ledger, settings: Settings) -> list[Account]:
 
 
 async def pass_over(context: HostingContext, settings: Settings, account: Account) -> PassReport:
-    """Run one pass over one account. Raises ArmError, StorageError: see `reconcile`."""
+    """Run one pass over one account. Raises ProviderError, StorageError: see `reconcile`."""
     return await reconcile(context, account, configured_on(account.resource_id, settings.deployments))
 
 
@@ -50,7 +50,7 @@ async def pass_over_all(context: HostingContext, settings: Settings) -> tuple[li
             reports.append(outcome)
             continue
         problems.append(f"{account.name}: {outcome}")
-        code = outcome.code if isinstance(outcome, ArmError) else None
+        code = outcome.code if isinstance(outcome, ProviderError) else None
         fields = {"account": account.name, "error": type(outcome).__name__, "code": code}
         alert(Alert.PASS_FAILED, str(outcome), **fields)
         if not isinstance(outcome, LamplighterError):

@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared.alerts import Alert, alert, event
-from shared.errors import ArmError, StorageError
+from shared.errors import ProviderError, StorageError
 from shared.hosting.act import take
-from shared.hosting.arm_writes import ArmBusy
 from shared.hosting.decisions import keep_decision
 from shared.hosting.leases import account_lease
 from shared.hosting.observe import HostingContext, View
+from shared.hosting.writes import NoMoreWrites
 from shared.model import (
     ALWAYS,
     Account,
@@ -67,8 +67,9 @@ class PassReport:
 async def reconcile(context: HostingContext, account: Account, configured: Configs) -> PassReport:
     """Run one pass. `configured`: the deployments of this account.
 
-    Raises ArmError if the account cannot be listed. Raises StorageError if records cannot be saved, or if the
-    pass takes longer than its limit. Changed means that the lease expired and another pass overtook this one.
+    Raises ProviderError if the account cannot be listed. Raises StorageError if records cannot be saved, or
+    if the pass takes longer than its limit. Changed means that the lease expired and another pass overtook
+    this one.
     """
     limit = context.timing.pass_limit_seconds
     try:
@@ -96,7 +97,7 @@ async def _reconcile(context: HostingContext, account: Account, configured: Conf
 async def _pass(view: View, deadline: float) -> PassReport:
     try:
         await view.look(timeout=view.context.timing.arm_seconds)
-    except ArmError as error:
+    except ProviderError as error:
         await view.note_problem(error)
         raise
     decisions = await _act(view, deadline)
@@ -148,7 +149,7 @@ def _raise_alerts(decision: Decision, view: View) -> None:
     creating = decision.observed is Observed.CREATING
     if creating and intent_at is not None and view.now - intent_at > LONGEST_CREATE:
         remedy = "Azure has been creating it for over an hour, which may cost money: look at it in the portal"
-        alert(Alert.CREATE_LED_NOWHERE, remedy, **fields)
+        alert(Alert.CREATE_FAILED, remedy, **fields)
     if decision.wanted.scarce and decision.action in (Action.SERVE, Action.PROBE):
         remedy = (
             f"{decision.reason}; take another SKU or region, or hold it down to have it deleted all the same"
@@ -261,7 +262,7 @@ async def _act(view: View, deadline: float) -> tuple[Decision, ...]:
             *(take(step, view, deadline) for step in steps), return_exceptions=True
         )
         for outcome in outcomes:
-            if isinstance(outcome, ArmBusy):
+            if isinstance(outcome, NoMoreWrites):
                 arm_busy = True
                 await view.note_busy(str(outcome.__cause__))
             elif outcome is not None:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from shared.app import Lamplighter
-from shared.errors import ArmError
+from shared.errors import ProviderError
 from shared.hosting.ledger import DecisionRow
 from shared.model import (
     AccountRecord,
@@ -162,7 +162,7 @@ async def explained_live(app: Lamplighter, config: DeploymentConfig) -> LiveExpl
     explanation, record, account = await _explained(app, config)
     try:
         found = await app.dry_run(app.settings.accounts[config.account])
-    except ArmError as error:
+    except ProviderError as error:
         failed = replace(account, problem=str(error), problem_at=app.context.clock.now())
         status = replace(explanation.status, seen=seen(record, failed))
         step = replace(explanation.step, blocked=_UNREADABLE)

@@ -18,15 +18,15 @@ from local.emulator.server import Options, emulator
 from shared.adapters.openai import AzureModel
 from shared.errors import (
     AccessDenied,
-    ArmConflict,
-    ArmError,
-    ArmRefused,
-    ArmUncertain,
     CapacityRefused,
     CapacityUnknown,
     DeploymentNotFound,
     ModelError,
     ModelUnavailable,
+    OutcomeUnknown,
+    ProviderBusy,
+    ProviderError,
+    ProviderRefused,
     RateLimited,
     RequestRefused,
     ServiceRefused,
@@ -168,10 +168,10 @@ async def test_writes_serialise_per_account(azure: Azure) -> None:
     """While a creation runs, every other write on the account is a conflict, including its own delete."""
     await azure.provider.put(ACCOUNT, SPEC, timeout=SECONDS)
     azure.clock.advance(1)
-    with pytest.raises(ArmConflict) as conflict:
+    with pytest.raises(ProviderBusy) as conflict:
         await azure.provider.put(ACCOUNT, renamed(SPEC, "other"), timeout=SECONDS)
     assert conflict.value.code == "RequestConflict"
-    with pytest.raises(ArmConflict):
+    with pytest.raises(ProviderBusy):
         await azure.provider.delete(ACCOUNT, "clauses", timeout=SECONDS)
     azure.clock.advance(60)
     await azure.provider.put(ACCOUNT, renamed(SPEC, "other"), timeout=SECONDS)
@@ -179,7 +179,7 @@ async def test_writes_serialise_per_account(azure: Azure) -> None:
 
 async def test_an_unknown_model_is_refused_for_good(azure: Azure) -> None:
     """A refusal has no effect and carries the code of its reason."""
-    with pytest.raises(ArmRefused) as refusal:
+    with pytest.raises(ProviderRefused) as refusal:
         await azure.provider.put(ACCOUNT, replace(SPEC, model_name="nonsense"), timeout=SECONDS)
     assert refusal.value.code == "DeploymentModelNotSupported"
     assert await azure.provider.deployments(ACCOUNT, timeout=SECONDS) == {}
@@ -187,7 +187,7 @@ async def test_an_unknown_model_is_refused_for_good(azure: Azure) -> None:
 
 async def test_capacity_beyond_the_quota_is_refused(azure: Azure) -> None:
     """The refusal carries its own code, so that the app can try a smaller capacity."""
-    with pytest.raises(ArmRefused) as refusal:
+    with pytest.raises(ProviderRefused) as refusal:
         await azure.provider.put(ACCOUNT, replace(SPEC, capacity=1_000_000), timeout=SECONDS)
     assert refusal.value.code == "InsufficientQuota"
     assert await azure.provider.deployments(ACCOUNT, timeout=SECONDS) == {}
@@ -241,7 +241,7 @@ async def test_a_deployment_that_is_being_deleted_answers_nothing(azure: Azure) 
 async def test_a_deployments_model_cannot_be_changed(azure: Azure) -> None:
     """Its capacity can be changed. Another model is refused, and the existing one still answers."""
     endpoint = await azure.ready()
-    with pytest.raises(ArmRefused) as refusal:
+    with pytest.raises(ProviderRefused) as refusal:
         await azure.provider.put(ACCOUNT, replace(SPEC, model_name="gpt-4.1.ft-new"), timeout=SECONDS)
     assert refusal.value.code == "CannotChangeDeploymentModel"
     await azure.provider.put(ACCOUNT, replace(SPEC, capacity=60), timeout=SECONDS)
@@ -272,24 +272,24 @@ async def test_an_account_may_be_created_again_elsewhere(azure: Azure) -> None:
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        ({"status": 409, "code": "RequestConflict", "message": "busy"}, ArmConflict),
-        ({"status": 429, "code": "TooManyRequests", "message": "slow"}, ArmConflict),
-        ({"status": 409, "code": "AnotherOperationInProgress", "message": "busy"}, ArmConflict),
-        ({"status": 409, "code": "ReadOnlyDisabledSubscription", "message": "no"}, ArmRefused),
-        ({"status": 409, "code": "ScopeLocked", "message": "no"}, ArmRefused),
-        ({"status": 409, "code": "MissingSubscriptionRegistration", "message": "no"}, ArmRefused),
-        ({"status": 409, "code": "SomethingNew", "message": "no"}, ArmRefused),
-        ({"status": 409, "code": "409"}, ArmRefused),
+        ({"status": 409, "code": "RequestConflict", "message": "busy"}, ProviderBusy),
+        ({"status": 429, "code": "TooManyRequests", "message": "slow"}, ProviderBusy),
+        ({"status": 409, "code": "AnotherOperationInProgress", "message": "busy"}, ProviderBusy),
+        ({"status": 409, "code": "ReadOnlyDisabledSubscription", "message": "no"}, ProviderRefused),
+        ({"status": 409, "code": "ScopeLocked", "message": "no"}, ProviderRefused),
+        ({"status": 409, "code": "MissingSubscriptionRegistration", "message": "no"}, ProviderRefused),
+        ({"status": 409, "code": "SomethingNew", "message": "no"}, ProviderRefused),
+        ({"status": 409, "code": "409"}, ProviderRefused),
         ({"status": 400, "code": "InsufficientQuota", "message": "no"}, CapacityRefused),
-        ({"status": 401, "code": "InvalidAuthenticationToken", "message": "no"}, ArmRefused),
-        ({"status": 403, "code": "AuthorizationFailed", "message": "no"}, ArmRefused),
-        ({"status": 404, "code": "SubscriptionNotFound", "message": "no"}, ArmRefused),
-        ({"status": 408}, ArmUncertain),
-        ({"status": 500, "code": "InternalServerError", "message": ""}, ArmUncertain),
-        ({"status": 503, "code": "ServiceUnavailable", "message": "later"}, ArmUncertain),
-        ({"drop": "before"}, ArmUncertain),
-        ({"drop": "after"}, ArmUncertain),
-        ({"delay_seconds": 5}, ArmUncertain),
+        ({"status": 401, "code": "InvalidAuthenticationToken", "message": "no"}, ProviderRefused),
+        ({"status": 403, "code": "AuthorizationFailed", "message": "no"}, ProviderRefused),
+        ({"status": 404, "code": "SubscriptionNotFound", "message": "no"}, ProviderRefused),
+        ({"status": 408}, OutcomeUnknown),
+        ({"status": 500, "code": "InternalServerError", "message": ""}, OutcomeUnknown),
+        ({"status": 503, "code": "ServiceUnavailable", "message": "later"}, OutcomeUnknown),
+        ({"drop": "before"}, OutcomeUnknown),
+        ({"drop": "after"}, OutcomeUnknown),
+        ({"delay_seconds": 5}, OutcomeUnknown),
     ],
 )
 async def test_an_answer_of_arm_becomes_our_error(
@@ -302,10 +302,10 @@ async def test_an_answer_of_arm_becomes_our_error(
     await fault(emulated, plane="arm", operation="put", **answer)
     with pytest.raises(error) as raised:
         await emulated.provider.put(ACCOUNT, SPEC, timeout=1.0)
-    assert isinstance(raised.value, ArmError)
+    assert isinstance(raised.value, ProviderError)
     if "status" in answer:
         assert raised.value.code == str(answer.get("code", answer["status"]))
-    if isinstance(raised.value, ArmRefused):
+    if isinstance(raised.value, ProviderRefused):
         assert f"Remedy: {raised.value.remedy}." in str(raised.value)
     effect = answer.get("drop") == "after"
     assert ("clauses" in await emulated.provider.deployments(ACCOUNT, timeout=SECONDS)) == effect
@@ -329,7 +329,7 @@ async def test_a_conflict_carries_the_time_to_wait(
     """Retry-After is seconds or a date by the server's clock: an hour at most, and None if invalid."""
     headers = {"Retry-After": header, "Date": "Wed, 01 Jan 2031 00:00:00 GMT"}
     await fault(emulated, plane="arm", operation="list", status=429, headers=headers)
-    with pytest.raises(ArmConflict) as busy:
+    with pytest.raises(ProviderBusy) as busy:
         await emulated.provider.deployments(ACCOUNT, timeout=SECONDS)
     assert busy.value.retry_after == seconds
 
@@ -337,7 +337,7 @@ async def test_a_conflict_carries_the_time_to_wait(
 async def test_a_missing_subscription_does_not_count_as_deleted(emulated: Azure) -> None:
     """A 404 of the deployment completes a DELETE; a 404 of the subscription says nothing about it."""
     await fault(emulated, plane="arm", operation="delete", status=404, code="SubscriptionNotFound")
-    with pytest.raises(ArmRefused, match="the identity's tenant"):
+    with pytest.raises(ProviderRefused, match="the identity's tenant"):
         await emulated.provider.delete(ACCOUNT, "clauses", timeout=SECONDS)
     await fault(emulated, plane="arm", operation="delete", status=404, code="ResourceNotFound")
     await emulated.provider.delete(ACCOUNT, "clauses", timeout=SECONDS)
@@ -350,9 +350,9 @@ async def test_a_list_of_any_shape_is_our_error(body: bytes) -> None:
     """An unreadable list means unknown, never absent."""
     async with answering("GET", body) as url:
         provider = AzureOpenAI(url, AzureModel())
-        with pytest.raises(ArmUncertain):
+        with pytest.raises(OutcomeUnknown):
             await provider.deployments(ACCOUNT, timeout=SECONDS)
-        with pytest.raises((ArmUncertain, ArmRefused)):
+        with pytest.raises((OutcomeUnknown, ProviderRefused)):
             await provider.endpoint(ACCOUNT, timeout=SECONDS)
         await provider.close()
 
@@ -364,11 +364,11 @@ async def test_no_write_is_sent_twice(emulated: Azure, drop: str) -> None:
     """
     await emulated.ready()
     await fault(emulated, plane="arm", operation="delete", drop=drop)
-    with pytest.raises(ArmUncertain):
+    with pytest.raises(OutcomeUnknown):
         await emulated.provider.delete(ACCOUNT, "clauses", timeout=SECONDS)
     emulated.clock.advance(6)
     await fault(emulated, plane="arm", operation="put", drop=drop)
-    with pytest.raises(ArmUncertain):
+    with pytest.raises(OutcomeUnknown):
         await emulated.provider.put(ACCOUNT, renamed(SPEC, "other"), timeout=SECONDS)
     await fault(emulated, plane="arm", operation="list", drop=drop)
     there = await emulated.provider.deployments(ACCOUNT, timeout=SECONDS)
@@ -394,10 +394,10 @@ async def test_no_request_is_sent_twice(emulated: Azure, drop: str) -> None:
 )
 async def test_an_endpoint_that_is_not_https_gets_no_token(address: str) -> None:
     """Only an https address gets a token, even if Azure shows another. The local stack may use http."""
-    with pytest.raises(ArmRefused, match="Remedy") as refusal:
+    with pytest.raises(ProviderRefused, match="Remedy") as refusal:
         checked_endpoint("contoso", address, local=True)
     assert refusal.value.code == "EndpointNotHttps"
-    with pytest.raises(ArmRefused):
+    with pytest.raises(ProviderRefused):
         checked_endpoint("contoso", "http://127.0.0.1:10010/contoso/", local=False)
     assert checked_endpoint("contoso", "https://contoso.openai.azure.com", local=False).endswith("com/")
     model = AzureModel()
@@ -663,7 +663,7 @@ async def test_offers_and_quotas_are_read_page_by_page() -> None:
         for unknown in (replace(SPEC, sku="Unheard"), replace(SPEC, model_name="own-model")):
             with pytest.raises(CapacityUnknown):
                 await provider.capacity_left(other, unknown, timeout=SECONDS)
-        with pytest.raises(ArmRefused):
+        with pytest.raises(ProviderRefused):
             await provider.offers(ACCOUNT.replace("contoso", "nobody"), timeout=SECONDS)
         await provider.close()
 

@@ -20,13 +20,13 @@ from local.emulator.options import Account
 from local.emulator.specification import Specification
 from local.emulator.state import Deployments, Generation, ProvisioningTime, Rules
 from shared.errors import (
-    ArmConflict,
-    ArmRefused,
-    ArmUncertain,
     CapacityRefused,
     CapacityUnknown,
     DeploymentNotFound,
     ModelUnavailable,
+    OutcomeUnknown,
+    ProviderBusy,
+    ProviderRefused,
     RequestRefused,
 )
 from shared.model import DeploymentSpec, Hosted, ModelAnswer, ModelRequest
@@ -120,7 +120,7 @@ class MemoryAzure:
             raise refusal(error) from error
         if self.lost_answers:
             self.lost_answers -= 1
-            raise ArmUncertain("the answer was lost")
+            raise OutcomeUnknown("the answer was lost")
         return shown(put, now)
 
     async def delete(self, account: str, deployment: str, *, timeout: float) -> None:
@@ -193,7 +193,7 @@ def prompt_tokens(request: ModelRequest) -> int:
 
 
 def body_of(spec: DeploymentSpec) -> Specification:
-    """Return the body of a PUT. Raises the emulator's ArmError if Azure would reject it."""
+    """Return the body of a PUT. Raises the emulator's ProviderError if Azure would reject it."""
     model = {
         "format": "OpenAI",
         "name": spec.model_name,
@@ -237,13 +237,13 @@ def shown(generation: Generation, at: datetime) -> Hosted:
     )
 
 
-def refusal(error: specification.ArmError) -> ArmConflict | ArmRefused | ArmUncertain:
+def refusal(error: specification.ArmError) -> ProviderBusy | ProviderRefused | OutcomeUnknown:
     """Translate the emulator's error as the adapter does."""
     if error.code == "RequestConflict":
-        return ArmConflict(error.message, code=error.code)
+        return ProviderBusy(error.message, code=error.code)
     if error.status >= 500:
-        return ArmUncertain(error.message, code=error.code)
-    refused = CapacityRefused if error.code == "InsufficientQuota" else ArmRefused
+        return OutcomeUnknown(error.message, code=error.code)
+    refused = CapacityRefused if error.code == "InsufficientQuota" else ProviderRefused
     return refused(error.message, code=error.code)
 
 

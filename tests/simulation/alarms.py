@@ -89,7 +89,7 @@ class Alarms:
         absent = any(begins < now and trouble.begins < ends for begins, ends in world.scenario.outages)
         if not waited or others or absent:
             return
-        names: tuple[Alert, ...] = Alert.NOT_ANSWERING, Alert.CREATE_LED_NOWHERE
+        names: tuple[Alert, ...] = Alert.NOT_ANSWERING, Alert.CREATE_FAILED
         if trouble.what == "refusing":
             denied = trouble.how in ("unauthorized", "firewall")
             names = (Alert.MODEL_ACCESS_DENIED if denied else Alert.MODEL_REFUSES,)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from local.emulator import specification
 from local.emulator.options import Account
 from local.emulator.state import NEVER_READY, SUCCEEDED, Deployments, Generation, ProvisioningTime, Rules
-from shared.errors import ArmError, ArmRefused, CapacityRefused
+from shared.errors import CapacityRefused, ProviderError, ProviderRefused
 from shared.model import DeploymentConfig, Hosted, Observed
 from shared.timing import TIMING
 from tests.fakes.azure import body_of, shown
@@ -190,16 +190,16 @@ class Azure:
             return world.random.choice(("Failed", "Canceled", NEVER_READY))
         return SUCCEEDED
 
-    def refuses(self, what: str, name: str, capacity: int | None = None) -> ArmError | None:
+    def refuses(self, what: str, name: str, capacity: int | None = None) -> ProviderError | None:
         """Return a refusal that a retry cannot fix, if there is one."""
         if self._is_under("readonly", name):
-            return ArmRefused("the subscription is disabled", code="ReadOnlyDisabledSubscription")
+            return ProviderRefused("the subscription is disabled", code="ReadOnlyDisabledSubscription")
         if capacity is not None and self._is_under("reduced", name) and capacity > self._least(name):
             return CapacityRefused("not so much", code="InsufficientQuota")
         if what == "PUT" and (name in self._world.scenario.refused or self._is_under("full", name)):
             return CapacityRefused("no", code="InsufficientQuota")
         if what == "DELETE" and self._is_under("locked", name):
-            return ArmRefused("locked", code="ScopeLocked")
+            return ProviderRefused("locked", code="ScopeLocked")
         return None
 
     def _least(self, name: str) -> int:
@@ -280,7 +280,7 @@ class Azure:
             self.effect_is_late = delay > _LAST_EFFECT
             try:
                 act()
-            except ArmError as error:
+            except ProviderError as error:
                 world.note(f"it is refused: {error}")
             self.effect_is_late = False
 

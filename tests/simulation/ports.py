@@ -15,10 +15,10 @@ from shared.documents.backlog import DOCUMENTS
 from shared.errors import (
     AccessDenied,
     AlreadyExists,
-    ArmConflict,
-    ArmUncertain,
     DeploymentNotFound,
     ModelUnavailable,
+    OutcomeUnknown,
+    ProviderBusy,
     RateLimited,
     RequestRefused,
     ServiceRefused,
@@ -220,7 +220,7 @@ class SimAzure:
         if trouble is not None:
             self._world.trouble(f"{self._process.name} {what}: {trouble}")
         if trouble == "unavailable":
-            raise ArmUncertain(f"{what}: 503")
+            raise OutcomeUnknown(f"{what}: 503")
         return trouble
 
     async def put(self, account: str, spec: DeploymentSpec, *, timeout: float) -> Hosted:
@@ -285,7 +285,7 @@ class SimAzure:
             raise
         if (refused := world.azure.refuses(what, deployment, capacity)) is not None:
             if self._of_ours and refused.code != "InsufficientQuota":
-                name = Alert.DELETE_REFUSED if what == "DELETE" else Alert.CREATE_LED_NOWHERE
+                name = Alert.DELETE_REFUSED if what == "DELETE" else Alert.CREATE_FAILED
                 world.judge.alarms.met(f"{what} {refused.code}", deployment, name)
             raise refused
         trouble = world.weather.arm_write()
@@ -295,22 +295,22 @@ class SimAzure:
             world.judge.put_in_doubt(deployment)
         match trouble:
             case "busy":
-                raise ArmConflict("busy", code="RequestConflict")
+                raise ProviderBusy("busy", code="RequestConflict")
             case "throttled":
-                raise ArmConflict("throttled", code="TooManyRequests", retry_after=17.0)
+                raise ProviderBusy("throttled", code="TooManyRequests", retry_after=17.0)
             case "unavailable":
                 await process.sleep(timeout)
-                raise ArmUncertain("503")
+                raise OutcomeUnknown("503")
             case "late":
                 delay = world.random.choice(_EFFECT_LATE_BY)
                 world.azure.later(delay, what, deployment, act)
                 await process.sleep(min(timeout, delay))
-                raise ArmUncertain("no answer in time")
+                raise OutcomeUnknown("no answer in time")
         result = act()
         world.note(f"{process.name} {what} {deployment}")
         if trouble == "lost":
             await process.sleep(timeout)
-            raise ArmUncertain("the answer was lost")
+            raise OutcomeUnknown("the answer was lost")
         await process.depart()
         return result
 

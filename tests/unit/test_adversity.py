@@ -12,7 +12,14 @@ import pytest
 
 from shared.app import PartFailed
 from shared.documents.ask import AnswerUnusable, accept
-from shared.errors import ArmConflict, ArmRefused, ArmUncertain, DeploymentNotFound, RateLimited, StorageError
+from shared.errors import (
+    DeploymentNotFound,
+    OutcomeUnknown,
+    ProviderBusy,
+    ProviderRefused,
+    RateLimited,
+    StorageError,
+)
 from shared.model import DocumentState, ModelAnswer, ModelRequest, OneOffWindow, RecordState
 from shared.timing import TIMING
 from tests.fakes.clock import START
@@ -62,7 +69,7 @@ async def open_and_unwanted(*deployments: Any) -> World:
 async def test_a_delete_that_is_refused_for_a_day_works_once_it_may() -> None:
     """The recorded reason does not grow meanwhile."""
     world = await open_and_unwanted()
-    world.azure.fail_next("delete", *(ArmRefused("locked", code="ScopeLocked") for _ in range(1500)))
+    world.azure.fail_next("delete", *(ProviderRefused("locked", code="ScopeLocked") for _ in range(1500)))
     await tick(world, 24 * 60)
     assert len((await world.record()).decision.reason) < 200
     world.azure._faults.clear()
@@ -75,7 +82,7 @@ async def test_a_delete_that_is_refused_holds_up_no_other_deployment(
 ) -> None:
     """It concerns one deployment, and is an alert; the others of the account are created and deleted."""
     world = await open_and_unwanted(config("other"))
-    world.azure.fail_next("delete", *(ArmRefused("locked", code="ScopeLocked") for _ in range(4)))
+    world.azure.fail_next("delete", *(ProviderRefused("locked", code="ScopeLocked") for _ in range(4)))
     await world.app.reconcile()
     world.upload("other/b.txt")
     await world.app.reconcile()
@@ -89,7 +96,7 @@ async def test_a_failed_creation_is_counted_once() -> None:
     world.azure.ends_as = "Failed"
     world.upload("clauses/a.txt")
     await tick(world, 1)
-    world.azure.fail_next("delete", *(ArmConflict("busy", code="RequestConflict") for _ in range(7)))
+    world.azure.fail_next("delete", *(ProviderBusy("busy", code="RequestConflict") for _ in range(7)))
     await tick(world, 8)
     assert (await world.record()).backoff.failures == 1
 
@@ -97,7 +104,7 @@ async def test_a_failed_creation_is_counted_once() -> None:
 async def test_an_answered_delete_does_not_end_the_quarantine_of_an_unanswered_one() -> None:
     """The first may still take effect, and would hit the next generation."""
     world = await open_and_unwanted()
-    world.azure.fail_next("delete", ArmUncertain("no answer"))
+    world.azure.fail_next("delete", OutcomeUnknown("no answer"))
     await world.app.reconcile()
     unanswered_at = world.clock.now()
     world.clock.advance(5)
@@ -112,7 +119,7 @@ async def test_an_unanswered_create_is_in_doubt_for_two_minutes() -> None:
     """Forgotten too early, a late effect without its tag would be taken for somebody else's."""
     world = World.of(config())
     world.upload("clauses/a.txt")
-    world.azure.fail_next("put", ArmUncertain("no answer"))
+    world.azure.fail_next("put", OutcomeUnknown("no answer"))
     await world.app.reconcile()
     world.clock.advance(TIMING.quarantine.total_seconds() - 5)
     await world.app.reconcile()
@@ -203,7 +210,7 @@ async def test_a_creation_that_takes_hours_is_told(caplog: pytest.LogCaptureFixt
     world.upload("clauses/a.txt")
     while world.clock.now() < START + timedelta(minutes=58):
         await tick(world, 1)
-    assert "create_led_nowhere" not in caplog.text
+    assert "create_failed" not in caplog.text
     await tick(world, 5)
     assert "creating it for over an hour" in caplog.text
 

@@ -13,7 +13,7 @@ import pytest
 from shared.documents.backlog import identify
 from shared.doors import api
 from shared.doors.prefer import wait_seconds
-from shared.errors import ArmRefused
+from shared.errors import ProviderRefused
 from shared.hosting.observe import HostingContext
 from shared.model import DocumentState, OneOffWindow, RecordState, UploadStart
 from shared.ports import BlobItem
@@ -269,7 +269,7 @@ async def test_a_waiting_document_says_what_really_delays_it() -> None:
     ledger, refused = world.app.context.ledger, "Azure answered 403 AuthorizationFailed. Remedy: grant it"
     for name in ("clauses/new.txt", "clauses/tried.txt", "night/a.txt"):
         world.upload(name)
-    world.azure.fail_next("put", ArmRefused("no quota", code="InsufficientQuota"))
+    world.azure.fail_next("put", ProviderRefused("no quota", code="InsufficientQuota"))
     await world.app.reconcile()
     world.clock.advance(5)
     await world.app.reconcile()

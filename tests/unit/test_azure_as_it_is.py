@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from shared.app import PartFailed
-from shared.errors import ArmRefused, ArmUncertain, ModelUnavailable, RateLimited
+from shared.errors import ModelUnavailable, OutcomeUnknown, ProviderRefused, RateLimited
 from shared.model import (
     DeploymentSpec,
     DocumentState,
@@ -203,11 +203,11 @@ async def test_a_permanent_conflict_backs_off(caplog: pytest.LogCaptureFixture) 
     """A subscription that is read-only: a handful of tries an hour, and an alert."""
     world = World.of(config())
     world.upload("clauses/a.txt")
-    refusal = ArmRefused("read-only", code="ReadOnlyDisabledSubscription")
+    refusal = ProviderRefused("read-only", code="ReadOnlyDisabledSubscription")
     world.azure.fail_next("put", *(refusal for _ in range(200)))
     await ticks(world, 60)
     assert world.azure.count("put") <= 8
-    assert "create_led_nowhere" in caplog.text
+    assert "create_failed" in caplog.text
 
 
 # --- whose it is -------------------------------------------------------------------------------------
@@ -260,7 +260,7 @@ async def test_an_account_that_cannot_be_read_is_unknown() -> None:
     """Azure's error is kept for people until a pass has read the account again."""
     world = World.of(config("clauses", ALL_DAY))
     await ticks(world, 4)
-    world.azure.fail_next("list", ArmRefused("Azure answered 403 AuthorizationFailed", code="x"))
+    world.azure.fail_next("list", ProviderRefused("Azure answered 403 AuthorizationFailed", code="x"))
     with pytest.raises(PartFailed):
         await world.app.reconcile()
     known = await world.app.context.ledger.account(ACCOUNT.resource_id)
@@ -297,7 +297,7 @@ async def test_documents_that_wait_beyond_a_bound_are_alerted(caplog: pytest.Log
     """On demand after an hour; in windows when the last one has ended without them."""
     last = OneOffWindow(START, START + timedelta(minutes=10))
     world = World.of(config(), config("night", last, uploads=UploadStart.SCHEDULED))
-    world.azure.fail_next("put", *(ArmRefused("no", code="InsufficientQuota") for _ in range(100)))
+    world.azure.fail_next("put", *(ProviderRefused("no", code="InsufficientQuota") for _ in range(100)))
     world.upload("clauses/a.txt")
     await ticks(world, 30)
     assert "documents_wait" not in caplog.text
@@ -320,7 +320,7 @@ async def test_an_unanswered_delete_ends_the_session_within_its_bounds() -> None
     async def lost(account: str, deployment: str, *, timeout: float) -> None:
         world.azure.delete = delete  # type: ignore[method-assign]
         await delete(account, deployment, timeout=timeout)
-        raise ArmUncertain("the answer was lost")
+        raise OutcomeUnknown("the answer was lost")
 
     world.azure.delete = lost  # type: ignore[method-assign]
     await ticks(world, 10)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import ArmRefused, InvalidRequest, StorageError
+from shared.errors import InvalidRequest, ProviderRefused, StorageError
 from shared.model import Hosted, OneOffWindow, RecordState, UploadStart
 from tests.fakes.clock import START
 from tests.fakes.world import World, config
@@ -65,7 +65,7 @@ async def test_reconcile_fails_when_part_of_it_did() -> None:
     """The account could not be listed: exit code 1, with the reason; the sweep was made all the same."""
     world = World.of(config())
     world.upload("clauses/a.txt")
-    world.azure.fail_next("list", ArmRefused("no right to list", code="AuthorizationFailed"))
+    world.azure.fail_next("list", ProviderRefused("no right to list", code="AuthorizationFailed"))
     answer = await command(world, "reconcile")
     assert answer.code == 1
     assert "failed: main: no right to list" in answer.err
@@ -198,8 +198,8 @@ async def test_submit_waits_for_what_somebody_else_drives(letter: Path) -> None:
 async def test_submit_stops_when_azure_refuses_for_good(letter: Path) -> None:
     """Without the right to list it fails at once; the document stays recorded."""
     world = World.of(config())
-    world.azure.fail_next("list", ArmRefused("no right to list", code="AuthorizationFailed"))
-    with pytest.raises(ArmRefused):
+    world.azure.fail_next("list", ProviderRefused("no right to list", code="AuthorizationFailed"))
+    with pytest.raises(ProviderRefused):
         await command(world, "submit", "clauses", str(letter), "--wait")
     assert (await world.document("clauses/letter.txt")).state == "waiting"
     assert (await world.record()).state is RecordState.ABSENT

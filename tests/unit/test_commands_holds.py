@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.errors import ArmRefused, ArmUncertain, InvalidRequest, StorageError
+from shared.errors import InvalidRequest, OutcomeUnknown, ProviderRefused, StorageError
 from shared.model import Mode, OneOffWindow
 from tests.fakes.clock import START
 from tests.fakes.world import ACCOUNT, World, config
@@ -59,8 +59,8 @@ async def test_up_gives_up_after_its_timeout() -> None:
 async def test_up_stops_at_once_when_azure_refuses_for_good() -> None:
     """Without the right to list, waiting does not help."""
     world = World.of(config())
-    world.azure.fail_next("list", ArmRefused("no right to list", code="AuthorizationFailed"))
-    with pytest.raises(ArmRefused, match="no right to list"):
+    world.azure.fail_next("list", ProviderRefused("no right to list", code="AuthorizationFailed"))
+    with pytest.raises(ProviderRefused, match="no right to list"):
         await command(world, "up", "clauses", "--for", "2h", *WHY, "--wait")
 
 
@@ -201,7 +201,7 @@ async def test_wait_goes_on_after_a_temporary_failure(monkeypatch: pytest.Monkey
         return await acquire(container, name, seconds)
 
     monkeypatch.setattr(world.blobs, "acquire_lease", flaky)
-    world.azure.fail_next("list", ArmUncertain("no answer within 15 s"))
+    world.azure.fail_next("list", OutcomeUnknown("no answer within 15 s"))
     answer = await command(world, "wait", "clauses")
     assert answer.code == 0
     assert "blob storage did not answer" in answer.err

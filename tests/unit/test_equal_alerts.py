@@ -87,7 +87,7 @@ def test_a_backlog_that_fails_is_one_line_a_deployment(clock: Clock, log: Any) -
         {"deployment": "mail"},
         {"account": "second"},
         {"code": "DeploymentPaused"},
-        {"error": "ArmUncertain"},
+        {"error": "OutcomeUnknown"},
         {"setting": "BLOB_SOURCE"},
     ],
     ids=str,

@@ -10,7 +10,7 @@ import pytest
 
 from shared.doors import api
 from shared.doors.cli.exits import Exit
-from shared.errors import ArmConflict, ArmRefused, ArmUncertain
+from shared.errors import OutcomeUnknown, ProviderBusy, ProviderRefused
 from shared.model import (
     Account,
     DeploymentSpec,
@@ -115,14 +115,14 @@ async def test_explain_that_azure_does_not_answer_ends_with_1() -> None:
     world = World.of(config())
     await waiting(world, "clauses")
     world.azure.fail_next(
-        "list", ArmRefused("no right to list. Remedy: grant it", code="AuthorizationFailed")
+        "list", ProviderRefused("no right to list. Remedy: grant it", code="AuthorizationFailed")
     )
     answer = await command(world, "explain", "clauses")
     assert answer.code == Exit.FAILED
     lines = [" ".join(line.split()) for line in answer.out.splitlines()]
     assert "because the account cannot be read: no right to list. Remedy: grant it" in lines
     assert "last seen creating at 2026-11-23 08:00" in lines
-    world.azure.fail_next("list", ArmUncertain("no answer"))
+    world.azure.fail_next("list", OutcomeUnknown("no answer"))
     told = (await command(world, "explain", "clauses", "--json")).json
     assert (told["observed"], told["azure"], told["azure_problem"]) == ("unknown", None, "no answer")
     assert told["account_problem"] == {"problem": "no answer", "at": world.clock.now().isoformat()}
@@ -166,7 +166,7 @@ async def test_backoff_with_its_time_and_the_problem(monkeypatch: pytest.MonkeyP
 
     async def refuse(account: str, spec: DeploymentSpec, *, timeout: float) -> Hosted:
         world.clock.advance(1)  # so that this pass's LIST proves nothing of it
-        raise ArmRefused("no quota in this region", code="InsufficientQuota")
+        raise ProviderRefused("no quota in this region", code="InsufficientQuota")
 
     monkeypatch.setattr(world.azure, "put", refuse)
     await waiting(world, "clauses")
@@ -186,7 +186,7 @@ async def test_backoff_with_its_time_and_the_problem(monkeypatch: pytest.MonkeyP
 async def test_quarantine_after_a_write_whose_outcome_is_unknown() -> None:
     """With the time after which a LIST proves that it had no effect."""
     world = World.of(config())
-    world.azure.fail_next("put", ArmUncertain("no answer"))
+    world.azure.fail_next("put", OutcomeUnknown("no answer"))
     await waiting(world, "clauses")
     told = await explained(world)
     assert "late news" in told["blocked"]
@@ -235,7 +235,7 @@ async def test_another_operation_on_the_account() -> None:
     """Azure accepts no delete now: it says so until Azure accepts one."""
     world = World.of(config())
     await command(world, "up", "clauses", "--for", "5h", *WHY, "--wait")
-    world.azure.fail_next("delete", ArmConflict("another operation runs on the account"))
+    world.azure.fail_next("delete", ProviderBusy("another operation runs on the account"))
     await command(world, "release", "clauses")
     told = await explained(world)
     assert told["next_step"]["action"] == "delete"
@@ -281,7 +281,7 @@ async def test_observe_mode_does_not_grow_its_own_reason() -> None:
     """It is switched on while Azure accepts no delete: the reason does not get longer with each pass."""
     world = World.of(config())
     await command(world, "up", "clauses", "--for", "5h", *WHY, "--wait")
-    world.azure.fail_next("delete", ArmConflict("another operation runs on the account"))
+    world.azure.fail_next("delete", ProviderBusy("another operation runs on the account"))
     await command(world, "release", "clauses")
     observing = world.reconfigured(config(mode=Mode.OBSERVE))
     for _ in range(3):

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.errors import ArmRefused
+from shared.errors import ProviderRefused
 from shared.hosting.create import our_tags
 from shared.model import Backoff, Batch, DeploymentRecord, Generation, History, LastDecision, RecordState
 from shared.planning.generations import next_generation, without_intent
@@ -80,7 +80,7 @@ def test_without_its_intent_the_record_is_about_the_generation_before_again() ->
 async def test_a_refused_create_begins_no_generation() -> None:
     """It counts as a failure, and the next create gets the same number."""
     world = await world_with(RECORD, document=True)
-    world.azure.fail_next("put", ArmRefused("no quota", code="InsufficientQuota"))
+    world.azure.fail_next("put", ProviderRefused("no quota", code="InsufficientQuota"))
     await world.app.reconcile()
     record = await world.record()
     assert (record.generation.number, record.generation.created_at) == (LAST.number, LAST.created_at)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from shared.doors import api
-from shared.errors import ArmRefused
+from shared.errors import ProviderRefused
 from shared.model import DocumentState
 from tests.fakes.clock import START
 from tests.fakes.world import ACCOUNT, World, config
@@ -89,7 +89,7 @@ async def test_delete_ends_a_hold_and_none_is_no_error() -> None:
 async def test_what_azure_refuses_is_told_and_the_hold_stays() -> None:
     """The right to list is missing: once it is granted, the hold need not be repeated."""
     world = World.of(config())
-    world.azure.fail_next("list", ArmRefused("no right to list", code="AuthorizationFailed"))
+    world.azure.fail_next("list", ProviderRefused("no right to list", code="AuthorizationFailed"))
     reply = await ask(world)
     assert (reply.status, reply.body["step"]) == (200, "no right to list")
     assert (await world.app.context.ledger.holds(ACCOUNT.resource_id, START))["clauses"].up

@@ -13,11 +13,11 @@ import pytest
 
 from shared.app import PartFailed
 from shared.errors import (
-    ArmConflict,
-    ArmRefused,
-    ArmUncertain,
     DeploymentNotFound,
     ModelUnavailable,
+    OutcomeUnknown,
+    ProviderBusy,
+    ProviderRefused,
     StorageError,
 )
 from shared.model import DocumentState, Hosted, HostedId, OneOffWindow, RecordState
@@ -97,7 +97,9 @@ async def test_a_list_that_lags_does_not_free_the_slot_of_a_create() -> None:
     assert [what for operation, what in world.azure.calls if operation == "put"] == ["one"]
 
 
-@pytest.mark.parametrize("error", [ArmConflict("busy", code="RequestConflict"), ArmRefused("no", code="No")])
+@pytest.mark.parametrize(
+    "error", [ProviderBusy("busy", code="RequestConflict"), ProviderRefused("no", code="No")]
+)
 async def test_what_somebody_creates_after_our_refused_create_is_theirs(error: Exception) -> None:
     """A create that surely had no effect makes nobody's deployment ours."""
     world = World.of(config())
@@ -158,7 +160,7 @@ async def test_an_account_that_does_not_answer_delays_no_other() -> None:
     async def hangs(account: str, *, timeout: float) -> Any:
         if account == ACCOUNT.resource_id:
             await world.clock.sleep(timeout)
-            raise ArmUncertain("no answer in time")
+            raise OutcomeUnknown("no answer in time")
         return await listed(account, timeout=timeout)
 
     async def noted(account: str, spec: Any, *, timeout: float) -> Any:
@@ -191,7 +193,7 @@ async def test_a_create_that_takes_effect_long_after_is_found_within_a_minute() 
     """Nobody needs it any more, and an idle account would be looked at every quarter of an hour only."""
     world = World.of(config())
     world.upload("clauses/a.txt")
-    world.azure.fail_next("put", ArmUncertain("no answer"))
+    world.azure.fail_next("put", OutcomeUnknown("no answer"))
     await ticks(world, 1)
     world.blobs.remove("inbox", "clauses/a.txt")
     await ticks(world, 8)
@@ -206,7 +208,7 @@ async def test_what_is_created_long_after_an_unanswered_create_is_somebody_elses
     """No pass saw the account for ten minutes; a deployment without our tag is not taken for the lost one."""
     world = World.of(config())
     world.upload("clauses/a.txt")
-    world.azure.fail_next("put", ArmUncertain("no answer"))
+    world.azure.fail_next("put", OutcomeUnknown("no answer"))
     await world.app.reconcile()
     world.clock.advance(600)
     await world.azure.put(ACCOUNT.resource_id, config().spec, timeout=1)
@@ -267,7 +269,7 @@ async def test_a_deployment_that_is_unwell_is_not_taken_for_one_that_is_gone() -
 async def test_a_deployment_whose_delete_was_refused_answers_what_comes() -> None:
     """It stands and costs money: then at least it works."""
     world = World.of(config("clauses", OneOffWindow(START, START + timedelta(minutes=5))))
-    world.azure.fail_next("delete", *(ArmRefused("locked", code="ScopeLocked") for _ in range(100)))
+    world.azure.fail_next("delete", *(ProviderRefused("locked", code="ScopeLocked") for _ in range(100)))
     await ticks(world, 10)
     assert world.azure.count("delete") >= 1
     world.upload("clauses/a.txt")
@@ -279,7 +281,7 @@ async def test_a_deployment_whose_delete_was_refused_answers_what_comes() -> Non
 async def test_a_delete_that_is_refused_is_not_tried_every_minute() -> None:
     """At most every ten minutes in the end; what it costs is an alert all the time."""
     world = World.of(config("clauses", OneOffWindow(START, START + timedelta(minutes=5))))
-    world.azure.fail_next("delete", *(ArmRefused("locked", code="ScopeLocked") for _ in range(100)))
+    world.azure.fail_next("delete", *(ProviderRefused("locked", code="ScopeLocked") for _ in range(100)))
     await ticks(world, 20)
     before = world.azure.count("delete")
     await ticks(world, 60)
@@ -320,7 +322,7 @@ async def test_an_answer_that_was_stored_before_a_crash_is_on_the_bill() -> None
 async def test_a_deployment_whose_delete_has_to_wait_is_used_if_it_is_needed_again() -> None:
     """Another operation holds the account for long: the documents that come meanwhile are answered."""
     world = World.of(config("clauses", OneOffWindow(START, START + timedelta(minutes=5))))
-    world.azure.fail_next("delete", *(ArmConflict("busy", code="RequestConflict") for _ in range(3)))
+    world.azure.fail_next("delete", *(ProviderBusy("busy", code="RequestConflict") for _ in range(3)))
     await ticks(world, 7)
     assert (world.azure.count("delete"), (await world.record()).state) == (2, RecordState.CLOSING)
     world.upload("clauses/a.txt")

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from shared.app import PartFailed
-from shared.errors import ArmConflict, ArmRefused, ArmUncertain, ModelUnavailable
+from shared.errors import ModelUnavailable, OutcomeUnknown, ProviderBusy, ProviderRefused
 from shared.hosting.leases import account_lease
 from shared.hosting.reconcile import Outcome
 from shared.model import ALWAYS, Action, Observed, OneOffWindow, RecordState, UploadStart
@@ -77,7 +77,7 @@ async def test_round_the_clock_a_deployment_is_late_only_if_something_stands_in_
         caplog.clear()
         world = World.of(config("clauses", ALWAYS))
         if refused:
-            world.azure.fail_next("put", ArmRefused("no quota", code="InsufficientQuota"))
+            world.azure.fail_next("put", ProviderRefused("no quota", code="InsufficientQuota"))
         for _ in range(4):
             await world.app.reconcile()
             world.clock.advance(60)
@@ -106,7 +106,7 @@ async def test_the_intent_is_recorded_before_the_write() -> None:
     """A create whose outcome nobody knows leaves a record from which the next pass goes on."""
     world = World.of(config())
     world.upload("clauses/a.txt")
-    world.azure.fail_next("put", ArmUncertain("no answer"))
+    world.azure.fail_next("put", OutcomeUnknown("no answer"))
     await world.app.reconcile()
     record = await world.record()
     assert (record.state, record.settled, record.generation.number) == (RecordState.CREATING, False, 1)
@@ -118,7 +118,7 @@ async def test_a_busy_account_means_wait_and_leaves_no_trail() -> None:
     """A conflict is tried again by the next pass, is no failure, and makes no row each time."""
     world = World.of(config())
     world.upload("clauses/a.txt")
-    world.azure.fail_next("put", *(ArmConflict("busy", code="RequestConflict") for _ in range(4)))
+    world.azure.fail_next("put", *(ProviderBusy("busy", code="RequestConflict") for _ in range(4)))
     for _ in range(4):
         await world.app.reconcile()
         world.clock.advance(12)
@@ -135,7 +135,7 @@ async def test_a_conflict_ends_the_writes_of_a_pass() -> None:
     world = World.of(config("a"), config("b"))
     world.upload("a/1.txt")
     world.upload("b/1.txt")
-    world.azure.fail_next("put", ArmConflict("busy"))
+    world.azure.fail_next("put", ProviderBusy("busy"))
     await world.app.reconcile()
     assert world.azure.count("put") == 1
 
@@ -144,7 +144,7 @@ async def test_a_permanent_refusal_backs_off() -> None:
     """No capacity, for two hours: a handful of tries, the reason on the document, no document lost."""
     world = World.of(config())
     world.upload("clauses/a.txt")
-    world.azure.fail_next("put", *(ArmRefused("no quota", code="InsufficientQuota") for _ in range(100)))
+    world.azure.fail_next("put", *(ProviderRefused("no quota", code="InsufficientQuota") for _ in range(100)))
     for _ in range(120):
         await world.tick()
         world.clock.advance(60)
@@ -266,7 +266,7 @@ async def test_a_delete_of_unknown_outcome_is_repeated_and_quarantined() -> None
     """The delete happens in the end, and no create comes within two minutes of the unknown one."""
     world = await opened()
     world.blobs.remove("inbox", "clauses/a.txt")
-    world.azure.fail_next("delete", ArmUncertain("no answer"))
+    world.azure.fail_next("delete", OutcomeUnknown("no answer"))
     await world.app.reconcile()
     record = await world.record()
     assert (record.state, record.settled) == (RecordState.DELETING, False)
@@ -336,7 +336,7 @@ async def test_a_long_demand_gets_a_new_generation_before_the_hard_deadline() ->
 async def test_one_account_in_trouble_is_told_and_does_not_hide() -> None:
     """A pass that failed fails visibly at the end."""
     world = World.of(config())
-    world.azure.fail_next("list", ArmRefused("403 no right to list", code="AuthorizationFailed"))
+    world.azure.fail_next("list", ProviderRefused("403 no right to list", code="AuthorizationFailed"))
     with pytest.raises(PartFailed, match="no right to list"):
         await world.app.reconcile()
 

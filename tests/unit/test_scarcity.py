@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shared.doors import api
-from shared.errors import ArmRefused, ArmUncertain
+from shared.errors import OutcomeUnknown, ProviderRefused
 from shared.model import (
     Action,
     DeploymentConfig,
@@ -123,7 +123,7 @@ async def test_explain_asks_what_the_region_has_left_now() -> None:
     assert shown.status.want.reason == "no window and no unfinished document", "the file says so no more"
 
 
-@pytest.mark.parametrize("error", [ArmRefused("403"), ArmUncertain("timed out")])
+@pytest.mark.parametrize("error", [ProviderRefused("403"), OutcomeUnknown("timed out")])
 async def test_nothing_is_deleted_on_an_answer_that_is_not_there(error: Exception) -> None:
     """The app may not read it, or Azure does not answer: unknown is not enough."""
     world = await after_a_document(KEEP, left=119.0)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared.errors import ArmUncertain
+from shared.errors import OutcomeUnknown
 from shared.model import RecordState
 from shared.timing import Timing
 from tests.fakes.records import changed
@@ -44,7 +44,7 @@ async def test_passes_and_workers_keep_the_limits_that_they_were_handed() -> Non
     longer = Timing(quarantine=timedelta(minutes=4), work_lease_seconds=300.0)
     world = World.of(config(), timing=longer)
     world.upload("clauses/a.txt")
-    world.azure.fail_next("put", ArmUncertain("no answer"))
+    world.azure.fail_next("put", OutcomeUnknown("no answer"))
     await world.app.reconcile()
     world.clock.advance(longer.quarantine.total_seconds() - 5)
     await world.app.reconcile()

@@ -82,7 +82,7 @@ async def wait(app: Lamplighter, options: argparse.Namespace, terminal: Terminal
 async def wait_for(
     app: Lamplighter, config: DeploymentConfig, target: Target, timeout: timedelta, terminal: Terminal
 ) -> tuple[bool, str]:
-    """Return whether the target was reached in time, and the last reason. Raises ArmRefused at once."""
+    """Return whether the target was reached in time, and the last reason. Raises ProviderRefused at once."""
     clock, pause = app.context.clock, app.context.timing.poll_seconds
     until = clock.monotonic() + timeout.total_seconds()
     with terminal.progress() as show:

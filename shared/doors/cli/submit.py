@@ -17,12 +17,12 @@ from shared.documents.intake import refuse_by_size
 from shared.doors.cli.exits import Exit
 from shared.doors.cli.terminal import Terminal, clean, table
 from shared.errors import (
-    ArmRefused,
     Conflict,
     DocumentRefused,
     InvalidRequest,
     LamplighterError,
     NotFound,
+    ProviderRefused,
     ResultDamaged,
     ResultDeleted,
 )
@@ -107,7 +107,7 @@ async def _answered(
 ) -> None:
     """Run the deployment's flow until none of the files is unfinished, or the time is over.
 
-    Raises ArmRefused, since no wait helps; other errors of Azure and storage are shown as progress.
+    Raises ProviderRefused, since no wait helps; other errors of Azure and storage are shown as progress.
     """
     clock = app.context.clock
     until = clock.monotonic() + timeout.total_seconds()
@@ -143,7 +143,7 @@ async def _answered(
 
 def _show_error(flow: asyncio.Task[None], show: Callable[[str], None]) -> None:
     error = flow.exception()
-    if isinstance(error, LamplighterError) and not isinstance(error, ArmRefused):
+    if isinstance(error, LamplighterError) and not isinstance(error, ProviderRefused):
         show(str(error))
     elif error is not None:
         raise error

@@ -25,7 +25,7 @@ from azure.mgmt.cognitiveservices.models import (
 
 from shared.adapters.credentials import is_local, may_have_token, token_credential
 from shared.adapters.transport import sent_once
-from shared.errors import ArmRefused, ArmUncertain, CapacityUnknown
+from shared.errors import CapacityUnknown, OutcomeUnknown, ProviderRefused
 from shared.model import DeploymentSpec, Hosted
 from shared.model.azure_openai import base_model
 from shared.ports import Model, Offer, Quota
@@ -164,16 +164,16 @@ def checked_endpoint(account: str, endpoint: str, *, local: bool) -> str:
     """Return an account's data plane URL, ending in a slash, to which a token may be sent.
 
     `local`: ARM is the local stack; only then may the endpoint be local, too.
-    Raises ArmRefused if there is no endpoint, or no token may be sent to it.
+    Raises ProviderRefused if there is no endpoint, or no token may be sent to it.
     """
     if not endpoint:
-        raise ArmRefused(
+        raise ProviderRefused(
             f"the account {account} has no endpoint.",
             code="NoEndpoint",
             remedy="check that it is an Azure OpenAI account",
         )
     if not may_have_token(endpoint) or (is_local(endpoint) and not local):
-        raise ArmRefused(
+        raise ProviderRefused(
             f"the endpoint of the account {account} is no https address, so no token is sent there.",
             code="EndpointNotHttps",
             remedy="check the account's endpoint in the Azure portal",
@@ -257,7 +257,7 @@ async def _call(account: str, timeout: float) -> AsyncIterator[None]:
         async with asyncio.timeout(timeout):
             yield
     except TimeoutError as error:
-        raise ArmUncertain(f"Azure did not answer within {timeout:.0f} s (account {name})") from error
+        raise OutcomeUnknown(f"Azure did not answer within {timeout:.0f} s (account {name})") from error
     except HttpResponseError as error:
         raise (no_identity(name) if error.status_code is None else translated(name, error)) from error
     except (
@@ -265,6 +265,8 @@ async def _call(account: str, timeout: float) -> AsyncIterator[None]:
         AttributeError,
         TypeError,
     ) as error:  # the SDK found a field missing or malformed
-        raise ArmUncertain(f"Azure's answer is not what its API promises (account {name})") from error
+        raise OutcomeUnknown(f"Azure's answer is not what its API promises (account {name})") from error
     except AzureError as error:
-        raise ArmUncertain(f"Azure could not be reached (account {name}): {type(error).__name__}") from error
+        raise OutcomeUnknown(
+            f"Azure could not be reached (account {name}): {type(error).__name__}"
+        ) from error

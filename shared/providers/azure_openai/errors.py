@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 
 from azure.core.exceptions import HttpResponseError
 
-from shared.errors import ArmConflict, ArmError, ArmRefused, ArmUncertain, CapacityRefused
+from shared.errors import CapacityRefused, OutcomeUnknown, ProviderBusy, ProviderError, ProviderRefused
 
 LONGEST_WAIT = 3600.0  # seconds; a Retry-After of a day would outlast a window
 _LONGEST_MESSAGE = 300
@@ -67,14 +67,14 @@ _BY_STATUS = {
 _UNKNOWN = "this code is unknown to Lamplighter: see the account's activity log in the Azure portal"
 
 
-def no_identity(account: str) -> ArmUncertain:
+def no_identity(account: str) -> OutcomeUnknown:
     """Return the error for a request that was not sent because azure-identity had no token."""
     message = f"there is no identity to ask Azure with (account {account})."
-    return ArmUncertain(message, code="NoIdentity", remedy=_IDENTITY)
+    return OutcomeUnknown(message, code="NoIdentity", remedy=_IDENTITY)
 
 
-def translated(account: str, error: HttpResponseError) -> ArmError:
-    """Return ArmConflict (wait), ArmRefused (for good; or CapacityRefused) or ArmUncertain (outcome unknown).
+def translated(account: str, error: HttpResponseError) -> ProviderError:
+    """Return ProviderBusy (wait), ProviderRefused (for good), CapacityRefused or OutcomeUnknown.
 
     Its `retry_after` is in seconds, at most `LONGEST_WAIT`.
     """
@@ -84,11 +84,11 @@ def translated(account: str, error: HttpResponseError) -> ArmError:
     message = f"Azure answered {status} {code} (account {account}): {said.rstrip('. ')}."
     headers: Mapping[str, str] = getattr(error.response, "headers", {})
     if status == 429 or (status == 409 and code in _BUSY):
-        return ArmConflict(message, code=code, retry_after=_retry_after(headers))
+        return ProviderBusy(message, code=code, retry_after=_retry_after(headers))
     if status == 408 or not 400 <= status < 500:
-        return ArmUncertain(message, code=code, retry_after=_retry_after(headers))
+        return OutcomeUnknown(message, code=code, retry_after=_retry_after(headers))
     remedy = _REMEDIES.get(code) or _BY_STATUS.get(status) or _UNKNOWN
-    refused = CapacityRefused if code == NO_CAPACITY else ArmRefused
+    refused = CapacityRefused if code == NO_CAPACITY else ProviderRefused
     return refused(message, code=code, remedy=remedy)
 
 

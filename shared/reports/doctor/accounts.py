@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.errors import (
-    ArmError,
-    ArmRefused,
     ModelError,
+    ProviderError,
+    ProviderRefused,
     ServiceRefused,
     StorageError,
 )
@@ -39,7 +39,7 @@ _ROLE = (
 _AGAIN = "run doctor again in a minute"
 
 
-def _remedy(error: ArmError) -> str:
+def _remedy(error: ProviderError) -> str:
     """For what Azure said: a role is the remedy only where one is missing."""
     return _ROLE if error.code == "AuthorizationFailed" else error.remedy or _AGAIN
 
@@ -62,7 +62,7 @@ class AccountCheck:
         account, timeout, endpoint = self.account.resource_id, self.timing.arm_seconds, None
         try:
             endpoint = await self.provider.endpoint(account, timeout=timeout)
-        except ArmError as error:
+        except ProviderError as error:
             yield failed(self._name("read"), str(error), _remedy(error))
         else:
             yield ok(self._name("read"), f"its endpoint is {endpoint}")
@@ -71,7 +71,7 @@ class AccountCheck:
             listed = await self.provider.deployments(
                 self.account.resource_id, timeout=self.timing.arm_seconds
             )
-        except ArmError as error:
+        except ProviderError as error:
             yield failed(self._name("list"), str(error), _remedy(error))
         else:
             azure = {name.lower(): each for name, each in listed.items()}
@@ -111,10 +111,10 @@ class AccountCheck:
         check, nobody = self._name("write"), f"lamplighter-doctor-{uuid.uuid4().hex[:12]}"
         try:
             await self.provider.delete(self.account.resource_id, nobody, timeout=self.timing.arm_seconds)
-        except ArmRefused as error:
+        except ProviderRefused as error:
             locked = "remove the delete lock: deployments could never be deleted"
             return failed(check, str(error), locked if error.code == "ScopeLocked" else _remedy(error))
-        except ArmError as error:  # busy, or no answer
+        except ProviderError as error:  # busy, or no answer
             return unchecked(check, str(error), _AGAIN)
         return ok(check, "deployments may be deleted; that they may be created shows at the first create")
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from shared.errors import ArmError, ArmRefused, CapacityUnknown
+from shared.errors import CapacityUnknown, ProviderError, ProviderRefused
 from shared.model import Account, DeploymentConfig, Hosted, Prices
 from shared.model.azure_openai import base_model
 from shared.ports import Catalogue, Offer, Provider, Quota
@@ -67,13 +67,13 @@ class Recreation:
             return
         try:
             await self.catalogue.offers(source, timeout=self.timing.arm_seconds)
-        except ArmRefused as error:
+        except ProviderRefused as error:
             remedy = (
                 f"grant the app's identity Reader on {source}: without it a create is refused with "
                 "LinkedAuthorizationFailed"
             )
             yield failed(check, f"{config.name}: the models of its source cannot be read: {error}", remedy)
-        except ArmError as error:
+        except ProviderError as error:
             yield unchecked(check, f"{config.name}: {error}", _AGAIN)
         else:
             yield ok(check, f"{config.name}: the models of its source can be read")
@@ -83,7 +83,7 @@ class Recreation:
         resource_id, check = self.account.resource_id, self._name("models")
         try:
             offers = await self.catalogue.offers(resource_id, timeout=self.timing.arm_seconds)
-        except ArmError as error:
+        except ProviderError as error:
             parts = resource_id.strip("/").split("/")
             remedy = _SEE_MODELS.format(group=parts[3], name=parts[7])
             yield unchecked(check, f"{_UNTOLD}: {error}", remedy)
@@ -94,7 +94,7 @@ class Recreation:
         check = self._name("quota")
         try:
             quotas = await self.catalogue.quotas(resource_id, timeout=self.timing.arm_seconds)
-        except ArmError as error:
+        except ProviderError as error:
             yield unchecked(check, f"{_UNTOLD}: {error}", _SEE_QUOTA)
             return
         for config in self.hosted:
@@ -107,7 +107,7 @@ class Recreation:
             left = await self.provider.capacity_left(self.account.resource_id, spec, timeout=timeout)
         except CapacityUnknown as error:
             return unchecked(check, f"{config.name}: {error}", _SEE_MODEL)
-        except ArmError as error:
+        except ProviderError as error:
             return unchecked(check, f"{config.name}: {_UNTOLD}: {error}", _SEE_CAPACITY)
         base, _ = base_model(spec.model_name) or (spec.model_name, "")
         what = f"{config.name}: {left:,.0f}K are left in the region for {base} on {spec.sku}"

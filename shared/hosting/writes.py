@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from shared.errors import ArmConflict
+from shared.errors import ProviderBusy
 from shared.hosting.observe import View
 
 
-class ArmBusy(Exception):
+class NoMoreWrites(Exception):
     """Raised if Azure is busy or the outcome of a write is unknown: this pass sends no more writes."""
 
 
 def write_seconds(view: View, deadline: float) -> float:
     """Return the seconds that a write to Azure may take.
 
-    Raises ArmConflict (nothing happened, wait) if no write may start. Callers ask after they have saved the
+    Raises ProviderBusy (nothing happened, wait) if no write may start. Callers ask after they have saved the
     intent: saving may take long, and the account lease is not renewed.
     """
     left, longest = deadline - view.context.clock.monotonic(), view.context.timing.arm_seconds
     if left < longest:
-        raise ArmConflict("this pass has no time left for a write to Azure; the next one goes on")
+        raise ProviderBusy("this pass has no time left for a write to Azure; the next one goes on")
     return min(left, longest)
