@@ -323,8 +323,3 @@ def test_validate_asks_for_the_file_behind_a_blob(capsys: pytest.CaptureFixture[
     code, _, err = run(capsys, "validate", DEPLOYMENTS_FILE="blob:settings/deployments.yaml")
     assert code == 2
     assert "name the FILE" in err
-
-
-def test_the_file_of_this_repository_can_be_used(capsys: pytest.CaptureFixture[str]) -> None:
-    """Everyone who clones it starts with this file."""
-    validated(capsys, ROOT / "deployments.yaml")

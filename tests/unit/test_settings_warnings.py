@@ -93,11 +93,8 @@ def test_two_deployments_of_one_model_on_one_account_are_reported(tmp_path: Path
     """Both pay for hosting; on another account it is another region's, and fine."""
     message = warned(tmp_path, {"deployments.desk": another(MODEL)})
     assert "is hosted by clauses on the same account, too" in message["deployments.desk.model.name"]
-    elsewhere = {
-        "accounts.other": {"resource_id": OTHER_ID},
-        "deployments.desk": another(MODEL, account="other"),
-    }
-    assert warned(tmp_path, elsewhere) == {}
+    desk = another(MODEL, account="other")
+    assert warned(tmp_path, {"accounts.other": {"resource_id": OTHER_ID}, "deployments.desk": desk}) == {}
 
 
 @pytest.mark.parametrize(
@@ -161,10 +158,8 @@ def test_a_spillover_deployment_must_be_on_the_same_account(tmp_path: Path) -> N
     assert warned(tmp_path, spill) == {}
     elsewhere = {"accounts.other": {"resource_id": OTHER_ID}, "deployments.desk": another(account="other")}
     message = warned(tmp_path, {**spill, **elsewhere})
-    assert (
-        "is configured on the account other, and Azure looks for it on main"
-        in (message[f"{CLAUSES}.spillover_deployment_name"])
-    )
+    remedy = message[f"{CLAUSES}.spillover_deployment_name"]
+    assert "is configured on the account other, and Azure looks for it on main" in remedy
 
 
 def test_a_tag_that_azure_takes_is_taken(tmp_path: Path) -> None:

@@ -188,9 +188,7 @@ async def test_the_configured_capacity_counts() -> None:
 async def test_a_text_that_python_keeps_at_four_bytes_a_character_is_bounded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A single emoji makes a text four times as large in memory, and its request as well; length alone is no
-    reason, whatever limits.max_document_bytes says.
-    """
+    """One emoji makes a text four times as large in memory; its length alone is no reason to refuse it."""
     monkeypatch.setattr(source, "WIDEST", 1 * MB)
     sources = Sources(MemoryBlobs(VirtualClock()))
     await sources.look_at_body(b"x" * 3_000_000, GENEROUS, PRICES)

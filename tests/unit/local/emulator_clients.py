@@ -117,6 +117,10 @@ OPTIONS: dict[str, Any] = {
 }
 
 
+def session(url: str, **headers: str) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(url, headers=headers or {"Authorization": "Bearer token-of-a-test"})
+
+
 def arm_client(url: str, **kwargs: Any) -> CognitiveServicesManagementClient:
     kwargs.setdefault("authentication_policy", _Bearer())
     kwargs["transport"] = kwargs.get("transport") or sent_once()

@@ -1,10 +1,19 @@
 """The control plane through azure-mgmt-cognitiveservices."""
 
-import aiohttp
 import pytest
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
 from azure.core.pipeline.policies import SansIOHTTPPolicy
-from emulator_clients import ACCOUNT, ACCOUNT_ID, GROUP, MODEL, START, arm_client, azure, deployment_of
+from emulator_clients import (
+    ACCOUNT,
+    ACCOUNT_ID,
+    GROUP,
+    MODEL,
+    START,
+    arm_client,
+    azure,
+    deployment_of,
+    session,
+)
 
 PATH = f"{ACCOUNT_ID}/deployments/clauses?api-version=2025-09-01"
 
@@ -206,7 +215,3 @@ async def test_arm_throttles_reads_by_a_bucket():
         cloud.clock.advance(1)
         statuses = [(await http.get(PATH)).status for _ in range(26)]
         assert statuses == [200] * 25 + [429]
-
-
-def session(url: str) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(url, headers={"Authorization": "Bearer token-of-a-test"})

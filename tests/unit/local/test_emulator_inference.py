@@ -3,20 +3,15 @@
 import asyncio
 import json
 
-import aiohttp
 import jsonschema
 import openai
 import pytest
-from emulator_clients import ACCOUNT, ACCOUNT_ID, MODEL, Clock, azure, started
+from emulator_clients import ACCOUNT, ACCOUNT_ID, MODEL, Clock, azure, session, started
 from openai import AsyncAzureOpenAI, AsyncOpenAI
 
 V1 = f"/{ACCOUNT}/openai/v1/chat/completions"
 CLASSIC = f"/{ACCOUNT}/openai/deployments/clauses/chat/completions"
 BODY = {"model": "clauses", "messages": [{"role": "user", "content": "hello"}]}
-
-
-def session(url: str, **headers: str) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(url, headers=headers or {"Authorization": "Bearer token-of-a-test"})
 
 
 async def test_a_ready_deployment_answers_and_counts_its_tokens():
