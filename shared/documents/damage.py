@@ -10,6 +10,8 @@ from shared.errors import DocumentRefused
 _FEW = 3
 _TRACE = 1000
 """Refused: more than a few damaged characters, and more than one in this many."""
+_MUCH = 10
+"""Refused: one damaged character in fewer than this many, however short the text is."""
 _MISREAD_TRACE = 500
 """Refused: more than a few misread characters, more than one in this many, and more than all others."""
 _LOOKED_AT = 256 * 1024  # characters that are searched for signs of misreading
@@ -23,7 +25,7 @@ _MISREAD_AS = ("cp1252", "cp1251", "cp437", "cp850", "mac_roman")
 
 def refuse_damaged(text: str) -> None:
     """Raise DocumentRefused if more than a trace of the text is damaged."""
-    trace = max(_FEW, len(text) // _TRACE)
+    trace = min(max(_FEW, len(text) // _TRACE), len(text) // _MUCH)
     if (replaced := sum(map(text.count, _REPLACED))) > trace:
         raise DocumentRefused(
             f"{replaced:,} of its characters were lost when a program saved it (each is a \ufffd now): "
@@ -46,7 +48,8 @@ def _is_misread(start: str) -> bool:
     for encoding in _MISREAD_AS:
         found = [match.end() - match.start() for match in _misread(encoding).finditer(start)]
         others = beyond_ascii - sum(found)
-        if len(found) > max(_FEW - 1, len(start) // _MISREAD_TRACE, others):
+        trace = min(max(_FEW - 1, len(start) // _MISREAD_TRACE), len(start) // _MUCH)
+        if len(found) > max(trace, others):
             return True
     return False
 

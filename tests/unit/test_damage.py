@@ -27,6 +27,12 @@ def test_a_text_whose_letters_were_lost_is_refused(lost: str) -> None:
     assert read_text((LETTER + f"Damaged files show {lost}, {lost} and {lost}.").encode())
 
 
+@pytest.mark.parametrize("text", ["\ufffd", "Gr\ufffd\ufffde, J\ufffdrg", "GrÃ¼ÃŸe", "Ã¼ber", "Gr\x01\x02\x03e"])
+def test_a_short_text_that_is_mostly_damaged_is_refused(text: str) -> None:
+    """Where a few damaged characters are no trace, but a large part of it."""
+    assert "save" in refusal(text.encode())
+
+
 @pytest.mark.parametrize("misread_as", ["cp1252", "latin-1", "cp1251", "cp437", "cp850", "mac_roman"])
 @pytest.mark.parametrize("text", [LETTER, LETTER[:81], "Договор заключён на срок до мая, счёт приложен.\n"])
 def test_utf_8_that_was_read_in_another_encoding_is_refused(text: str, misread_as: str) -> None:
