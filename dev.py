@@ -418,7 +418,8 @@ def command_bench(arguments: list[str]) -> int:
             print(f"  {name:10} {purpose.partition(': `')[0]}")
         return 0
     if not arguments or arguments[0] not in known:
-        raise Problem(f"usage: dev.py bench NAME [arguments], where NAME is one of: {', '.join(known)}")
+        what = f"no measurement is called {arguments[0]!r}" if arguments else "name a measurement"
+        raise Problem(f"{what}: known are {', '.join(known)}")
     with ready_clone():
         return run([str(VENV_PYTHON), "-m", f"bench.{arguments[0]}", *arguments[1:]])
 

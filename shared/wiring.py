@@ -162,7 +162,7 @@ def _url(environment: Mapping[str, str], name: str, default: str, problems: list
     """
     url = environment.get(name) or default
     if not url:
-        problems.append(SettingProblem(name, "", "is missing from the app settings"))
+        problems.append(SettingProblem(name, "", "is missing from the app settings: commands read them from the environment, or from --settings FILE"))
     elif not url.startswith("https://") and not is_local(url):
         problems.append(SettingProblem(name, url, "must be an https URL"))
     return url

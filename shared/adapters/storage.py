@@ -204,7 +204,8 @@ def _translated(error: AzureError, where: str, seconds: float) -> StorageError:
         if _timed_out(error):
             return StorageError(f"{where} did not answer within {seconds:.3g} s")
         status = getattr(error, "status_code", None)
-        return StorageError(f"{where} refused or did not answer: {status or type(error).__name__}")
+        what = f"{where} refused or did not answer: {status or type(error).__name__}"
+        return StorageError(what if status else f"{what}: check its address in the app settings")
     if code in _REFUSED:
         return BlobRefused(f"{where} refused a blob: {code}", code=code, reason=_REFUSED[code])
     remedy = _REMEDIES.get(code)

@@ -30,7 +30,7 @@ def read_request(body: bytes, now: datetime) -> HoldRequest:
         value = given.get(key)
         try:
             if value is None:
-                raise ValueError("is missing")
+                raise ValueError(f"is missing: {_BODY}")
             if not isinstance(value, str):
                 raise ValueError("write a text in quotes")
             return kind(value)

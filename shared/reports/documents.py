@@ -70,9 +70,15 @@ def _start(app: Lamplighter, since: str | None, state: DocumentState | None, aft
         return "" if state in _SINCE_EVER else short_id_at(app.context.clock.now() - _LATELY)
     try:
         at = datetime.fromisoformat(since)
-        return short_id_at(at if at.tzinfo else at.replace(tzinfo=UTC))
+        if at.tzinfo is None:
+            if len(since) > len("2026-11-22"):
+                raise ValueError
+            at = at.replace(tzinfo=UTC)
+        return short_id_at(at)
     except (ValueError, OverflowError):
-        raise InvalidRequest("since must be an ISO time such as 2026-11-22T14:00:00Z") from None
+        raise InvalidRequest(
+            "since must be a date, or an ISO time with its zone, such as 2026-11-22T14:00:00Z"
+        ) from None
 
 
 @dataclass(frozen=True)
