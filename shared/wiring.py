@@ -33,6 +33,9 @@ from shared.settings.load import load
 from shared.timing import TIMING, Timing
 
 _AZURE = "https://management.azure.com"
+_MISSING = (
+    "is missing from the app settings: commands read them from the environment, or from --settings FILE"
+)
 _app: App | None = None
 
 
@@ -162,7 +165,7 @@ def _url(environment: Mapping[str, str], name: str, default: str, problems: list
     """
     url = environment.get(name) or default
     if not url:
-        problems.append(SettingProblem(name, "", "is missing from the app settings: commands read them from the environment, or from --settings FILE"))
+        problems.append(SettingProblem(name, "", _MISSING))
     elif not url.startswith("https://") and not is_local(url):
         problems.append(SettingProblem(name, url, "must be an https URL"))
     return url

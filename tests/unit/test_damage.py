@@ -27,7 +27,9 @@ def test_a_text_whose_letters_were_lost_is_refused(lost: str) -> None:
     assert read_text((LETTER + f"Damaged files show {lost}, {lost} and {lost}.").encode())
 
 
-@pytest.mark.parametrize("text", ["\ufffd", "Gr\ufffd\ufffde, J\ufffdrg", "GrÃ¼ÃŸe", "Ã¼ber", "Gr\x01\x02\x03e"])
+@pytest.mark.parametrize(
+    "text", ["\ufffd", "Gr\ufffd\ufffde, J\ufffdrg", "GrÃ¼ÃŸe", "Ã¼ber", "Gr\x01\x02\x03e"]
+)
 def test_a_short_text_that_is_mostly_damaged_is_refused(text: str) -> None:
     """Where a few damaged characters are no trace, but a large part of it."""
     assert "save" in refusal(text.encode())

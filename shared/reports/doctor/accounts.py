@@ -78,7 +78,8 @@ class AccountCheck:
             yield ok(self._name("list"), f"{len(azure)} deployment(s)")
         yield await self._write_right()
         if azure is None:
-            yield unchecked(self._name("deployments"), "they could not be listed", "correct the finding above, then run doctor again")
+            remedy = "correct the finding above, then run doctor again"
+            yield unchecked(self._name("deployments"), "they could not be listed", remedy)
         else:
             async for finding in self._existing(azure):
                 yield finding
