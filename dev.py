@@ -356,7 +356,7 @@ def command_run(arguments: list[str]) -> int:
 
 
 def command_up(arguments: list[str]) -> int:
-    """``up``: the stack of local/stack.py until Ctrl-C."""
+    """``up``: the stack of local/up.py until Ctrl-C."""
     parser = argparse.ArgumentParser(prog="dev.py up", description="Run the local stack until Ctrl-C.")
     parser.add_argument(
         "file", nargs="?", default="deployments.yaml", metavar="FILE", help="what to host (deployments.yaml)"
@@ -370,7 +370,7 @@ def command_up(arguments: list[str]) -> int:
         raise Problem(f"{path} is not a file: name a deployments.yaml, such as the example in {ROOT}.")
     flags = [*PARENT, *(["--no-host"] if options.no_host else [])]
     with ready_clone():
-        return run([str(VENV_PYTHON), "-m", "local.stack", *flags, "--", str(path)])
+        return run([str(VENV_PYTHON), "-m", "local.up", *flags, "--", str(path)])
 
 
 def command_test(arguments: list[str]) -> int:

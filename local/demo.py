@@ -23,20 +23,11 @@ from azure.storage.blob.aio import ContainerClient
 
 from local.azurite import ACCOUNT_KEY, account_name
 from local.display import Display, print_report
+from local.lifetime import add_parent, run_command, stay_up
 from local.progress import Deployment, Document, Snapshot, changes, unique_names
 from local.scenarios import Door, Scenario, plan_scenarios, read_meter, write_deployments
-from local.stack import (
-    Behaviour,
-    Stack,
-    StackError,
-    add_parent,
-    describe,
-    new_folder,
-    run_command,
-    run_host,
-    run_services,
-    stay_up,
-)
+from local.stack import Behaviour, Stack, StackError, new_folder, run_host, run_services
+from local.up import describe
 
 # Time after the last window for requests in flight, deletes, and the pauses between writes to one account.
 SETTLE = timedelta(seconds=150)

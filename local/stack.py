@@ -1,28 +1,24 @@
 """The whole local stack: Azurite, the emulator and the functions host, each in a process of its own.
 
-``python -m local.stack`` (``dev.py up``) runs it until Ctrl-C. As in Azure, the app gets its settings as
-environment variables. Of the caller's environment it sees only what every process on this machine needs.
+As in Azure, the app gets its settings as environment variables. Of the caller's environment it sees only what
+every process on this machine needs.
 """
 
-import argparse
 import json
 import os
 import re
 import secrets
-import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
-from local.azurite import Azurite, AzuriteError, run_azurite
-from local.deployments_file import ACCOUNT_ID, accounts_in, own_settings
+from local.azurite import Azurite, run_azurite
+from local.deployments_file import ACCOUNT_ID, own_settings
 
 ROOT = Path(__file__).resolve().parent.parent
 # The ports in local.settings.sample.json: Azurite's three default ports, and the emulator's.
@@ -214,131 +210,8 @@ def check_ports(ports: Sequence[int]) -> None:
                 ) from error
 
 
-def stop_with_parent(parent: int) -> None:
-    """Treat SIGTERM, and the end of the process `parent` that started this one, like Ctrl-C.
-
-    So no process is left behind even if the parent was killed. Windows has no means to notice that. The
-    parent passes its own id: if it ends before this process looks, the system names another parent.
-    """
-    for name in ("SIGTERM", "SIGBREAK"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), lambda *_: signal.raise_signal(signal.SIGINT))
-    if sys.platform == "win32":
-        return
-    this_thread = threading.get_ident()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        signal.pthread_kill(this_thread, signal.SIGINT)
-
-    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
-
-
 def new_folder(purpose: str) -> Path:
     """Create a working folder for one start of the stack, below ``.dev``, which git ignores."""
     folder = ROOT / ".dev" / f"{purpose}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     folder.mkdir(parents=True)
     return folder
-
-
-def describe(stack: Stack) -> str:
-    """Describe a running stack: its addresses, how to submit a document, how to use the command line."""
-    services = stack.services
-    python, settings = (os.path.relpath(path) for path in (sys.executable, stack.settings_file))
-    return f"""\
-The functions   {stack.host_url}/api, key {stack.function_key}
-The emulator    {services.emulator_url} (the bill: {services.emulator_url}/emulator/bill)
-The storage     {services.azurite.blob_uri}: drop files into inbox/DEPLOYMENT/NAME, for example with
-                Azure Storage Explorer (account devstoreaccount1, Azurite's well-known public key)
-Logs            {stack.host.log.parent}
-
-To submit a document and wait up to a minute for its answer (DEPLOYMENT: a name from deployments.yaml):
-  curl -X POST -H 'x-functions-key: {stack.function_key}' -H 'Prefer: wait=60' \\
-    -H 'Content-Type: application/octet-stream' --data-binary @FILE \\
-    '{stack.host_url}/api/deployments/DEPLOYMENT/documents?name=NAME'
-
-To look at it with the command line (status, explain NAME, preview, sessions, submit NAME FILE, ...):
-  {python} -m shared status --settings {settings}
-"""
-
-
-def describe_services(services: Services) -> str:
-    """Describe services that run without a host, and how to start one."""
-    return f"""\
-The emulator    {services.emulator_url} (the bill: {services.emulator_url}/emulator/bill)
-The storage     {services.azurite.blob_uri} (Azurite's public key)
-
-To run the app on them: cp local.settings.sample.json local.settings.json, then func start.
-"""
-
-
-def add_parent(parser: argparse.ArgumentParser) -> None:
-    """Add the option with which the process that starts this one hands in its id."""
-    parser.add_argument(
-        "--parent",
-        type=int,
-        default=os.getppid(),
-        metavar="PID",
-        help="stop when this process, which started this one, has ended",
-    )
-
-
-def run_command(parent: int, work: Callable[[], int]) -> int:
-    """Run work on the stack until it ends, or until Ctrl-C or the end of `parent`; return the exit code."""
-    try:
-        stop_with_parent(parent)
-        return work()
-    except (StackError, AzuriteError, OSError) as error:
-        print(f"Stopped: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-
-
-def stay_up(*parts: Part) -> NoReturn:
-    """Check the parts once a second until Ctrl-C. Raises StackError when one of them has ended."""
-    print("Ctrl-C stops it.", flush=True)
-    while True:
-        for part in parts:
-            part.check()
-        time.sleep(1)
-
-
-def check_file(deployments_file: Path, settings: Mapping[str, str]) -> None:
-    """Raise StackError with the app's own messages if it cannot use a deployments file."""
-    command = [sys.executable, "-m", "shared", "validate", str(deployments_file)]
-    environment = machine_environment() | dict(settings)
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, encoding="utf-8", check=False
-    )
-    if done.returncode:
-        raise StackError(done.stderr.strip() or done.stdout.strip())
-
-
-def _up(deployments_file: Path, *, with_host: bool) -> NoReturn:
-    check_file(deployments_file, own_settings(deployments_file))
-    folder, accounts = new_folder("up"), accounts_in(deployments_file)
-    with run_services(folder, Behaviour(), accounts=accounts, standard_ports=not with_host) as services:
-        if not with_host:
-            print(describe_services(services))
-            stay_up(services.emulator)
-        with run_host(services, deployments_file, folder) as stack:
-            print(describe(stack))
-            stay_up(services.emulator, stack.host)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the stack until Ctrl-C; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m local.stack", description=__doc__)
-    parser.add_argument("file", type=Path, metavar="FILE", help="what to host: a deployments.yaml")
-    parser.add_argument(
-        "--no-host", action="store_true", help="only Azurite and the emulator, on standard ports"
-    )
-    add_parent(parser)
-    options = parser.parse_args(arguments)
-    return run_command(options.parent, lambda: _up(options.file, with_host=not options.no_host))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -162,7 +162,7 @@ def test_up_hosts_what_a_file_of_the_caller_s_says(
     """Without one, the example of this repository."""
     monkeypatch.chdir(dev.ROOT)
     assert dev.main(["up", "--no-host"]) == 0
-    program = ["-m", "local.stack", *dev.PARENT]
+    program = ["-m", "local.up", *dev.PARENT]
     assert ready[0] == [*program, "--no-host", "--", str(dev.ROOT / "deployments.yaml")]
     (tmp_path / "mine.yaml").touch()
     monkeypatch.chdir(tmp_path)

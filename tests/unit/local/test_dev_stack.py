@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from local import stack
+from local import lifetime, stack, up
 from local.azurite import ACCOUNT, Azurite, AzuriteError
 from local.deployments_file import accounts_in
 from local.emulator.__main__ import parser
@@ -120,11 +120,11 @@ def test_accounts_of_one_s_own_file_are_there_in_the_emulator(
 def test_a_file_that_the_app_cannot_use_is_said_before_anything_starts(tmp_path: Path) -> None:
     """In the app's own words, with key and remedy; the example of this repository can be used."""
     settings = {"AZURE_OPENAI_ACCOUNT_ID": stack.ACCOUNT_ID}
-    stack.check_file(stack.ROOT / "deployments.yaml", settings)
+    up.check_file(stack.ROOT / "deployments.yaml", settings)
     broken = tmp_path / "broken.yaml"
     broken.write_text("installation: mine\ndefaults: {time_zone: EST}\n")
     with pytest.raises(StackError, match="'EST' is an abbreviation"):
-        stack.check_file(broken, settings)
+        up.check_file(broken, settings)
 
 
 def test_the_emulator_understands_every_behaviour() -> None:
@@ -152,19 +152,19 @@ def test_what_stops_the_stack_is_told_with_an_exit_code(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Of ``dev.py up`` and ``dev.py run`` alike; what went well has its own code."""
-    monkeypatch.setattr(stack, "stop_with_parent", lambda parent: None)
+    monkeypatch.setattr(lifetime, "stop_with_parent", lambda parent: None)
 
     def stopped() -> int:
         raise error
 
-    assert stack.run_command(1, stopped) == code
+    assert lifetime.run_command(1, stopped) == code
     assert capsys.readouterr().err == told
-    assert stack.run_command(1, lambda: 7) == 7
+    assert lifetime.run_command(1, lambda: 7) == 7
 
 
 CHILD = """
 import os, pathlib, sys, time
-from local.stack import run_command
+from local.lifetime import run_command
 parent, folder = int(sys.argv[1]), pathlib.Path(sys.argv[2])
 while sys.argv[3] == "before" and os.getppid() == parent:
     time.sleep(0.01)
@@ -204,7 +204,7 @@ def test_the_stack_stops_when_the_process_that_started_it_was_killed(tmp_path: P
 
 
 @not_windows
-@pytest.mark.parametrize("module", ["local.stack", "local.demo"])
+@pytest.mark.parametrize("module", ["local.up", "local.demo"])
 def test_each_program_compares_its_parent_with_the_one_that_it_is_given(module: str) -> None:
     """Started by a process that has ended meanwhile: nothing is left to run for."""
     gone = subprocess.Popen([sys.executable, "-c", ""])

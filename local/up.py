@@ -1,0 +1,93 @@
+"""Run the local stack until Ctrl-C: ``python -m local.up`` (``dev.py up``)."""
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from local.deployments_file import accounts_in, own_settings
+from local.lifetime import add_parent, run_command, stay_up
+from local.stack import (
+    ROOT,
+    Behaviour,
+    Services,
+    Stack,
+    StackError,
+    machine_environment,
+    new_folder,
+    run_host,
+    run_services,
+)
+
+
+def describe(stack: Stack) -> str:
+    """Describe a running stack: its addresses, how to submit a document, how to use the command line."""
+    services = stack.services
+    python, settings = (os.path.relpath(path) for path in (sys.executable, stack.settings_file))
+    return f"""\
+The functions   {stack.host_url}/api, key {stack.function_key}
+The emulator    {services.emulator_url} (the bill: {services.emulator_url}/emulator/bill)
+The storage     {services.azurite.blob_uri}: drop files into inbox/DEPLOYMENT/NAME, for example with
+                Azure Storage Explorer (account devstoreaccount1, Azurite's well-known public key)
+Logs            {stack.host.log.parent}
+
+To submit a document and wait up to a minute for its answer (DEPLOYMENT: a name from deployments.yaml):
+  curl -X POST -H 'x-functions-key: {stack.function_key}' -H 'Prefer: wait=60' \\
+    -H 'Content-Type: application/octet-stream' --data-binary @FILE \\
+    '{stack.host_url}/api/deployments/DEPLOYMENT/documents?name=NAME'
+
+To look at it with the command line (status, explain NAME, preview, sessions, submit NAME FILE, ...):
+  {python} -m shared status --settings {settings}
+"""
+
+
+def describe_services(services: Services) -> str:
+    """Describe services that run without a host, and how to start one."""
+    return f"""\
+The emulator    {services.emulator_url} (the bill: {services.emulator_url}/emulator/bill)
+The storage     {services.azurite.blob_uri} (Azurite's public key)
+
+To run the app on them: cp local.settings.sample.json local.settings.json, then func start.
+"""
+
+
+def check_file(deployments_file: Path, settings: Mapping[str, str]) -> None:
+    """Raise StackError with the app's own messages if it cannot use a deployments file."""
+    command = [sys.executable, "-m", "shared", "validate", str(deployments_file)]
+    environment = machine_environment() | dict(settings)
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, encoding="utf-8", check=False
+    )
+    if done.returncode:
+        raise StackError(done.stderr.strip() or done.stdout.strip())
+
+
+def _up(deployments_file: Path, *, with_host: bool) -> NoReturn:
+    check_file(deployments_file, own_settings(deployments_file))
+    folder, accounts = new_folder("up"), accounts_in(deployments_file)
+    with run_services(folder, Behaviour(), accounts=accounts, standard_ports=not with_host) as services:
+        if not with_host:
+            print(describe_services(services))
+            stay_up(services.emulator)
+        with run_host(services, deployments_file, folder) as stack:
+            print(describe(stack))
+            stay_up(services.emulator, stack.host)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the stack until Ctrl-C; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m local.up", description=__doc__)
+    parser.add_argument("file", type=Path, metavar="FILE", help="what to host: a deployments.yaml")
+    parser.add_argument(
+        "--no-host", action="store_true", help="only Azurite and the emulator, on standard ports"
+    )
+    add_parent(parser)
+    options = parser.parse_args(arguments)
+    return run_command(options.parent, lambda: _up(options.file, with_host=not options.no_host))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
