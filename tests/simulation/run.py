@@ -14,8 +14,8 @@ from unittest import mock
 
 from tests.simulation import loop
 from tests.simulation.alarms import captured_alerts
+from tests.simulation.draw import draw
 from tests.simulation.sabotage import sabotaged
-from tests.simulation.scenario import draw
 from tests.simulation.sessions import judge_sessions
 from tests.simulation.verdict import judge_documents
 from tests.simulation.world import World
