@@ -308,11 +308,11 @@ def try_lock(file: IO[str], exclusive: bool) -> bool:
 
 def wait_for_lock(file: IO[str], exclusive: bool) -> None:
     """Take the lock as soon as it is free, and say so when that means waiting."""
-    told = False
+    announced = False
     while not try_lock(file, exclusive):
-        if not told:
+        if not announced:
             say("Another dev.py is using this clone: waiting for it to finish (Ctrl-C gives up).")
-        told = True
+        announced = True
         time.sleep(0.3)
 
 

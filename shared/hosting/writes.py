@@ -18,5 +18,5 @@ def write_seconds(view: View, deadline: float) -> float:
     """
     left, longest = deadline - view.context.clock.monotonic(), view.context.timing.arm_seconds
     if left < longest:
-        raise ProviderBusy("this pass has no time left for a write to Azure; the next one goes on")
+        raise ProviderBusy("this pass has no time left for a write to Azure; the next one continues")
     return min(left, longest)

@@ -80,7 +80,7 @@ def differences(clock: WallClock, given: Schedule, holidays: dict[str, frozenset
     first, last = MARGIN, clock.minutes - MARGIN
     since, until = clock.since + first * MINUTE, clock.since + last * MINUTE
     found = intervals(given.windows, since, until, given.closures)
-    told = []
+    shown = []
     for kind in (False, True):
         of_kind = [each for each in given.windows if each.stop_when_empty is kind]
         expected = spans(clock.open_minutes(of_kind, given.closures, holidays), clock.since, first, last)
@@ -88,11 +88,11 @@ def differences(clock: WallClock, given: Schedule, holidays: dict[str, frozenset
             (max(each.start, since), min(each.end, until)) for each in found if each.stop_when_empty is kind
         ]
         if computed != expected:
-            told += [
+            shown += [
                 f"{each} is {'computed' if each in computed else 'right'}, in {given}"
                 for each in sorted({*computed} ^ {*expected})
             ]
-    return told
+    return shown
 
 
 def _edge(random: Random, jumps: Sequence[int]) -> int:

@@ -77,7 +77,7 @@ def config(folder: Path, **changes: Any) -> DeploymentConfig:
     return loaded(folder, text).deployments["clauses"]
 
 
-def told(folder: Path, text: str | bytes, environment: dict[str, str] = ENVIRONMENT) -> list[str]:
+def mistakes_in(folder: Path, text: str | bytes, environment: dict[str, str] = ENVIRONMENT) -> list[str]:
     """Return each mistake in the file, as an operator reads it."""
     with pytest.raises(SettingsError) as raised:
         loaded(folder, text, environment)
@@ -86,5 +86,5 @@ def told(folder: Path, text: str | bytes, environment: dict[str, str] = ENVIRONM
 
 def the_one(folder: Path, place: str, value: Any) -> str:
     """Return the only mistake of the file with that value at that place."""
-    (problem,) = told(folder, changed({place: value}))
+    (problem,) = mistakes_in(folder, changed({place: value}))
     return problem

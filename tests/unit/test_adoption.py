@@ -203,7 +203,7 @@ async def test_a_document_that_fits_the_configured_capacity_only_waits_for_it(
     assert (await world.document("clauses/large.txt")).state is DocumentState.DONE
 
 
-def test_differences_are_told_property_by_property() -> None:
+def test_differences_are_reported_property_by_property() -> None:
     """Only what differs, and an absent value is nothing."""
     assert differences(CUSTOM, CUSTOM) == []
     assert differences(replace(CUSTOM, rai_policy_name=""), replace(CUSTOM, rai_policy_name=None)) == []

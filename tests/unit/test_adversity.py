@@ -192,7 +192,9 @@ async def test_a_slice_ends_after_its_requests_whatever_else_fails() -> None:
     assert (await world.document("aaa/1.txt", "aaa")).state is DocumentState.DONE
 
 
-async def test_a_deployment_that_does_not_answer_any_more_is_told(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_deployment_that_does_not_answer_any_more_is_reported(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """The documents wait, and there is an alert."""
     world = World.of(config("clauses", OneOffWindow(START, START + timedelta(hours=2))))
     await tick(world, 10)
@@ -203,7 +205,7 @@ async def test_a_deployment_that_does_not_answer_any_more_is_told(caplog: pytest
     assert (await world.document("clauses/a.txt")).attempts == 0
 
 
-async def test_a_creation_that_takes_hours_is_told(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_creation_that_takes_hours_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     """It may cost money from the create request on."""
     world = World.of(config())
     world.azure.provision_seconds = 10**6

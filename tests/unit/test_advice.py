@@ -27,18 +27,18 @@ def advised(of: Subject, name: Advice | None = None, days: int = 7) -> list[Advi
 
 def test_the_developer_tier_would_save_all_hosting() -> None:
     """46.25 h at 1.70; with what it is not good for."""
-    (told,) = advised(subject(OFFICE))
-    assert told.name == "developer_tier"
-    assert told.saves == pytest.approx(46.25 * 1.70)
-    assert told.text.startswith("on the SKU DeveloperTier it would cost 78.62 USD less. Only for evaluation")
+    (shown,) = advised(subject(OFFICE))
+    assert shown.name == "developer_tier"
+    assert shown.saves == pytest.approx(46.25 * 1.70)
+    assert shown.text.startswith("on the SKU DeveloperTier it would cost 78.62 USD less. Only for evaluation")
     for caveat in ("data residency", "SLA", "after 24 hours", "longest stay here is 9 h 15 min"):
-        assert caveat in told.text
+        assert caveat in shown.text
 
 
 def test_what_is_not_certain_is_saved_up_to() -> None:
     """A batch window may need nothing."""
-    (told,) = advised(subject(on_workdays("22:00", "04:00", stop_when_empty=True)))
-    assert "it would cost up to 53.12 USD less" in told.text
+    (shown,) = advised(subject(on_workdays("22:00", "04:00", stop_when_empty=True)))
+    assert "it would cost up to 53.12 USD less" in shown.text
 
 
 def test_the_developer_tier_is_not_advised_where_it_is_no_use() -> None:
@@ -57,8 +57,8 @@ def test_the_developer_tier_is_not_advised_where_it_is_no_use() -> None:
 def test_a_price_of_its_own_counts() -> None:
     """Somebody's price sheet has one: the difference is what is saved."""
     prices = replace(subject().prices, hosting_per_hour={"GlobalStandard": 1.70, "DeveloperTier": 0.70})
-    (told,) = advised(replace(subject(OFFICE), prices=prices))
-    assert told.saves == pytest.approx(46.25)
+    (shown,) = advised(replace(subject(OFFICE), prices=prices))
+    assert shown.saves == pytest.approx(46.25)
 
 
 # --- gaps between windows ----------------------------------------------------------------------------
@@ -70,16 +70,16 @@ def test_a_gap_that_saves_nothing_is_left_alone() -> None:
     assert advised(replace(subject(*windows), prices=BY_THE_HOUR), Advice.SHORT_GAP) == []
 
 
-def test_a_gap_is_told_with_how_often_how_long_and_what_it_saves() -> None:
+def test_a_gap_is_reported_with_how_often_how_long_and_what_it_saves() -> None:
     """08:45 to 11:55 and 12:10 to 17:15 are 4 + 6 started hours, kept open 9: one hour, five times a week."""
     windows = on_workdays("09:00", "11:55"), on_workdays("12:25", "17:15")
-    (told,) = advised(replace(subject(*windows), prices=BY_THE_HOUR), Advice.SHORT_GAP)
-    assert told.name == "short_gap"
-    assert told.saves == pytest.approx(5 * 1.70)
-    assert told.text.startswith(
+    (shown,) = advised(replace(subject(*windows), prices=BY_THE_HOUR), Advice.SHORT_GAP)
+    assert shown.name == "short_gap"
+    assert shown.saves == pytest.approx(5 * 1.70)
+    assert shown.text.startswith(
         "it closes 5 time(s) between two windows for 15 min only: keeping it open costs 8.50"
     )
-    assert "charged by the started hour" in told.text and "a lead of 15 min" in told.text
+    assert "charged by the started hour" in shown.text and "a lead of 15 min" in shown.text
 
 
 def test_by_the_minute_no_gap_is_dearer() -> None:
@@ -90,12 +90,12 @@ def test_by_the_minute_no_gap_is_dearer() -> None:
 
 
 def test_three_windows_are_joined_one_after_the_other() -> None:
-    """What was kept open goes on as one session: 2 + 2 + 2 started hours are four, none counted twice."""
+    """What was kept open continues as one session: 2 + 2 + 2 started hours are four, none counted twice."""
     windows = (on_workdays("09:00", "10:05"), on_workdays("10:25", "11:30"), on_workdays("11:50", "12:40"))
     base = replace(subject(*windows), prices=BY_THE_HOUR, leads=Leads(timedelta(minutes=15)))
-    (told,) = advised(base, Advice.SHORT_GAP)
-    assert told.saves == pytest.approx(5 * 2 * 1.70)
-    assert told.text.startswith("it closes 10 time(s) between two windows for 5 min only")
+    (shown,) = advised(base, Advice.SHORT_GAP)
+    assert shown.saves == pytest.approx(5 * 2 * 1.70)
+    assert shown.text.startswith("it closes 10 time(s) between two windows for 5 min only")
 
 
 def test_what_no_session_can_last_is_not_advised() -> None:
@@ -130,15 +130,15 @@ def hosted_daily(until_hour: float = 18) -> tuple[HostingSession, ...]:
 IDLE = replace(subject(OFFICE), sessions=hosted_daily(), asked=())
 
 
-def test_a_window_in_which_nobody_asked_is_told_with_what_it_costs() -> None:
-    """Hosted on 20 working days; whoever calls from outside is not seen, and that is said."""
-    (told,) = advised(IDLE, Advice.IDLE_WINDOW)
-    assert told.saves == pytest.approx(46.25 * 1.70)
+def test_a_window_in_which_nobody_asked_is_reported_with_what_it_costs() -> None:
+    """Hosted on 20 working days; callers from outside are not seen, and the advice says so."""
+    (shown,) = advised(IDLE, Advice.IDLE_WINDOW)
+    assert shown.saves == pytest.approx(46.25 * 1.70)
     assert (
-        "in the last 28 days no document came or was answered in its window 09:00 to 18:00 UTC" in told.text
+        "in the last 28 days no document came or was answered in its window 09:00 to 18:00 UTC" in shown.text
     )
-    assert "hosted 20 time(s)" in told.text and "costs 78.62 USD less" in told.text
-    assert "Callers outside Lamplighter are not seen here" in told.text
+    assert "hosted 20 time(s)" in shown.text and "costs 78.62 USD less" in shown.text
+    assert "Callers outside Lamplighter are not seen here" in shown.text
 
 
 @pytest.mark.parametrize(
@@ -173,14 +173,14 @@ def test_a_window_for_outside_callers_or_until_empty_is_not_judged() -> None:
         assert advised(one, Advice.IDLE_WINDOW) == []
 
 
-def test_of_two_windows_only_the_idle_one_is_told() -> None:
+def test_of_two_windows_only_the_idle_one_is_reported() -> None:
     """Mornings are used; the evenings are not, and cost their own hours only, lead included."""
     windows = on_workdays("09:00", "12:00"), on_workdays("16:00", "18:00")
     asked = tuple(START - day * DAY + 2 * HOUR for day in range(1, 28))
     both = replace(subject(*windows), sessions=hosted_daily(), asked=asked)
-    (told,) = advised(both, Advice.IDLE_WINDOW)
-    assert "16:00 to 18:00" in told.text
-    assert told.saves == pytest.approx(5 * 2.25 * 1.70)
+    (shown,) = advised(both, Advice.IDLE_WINDOW)
+    assert "16:00 to 18:00" in shown.text
+    assert shown.saves == pytest.approx(5 * 2.25 * 1.70)
 
 
 def test_nothing_is_advised_that_saves_nothing() -> None:

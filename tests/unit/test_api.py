@@ -51,11 +51,11 @@ async def test_a_waiting_document_says_until_when_its_deployment_sleeps() -> Non
     late = NIGHT.start + timedelta(hours=1)
     hold = {"way": "down", "until": late.isoformat(), "owner": "dana", "reason": "closed"}
     await api.hold(world.app, "clauses", json.dumps(hold).encode())
-    told = (await api.document(world.app, submitted.body["id"])).body
-    assert told["waits_until"] == late.isoformat()
+    shown = (await api.document(world.app, submitted.body["id"])).body
+    assert shown["waits_until"] == late.isoformat()
     world.clock.advance(17 * 3600)  # the only window is over
-    told = (await api.document(world.app, submitted.body["id"])).body
-    assert (told["state"], told["waits_until"]) == ("waiting", None)
+    shown = (await api.document(world.app, submitted.body["id"])).body
+    assert (shown["state"], shown["waits_until"]) == ("waiting", None)
     awake = World.of(config())
     submitted = await api.submit(awake.app, "clauses", "letter.txt", b"Dear all", None)
     assert submitted.body["waits_until"] is None
@@ -280,24 +280,24 @@ async def test_a_waiting_document_says_what_really_delays_it() -> None:
         listed = [(await api.documents(world.app, name, None)).body for name in ("clauses", "night")]
         return {each["name"]: each["reason"] for body in listed for each in body["documents"]}
 
-    told = await reasons()
-    assert told["new.txt"] == "the last try to host it failed: no quota"
-    assert told["tried.txt"] == "the last try to host it failed: no quota; its last try: 429: high demand"
+    shown = await reasons()
+    assert shown["new.txt"] == "the last try to host it failed: no quota"
+    assert shown["tried.txt"] == "the last try to host it failed: no quota; its last try: 429: high demand"
 
     known = await ledger.account(ACCOUNT.resource_id)
     await ledger.save_account(replace(known, problem=refused, problem_at=world.clock.now()))
-    told = await reasons()
-    assert told["new.txt"] == f"the account cannot be read: {refused}"
-    assert told["tried.txt"].endswith("; its last try: 429: high demand")
-    assert "wait for the next window" in told["a.txt"]
+    shown = await reasons()
+    assert shown["new.txt"] == f"the account cannot be read: {refused}"
+    assert shown["tried.txt"].endswith("; its last try: 429: high demand")
+    assert "wait for the next window" in shown["a.txt"]
 
     known = await ledger.account(ACCOUNT.resource_id)
     await ledger.save_account(replace(known, problem="", problem_at=None))
     paused = changed(await world.record(), state=RecordState.OPEN, problem="423 DeploymentPaused: resume it")
     await ledger.save(paused)
-    told = await reasons()
-    assert told["new.txt"] == "423 DeploymentPaused: resume it"
-    assert told["tried.txt"] == "429: high demand"
+    shown = await reasons()
+    assert shown["new.txt"] == "423 DeploymentPaused: resume it"
+    assert shown["tried.txt"] == "429: high demand"
 
 
 async def test_a_listing_asks_once_why_a_deployment_s_documents_wait(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -439,11 +439,11 @@ async def test_deployments_tell_what_is_wanted_and_why() -> None:
     world = waiting_world()
     await api.submit(world.app, "clauses", "a.txt", b"text", None)
     await world.app.reconcile()
-    (told,) = (await api.deployments(world.app)).body["deployments"]
-    assert (told["observed"], told["wanted"], told["unfinished"]) == ("absent", "down", 1)
-    assert "wait for the next window" in told["reason"]
-    assert told["next_change"] == (NIGHT.start - timedelta(minutes=15)).isoformat()
-    assert told["observed_at"] == START.isoformat()
+    (shown,) = (await api.deployments(world.app)).body["deployments"]
+    assert (shown["observed"], shown["wanted"], shown["unfinished"]) == ("absent", "down", 1)
+    assert "wait for the next window" in shown["reason"]
+    assert shown["next_change"] == (NIGHT.start - timedelta(minutes=15)).isoformat()
+    assert shown["observed_at"] == START.isoformat()
 
 
 async def test_a_deployment_tells_what_its_latest_session_cost() -> None:
@@ -455,7 +455,7 @@ async def test_a_deployment_tells_what_its_latest_session_cost() -> None:
     for _ in range(95):
         await world.tick()
         world.clock.advance(60)
-    (told,) = (await api.deployments(world.app)).body["deployments"]
-    assert told["session"]["ended_at"] is not None
-    assert told["session"]["cost_at_least"] == told["session"]["cost_at_most"]
-    assert 90 / 60 * 1.70 <= told["session"]["cost_at_most"] <= 93 / 60 * 1.70
+    (shown,) = (await api.deployments(world.app)).body["deployments"]
+    assert shown["session"]["ended_at"] is not None
+    assert shown["session"]["cost_at_least"] == shown["session"]["cost_at_most"]
+    assert 90 / 60 * 1.70 <= shown["session"]["cost_at_most"] <= 93 / 60 * 1.70

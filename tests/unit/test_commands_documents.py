@@ -31,7 +31,7 @@ def letter(tmp_path: Path) -> Path:
 
 
 async def test_reconcile_sweeps_passes_and_tells_what_was_decided() -> None:
-    """An upload that no event told of is found, and its deployment created."""
+    """An upload without an event is found, and its deployment created."""
     world = World.of(config())
     world.upload("clauses/a.txt")
     answer = await command(world, "reconcile")
@@ -56,8 +56,8 @@ async def test_reconcile_tells_when_there_is_nothing_to_do() -> None:
     """The second pass within a quarter of an hour does not even list; as JSON it says so, too."""
     world = World.of(config())
     await command(world, "reconcile")
-    told = (await command(world, "reconcile", "--json")).json
-    assert told == {"passes": [{"account": "main", "outcome": "idle", "decisions": []}], "problems": []}
+    shown = (await command(world, "reconcile", "--json")).json
+    assert shown == {"passes": [{"account": "main", "outcome": "idle", "decisions": []}], "problems": []}
     assert world.azure.count("list") == 1
 
 
@@ -73,7 +73,7 @@ async def test_reconcile_fails_when_part_of_it_did() -> None:
 
 
 async def test_reconcile_fails_when_draining_did(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A slice that lost the storage is told, after the decisions."""
+    """A slice that lost the storage is reported, after the decisions."""
     world = World.of(config())
     world.upload("clauses/a.txt")
     await command(world, "up", "clauses", "--for", "2h", "--owner", "d", "--reason", "r", "--wait")
@@ -94,8 +94,8 @@ async def test_reconcile_fails_when_draining_did(monkeypatch: pytest.MonkeyPatch
 async def test_submit_hands_documents_in_and_leaves_the_rest_to_the_timers(letter: Path) -> None:
     """They lie in the inbox under their names, recorded; nothing is created by the command itself."""
     world = World.of(config())
-    told = (await command(world, "submit", "clauses", str(letter), "--json")).json
-    (document,) = told["documents"]
+    shown = (await command(world, "submit", "clauses", str(letter), "--json")).json
+    (document,) = shown["documents"]
     assert document["state"] == "waiting"
     assert document["file"] == str(letter)
     assert world.blobs.names("inbox") == ["clauses/letter.txt"]

@@ -21,16 +21,16 @@ MORNING = OneOffWindow(START + timedelta(hours=1), START + timedelta(hours=3))
 async def test_up_holds_asks_for_a_pass_and_forecasts_the_cost() -> None:
     """Two hours at 1.70: the deployment is created at once, by the same pass as the timers'."""
     world = World.of(config())
-    told = (await command(world, "up", "clauses", "--for", "2h", *WHY, "--json")).json
-    assert told["forecast"] == {
+    shown = (await command(world, "up", "clauses", "--for", "2h", *WHY, "--json")).json
+    assert shown["forecast"] == {
         "hours": 2.0,
         "scheduled_hours": 0.0,
         "price_per_hour": 1.70,
         "cost": 3.4,
         "currency": "USD",
     }
-    assert told["until"] == (START + timedelta(hours=2)).isoformat()
-    assert told["step"].startswith("wait: Azure is creating it")
+    assert shown["until"] == (START + timedelta(hours=2)).isoformat()
+    assert shown["step"].startswith("wait: Azure is creating it")
     assert world.azure.names() == ["clauses"]
     assert (world.azure.count("put"), world.azure.count("ask")) == (1, 0)
 
@@ -78,9 +78,9 @@ async def test_a_second_hold_takes_the_place_of_the_first() -> None:
     world = World.of(config())
     await command(world, "up", "clauses", "--for", "2h", *WHY)
     later = ("--owner", "eve", "--reason", "budget", "--json")
-    told = (await command(world, "down", "clauses", "--for", "1h", *later)).json
-    assert told["replaced_hold_of"] == "dana"
-    assert told["hold"] == "down"
+    shown = (await command(world, "down", "clauses", "--for", "1h", *later)).json
+    assert shown["replaced_hold_of"] == "dana"
+    assert shown["hold"] == "down"
     assert (await world.app.context.ledger.holds(ACCOUNT.resource_id, START))["clauses"].owner == "eve"
 
 

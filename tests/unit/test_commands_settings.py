@@ -143,7 +143,7 @@ def test_settings_come_from_a_file_of_app_settings(
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "shown"),
     [
         (None, "cannot be read (No such file or directory)"),
         ("not json", "is not of the form"),
@@ -154,7 +154,7 @@ def test_settings_come_from_a_file_of_app_settings(
     ],
 )
 def test_a_settings_file_that_cannot_be_used_ends_with_2(
-    content: str | None, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    content: str | None, shown: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With what is wrong with it."""
     settings = tmp_path / "local.settings.json"
@@ -162,7 +162,7 @@ def test_a_settings_file_that_cannot_be_used_ends_with_2(
         settings.write_text(content)
     code, out, err = run(capsys, "status", "--settings", str(settings))
     assert (code, out) == (2, "")
-    assert told in err
+    assert shown in err
 
 
 def test_missing_app_settings_end_with_2(capsys: pytest.CaptureFixture[str]) -> None:
@@ -186,9 +186,9 @@ def test_validate_tells_what_it_found(file: Path, capsys: pytest.CaptureFixture[
     assert "installation contoso-test, 1 account(s), 1 deployment(s)." in out
     assert "mon-fri 09:00-18:00 Europe/Berlin; mon,wed 17:00-19:00 Europe/Berlin until empty" in out
     assert "daily 23:00-24:00 UTC; once 2026-11-22T14:00:00+00:00 to 2026-11-22T15:00:00+00:00" in out
-    (told,) = document["deployments"]
-    assert told["scheduled_hours_a_week"] == 5 * 9 + 2 * 1 + 7 * 1
-    assert (told["mode"], told["adopt"], told["price_per_hour"]) == ("observe", True, 1.70)
+    (shown,) = document["deployments"]
+    assert shown["scheduled_hours_a_week"] == 5 * 9 + 2 * 1 + 7 * 1
+    assert (shown["mode"], shown["adopt"], shown["price_per_hour"]) == ("observe", True, 1.70)
 
 
 def test_validate_warns_of_what_may_be_meant(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -202,8 +202,8 @@ def test_validate_warns_of_what_may_be_meant(file: Path, capsys: pytest.CaptureF
     assert (
         "Warnings:\n  deployments.clauses.schedule.3: is over since 2020-11-22 15:00 UTC: remove it\n" in out
     )
-    over_told, *moved = document["warnings"]
-    assert over_told["key"] == "deployments.clauses.schedule.3"
+    over_warning, *moved = document["warnings"]
+    assert over_warning["key"] == "deployments.clauses.schedule.3"
     assert {each["key"] for each in moved} == {"deployments.clauses.schedule.4"}
     assert "02:30 is skipped and it opens at 03:30" in moved[0]["remedy"]
 
@@ -214,8 +214,8 @@ def test_validate_warns_of_what_some_models_refuse(file: Path, capsys: pytest.Ca
     file.with_name("answer.json").write_text(json.dumps(schema))
     file.write_text(FILE.replace("prompt.md,", "prompt.md, response_schema: answer.json,"))
     _, document = validated(capsys, file)
-    told = {each["key"]: each["remedy"] for each in document["warnings"]}
-    assert "(at #/properties/title/maxLength)" in told["deployments.clauses.task.response_schema"]
+    shown = {each["key"]: each["remedy"] for each in document["warnings"]}
+    assert "(at #/properties/title/maxLength)" in shown["deployments.clauses.task.response_schema"]
 
 
 def test_validate_tells_what_round_the_clock_costs(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -227,8 +227,8 @@ def test_validate_tells_what_round_the_clock_costs(file: Path, capsys: pytest.Ca
     assert " 168 " in out
     environment = {"AZURE_OPENAI_ACCOUNT_ID": ACCOUNT_ID, "DEPLOYMENTS_FILE": str(file)}
     _, out, _ = run(capsys, "preview", "--json", **environment)
-    (told,) = json.loads(out)["deployments"]
-    assert told["certain"] == told["always_on"]
+    (shown,) = json.loads(out)["deployments"]
+    assert shown["certain"] == shown["always_on"]
     file.write_text(file.read_text().replace("start: scheduled", "start: on_demand"))
     _, out, _ = run(capsys, "preview", **environment)
     assert "at 1.70 an hour, round the clock\n  uploads: documents are answered at once" in out
@@ -287,8 +287,8 @@ def test_a_reader_that_has_gone_ends_a_command_quietly(file: Path, arguments: li
     ) as running:
         assert running.stdout is not None and running.stderr is not None
         running.stdout.close()
-        told = running.stderr.read()
-        assert told == b"" and running.wait(60) in (0, 141)
+        shown = running.stderr.read()
+        assert shown == b"" and running.wait(60) in (0, 141)
 
 
 def test_a_command_continues_where_nobody_reads_its_progress(capsys: pytest.CaptureFixture[str]) -> None:

@@ -51,9 +51,9 @@ async def test_status_tells_what_is_wanted_and_why() -> None:
     assert clauses.split()[:5] == ["clauses", "absent", "down", "2026-11-23", "08:45"]
     assert clauses.endswith("  no window and no unfinished document")
     assert other.split()[:4] == ["other", "absent", "down", "(observe)"]
-    told = (await command(world, "status", "--json")).json["deployments"]
-    assert [each["deployment"] for each in told] == ["clauses", "other"]
-    assert (told[1]["mode"], told[1]["hold"], told[1]["differences"]) == ("observe", None, [])
+    shown = (await command(world, "status", "--json")).json["deployments"]
+    assert [each["deployment"] for each in shown] == ["clauses", "other"]
+    assert (shown[1]["mode"], shown[1]["hold"], shown[1]["differences"]) == ("observe", None, [])
 
 
 async def test_status_tells_holds_documents_and_cost() -> None:
@@ -63,11 +63,11 @@ async def test_status_tells_holds_documents_and_cost() -> None:
     world.clock.advance(3600)
     world.upload("clauses/a.txt")
     await world.app.intake.sweep()
-    (told,) = (await command(world, "status", "--json")).json["deployments"]
-    assert told["hold"]["owner"] == "dana"
-    assert told["unfinished"] == 1
-    assert told["wanted"] == "up"
-    assert told["session"]["cost_at_least"] >= 1.70
+    (shown,) = (await command(world, "status", "--json")).json["deployments"]
+    assert shown["hold"]["owner"] == "dana"
+    assert shown["unfinished"] == 1
+    assert shown["wanted"] == "up"
+    assert shown["session"]["cost_at_least"] >= 1.70
     line = (await command(world, "status")).out.splitlines()[1]
     assert " ready " in line
     assert "held up by dana until 2026-11-23 13:00 UTC: a demo" in line
@@ -117,12 +117,12 @@ async def test_explain_tells_what_a_pass_would_do_now() -> None:
 async def test_explain_tells_decisions_sessions_and_cost() -> None:
     """What happened, newest first, and what it has cost so far."""
     world = await hosted_once()
-    told = (await command(world, "explain", "clauses", "--json")).json
-    actions = [each["action"] for each in told["decisions"]]
+    shown = (await command(world, "explain", "clauses", "--json")).json
+    actions = [each["action"] for each in shown["decisions"]]
     assert actions[-1] == "create"
     assert actions.index("serve") < actions.index("create")
     assert len(actions) <= 20
-    session, month = told["session"], told["this_month"]
+    session, month = shown["session"], shown["this_month"]
     assert session["cost_at_least"] == session["cost_at_most"] > 2 * 1.70
     assert (month["sessions"], month["cost_at_most"]) == (1, session["cost_at_most"])
     text = (await command(world, "explain", "clauses")).out
@@ -135,17 +135,17 @@ async def test_explain_shows_how_what_exists_differs_from_the_file() -> None:
     """Somebody else's deployment of that name has another capacity; our own tags are no difference."""
     world = World.of(config())
     await world.azure.put(ACCOUNT.resource_id, FOREIGN, timeout=10)
-    told = (await command(world, "explain", "clauses", "--json")).json
-    assert told["observed"] == "foreign"
-    assert told["differences"] == ["capacity: the file says 120, Azure has 50"]
+    shown = (await command(world, "explain", "clauses", "--json")).json
+    assert shown["observed"] == "foreign"
+    assert shown["differences"] == ["capacity: the file says 120, Azure has 50"]
     text = (await command(world, "explain", "clauses")).out
     assert "it was not created by this installation" in text
     assert "  capacity: the file says 120, Azure has 50" in text
     ours = World.of(config())
     await command(ours, "up", "clauses", "--for", "5h", "--owner", "d", "--reason", "r", "--wait")
-    told = (await command(ours, "explain", "clauses", "--json")).json
-    assert (told["observed"], told["differences"]) == ("ready", [])
-    assert told["azure"]["delete_after"] == "2026-11-23T20:00:00Z"
+    shown = (await command(ours, "explain", "clauses", "--json")).json
+    assert (shown["observed"], shown["differences"]) == ("ready", [])
+    assert shown["azure"]["delete_after"] == "2026-11-23T20:00:00Z"
 
 
 async def test_explain_tells_that_a_deployment_was_adopted() -> None:
@@ -154,9 +154,9 @@ async def test_explain_tells_that_a_deployment_was_adopted() -> None:
     await world.azure.put(ACCOUNT.resource_id, FOREIGN, timeout=10)
     world.clock.advance(100)
     await world.app.reconcile()
-    told = (await command(world, "explain", "clauses", "--json")).json
-    assert told["adopted"] is True
-    assert "capacity: the file says 120, Azure has 50" in told["differences"]
+    shown = (await command(world, "explain", "clauses", "--json")).json
+    assert shown["adopted"] is True
+    assert "capacity: the file says 120, Azure has 50" in shown["differences"]
 
 
 async def test_an_unknown_deployment_is_wrong_use() -> None:
@@ -175,13 +175,13 @@ async def test_sessions_tell_finance_what_was_hosted() -> None:
     """Start, end, hours, dollars and cost centre; the cost of always-on since then, and the saving."""
     world = await hosted_once()
     world.clock.advance(10 * 3600)
-    told = (await command(world, "sessions", "--json")).json
-    (row,) = told["sessions"]
+    shown = (await command(world, "sessions", "--json")).json
+    (row,) = shown["sessions"]
     assert (row["deployment"], row["account"], row["cost_center"]) == ("clauses", "main", "legal")
     assert (row["sku"], row["capacity"]) == ("GlobalStandard", 120)
     assert row["hours_at_least"] == row["hours_at_most"] == pytest.approx(2.25, abs=0.1)
     assert row["cost_at_most"] == pytest.approx(row["hours_at_most"] * 1.70, abs=0.1)
-    totals = told["totals"]
+    totals = shown["totals"]
     since_first = (world.clock.now() - START).total_seconds() / 3600 - 0.75
     assert totals["always_on_cost"] == pytest.approx(since_first * 1.70, abs=0.1)
     assert totals["saving_at_least"] == pytest.approx(totals["always_on_cost"] - totals["cost_at_most"])
@@ -221,18 +221,18 @@ async def test_the_rows_of_sessions_add_up_to_the_total() -> None:
     assert [each["cost_at_most"] for each in document["sessions"]] == rows
 
 
-@pytest.mark.parametrize(("least", "most", "told"), [(-0.0, -0.0, "0.00"), (-0.004, 0.001, "0.00")])
-def test_nothing_has_no_sign(least: float, most: float, told: str) -> None:
+@pytest.mark.parametrize(("least", "most", "shown"), [(-0.0, -0.0, "0.00"), (-0.004, 0.001, "0.00")])
+def test_nothing_has_no_sign(least: float, most: float, shown: str) -> None:
     """Minus nothing was saved means nothing was saved."""
-    assert bounds(least, most) == told
+    assert bounds(least, most) == shown
 
 
 async def test_sessions_of_a_calendar_month_in_utc() -> None:
     """From midnight to midnight; a wrong month, and a second period beside it, are refused."""
     world = await hosted_once()
-    told = (await command(world, "sessions", "--month", "2026-11", "--json")).json
-    assert (told["since"], told["until"]) == ("2026-11-01T00:00:00+00:00", "2026-12-01T00:00:00+00:00")
-    assert len(told["sessions"]) == 1
+    shown = (await command(world, "sessions", "--month", "2026-11", "--json")).json
+    assert (shown["since"], shown["until"]) == ("2026-11-01T00:00:00+00:00", "2026-12-01T00:00:00+00:00")
+    assert len(shown["sessions"]) == 1
     december = (await command(world, "sessions", "--month", "2026-12")).out
     assert december.startswith("2026-12-01 00:00 to 2027-01-01 00:00 UTC")
     assert "saved      0.0000 USD" in december

@@ -39,7 +39,7 @@ def test_columns_are_aligned() -> None:
     assert table(("A", "LAST"), [("1\x1b", "x"), ("long", "")]) == ["A     LAST", "1     x", "long"]
 
 
-def test_an_amount_is_told_with_its_bounds_only_where_they_differ() -> None:
+def test_an_amount_is_shown_with_its_bounds_only_where_they_differ() -> None:
     """Cents are what counts."""
     assert money(1.701, 1.702, "USD") == "1.70 USD"
     assert money(1.7, 2, "EUR") == "1.70 to 2.00 EUR"
@@ -64,7 +64,7 @@ def test_progress_on_a_terminal_is_shown_in_place() -> None:
 
 
 def test_alerts_are_lines_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The app's own log lines are JSON for Azure; here its alerts are told, and its events are not."""
+    """The app's own log lines are JSON for Azure; here its alerts are shown, and its events are not."""
     err = Screen()
     log, lines = logging.getLogger("lamplighter"), AlertLines(Terminal(Screen(), err, as_json=False))
     log.addHandler(lines)

@@ -34,7 +34,7 @@ class SkewedTables(MemoryTables):
     ("seconds", "status"),
     [(0, Status.OK), (5, Status.OK), (6, Status.WARNING), (-6, Status.OK), (-7, Status.WARNING)],
 )
-async def test_a_clock_that_is_off_is_told(seconds: float, status: Status) -> None:
+async def test_a_clock_that_is_off_is_reported(seconds: float, status: Status) -> None:
     """Five seconds are let pass; the server's Date has whole seconds, which makes six of a slow one."""
     clock = VirtualClock()
     tables = SkewedTables(clock)

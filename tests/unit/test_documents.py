@@ -138,7 +138,7 @@ async def test_an_archived_file_is_refused_once_and_answered_when_it_is_rehydrat
     assert (refused.state, refused.moved_to) == (DocumentState.FAILED, "")
     assert "rehydrate it, or upload it again" in refused.reason
     assert world.blobs.names("inbox") == ["clauses/a.txt", "clauses/b.pdf"]
-    assert sum('"state": "failed"' in line for line in caplog.messages) == 2, "each is told once"
+    assert sum('"state": "failed"' in line for line in caplog.messages) == 2, "each is logged once"
     assert (await world.app.intake.sweep()).unaccounted == 0
     for name in ("clauses/a.txt", "clauses/b.pdf"):
         world.blobs.set_archived("inbox", name, False)
@@ -256,7 +256,7 @@ async def test_a_document_that_always_fails_is_a_dead_letter_after_five_attempts
     assert document.state is DocumentState.FAILED
     assert "gave up after 5 attempts" in document.reason
     assert document.attempts == 4
-    assert document.cost > 0, "what five answers cost is told"
+    assert document.cost > 0, "the cost of five answers is recorded"
     await world.until(lambda: world.azure.names() == [], timedelta(minutes=3))
 
 
@@ -338,7 +338,7 @@ async def test_a_document_of_a_deployment_taken_out_of_the_file_fails_with_its_r
 
 
 async def test_a_large_inbox_is_walked_in_pieces() -> None:
-    """More uploads than a page are all recorded, and the next walk goes on where the last stopped."""
+    """More uploads than a page are all recorded, and the next walk continues where the last stopped."""
     world = World.of(SCHEDULED)
     for n in range(1203):
         world.upload(f"clauses/{n:04}.txt")

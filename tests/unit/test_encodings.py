@@ -197,7 +197,7 @@ def test_every_text_is_read_right_or_refused(language: str) -> None:
 def test_utf_16_and_utf_32_are_read_without_a_byte_order_mark(
     language: str, encoding: str, seed: int
 ) -> None:
-    """In either byte order. A few names may be too short: they are refused, and a single one is not told."""
+    """In either byte order. A few names may be too short: they are refused; a single one is not detected."""
     for kind, text in [*written(language, random.Random(seed))][1:]:
         try:
             assert read_text(text.encode(encoding)) == text

@@ -38,9 +38,9 @@ def log(caplog: pytest.LogCaptureFixture) -> Any:
     """What was logged since it was asked the last time."""
 
     def lines() -> list[dict[str, Any]]:
-        told = [json.loads(each) for each in caplog.messages]
+        shown = [json.loads(each) for each in caplog.messages]
         caplog.clear()
-        return told
+        return shown
 
     with caplog.at_level(logging.INFO):
         yield lines

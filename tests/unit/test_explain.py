@@ -37,8 +37,8 @@ async def explained(world: World, name: str = "clauses") -> dict[str, Any]:
     reply = await api.deployment(world.app, name)
     assert (world.azure.calls, await world.record(name)) == (calls, record)
     assert reply.status == 200, reply.body
-    told: dict[str, Any] = reply.body
-    return told
+    shown: dict[str, Any] = reply.body
+    return shown
 
 
 async def waiting(world: World, *names: str) -> None:
@@ -61,15 +61,15 @@ async def test_an_unknown_name_is_not_found_with_a_hint() -> None:
 async def test_before_any_pass_it_says_what_is_wanted() -> None:
     """Azure was not read yet, so its state is not known; a window is ahead."""
     window = OneOffWindow(START + HOUR, START + 3 * HOUR)
-    told = await explained(World.of(config("clauses", window)))
-    assert (told["wanted"], told["reason"]) == ("down", "no window and no unfinished document")
-    assert told["next_change"] == (START + timedelta(minutes=45)).isoformat()
-    assert (told["observed"], told["observed_at"]) == ("unknown", None)
-    assert (told["observed_reason"], told["last_seen"]) == ("no pass has looked at it yet", None)
-    assert told["account_problem"] is None
-    assert told["next_step"] == {"action": "nothing", "reason": None, "again_at": None}
-    assert (told["blocked"], told["session"], told["oldest_unfinished"]) == (None, None, None)
-    assert told["decisions"] == []
+    shown = await explained(World.of(config("clauses", window)))
+    assert (shown["wanted"], shown["reason"]) == ("down", "no window and no unfinished document")
+    assert shown["next_change"] == (START + timedelta(minutes=45)).isoformat()
+    assert (shown["observed"], shown["observed_at"]) == ("unknown", None)
+    assert (shown["observed_reason"], shown["last_seen"]) == ("no pass has looked at it yet", None)
+    assert shown["account_problem"] is None
+    assert shown["next_step"] == {"action": "nothing", "reason": None, "again_at": None}
+    assert (shown["blocked"], shown["session"], shown["oldest_unfinished"]) == (None, None, None)
+    assert shown["decisions"] == []
 
 
 async def test_an_account_that_cannot_be_read_is_unknown_and_not_absent() -> None:
@@ -86,11 +86,11 @@ async def test_an_account_that_cannot_be_read_is_unknown_and_not_absent() -> Non
     await ledger.save_account(replace(known, problem=refused, problem_at=world.clock.now()))
 
     (in_list,), (account,) = await listing(world)
-    for told in (await explained(world), in_list):
-        assert told["observed"] == "unknown"
-        assert told["observed_reason"] == f"the account cannot be read: {refused}"
-        assert told["account_problem"] == {"problem": refused, "at": world.clock.now().isoformat()}
-        assert told["last_seen"] == {"observed": "ready", "at": seen_at.isoformat()}
+    for shown in (await explained(world), in_list):
+        assert shown["observed"] == "unknown"
+        assert shown["observed_reason"] == f"the account cannot be read: {refused}"
+        assert shown["account_problem"] == {"problem": refused, "at": world.clock.now().isoformat()}
+        assert shown["last_seen"] == {"observed": "ready", "at": seen_at.isoformat()}
     assert (account["account"], account["read_at"]) == ("main", seen_at.isoformat())
     assert account["account_problem"]["problem"] == refused
     assert (await explained(world))["blocked"] == "no step is taken while the account cannot be read"
@@ -100,8 +100,8 @@ async def test_an_account_that_cannot_be_read_is_unknown_and_not_absent() -> Non
     line = status.out.splitlines()[1]
     assert " unknown " in line
     assert line.endswith("its account cannot be read; last seen: ready at 2026-11-23 08:02")
-    (told,) = (each for each in status.out.splitlines() if each.startswith("The account main could not be"))
-    assert told.endswith(f": {refused}. It was last read at 2026-11-23 08:02.")
+    (shown,) = (each for each in status.out.splitlines() if each.startswith("The account main could not be"))
+    assert shown.endswith(f": {refused}. It was last read at 2026-11-23 08:02.")
 
     known = await ledger.account(ACCOUNT.resource_id)
     await ledger.save_account(replace(known, listed_at=world.clock.now() + timedelta(minutes=1)))
@@ -123,10 +123,10 @@ async def test_explain_that_azure_does_not_answer_ends_with_1() -> None:
     assert "because the account cannot be read: no right to list. Remedy: grant it" in lines
     assert "last seen creating at 2026-11-23 08:00" in lines
     world.azure.fail_next("list", OutcomeUnknown("no answer"))
-    told = (await command(world, "explain", "clauses", "--json")).json
-    assert (told["observed"], told["azure"], told["azure_problem"]) == ("unknown", None, "no answer")
-    assert told["account_problem"] == {"problem": "no answer", "at": world.clock.now().isoformat()}
-    assert told["blocked"] == "no step is taken while the account cannot be read"
+    shown = (await command(world, "explain", "clauses", "--json")).json
+    assert (shown["observed"], shown["azure"], shown["azure_problem"]) == ("unknown", None, "no answer")
+    assert shown["account_problem"] == {"problem": "no answer", "at": world.clock.now().isoformat()}
+    assert shown["blocked"] == "no step is taken while the account cannot be read"
 
     known = await world.app.context.ledger.account(ACCOUNT.resource_id)
     failed = replace(known, problem="no endpoint", problem_at=world.clock.now())
@@ -151,9 +151,9 @@ async def test_unfinished_documents_and_the_age_of_the_oldest() -> None:
     world.clock.advance(90)
     world.upload("clauses/b.txt")
     await world.app.reconcile()
-    told = await explained(world)
-    assert (told["unfinished"], told["unfinished_more"]) == (2, False)
-    assert told["oldest_unfinished"] == {"arrived_at": START.isoformat(), "age_seconds": 90.0}
+    shown = await explained(world)
+    assert (shown["unfinished"], shown["unfinished_more"]) == (2, False)
+    assert shown["oldest_unfinished"] == {"arrived_at": START.isoformat(), "age_seconds": 90.0}
     assert "oldest for 0:01:30" in (await command(world, "explain", "clauses")).out
 
 
@@ -170,16 +170,16 @@ async def test_backoff_with_its_time_and_the_problem(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(world.azure, "put", refuse)
     await waiting(world, "clauses")
-    told = await explained(world)
-    assert (told["next_step"]["action"], told["blocked"]) == ("create", "no quota in this region")
-    at_first = told["next_step"]["again_at"]
+    shown = await explained(world)
+    assert (shown["next_step"]["action"], shown["blocked"]) == ("create", "no quota in this region")
+    at_first = shown["next_step"]["again_at"]
     world.clock.advance(5)
     await world.app.reconcile()
-    told = await explained(world)
-    assert told["next_step"]["action"] == "wait"
-    assert told["blocked"] == "the last try to host it failed: no quota in this region"
-    assert told["problem"] == "no quota in this region"
-    assert told["next_step"]["again_at"] == at_first
+    shown = await explained(world)
+    assert shown["next_step"]["action"] == "wait"
+    assert shown["blocked"] == "the last try to host it failed: no quota in this region"
+    assert shown["problem"] == "no quota in this region"
+    assert shown["next_step"]["again_at"] == at_first
     assert at_first > (START + timedelta(seconds=30)).isoformat()
 
 
@@ -188,9 +188,9 @@ async def test_quarantine_after_a_write_whose_outcome_is_unknown() -> None:
     world = World.of(config())
     world.azure.fail_next("put", OutcomeUnknown("no answer"))
     await waiting(world, "clauses")
-    told = await explained(world)
-    assert "late news" in told["blocked"]
-    assert told["next_step"]["again_at"] == (START + TIMING.quarantine + TIMING.settle).isoformat()
+    shown = await explained(world)
+    assert "late news" in shown["blocked"]
+    assert shown["next_step"]["again_at"] == (START + TIMING.quarantine + TIMING.settle).isoformat()
 
 
 async def test_slots_that_are_taken_and_then_another_reason() -> None:
@@ -208,12 +208,12 @@ async def test_slots_that_are_taken_and_then_another_reason() -> None:
         await world.tick()
         world.clock.advance(3)
     await world.app.reconcile()
-    told = await explained(world)
-    assert "pause between a delete and a create" in told["blocked"]
+    shown = await explained(world)
+    assert "pause between a delete and a create" in shown["blocked"]
     deleted_at = (await world.record("other")).generation.deleted_at
     assert deleted_at is not None
-    assert told["next_step"]["again_at"] == (deleted_at + TIMING.after_delete).isoformat()
-    assert len(told["decisions"]) == rows, "the same decision: no row of its own"
+    assert shown["next_step"]["again_at"] == (deleted_at + TIMING.after_delete).isoformat()
+    assert len(shown["decisions"]) == rows, "the same decision: no row of its own"
 
 
 def _with_account(world: World, account: Account) -> World:
@@ -237,12 +237,14 @@ async def test_another_operation_on_the_account() -> None:
     await command(world, "up", "clauses", "--for", "5h", *WHY, "--wait")
     world.azure.fail_next("delete", ProviderBusy("another operation runs on the account"))
     await command(world, "release", "clauses")
-    told = await explained(world)
-    assert told["next_step"]["action"] == "delete"
-    assert told["blocked"] == "Azure takes no write on the account now: another operation runs on the account"
+    shown = await explained(world)
+    assert shown["next_step"]["action"] == "delete"
+    assert (
+        shown["blocked"] == "Azure takes no write on the account now: another operation runs on the account"
+    )
     await world.app.reconcile()
-    told = await explained(world)
-    assert (told["observed"], told["blocked"]) == ("deleting", "Azure is deleting it")
+    shown = await explained(world)
+    assert (shown["observed"], shown["blocked"]) == ("deleting", "Azure is deleting it")
 
 
 async def test_a_promise_that_creating_alone_breaks_has_its_probability() -> None:
@@ -256,8 +258,8 @@ async def test_a_promise_that_creating_alone_breaks_has_its_probability() -> Non
     assert promise == {"seconds": 300.0, "create_takes_longer": 0.5, "feasible": False}
     assert (await explained(world, "long"))["start_within"]["feasible"]
     assert (await explained(world, "none"))["start_within"] is None
-    told = (await command(world, "explain", "short")).out
-    assert "50% of creates take longer, so documents start it at once" in told
+    shown = (await command(world, "explain", "short")).out
+    assert "50% of creates take longer, so documents start it at once" in shown
 
 
 async def test_holds_observe_mode_and_what_is_foreign() -> None:
@@ -333,9 +335,9 @@ async def test_the_cost_of_this_session_and_of_this_calendar_month(
         await ledger.save_session(each)
     record = changed(await world.record(), number=earlier + 2, state=RecordState.OPEN)
     await ledger.save(record)
-    told = await explained(world)
-    assert told["session"]["cost_at_most"] == 1.70
-    month = told["this_month"]
+    shown = await explained(world)
+    assert shown["session"]["cost_at_most"] == 1.70
+    month = shown["this_month"]
     assert (month["since"], month["sessions"]) == ("2026-11-01T00:00:00+00:00", 2)
     assert month["cost_at_least"] == month["cost_at_most"] == pytest.approx(3 * 1.70)
     assert month["always_on_cost"] == pytest.approx(-always_on_from / HOUR * 1.70)
@@ -349,11 +351,13 @@ async def test_the_command_renders_the_same_document_with_a_look_at_azure() -> N
     """It has all that HTTP answers, except for what Azure was asked."""
     world = World.of(config())
     await waiting(world, "clauses")
-    told = await explained(world)
+    shown = await explained(world)
     live = (await command(world, "explain", "clauses", "--json")).json
     asked = {"observed", "observed_at", "next_step", "blocked", "differences"}
-    assert {key: live[key] for key in told.keys() - asked} == {key: told[key] for key in told.keys() - asked}
-    assert set(live) - set(told) == {"azure", "azure_problem"}
+    assert {key: live[key] for key in shown.keys() - asked} == {
+        key: shown[key] for key in shown.keys() - asked
+    }
+    assert set(live) - set(shown) == {"azure", "azure_problem"}
 
 
 async def test_the_listing_tells_of_the_sweep() -> None:

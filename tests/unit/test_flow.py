@@ -163,7 +163,7 @@ async def test_a_document_whose_worker_died_is_answered_after_its_claim() -> Non
 
 
 async def test_a_lost_answer_of_azure_costs_no_idle_hosting() -> None:
-    """The create took effect: as soon as a timer's pass opens the deployment, whoever drives it answers."""
+    """The create took effect: as soon as a timer's pass opens the deployment, its driver answers."""
     world = World.of(config())
     world.azure.provision_seconds = world.azure.warmup_seconds = 5
     world.azure.lost_answers = 1

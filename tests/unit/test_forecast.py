@@ -1,4 +1,4 @@
-"""The forecast of a period, told as stories: hours and dollars against always-on."""
+"""The forecast of a period, as stories: hours and dollars against always-on."""
 
 from __future__ import annotations
 
@@ -56,24 +56,24 @@ def figure(hours: float) -> Figure:
 
 def test_round_the_clock_costs_what_always_on_costs() -> None:
     """From the first minute to the last, without a lead."""
-    told = a_week(subject(ALWAYS)).figures
-    assert told.certain == told.always_on == figure(7 * 24)
+    shown = a_week(subject(ALWAYS)).figures
+    assert shown.certain == shown.always_on == figure(7 * 24)
 
 
 def test_office_hours_against_always_on() -> None:
     """Five days of nine hours and a lead, the first of which has begun: 08:45 to 18:00."""
-    told = a_week(subject(OFFICE)).figures
-    assert told.certain == figure(5 * 9.25)
-    assert told.always_on == figure(168)
-    assert told.possible == told.uploads == Figure()
-    assert told.always_on.minus(told.most) == figure(168 - 46.25)
+    shown = a_week(subject(OFFICE)).figures
+    assert shown.certain == figure(5 * 9.25)
+    assert shown.always_on == figure(168)
+    assert shown.possible == shown.uploads == Figure()
+    assert shown.always_on.minus(shown.most) == figure(168 - 46.25)
 
 
-def test_a_batch_window_is_told_as_up_to() -> None:
+def test_a_batch_window_is_forecast_as_up_to() -> None:
     """22:00 to 04:00 with its lead, seven nights: nothing of it is certain."""
-    told = a_week(subject(weekly("22:00", "04:00", stop_when_empty=True))).figures
-    assert told.certain == Figure()
-    assert told.possible == figure(7 * 6.25)
+    shown = a_week(subject(weekly("22:00", "04:00", stop_when_empty=True))).figures
+    assert shown.certain == Figure()
+    assert shown.possible == figure(7 * 6.25)
 
 
 def test_the_lead_is_taken_as_it_was_learned() -> None:
@@ -92,32 +92,32 @@ def test_the_night_of_a_clock_change_is_as_long_as_it_is(day: str, hours: float)
 
 def test_a_month_of_office_hours_over_a_clock_change() -> None:
     """March 2026 in Berlin: 22 working days of 9 h 15 min, in UTC an hour earlier from the 30th on."""
-    told = forecast(
+    shown = forecast(
         subject(on_workdays("09:00", "18:00", "Europe/Berlin")), at("2026-03-01"), at("2026-04-01")
     )
-    assert told.figures.certain == figure(22 * 9.25)
-    assert {f"{each.start:%H:%M}" for each in told.plan.certain} == {"07:45", "06:45"}
+    assert shown.figures.certain == figure(22 * 9.25)
+    assert {f"{each.start:%H:%M}" for each in shown.plan.certain} == {"07:45", "06:45"}
 
 
 def test_by_the_started_hour_each_span_is_rounded_up() -> None:
     """9 h 15 min are charged as ten, five times; always-on as it is."""
-    told = a_week(replace(subject(OFFICE), prices=BY_THE_HOUR)).figures
-    assert (told.certain.hours, told.certain.cost) == (46.25, pytest.approx(50 * 1.70))
-    assert told.always_on.cost == pytest.approx(168 * 1.70)
+    shown = a_week(replace(subject(OFFICE), prices=BY_THE_HOUR)).figures
+    assert (shown.certain.hours, shown.certain.cost) == (46.25, pytest.approx(50 * 1.70))
+    assert shown.always_on.cost == pytest.approx(168 * 1.70)
 
 
 def test_a_batch_window_between_two_windows_never_costs_less_than_nothing() -> None:
     """Two started hours apart, one together: up to nothing more, not less."""
     plain = on_workdays("09:00", "09:10"), on_workdays("09:40", "09:50")
     windows = (*plain, on_workdays("09:10", "09:40", stop_when_empty=True))
-    told = a_week(replace(subject(*windows), leads=Leads(timedelta(0)), prices=BY_THE_HOUR)).figures
-    assert told.possible == Figure(pytest.approx(2.5), 0)
+    shown = a_week(replace(subject(*windows), leads=Leads(timedelta(0)), prices=BY_THE_HOUR)).figures
+    assert shown.possible == Figure(pytest.approx(2.5), 0)
 
 
 def test_on_the_developer_tier_hosting_is_free() -> None:
     """Hours there are, and no dollars on either side."""
-    told = a_week(replace(subject(OFFICE), sku="DeveloperTier")).figures
-    assert (told.certain.hours, told.most.cost, told.always_on.cost) == (46.25, 0, 0)
+    shown = a_week(replace(subject(OFFICE), sku="DeveloperTier")).figures
+    assert (shown.certain.hours, shown.most.cost, shown.always_on.cost) == (46.25, 0, 0)
 
 
 def test_holds_count() -> None:
@@ -141,31 +141,31 @@ def on_demand(*sessions: HostingSession, windows: tuple[WeeklyWindow, ...] = ())
 
 def test_uploads_are_forecast_from_the_recent_past() -> None:
     """14 hours in 28 days are half an hour a day, and so 3.5 hours in a week."""
-    told = on_demand(session(START - 20 * DAY, 10 * HOUR), session(START - 2 * DAY, 4 * HOUR, 2))
-    assert told.uploads == Uploads(2, 0.5, pytest.approx(0.5 * 1.70))
-    assert told.figures.uploads == figure(3.5)
+    shown = on_demand(session(START - 20 * DAY, 10 * HOUR), session(START - 2 * DAY, 4 * HOUR, 2))
+    assert shown.uploads == Uploads(2, 0.5, pytest.approx(0.5 * 1.70))
+    assert shown.figures.uploads == figure(3.5)
 
 
 def test_what_windows_hosted_does_not_count_as_uploads() -> None:
     """On Friday it was up from 08:45 to 20:00: two hours more than its window, and the night before three."""
     friday = START - 3 * DAY
     windows = (OFFICE,)
-    told = on_demand(
+    shown = on_demand(
         session(friday - 11 * HOUR, 3 * HOUR),
         session(friday + timedelta(minutes=45), 11.25 * HOUR, 2),
         session(friday - DAY + timedelta(minutes=45), 9 * HOUR, 3),
         windows=windows,
     )
-    assert told.uploads is not None
-    assert (told.uploads.sessions, told.uploads.hours_a_day * 28) == (2, pytest.approx(5))
+    assert shown.uploads is not None
+    assert (shown.uploads.sessions, shown.uploads.hours_a_day * 28) == (2, pytest.approx(5))
 
 
 def test_only_the_last_28_days_count() -> None:
     """Of a session that reaches into them, the part inside; what is still hosted, until now."""
     running = replace(session(START - 2 * HOUR, HOUR, 2), ended_after=None, ended_by=None)
-    told = on_demand(session(START - RECENT - 5 * HOUR, 6 * HOUR), running)
-    assert told.uploads is not None
-    assert told.uploads.hours_a_day * 28 == pytest.approx(3)
+    shown = on_demand(session(START - RECENT - 5 * HOUR, 6 * HOUR), running)
+    assert shown.uploads is not None
+    assert shown.uploads.hours_a_day * 28 == pytest.approx(3)
 
 
 def test_without_sessions_uploads_are_not_forecast() -> None:
@@ -180,16 +180,16 @@ def test_by_the_started_hour_each_upload_of_ten_minutes_costs_an_hour() -> None:
     """28 of them: ten minutes a day, charged as an hour a day."""
     sessions = tuple(session(START - (day + 0.5) * DAY, HOUR / 6, day) for day in range(28))
     base = subject(uploads=UploadStart.ON_DEMAND)
-    told = a_week(replace(base, sessions=sessions, prices=BY_THE_HOUR)).figures.uploads
-    assert told == Figure(pytest.approx(7 / 6), pytest.approx(7 * 1.70))
+    shown = a_week(replace(base, sessions=sessions, prices=BY_THE_HOUR)).figures.uploads
+    assert shown == Figure(pytest.approx(7 / 6), pytest.approx(7 * 1.70))
 
 
 def test_uploads_never_make_more_than_always_on() -> None:
     """Nearly always up by uploads in the past, and in a window for most of the time ahead."""
     sessions = (session(START - RECENT, RECENT),)
     base = subject(weekly("00:15", "23:59"), uploads=UploadStart.ON_DEMAND)
-    told = a_week(replace(base, sessions=sessions, leads=Leads(timedelta(0)))).figures
-    assert told.most.cost <= told.always_on.cost + 1e-9
+    shown = a_week(replace(base, sessions=sessions, leads=Leads(timedelta(0)))).figures
+    assert shown.most.cost <= shown.always_on.cost + 1e-9
     whole = a_week(replace(subject(uploads=UploadStart.ON_DEMAND), sessions=sessions)).figures
     assert whole.most == whole.always_on == figure(168)
 
@@ -199,10 +199,10 @@ def test_uploads_never_make_more_than_always_on() -> None:
 
 def test_figures_are_summed() -> None:
     """Two deployments, each with its own."""
-    told = summed(
+    shown = summed(
         [a_week(subject(OFFICE)), a_week(subject(on_workdays("22:00", "04:00", stop_when_empty=True)))]
     )
-    assert (told.certain, told.possible, told.always_on) == (figure(46.25), figure(5 * 6.25), figure(336))
+    assert (shown.certain, shown.possible, shown.always_on) == (figure(46.25), figure(5 * 6.25), figure(336))
     assert summed([]).always_on == Figure()
 
 

@@ -42,14 +42,14 @@ def worker_tells():
     from types import SimpleNamespace
     from typing import get_type_hints
     from azurefunctions.extensions.base import get_binding_registry
-    registry, told = get_binding_registry(), []
+    registry, shown = get_binding_registry(), []
     for each in functions:
         hints = get_type_hints(each.get_user_function())
         types = {name: SimpleNamespace(pytype=hint) for name, hint in hints.items()}
         if any(registry.check_supported_type(hint) for hint in hints.values()):
             bindings, _ = registry.get_raw_bindings(each, types)
-            told += [json.loads(binding) for binding in bindings]
-    return told
+            shown += [json.loads(binding) for binding in bindings]
+    return shown
 
 functions = function_app.app.get_functions()
 sdks = "openai", "azure.storage", "azure.data", "azure.identity", "azure.mgmt", "pydantic", "yaml", "aiohttp"
@@ -78,8 +78,8 @@ def import_app(**environment: str) -> dict[str, object]:
     return json.loads(done.stdout)
 
 
-def triggers(told: dict[str, object]) -> dict[str, dict[str, object]]:
-    functions = told["functions"]
+def triggers(shown: dict[str, object]) -> dict[str, dict[str, object]]:
+    functions = shown["functions"]
     assert isinstance(functions, list)
     return {
         function["name"]: next(each for each in function["bindings"] if each["direction"] == "IN")
@@ -122,8 +122,8 @@ def test_every_function_is_there_without_any_setting() -> None:
 
 def test_the_host_is_asked_for_an_upload_s_name_and_not_for_its_content() -> None:
     """The worker's own words to the host: the same trigger, with a reference in the place of the file."""
-    (told,) = import_app()["as the worker tells them"]  # type: ignore[misc]
-    assert told == {
+    (shown,) = import_app()["as the worker tells them"]  # type: ignore[misc]
+    assert shown == {
         "type": "blobTrigger",
         "direction": "IN",
         "name": "blob",
@@ -147,11 +147,11 @@ def test_a_reference_is_decoded_to_the_name() -> None:
 
 def test_the_settings_reach_the_host() -> None:
     """A schedule as the host's own %SETTING%, a polling source by its name."""
-    told = import_app(RECONCILE_SCHEDULE="*/5 * * * * *", BLOB_SOURCE="LogsAndContainerScan")
-    found = triggers(told)
+    shown = import_app(RECONCILE_SCHEDULE="*/5 * * * * *", BLOB_SOURCE="LogsAndContainerScan")
+    found = triggers(shown)
     assert found["drain_backlog"]["schedule"] == "%RECONCILE_SCHEDULE%"
     assert found["document_uploaded"]["source"] == "LogsAndContainerScan"
-    assert told["problems"] == []
+    assert shown["problems"] == []
 
 
 @pytest.mark.parametrize(
@@ -166,9 +166,9 @@ def test_an_unknown_value_means_the_default_and_a_problem(
     setting: str, value: str, function: str, key: str, default: str
 ) -> None:
     """Never an app without functions."""
-    told = import_app(**{setting: value})
-    assert triggers(told)[function][key] == default
-    problems = told["problems"]
+    shown = import_app(**{setting: value})
+    assert triggers(shown)[function][key] == default
+    problems = shown["problems"]
     assert isinstance(problems, list) and setting in problems[0] and value in problems[0]
 
 
@@ -177,8 +177,8 @@ def routes() -> dict[str, Any]:
     """The functions that HTTP calls, by name. An app tells them once."""
     import function_app
 
-    told = function_app.app.get_functions()
-    http = [each for each in told if each.get_trigger().type == "httpTrigger"]
+    shown = function_app.app.get_functions()
+    http = [each for each in shown if each.get_trigger().type == "httpTrigger"]
     return {each.get_function_name(): each.get_user_function() for each in http}
 
 

@@ -31,12 +31,12 @@ async def problems(world: World, **changes: Any) -> dict[str, str]:
     reply = await ask(world, **changes)
     assert reply.status == 400, reply.body
     assert await world.app.context.ledger.holds(ACCOUNT.resource_id, START) == {}
-    told = {each["key"]: each["remedy"] for each in reply.body["problems"]}
-    assert all(f"{key}: {remedy}" in reply.body["error"] for key, remedy in told.items())
-    return told
+    shown = {each["key"]: each["remedy"] for each in reply.body["problems"]}
+    assert all(f"{key}: {remedy}" in reply.body["error"] for key, remedy in shown.items())
+    return shown
 
 
-async def test_a_hold_up_is_kept_told_with_its_cost_and_heeded_at_once() -> None:
+async def test_a_hold_up_is_kept_shown_with_its_cost_and_obeyed_at_once() -> None:
     """The body is the command's; the deployment is being created when the answer comes."""
     world = World.of(config())
     reply = await ask(world)
@@ -47,8 +47,8 @@ async def test_a_hold_up_is_kept_told_with_its_cost_and_heeded_at_once() -> None
     assert reply.body["forecast"]["cost"] == 3.4
     assert reply.body["step"].startswith("wait: Azure is creating it")
     assert world.azure.names() == ["clauses"]
-    told = (await api.deployment(world.app, "clauses")).body["hold"]
-    assert (told["way"], told["owner"], told["reason"]) == ("up", "dana", "demo for legal")
+    shown = (await api.deployment(world.app, "clauses")).body["hold"]
+    assert (shown["way"], shown["owner"], shown["reason"]) == ("up", "dana", "demo for legal")
 
 
 async def test_a_hold_may_end_at_a_time_with_its_zone() -> None:
@@ -86,7 +86,7 @@ async def test_delete_ends_a_hold_and_none_is_no_error() -> None:
     assert (again.status, again.body["released"]) == (200, False)
 
 
-async def test_what_azure_refuses_is_told_and_the_hold_stays() -> None:
+async def test_what_azure_refuses_is_reported_and_the_hold_stays() -> None:
     """The right to list is missing: once it is granted, the hold need not be repeated."""
     world = World.of(config())
     world.azure.fail_next("list", ProviderRefused("no right to list", code="AuthorizationFailed"))
@@ -133,21 +133,21 @@ async def test_an_unknown_deployment_is_not_found() -> None:
         ({"\ud800": "dana"}, "a key", "unknown key"),
     ],
 )
-async def test_each_mistake_is_told_with_its_key_and_remedy(
+async def test_each_mistake_is_reported_with_its_key_and_remedy(
     changes: dict[str, Any], key: str, says: str
 ) -> None:
     """And nothing is held."""
-    told = await problems(World.of(config()), **changes)
-    assert list(told) == [key]
-    assert says in told[key]
+    shown = await problems(World.of(config()), **changes)
+    assert list(shown) == [key]
+    assert says in shown[key]
 
 
-async def test_all_mistakes_are_told_at_once() -> None:
+async def test_all_mistakes_are_reported_at_once() -> None:
     """As those of deployments.yaml are."""
-    told = await problems(
+    shown = await problems(
         World.of(config()), way="on", owner=None, reason="", colour="red", **{"for": "soon"}
     )
-    assert set(told) == {"way", "for", "owner", "reason", "colour"}
+    assert set(shown) == {"way", "for", "owner", "reason", "colour"}
 
 
 @pytest.mark.parametrize(

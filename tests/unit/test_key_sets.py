@@ -96,12 +96,12 @@ async def test_submitted_files(tmp_path: Path) -> None:
     world, letter = World.of(config()), tmp_path / "letter.txt"
     letter.write_text("Dear all")
     files = (str(letter), str(tmp_path / "missing.txt"), str(letter))
-    told = (await command(world, "submit", "clauses", *files, "--json")).json
-    assert keys(told) == "deployment documents"
+    shown = (await command(world, "submit", "clauses", *files, "--json")).json
+    assert keys(shown) == "deployment documents"
     ends = "answer saved"
-    assert keys(told, "documents", 0) == f"file {DOCUMENT} {ends}"
-    assert keys(told, "documents", 1) == f"file id state reason {ends}"
-    assert keys(told, "documents", 2) == f"file {DOCUMENT} note {ends}"
+    assert keys(shown, "documents", 0) == f"file {DOCUMENT} {ends}"
+    assert keys(shown, "documents", 1) == f"file id state reason {ends}"
+    assert keys(shown, "documents", 2) == f"file {DOCUMENT} note {ends}"
     text = (await command(world, "submit", "clauses", str(letter))).out
     assert f"{letter}: this name is taken: the document is called 'letter-" in text
 
@@ -164,19 +164,19 @@ async def test_preview() -> None:
 async def test_sessions() -> None:
     """Rows, totals, and the columns of the CSV."""
     world = await lively()
-    told = (await command(world, "sessions", "--json")).json
-    assert keys(told) == "since until sessions totals"
-    assert (keys(told, "sessions", 0), keys(told, "totals")) == (SESSION, TOTALS)
+    shown = (await command(world, "sessions", "--json")).json
+    assert keys(shown) == "since until sessions totals"
+    assert (keys(shown, "sessions", 0), keys(shown, "totals")) == (SESSION, TOTALS)
     assert (await command(world, "sessions", "--csv")).out.splitlines()[0] == SESSION.replace(" ", ",")
 
 
 def test_doctor() -> None:
     """Findings, and how many of each kind, those of which there is none included."""
     counts = {each: 0 for each in Status} | {Status.OK: 1}
-    told = to_json(DoctorReport([ok("clock", "it agrees")], counts))
-    assert keys(told) == "findings counts"
-    assert keys(told, "findings", 0) == "check status what remedy"
-    assert told["counts"] == {"ok": 1, "warning": 0, "failed": 0, "not checked": 0}
+    shown = to_json(DoctorReport([ok("clock", "it agrees")], counts))
+    assert keys(shown) == "findings counts"
+    assert keys(shown, "findings", 0) == "check status what remedy"
+    assert shown["counts"] == {"ok": 1, "warning": 0, "failed": 0, "not checked": 0}
 
 
 # --- how values are written --------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What is told of a span: holidays, own dates, closures, and the clocks, with local time and UTC."""
+"""What a span is marked with: holidays, own dates, closures, and the clocks, with local time and UTC."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ OFFICE = weekly(
 )
 
 
-def told(window: WeeklyWindow | OneOffWindow, since: str, until: str) -> list[str]:
+def shown(window: WeeklyWindow | OneOffWindow, since: str, until: str) -> list[str]:
     return [f"{each.day} {each.kind}: {each.what}" for each in marks([window], at(since), at(until))]
 
 
-def test_holidays_and_own_dates_are_told_where_they_change_something() -> None:
+def test_holidays_and_own_dates_are_marked_where_they_change_something() -> None:
     """A Sunday that is skipped and a Monday that is added are as they would be anyway."""
-    assert told(OFFICE, *CHRISTMAS) == [
+    assert shown(OFFICE, *CHRISTMAS) == [
         "2026-12-24 skipped: skip_dates names it",
         "2026-12-25 holiday: Christmas Day",
         "2026-12-26 added: also_on names it, although it is Second Day of Christmas",
@@ -48,10 +48,10 @@ def test_a_mark_has_utc_and_local_time() -> None:
 def test_dates_outside_first_and_last_are_nothing_special() -> None:
     """A window that does not hold yet skips nothing."""
     later = weekly("09:00", "18:00", BERLIN, skip_holidays="DE-BE", starting=date(2026, 12, 26))
-    assert told(later, "2026-12-24", "2026-12-28") == ["2026-12-26 holiday: Second Day of Christmas"]
+    assert shown(later, "2026-12-24", "2026-12-28") == ["2026-12-26 holiday: Second Day of Christmas"]
 
 
-def test_closures_are_told_with_their_reason() -> None:
+def test_closures_are_marked_with_their_reason() -> None:
     """In order of time among the others, also when they began before the span."""
     closures = [
         Closure(at("2026-12-01"), at("2026-12-22"), BERLIN, "inventory"),
@@ -66,8 +66,8 @@ def test_closures_are_told_with_their_reason() -> None:
 
 def test_a_span_is_half_open() -> None:
     """A window that ends where the span begins is not in it, nor one that begins where it ends."""
-    assert told(OFFICE, "2026-12-25T17:00", "2026-12-26T08:00") == []
-    assert len(told(OFFICE, "2026-12-25T16:59", "2026-12-26T08:01")) == 2
+    assert shown(OFFICE, "2026-12-25T17:00", "2026-12-26T08:00") == []
+    assert len(shown(OFFICE, "2026-12-25T16:59", "2026-12-26T08:01")) == 2
 
 
 def clocks(start: str, end: str, zone: str = NEW_YORK, year: int = 2026) -> list[Mark]:
@@ -114,16 +114,16 @@ def test_a_window_over_a_change_is_longer_or_shorter() -> None:
     ]
 
 
-def test_a_change_that_touches_no_window_is_not_told() -> None:
+def test_a_change_that_touches_no_window_is_not_marked() -> None:
     """By day, on another weekday, in a zone without any, or for a one-off window."""
     assert clocks("09:00", "18:00") == []
     assert clocks("02:10", "02:50", "Asia/Tokyo") == []
-    assert told(weekly("02:10", "02:50", NEW_YORK, days=[0]), "2026-01-01", "2027-01-01") == []
+    assert shown(weekly("02:10", "02:50", NEW_YORK, days=[0]), "2026-01-01", "2027-01-01") == []
     once = OneOffWindow(at("2026-03-08T06:00"), at("2026-03-08T08:00"))
-    assert told(once, "2026-01-01", "2027-01-01") == []
+    assert shown(once, "2026-01-01", "2027-01-01") == []
 
 
-def test_a_change_by_half_an_hour_and_at_midnight_is_told() -> None:
+def test_a_change_by_half_an_hour_and_at_midnight_is_marked() -> None:
     """Lord Howe Island's half an hour; Beirut's clocks skip midnight."""
     first, second = clocks("00:00", "24:00", "Australia/Lord_Howe")
     assert "forward by 0:30:00" in second.what

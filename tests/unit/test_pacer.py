@@ -86,7 +86,7 @@ async def test_tokens_wait_for_the_minute_in_which_they_fit() -> None:
 
 
 async def test_what_exceeds_a_whole_minute_is_never_admitted() -> None:
-    """No waiting would help, so it is told at once."""
+    """No waiting would help, so it is refused at once."""
     sender = Sender(1_000, 60)
     assert not await sender.send(1_001)
     assert sender.clock.monotonic() == 0
@@ -96,7 +96,7 @@ async def test_what_exceeds_a_whole_minute_is_never_admitted() -> None:
 # --- order and deadlines -----------------------------------------------------------------------------
 
 
-async def test_who_cannot_be_admitted_in_time_is_told_at_once() -> None:
+async def test_who_cannot_be_admitted_in_time_is_refused_at_once() -> None:
     """The wait would end at 60 s and the deadline is at 59: False, now, and nothing is counted."""
     sender = Sender(1_000, 600)
     assert await sender.send(1_000)
@@ -132,7 +132,7 @@ async def test_a_waiter_that_is_cancelled_lets_the_next_one_go() -> None:
 
 
 async def test_a_pause_holds_everybody() -> None:
-    """One 429 that names 30 s: nobody is admitted before that, whoever was waiting or comes anew."""
+    """One 429 that names 30 s: nothing is admitted before that, neither what waited nor what comes anew."""
     sender = Sender(1_000_000, 120)
 
     async def meet_the_limit() -> None:
@@ -152,7 +152,7 @@ async def test_a_shorter_pause_does_not_end_a_longer_one() -> None:
     assert sender.times() == [30]
 
 
-async def test_a_pause_beyond_the_deadline_is_told_at_once() -> None:
+async def test_a_pause_beyond_the_deadline_is_refused_at_once() -> None:
     """Nobody waits for what comes too late."""
     sender = Sender(1_000_000, 120)
     sender.pacer.pause(30)
@@ -205,7 +205,7 @@ async def test_tokens_that_others_use_are_left_to_them() -> None:
 
 @pytest.mark.parametrize("remaining", [None, -1, 10_001, 2**63])
 async def test_an_insane_header_is_ignored(remaining: int | None) -> None:
-    """Less than nothing or more than the limit remains: what was told before holds."""
+    """Less than nothing or more than the limit remains: the former value holds."""
     sender = Sender(10_000, 600)
     await sender.send(1_000)
     sender.pacer.learn(100, 100, 2_000)

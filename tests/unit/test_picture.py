@@ -1,4 +1,4 @@
-"""One picture of an account: whoever says what is wanted, and when, says what the pass does."""
+"""One picture of an account: every report of what is wanted, and when, agrees with the pass."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ def together(*names: str) -> list[DeploymentConfig]:
     ]
 
 
-async def told_to_begin(world: World) -> dict[str, dict[str, datetime]]:
+async def reported_starts(world: World) -> dict[str, dict[str, datetime]]:
     """When the create of each deployment begins, by whom one asks."""
     app, now = world.app, world.clock.now()
     listed = (await api.deployments(app)).body["deployments"]
     explained = [(await command(world, "explain", name, "--json")).json for name in app.settings.deployments]
     by_api = [(await api.deployment(app, name)).body for name in app.settings.deployments]
     shown = (await command(world, "status", "--json")).json["deployments"]
-    told = {
+    report = {
         source: {each["deployment"]: datetime.fromisoformat(each["next_change"]) for each in found}
         for source, found in {"api": listed, "one": by_api, "status": shown, "explain": explained}.items()
     }
     ahead = previewed(app.settings, await read_records(app, now), *period(now, days=1)).deployments
-    told["preview"] = {each.deployment: each.intervals[0].start for each in ahead}
-    told["hold"] = {}
+    report["preview"] = {each.deployment: each.intervals[0].start for each in ahead}
+    report["hold"] = {}
     for name, one in app.settings.deployments.items():
         held = await hold(app, one, HoldRequest(False, CLOSES, "dana", "a test"))
         await app.context.ledger.release_hold(one.hosted_id)
-        told["hold"][name] = CLOSES - held.forecast.hours * HOUR
-    return told
+        report["hold"][name] = CLOSES - held.forecast.hours * HOUR
+    return report
 
 
 async def created(world: World) -> dict[str, datetime]:
@@ -68,16 +68,16 @@ async def test_all_say_when_the_pass_creates_deployments_whose_windows_start_tog
     """Creates of an account go in turn, so the first begins long before the lead that it has alone."""
     world = World.of(*together("a", "b", "c", "d"))
     await world.app.context.ledger.save(changed(await world.record("b"), create_seconds=MEASURED))
-    told = await told_to_begin(world)
+    report = await reported_starts(world)
     times = await created(world)
     assert OPENS - times["a"] > 45 * MINUTE
-    for source, begins in told.items():
+    for source, begins in report.items():
         for name, at in begins.items():
             assert timedelta(seconds=-1) < times[name] - at <= MINUTE, (source, name)
 
 
 async def test_what_is_up_for_something_else_is_still_in_the_queue() -> None:
-    """It may be deleted before its window, and created again for it: the times stay those that were told."""
+    """It may be deleted before its window, and created again for it: the reported times stay the same."""
     world = World.of(*together("a", "b"))
     world.upload("b/a.txt")
     await world.app.reconcile()
@@ -96,8 +96,8 @@ async def test_before_a_weekend_status_knows_the_queue_of_monday() -> None:
     world = World.of(first, replace(second, windows=(before, monday)))
     now = world.clock.now()
     begins = monday.start - PRIOR.quantile(LEAD_SHARE) - PRIOR.mean()
-    (told, _) = (await api.deployments(world.app)).body["deployments"]
-    assert datetime.fromisoformat(told["next_change"]) == begins
+    (report, _) = (await api.deployments(world.app)).body["deployments"]
+    assert datetime.fromisoformat(report["next_change"]) == begins
     ahead = previewed(world.app.settings, await read_records(world.app, now), *period(now, days=3))
     assert ahead.deployments[0].intervals[0].start == begins
 

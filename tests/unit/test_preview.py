@@ -45,7 +45,7 @@ async def hosted(world: World, *lengths: timedelta) -> None:
 # --- by HTTP -----------------------------------------------------------------------------------------
 
 
-async def test_a_week_is_told_with_holds_and_the_recent_past() -> None:
+async def test_a_week_is_reported_with_holds_and_the_recent_past() -> None:
     """Office hours once, held up until noon; uploads as in the last 28 days; beside always-on."""
     world = World.of(config("clauses", OneOffWindow(START + 26 * HOUR, START + 34 * HOUR)))
     await hosted(world, 7 * HOUR, 7 * HOUR)
@@ -53,18 +53,18 @@ async def test_a_week_is_told_with_holds_and_the_recent_past() -> None:
     await api.hold(world.app, "clauses", body)
     document = await by_http(world)
     assert (document["since"], document["until"]) == (START.isoformat(), (START + 7 * DAY).isoformat())
-    told = one(document)
-    assert told["hold"]["owner"] == "dana"
-    assert told["certain"] == {"hours": 12.25, "cost": pytest.approx(12.25 * 1.70)}
-    assert told["uploads"] == {"hours": 3.5, "cost": pytest.approx(5.95)}
-    assert told["uploads_told"].startswith(
+    shown = one(document)
+    assert shown["hold"]["owner"] == "dana"
+    assert shown["certain"] == {"hours": 12.25, "cost": pytest.approx(12.25 * 1.70)}
+    assert shown["uploads"] == {"hours": 3.5, "cost": pytest.approx(5.95)}
+    assert shown["uploads_told"].startswith(
         "0.50 h a day: the average of 2 session(s) outside of windows over"
     )
-    assert told["always_on"]["cost"] == pytest.approx(168 * 1.70)
-    assert told["saving_at_most"] == pytest.approx((168 - 12.25) * 1.70)
-    assert told["saving_at_least"] == pytest.approx((168 - 12.25 - 3.5) * 1.70)
+    assert shown["always_on"]["cost"] == pytest.approx(168 * 1.70)
+    assert shown["saving_at_most"] == pytest.approx((168 - 12.25) * 1.70)
+    assert shown["saving_at_least"] == pytest.approx((168 - 12.25 - 3.5) * 1.70)
     assert document["total"]["not_forecast"] == []
-    assert [(each["start"], each["certain"]) for each in told["intervals"]] == [
+    assert [(each["start"], each["certain"]) for each in shown["intervals"]] == [
         (START.isoformat(), True),
         ((START + 25.75 * HOUR).isoformat(), True),
     ]
@@ -92,7 +92,7 @@ async def test_advice_goes_by_the_records() -> None:
 
 
 async def test_what_nothing_tells_of_is_not_forecast() -> None:
-    """No session, no figure: and whoever reads the saving is told whose uploads are missing in it."""
+    """No session, no figure: and the reader of the saving learns whose uploads are missing in it."""
     document = await by_http(World.of(config(), config("night", uploads=UploadStart.SCHEDULED)))
     assert one(document)["uploads_told"].startswith("not forecast: there was no session")
     assert one(document, "night")["uploads_told"] == "documents wait for a window"
@@ -105,8 +105,8 @@ async def test_two_cost_centers_are_summed_each_for_itself() -> None:
     centers = {"a": "legal", "b": "sales", "c": "legal"}
     each = (replace(config(name, window), cost_center=center) for name, center in centers.items())
     document = await by_http(World.of(*each))
-    told = {each["cost_center"]: each["certain"]["hours"] for each in document["cost_centers"]}
-    assert told == {"legal": 2.5, "sales": 1.25}
+    shown = {each["cost_center"]: each["certain"]["hours"] for each in document["cost_centers"]}
+    assert shown == {"legal": 2.5, "sales": 1.25}
     assert document["total"]["certain"]["hours"] == 3.75
     assert document["cost_centers"][0]["not_forecast"] == ["a", "c"]
 
@@ -119,7 +119,7 @@ async def test_a_wrong_number_of_days_is_refused(days: str) -> None:
     assert reply.body["error"] == "days: write a whole number from 1 to 366"
 
 
-async def test_a_year_is_told() -> None:
+async def test_a_year_is_reported() -> None:
     """And nothing is written for it, in Azure or in storage."""
     world = World.of(config())
     document = await by_http(world, "366")
@@ -132,8 +132,8 @@ async def test_an_adopted_deployment_is_forecast_at_the_sku_that_it_is_recreated
     world = World.of(replace(config("clauses", OneOffWindow(START, START + HOUR)), adopt=True))
     adopted = DeploymentSpec("clauses", "m", "1", None, sku="DeveloperTier", capacity=1)
     await world.app.context.ledger.save(changed(await world.record(), adopted=adopted))
-    told = one(await by_http(world))
-    assert (told["sku"], told["certain"]) == ("DeveloperTier", {"hours": 1.0, "cost": 0.0})
+    shown = one(await by_http(world))
+    assert (shown["sku"], shown["certain"]) == ("DeveloperTier", {"hours": 1.0, "cost": 0.0})
     assert "no DeveloperTier: it is counted as free" in (await by_http(world))["notes"][-1]
 
 

@@ -66,18 +66,18 @@ async def test_the_file_alone_is_enough(tmp_path: Path) -> None:
     assert "together" in out
 
 
-async def test_one_deployment_is_told_alone_in_json(tmp_path: Path) -> None:
+async def test_one_deployment_is_reported_alone_in_json(tmp_path: Path) -> None:
     """Every interval, with its local times; whatever the case of the name is."""
     path = file(tmp_path, office={"schedule": [OFFICE]}, night={"schedule": [NIGHT]})
     document = (await run(path, "--months", "12", "--deployment", "OFFICE", "--json")).json
-    (told,) = document["deployments"]
-    assert (told["deployment"], told["time_zone"], document["records_known"]) == (
+    (shown,) = document["deployments"]
+    assert (shown["deployment"], shown["time_zone"], document["records_known"]) == (
         "office",
         "Europe/Berlin",
         False,
     )
-    assert 255 < len(told["intervals"]) < 270
-    for each in told["intervals"][1:-1]:
+    assert 255 < len(shown["intervals"]) < 270
+    for each in shown["intervals"][1:-1]:
         start, local = (datetime.fromisoformat(each[key]) for key in ("start", "local_start"))
         assert start == local and f"{local:%H:%M}" == "08:45" and start.utcoffset() == timedelta(0)
 
@@ -93,11 +93,11 @@ async def test_a_month_with_holidays_and_a_closure(tmp_path: Path) -> None:
     assert "Fri 2026-12-25 09:00 holiday: Christmas Day" in out
     assert "Fri 2027-01-01 09:00 holiday: New Year's Day" in out
     assert "Thu 2026-12-31 00:00 closure: stocktaking" in out
-    (told,) = (await run(path, "--days", "28", "--json", now=now)).json["deployments"]
-    days = [each["local_start"][:10] for each in told["intervals"]]
+    (shown,) = (await run(path, "--days", "28", "--json", now=now)).json["deployments"]
+    days = [each["local_start"][:10] for each in shown["intervals"]]
     assert len(days) == 18, "the first Monday's end and the last one's beginning make one day together"
     assert not {"2026-12-25", "2026-12-31", "2027-01-01"} & set(days)
-    kinds = [(each["kind"], each["at"]) for each in told["marks"]]
+    kinds = [(each["kind"], each["at"]) for each in shown["marks"]]
     assert kinds == [
         ("holiday", "2026-12-25T08:00:00+00:00"),
         ("closure", "2026-12-30T23:00:00+00:00"),
@@ -120,8 +120,8 @@ async def test_a_change_of_the_clocks_is_marked(
     saturday = datetime(2026, 10, 24, 17, 0, tzinfo=UTC)
     answer = await run(path, "--days", "1", now=saturday)
     assert says in answer.out
-    (told,) = (await run(path, "--days", "1", "--json", now=saturday)).json["deployments"]
-    assert told["certain"]["hours"] + told["batch_at_most"]["hours"] == hours
+    (shown,) = (await run(path, "--days", "1", "--json", now=saturday)).json["deployments"]
+    assert shown["certain"]["hours"] + shown["batch_at_most"]["hours"] == hours
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ async def test_a_change_of_the_clocks_is_marked(
         (["--diff", "missing.yaml"], "missing.yaml: cannot be read"),
     ],
 )
-async def test_wrong_use_is_told(tmp_path: Path, arguments: list[str], says: str) -> None:
+async def test_wrong_use_is_reported(tmp_path: Path, arguments: list[str], says: str) -> None:
     """The command line ends with 2."""
     with pytest.raises((InvalidRequest, UnknownDeployment, SettingsError), match=says):
         await run(file(tmp_path, office={}), *arguments)
@@ -166,9 +166,14 @@ def test_the_command_line_needs_no_storage_unless_the_file_lies_there(
 
 @pytest.mark.parametrize("place", ["deployments.yaml", "blob:settings/deployments.yaml"])
 def test_storage_that_cannot_be_read_costs_the_past_and_not_the_preview(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str, free_port: int
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+    free_port: int,
 ) -> None:
-    """Nobody listens there: the schedule is told with a note, unless it lies in that storage itself."""
+    """Nobody listens there: the schedule is shown with a note, unless it lies in that storage itself."""
+    monkeypatch.setattr("shared.adapters.blobs.RETRIES", 0)  # the pauses between tries take 12 s
     folder = file(tmp_path, office={"schedule": [OFFICE]}).parent
     url = f"http://127.0.0.1:{free_port}/account"
     environment = {
@@ -199,7 +204,7 @@ def free_port() -> int:
 # --- the difference of two files ---------------------------------------------------------------------
 
 
-async def test_a_change_is_told_in_hours_dollars_and_intervals(tmp_path: Path) -> None:
+async def test_a_change_is_reported_in_hours_dollars_and_intervals(tmp_path: Path) -> None:
     """Office hours from 08:00 instead of 09:00; the night is new, the mail gone."""
     old = file(tmp_path, "old.yaml", office={"schedule": [OFFICE]}, mail={}, unchanged={})
     new = file(

@@ -40,7 +40,7 @@ async def ticks(world: World, times: int) -> None:
 
 
 async def test_a_pass_whose_intent_took_long_writes_nothing_to_azure() -> None:
-    """Its lease may be another's by then; the next pass goes on."""
+    """Another process may have its lease by then; the next pass continues."""
     world = World.of(config())
     world.upload("clauses/a.txt")
     write = world.tables.write

@@ -1,4 +1,4 @@
-"""Files → text: encodings, what is no text, and the reason that its owner is told."""
+"""Files → text: encodings, what is no text, and the reason that its owner reads."""
 
 from __future__ import annotations
 
@@ -105,13 +105,13 @@ def test_whatever_a_file_holds_it_is_text_or_refused(data: bytes) -> None:
     ],
 )
 @pytest.mark.parametrize("times", [1, 40])
-def test_an_old_encoding_is_told_from_what_the_file_holds(text: str, encoding: str, times: int) -> None:
+def test_an_old_encoding_is_detected_from_what_the_file_holds(text: str, encoding: str, times: int) -> None:
     """Office on Windows still writes CSV so; a wrong guess would ask the model about garbled names."""
     lines = "\n".join([text] * times)
     assert read_text(lines.encode(encoding)) == lines
 
 
-def test_an_old_encoding_is_told_even_if_it_shows_late() -> None:
+def test_an_old_encoding_is_detected_even_if_it_shows_late() -> None:
     """The sample is taken from where the file stops being ASCII."""
     text = "plain text here\n" * 20_000 + RUSSIAN * 100
     assert read_text(text.encode("cp1251")) == text
@@ -126,14 +126,14 @@ def test_no_character_is_cut_by_the_sample(line: str, encoding: str, times: int)
     assert read_text((line * times).encode(encoding)) == line * times
 
 
-def test_utf_8_that_is_damaged_late_is_told_from_what_stands_before() -> None:
+def test_utf_8_that_is_damaged_late_is_detected_from_what_stands_before() -> None:
     """What follows the damage may be long and of another encoding: two files in one, not an old one."""
     intact = GERMAN.encode() * 20_000
     assert "the file is UTF-8, damaged at byte" in refusal(intact + GERMAN.encode("cp1252") * 20_000)
 
 
 def test_no_more_is_weighed_of_a_larger_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Which language a text is in is told from a sample: five megabytes cost no more than a tenth of them."""
+    """The language is detected from a sample: five megabytes cost no more than a tenth of them."""
     weighed = 0
 
     def counted(pieces: Sequence[str], languages: Sequence[str]) -> float:
@@ -179,7 +179,7 @@ def test_white_space_is_no_document(data: bytes) -> None:
     ],
 )
 def test_well_known_kinds_of_file_are_named(data: bytes, kind: str) -> None:
-    """Whoever dropped a PDF is told that it is one, and what to do."""
+    """The owner of a PDF reads that it is one, and what to do."""
     assert refusal(data) == f"the file is {kind}, not plain text: save it as text (txt, md, json, csv)"
 
 

@@ -103,7 +103,7 @@ async def test_one_pass_at_a_time() -> None:
 
 
 async def test_the_intent_is_recorded_before_the_write() -> None:
-    """A create whose outcome nobody knows leaves a record from which the next pass goes on."""
+    """A create with an unknown outcome leaves a record with which the next pass continues."""
     world = World.of(config())
     world.upload("clauses/a.txt")
     world.azure.fail_next("put", OutcomeUnknown("no answer"))
@@ -333,7 +333,7 @@ async def test_a_long_demand_gets_a_new_generation_before_the_hard_deadline() ->
     assert all(deleted.hosted <= timedelta(minutes=51) for deleted in world.azure.deleted)
 
 
-async def test_one_account_in_trouble_is_told_and_does_not_hide() -> None:
+async def test_one_account_in_trouble_is_reported_and_does_not_hide() -> None:
     """A pass that failed fails visibly at the end."""
     world = World.of(config())
     world.azure.fail_next("list", ProviderRefused("403 no right to list", code="AuthorizationFailed"))

@@ -94,9 +94,9 @@ def note_of(document: Document) -> str:
 async def test_a_dead_letter_is_answered_in_its_next_run() -> None:
     """It is read where it was moved to; the timers create, answer, clean up and delete."""
     world, before = await dead_letter()
-    told = await requeue(world, before)
-    assert (told["state"], told["run"], told["attempts"]) == ("waiting", 2, 0)
-    assert told["moved_to"] == before.moved_to
+    shown = await requeue(world, before)
+    assert (shown["state"], shown["run"], shown["attempts"]) == ("waiting", 2, 0)
+    assert shown["moved_to"] == before.moved_to
     assert world.blobs.names("inbox") == []
     assert (await world.app.documents.demand("clauses")).unfinished == 1
     after = await finished(world)
@@ -115,8 +115,8 @@ async def test_it_waits_for_its_window_like_any_document() -> None:
     """Where documents do not start the deployment, a requeued document does not either."""
     world, before = await dead_letter()
     world = world.reconfigured(config("clauses", NIGHT, uploads=UploadStart.SCHEDULED))
-    told = await requeue(world, before)
-    assert "wait for the next window" in told["reason"]
+    shown = await requeue(world, before)
+    assert "wait for the next window" in shown["reason"]
     for _ in range(5):
         await world.tick()
         world.clock.advance(60)
@@ -202,16 +202,16 @@ async def test_only_what_failed_is_requeued(state: DocumentState, says: str) -> 
     """The refusal says the state and what to do instead."""
     world, before = await dead_letter()
     await _write(world, replace(before, state=state))
-    told = await requeue(world, before, 409)
-    assert f"it is {state}" in told["error"] and says in told["error"]
+    shown = await requeue(world, before, 409)
+    assert f"it is {state}" in shown["error"] and says in shown["error"]
 
 
 async def test_a_document_of_no_deployment_and_an_unknown_id() -> None:
     """409 with the likely name, and 404."""
     world, before = await dead_letter()
     elsewhere = world.reconfigured(config("clause"))
-    told = await requeue(elsewhere, before, 409)
-    assert told["error"] == "no deployment is called 'clauses': did you mean 'clause'?"
+    shown = await requeue(elsewhere, before, 409)
+    assert shown["error"] == "no deployment is called 'clauses': did you mean 'clause'?"
     assert (await api.requeue(world.app, "clauses~20261123T080000-0123456789abcdef")).status == 404
     assert (await api.requeue(world.app, "nonsense")).status == 404
 
@@ -243,9 +243,9 @@ async def test_two_requeues_at_the_same_time_are_one_run() -> None:
         return data
 
     world.blobs.read = together  # type: ignore[method-assign]
-    told = await asyncio.gather(*(requeue(world, before) for _ in range(2)))
+    shown = await asyncio.gather(*(requeue(world, before) for _ in range(2)))
     world.blobs.read = read  # type: ignore[method-assign]
-    assert [(each["state"], each["run"]) for each in told] == [("waiting", 2)] * 2
+    assert [(each["state"], each["run"]) for each in shown] == [("waiting", 2)] * 2
     assert (await requeue(world, before))["run"] == 2
     assert (await finished(world)).run == 2
     assert world.azure.asked.count("Dear all") == 1
@@ -337,8 +337,8 @@ async def test_a_document_says_that_its_deployment_was_removed_from_the_file() -
     await requeue(world, before)
     without = world.reconfigured(config("other"))
     await without.tick()
-    told = (await api.document(without.app, before.id)).body
-    assert (told["state"], told["reason"]) == (
+    shown = (await api.document(without.app, before.id)).body
+    assert (shown["state"], shown["reason"]) == (
         "waiting",
         "no deployment is called 'clauses': known are other",
     )
@@ -435,10 +435,10 @@ async def test_requeue_by_id() -> None:
     assert answer.out.splitlines()[1].split()[:3] == [first.id, "waiting", "2"]
     answer = await command(world, "requeue", second.id, "nonsense", "--json")
     assert answer.code == 1
-    told = answer.json["documents"]
-    assert [(each["id"], each["state"]) for each in told] == [(second.id, None), ("nonsense", None)]
-    assert "is not there any more" in told[0]["error"]
-    assert told[1]["error"] == "no document has this id"
+    shown = answer.json["documents"]
+    assert [(each["id"], each["state"]) for each in shown] == [(second.id, None), ("nonsense", None)]
+    assert "is not there any more" in shown[0]["error"]
+    assert shown[1]["error"] == "no document has this id"
     assert answer.json["more"] is False
 
 

@@ -106,7 +106,7 @@ async def test_the_first_answer_is_returned() -> None:
 
 
 async def test_a_rate_limit_is_waited_out_by_everybody() -> None:
-    """Three 429s that name 2, 3 and 0.5 s: the fourth try comes at 5.5 s, and all were told each time."""
+    """Three 429s that name 2, 3 and 0.5 s: the fourth try comes at 5.5 s, and all were informed each time."""
     story = Story(*limited(2, 3, 0.5))
     assert await story.run() is ANSWER
     assert story.tried_at == [0, 2, 5, 5.5]
@@ -125,7 +125,7 @@ async def test_an_outage_is_waited_out_alone() -> None:
 async def test_no_try_comes_after_the_deadline() -> None:
     """The next would come at 12 s, the deadline is at 11: the last error is raised at once, at 5 s.
 
-    The others are told all the same: the limit is everybody's.
+    The others are informed too: the limit is everybody's.
     """
     story = Story(*limited(5, 7))
     with pytest.raises(RateLimited):
@@ -170,7 +170,7 @@ async def test_the_count_is_only_a_backstop() -> None:
 
 
 async def test_a_cancelled_request_stays_cancelled() -> None:
-    """The end of a slice is no error that another try would mend."""
+    """The end of a slice is not an error that another try could correct."""
     story = Story(asyncio.CancelledError())
     with pytest.raises(asyncio.CancelledError):
         await story.run()

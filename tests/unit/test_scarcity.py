@@ -94,16 +94,16 @@ async def test_what_is_kept_is_in_the_preview_as_far_as_its_session_may_last() -
 
     async def previewed() -> dict[str, Any]:
         reply = await api.preview(world.app, "1")
-        told: dict[str, Any] = reply.body
-        return told
+        report: dict[str, Any] = reply.body
+        return report
 
-    told = await previewed()
-    (clauses,) = told["deployments"]
+    report = await previewed()
+    (clauses,) = report["deployments"]
     left = session_ends - world.clock.now()
     assert clauses["certain"]["hours"] == 0
     assert clauses["batch_at_most"]["hours"] == pytest.approx(left / HOUR, abs=0.1)
     assert clauses["kept_until"] == clauses["intervals"][0]["end"]
-    assert "clauses is kept as capacity is scarce" in told["notes"][-1]
+    assert "clauses is kept as capacity is scarce" in report["notes"][-1]
     hold = Hold("clauses", False, world.clock.now() + HOUR, "dana", "enough", world.clock.now())
     await world.app.context.ledger.save_hold(ACCOUNT.resource_id, hold)
     (clauses,) = (await previewed())["deployments"]
@@ -116,8 +116,11 @@ async def test_explain_asks_what_the_region_has_left_now() -> None:
     world.azure.left = 120.0
     (shown,) = (await listed(world.app)).deployments
     assert "keep_if_scarce" in shown.status.want.reason
-    told = (await command(world, "explain", "clauses", "--json")).json
-    assert (told["reason"], told["next_step"]["action"]) == ("no window and no unfinished document", "close")
+    report = (await command(world, "explain", "clauses", "--json")).json
+    assert (report["reason"], report["next_step"]["action"]) == (
+        "no window and no unfinished document",
+        "close",
+    )
     off = world.reconfigured(config())
     (shown,) = (await listed(off.app)).deployments
     assert shown.status.want.reason == "no window and no unfinished document", "the file says so no more"

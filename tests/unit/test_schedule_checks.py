@@ -58,16 +58,16 @@ def test_ordinary_schedules_have_neither_mistakes_nor_warnings() -> None:
 )
 def test_a_window_whose_dates_never_occur_is_a_mistake(window: WeeklyWindow) -> None:
     """No such weekday between them, holidays and skipped dates only, or an hour that there is not."""
-    (told,) = mistakes(window)
-    assert told.startswith(f"deployments.desk.schedule.0: opens on no day from {window.starting} to ")
+    (shown,) = mistakes(window)
+    assert shown.startswith(f"deployments.desk.schedule.0: opens on no day from {window.starting} to ")
 
 
 def test_windows_that_follow_each_other_must_fit_into_the_longest_session() -> None:
     """From 09:00 to 20:35 makes 12 hours with lead and margin; the grace at 15:00 does not count."""
     morning = weekly("09:00", "15:00", grace=timedelta(minutes=5))
     assert mistakes(morning, weekly("15:00", "20:35")) == []
-    (told,) = mistakes(morning, weekly("15:00", "20:36"))
-    assert told == (
+    (shown,) = mistakes(morning, weekly("15:00", "20:36"))
+    assert shown == (
         "deployments.desk.schedule: has windows that follow each other without a break (from Mon 08:45 UTC "
         "on) and need a session of 12:01:00 with lead, grace and 0:10:00 to end in; max_session is 12:00:00: "
         "raise that, or leave a gap that is longer than lead and grace"
@@ -81,8 +81,8 @@ def test_a_batch_window_after_a_plain_one_is_no_mistake() -> None:
     """It ends as soon as nothing waits, and a generation more loses no document: that is warned of."""
     evening = weekly("18:00", "23:00", stop_when_empty=True)
     assert mistakes(weekly("09:00", "18:00"), evening) == []
-    (told,) = warnings(weekly("09:00", "18:00"), evening)
-    assert "follow each other without a break from 2026-11-25 08:45 to 2026-11-25 23:00 UTC" in told
+    (shown,) = warnings(weekly("09:00", "18:00"), evening)
+    assert "follow each other without a break from 2026-11-25 08:45 to 2026-11-25 23:00 UTC" in shown
 
 
 def test_what_never_closes_fits_into_no_session() -> None:
@@ -91,14 +91,14 @@ def test_what_never_closes_fits_into_no_session() -> None:
         weekly(f"{hour:02}:00", f"{(hour + 6) % 24:02}:00" if hour < 18 else "24:00")
         for hour in range(0, 24, 6)
     ]
-    (told,) = mistakes(*around)
-    assert "need a session without end" in told
+    (shown,) = mistakes(*around)
+    assert "need a session without end" in shown
 
 
-def test_a_window_that_is_too_long_by_itself_is_told_once() -> None:
+def test_a_window_that_is_too_long_by_itself_is_reported_once() -> None:
     """Not again for the chain that it is in."""
-    (told,) = mistakes(weekly("06:00", "19:00"), weekly("19:00", "20:00"))
-    assert told.startswith("deployments.desk.schedule.0: needs a session of 13:25:00 ")
+    (shown,) = mistakes(weekly("06:00", "19:00"), weekly("19:00", "20:00"))
+    assert shown.startswith("deployments.desk.schedule.0: needs a session of 13:25:00 ")
 
 
 def test_dates_do_not_make_a_chain_valid() -> None:
@@ -122,7 +122,7 @@ def test_round_the_clock_is_neither_too_long_nor_warned_of() -> None:
 
 
 @pytest.mark.parametrize(
-    ("window", "told"),
+    ("window", "shown"),
     [
         (OneOffWindow(NOW - 2 * HOUR, NOW), "is over since 2026-11-25 10:00 UTC: remove it"),
         (weekly("09:00", "10:00", until=date(2026, 11, 25)), "is over since 2026-11-25 10:00 UTC: remove it"),
@@ -142,9 +142,9 @@ def test_round_the_clock_is_neither_too_long_nor_warned_of() -> None:
         ),
     ],
 )
-def test_a_window_is_warned_of(window: WeeklyWindow | OneOffWindow, told: str) -> None:
+def test_a_window_is_warned_of(window: WeeklyWindow | OneOffWindow, shown: str) -> None:
     """What is over, what the clocks move, and with the date and what happens."""
-    assert warnings(window) == [f"deployments.desk.schedule.0: {told}"]
+    assert warnings(window) == [f"deployments.desk.schedule.0: {shown}"]
 
 
 @pytest.mark.parametrize(
@@ -171,8 +171,10 @@ def test_documents_without_a_window_that_can_still_open_are_warned_of(
         ]
 
     assert about_uploads(UploadStart.ON_DEMAND) == []
-    told = about_uploads(UploadStart.SCHEDULED)
-    assert [each.endswith("Add a window, or set uploads.start: on_demand") for each in told] == [True] * waits
+    shown = about_uploads(UploadStart.SCHEDULED)
+    assert [each.endswith("Add a window, or set uploads.start: on_demand") for each in shown] == [
+        True
+    ] * waits
 
 
 def test_a_window_that_closures_cover_is_warned_of() -> None:
@@ -189,8 +191,8 @@ def test_a_session_that_is_too_long_on_one_date_is_warned_of() -> None:
     """A one-off window after business hours, and documents that keep a night open until the morning."""
     office = weekly("09:00", "18:00", days=WORKDAYS)
     party = OneOffWindow(at("2026-12-04T18:00"), at("2026-12-04T22:00"))
-    (told,) = warnings(office, party)
-    assert "from 2026-12-04 08:45 to 2026-12-04 22:00 UTC" in told
-    assert "max_session (12:00:00) has the deployment deleted and created again in between" in told
-    (told,) = warnings(office, weekly("05:00", "09:00", stop_when_empty=True, days=[0]))
-    assert "from 2026-11-30 04:45 to 2026-11-30 18:00 UTC" in told
+    (shown,) = warnings(office, party)
+    assert "from 2026-12-04 08:45 to 2026-12-04 22:00 UTC" in shown
+    assert "max_session (12:00:00) has the deployment deleted and created again in between" in shown
+    (shown,) = warnings(office, weekly("05:00", "09:00", stop_when_empty=True, days=[0]))
+    assert "from 2026-11-30 04:45 to 2026-11-30 18:00 UTC" in shown

@@ -222,7 +222,7 @@ async def test_a_damaged_last_good_version_is_none(blobs: MemoryBlobs, kept: byt
 
 
 @pytest.mark.parametrize("place", ["blob:", "blob:config", "blob:config/", "blob:/x.yaml"])
-async def test_a_place_that_is_none_is_told(blobs: MemoryBlobs, place: str) -> None:
+async def test_a_place_that_is_none_is_reported(blobs: MemoryBlobs, place: str) -> None:
     """By the name of the setting."""
     with pytest.raises(SettingsError, match="DEPLOYMENTS_FILE"):
         await SettingsBlob(blobs, place, ENVIRONMENT).load()

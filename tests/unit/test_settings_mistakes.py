@@ -1,4 +1,4 @@
-"""deployments.yaml: how mistakes are told, all at once."""
+"""deployments.yaml: how mistakes are reported, all at once."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from tests.unit.settings_file import (
     changed,
     config,
     loaded,
+    mistakes_in,
     the_one,
-    told,
 )
 
 
-def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
     """Sections, files, other sections' names: no mistake hides another, and each has its key and value."""
     text = changed(
         {
@@ -73,7 +73,7 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
 def test_names_of_deployments_are_not_taken_for_keys(tmp_path: Path) -> None:
     """Under a deployment that is called `task`, the known keys are those of a deployment."""
     text = changed({"deployments.task": {**FILE["deployments"]["clauses"], "shedule": "x"}})
-    assert told(tmp_path, text) == [
+    assert mistakes_in(tmp_path, text) == [
         "deployments.task.shedule: unknown key: did you mean 'schedule'? (found: x)"
     ]
 
@@ -85,16 +85,16 @@ def test_documents_may_be_let_wait(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("schedule", [GONE, []], ids=["missing", "empty"])
-def test_documents_that_would_wait_for_ever_are_told(tmp_path: Path, schedule: Any) -> None:
+def test_documents_that_would_wait_for_ever_are_reported(tmp_path: Path, schedule: Any) -> None:
     """They wait for a window, and there is none: beside whatever else is wrong."""
     waiting = {f"{CLAUSES}.uploads": {"start": "scheduled"}, f"{CLAUSES}.schedule": schedule}
     problem = (
         f"{CLAUSES}.uploads.start: documents would wait for ever, as there is no window: add a schedule, or "
         "set uploads.start: on_demand (found: scheduled)"
     )
-    assert told(tmp_path, changed(waiting)) == [problem]
-    assert problem in told(tmp_path, changed(waiting | {"defaults": {"time_zone": "??"}}))
-    assert told(tmp_path, changed(waiting | {f"{CLAUSES}.always": "false"})) == [problem]
+    assert mistakes_in(tmp_path, changed(waiting)) == [problem]
+    assert problem in mistakes_in(tmp_path, changed(waiting | {"defaults": {"time_zone": "??"}}))
+    assert mistakes_in(tmp_path, changed(waiting | {f"{CLAUSES}.always": "false"})) == [problem]
     assert loaded(tmp_path, changed(waiting | {f"{CLAUSES}.always": "true"}))
     assert loaded(tmp_path, changed(waiting | {f"{CLAUSES}.uploads": {"start": "on_demand"}}))
 
@@ -113,14 +113,16 @@ def test_round_the_clock_and_times_contradict_each_other(tmp_path: Path, which: 
         f"{CLAUSES}.always: hosts it round the clock, and {which} names times: remove {which}, or always "
         "(found: true)"
     )
-    assert told(tmp_path, text) == [problem]
-    assert problem in told(tmp_path, text.replace("max_output_tokens: '2000'", "max_output_tokens: many"))
+    assert mistakes_in(tmp_path, text) == [problem]
+    assert problem in mistakes_in(
+        tmp_path, text.replace("max_output_tokens: '2000'", "max_output_tokens: many")
+    )
     assert loaded(tmp_path, text.replace("always: 'true'", "always: 'false'"))
 
 
 def test_missing_sections_are_named(tmp_path: Path) -> None:
     """With the keys that each of them must have."""
-    assert set(told(tmp_path, "installation: x")) == {
+    assert set(mistakes_in(tmp_path, "installation: x")) == {
         "prices: is missing: write hosting_per_hour and tokens_per_million",
         "accounts: is missing: write a name, and under it resource_id",
         "deployments: is missing: write a name, and under it account, model, sku and task",
@@ -128,7 +130,7 @@ def test_missing_sections_are_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("place", ["accounts", "deployments"])
-def test_an_empty_section_is_told(tmp_path: Path, place: str) -> None:
+def test_an_empty_section_is_reported(tmp_path: Path, place: str) -> None:
     """It is the only mistake that is reported: names that refer to it are not."""
     assert the_one(tmp_path, place, {}) == f"{place}: write at least one"
 
@@ -143,17 +145,17 @@ def test_an_empty_section_is_told(tmp_path: Path, place: str) -> None:
         (f"{CLAUSES}.schedule", "write a list here"),
     ],
 )
-def test_a_section_that_was_left_empty_is_told_in_the_file_s_words(
+def test_a_section_that_was_left_empty_is_reported_in_the_file_s_words(
     tmp_path: Path, place: str, remedy: str
 ) -> None:
     """`task:` with nothing after it says what is wanted there, without the name of a Python class."""
     text = yaml.dump(yaml.safe_load(changed({place: "MARK"}))).replace("MARK", "")
-    problems = told(tmp_path, text)
+    problems = mistakes_in(tmp_path, text)
     assert f"{place}: {remedy}" in problems
     assert "Section" not in " ".join(problems)
 
 
-def test_a_sku_without_a_price_is_told(tmp_path: Path) -> None:
+def test_a_sku_without_a_price_is_reported(tmp_path: Path) -> None:
     """What it costs must be known before it is created."""
     assert the_one(tmp_path, f"{CLAUSES}.sku.name", "Standard") == (
         "prices.hosting_per_hour: has no price for Standard, which clauses uses: add it"
@@ -167,7 +169,7 @@ def test_two_deployments_whose_names_differ_in_case_only_are_one_to_azure(tmp_pa
     )
 
 
-def test_one_account_under_two_names_is_told(tmp_path: Path) -> None:
+def test_one_account_under_two_names_is_reported(tmp_path: Path) -> None:
     """Its slots and its queue of writes are counted per account."""
     assert the_one(tmp_path, "accounts.second", {"resource_id": ACCOUNT_ID.upper() + "/"}).startswith(
         "accounts.second: is the same as accounts.main to Azure: remove one"
@@ -176,13 +178,13 @@ def test_one_account_under_two_names_is_told(tmp_path: Path) -> None:
 
 def test_a_missing_app_setting_is_named_once(tmp_path: Path) -> None:
     """The empty value that it leaves is not reported as a second mistake."""
-    problems = told(tmp_path, changed({"accounts.main.resource_id": "${ACCOUNT}/${ACCOUNT}"}), {})
+    problems = mistakes_in(tmp_path, changed({"accounts.main.resource_id": "${ACCOUNT}/${ACCOUNT}"}), {})
     assert problems == [
         "accounts.main.resource_id: set ACCOUNT in the app settings (found: ${ACCOUNT}/${ACCOUNT})"
     ]
 
 
-def test_answers_that_no_minute_admits_are_told(tmp_path: Path) -> None:
+def test_answers_that_no_minute_admits_are_reported(tmp_path: Path) -> None:
     """A capacity of 2 is 2,000 tokens a minute: a request of 2,000 output tokens could never be sent."""
     problem = the_one(tmp_path, f"{CLAUSES}.sku.capacity", "2")
     assert problem.startswith(f"{CLAUSES}: task.max_output_tokens is 2,000, and sku.capacity admits 2,000 ")
@@ -220,16 +222,16 @@ def test_answers_that_no_minute_admits_are_told(tmp_path: Path) -> None:
     ],
     ids=lambda value: repr(value)[:40],
 )
-def test_a_file_that_is_no_configuration_is_told_with_the_place(
+def test_a_file_that_is_no_configuration_is_reported_with_the_place(
     tmp_path: Path, text: str | bytes, problem: str
 ) -> None:
     """Broken YAML names line, column and the usual cause; only SettingsError is ever raised."""
-    (found,) = told(tmp_path, text)
+    (found,) = mistakes_in(tmp_path, text)
     assert problem in found
 
 
 def test_a_file_that_is_not_there_names_the_setting_that_names_it(tmp_path: Path) -> None:
-    """The whole path is told, as a relative one may be sought in another folder than was thought."""
+    """The whole path is shown: a relative one may be looked up in another folder than expected."""
     for path in (tmp_path / "nothing.yaml", tmp_path):
         with pytest.raises(SettingsError) as raised:
             load(path, ENVIRONMENT)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.unit.settings_file import ACCOUNT_ID, CLAUSES, FILE, GONE, WINDOW, config, the_one, told
+from tests.unit.settings_file import ACCOUNT_ID, CLAUSES, FILE, GONE, WINDOW, config, mistakes_in, the_one
 
 CAPACITY = f"{CLAUSES}.sku.capacity"
 CLOSURE = f"{CLAUSES}.closures.0"
@@ -218,7 +218,7 @@ def test_a_mistake_is_reported_with_its_key_the_remedy_and_what_was_found(
 def test_a_deployment_s_name_must_be_one_that_azure_takes(tmp_path: Path, name: str) -> None:
     """It is also the name of a folder in the inbox, so it holds no slash."""
     text = yaml.safe_dump({**FILE, "deployments": {name: FILE["deployments"]["clauses"]}}, allow_unicode=True)
-    (problem,) = told(tmp_path, text)
+    (problem,) = mistakes_in(tmp_path, text)
     assert "use letters, digits, '-', '_' and '.', at most 64" in problem
     assert name in problem
 

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from shared.errors import SettingsError
-from tests.unit.settings_file import CLAUSES, FILE, GONE, OTHER_ID, changed, loaded, told
+from tests.unit.settings_file import CLAUSES, FILE, GONE, OTHER_ID, changed, loaded, mistakes_in
 
 _LIBRARY = re.compile(
     r"Input should|Field required|value_error|Value error|valid (string|integer|number|boolean|dict|list)|"
@@ -143,9 +143,9 @@ def test_a_slip_of_the_indentation_is_reported_as_one(
         written[at] = " " * by + written[at] if by > 0 else written[at][-by:]
     assert loaded(tmp_path, LINES)
     if expected is None:
-        assert told(tmp_path, "\n".join(written))
+        assert mistakes_in(tmp_path, "\n".join(written))
         return
-    assert told(tmp_path, "\n".join(written)) == [
+    assert mistakes_in(tmp_path, "\n".join(written)) == [
         f"line {line}: indent {key!r} by two more spaces, under {section!r}: it is not in that section now "
         f"(found: {key})"
         for line, key, section in expected
@@ -154,7 +154,7 @@ def test_a_slip_of_the_indentation_is_reported_as_one(
 
 def test_a_name_that_is_indented_too_far_is_reported_instead_of_its_keys(tmp_path: Path) -> None:
     """The next deployment became a key of the one before, and its keys would occur twice there."""
-    assert told(tmp_path, LINES.replace("  desk:", "    desk:")) == [
+    assert mistakes_in(tmp_path, LINES.replace("  desk:", "    desk:")) == [
         "line 18: indent 'desk' by two fewer spaces, as 'clauses' is: it is not in that section (found: desk)"
     ]
 
@@ -175,4 +175,4 @@ def test_an_empty_section_before_other_keys_is_no_slip(
 ) -> None:
     """What follows belongs where it stands."""
     text = yaml.safe_dump(yaml.safe_load(changed(changes)), sort_keys=False).replace("MARK", "")
-    assert remedy in " ".join(told(tmp_path, text))
+    assert remedy in " ".join(mistakes_in(tmp_path, text))

@@ -1,4 +1,4 @@
-"""What documents take in memory: who waits, who passes, what is refused unread, and that the loop goes on."""
+"""What documents take in memory: who waits, who passes, what is refused unread; the event loop is free."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def test_the_size_alone_never_refuses_what_reading_would_admit() -> None:
 async def test_the_configured_capacity_counts() -> None:
     """An upload that no minute admits becomes a dead letter with the reason, and nothing is deployed."""
     world = World.of(config(capacity=1))
-    world.upload("clauses/a.txt", b"\x00" * 9000)  # not even told to be no text: it was not read
+    world.upload("clauses/a.txt", b"\x00" * 9000)  # not even refused as no text: it was not read
     await world.tick()
     document = await world.document("clauses/a.txt")
     assert document.state is DocumentState.FAILED

@@ -99,8 +99,11 @@ def test_the_plan_is_what_a_pass_wants_at_each_instant(dice: random.Random) -> N
     hold = Hold("clauses", dice.random() < 0.5, START + dice.randrange(200) * step, "dana", "demo", START)
     held = hold if dice.random() < 0.6 else None
     one = config("clauses", *windows, uploads=UploadStart.SCHEDULED)
-    told = planned(one, Leads(LEAD), START, START + DAY, held)
-    for demand, expected in ((Demand(), told.certain), (Demand(1), merged((*told.certain, *told.possible)))):
+    shown = planned(one, Leads(LEAD), START, START + DAY, held)
+    for demand, expected in (
+        (Demand(), shown.certain),
+        (Demand(1), merged((*shown.certain, *shown.possible))),
+    ):
         found, now = list[Span](), START
         up = any(each.start <= START < each.end for each in expected)  # what was up before is up
         while now < START + DAY:

@@ -206,7 +206,7 @@ async def test_a_sweep_that_is_ended_by_its_time_limit_goes_on_where_it_was(
     assert (await world.app.documents.demand("clauses")).unfinished == 30
 
 
-async def test_an_inbox_that_is_not_accounted_for_is_told(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_inbox_that_is_not_accounted_for_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     """Listings fail for a quarter of an hour, or one upload cannot be recorded for so long."""
     world = World.of(config())
     await world.app.intake.sweep()

@@ -20,7 +20,7 @@ from tests.unit.settings_file import CLAUSES, FILE, SCHEMA, config, the_one
         (b"Pr\xfcfe", "the file is not UTF-8 text: save it as UTF-8"),
     ],
 )
-def test_a_prompt_that_cannot_be_used_is_told(tmp_path: Path, content: bytes | None, remedy: str) -> None:
+def test_a_prompt_that_cannot_be_used_is_reported(tmp_path: Path, content: bytes | None, remedy: str) -> None:
     """Missing, empty, in an old encoding."""
     if content is not None:
         (tmp_path / "other.md").write_bytes(content)
@@ -29,13 +29,13 @@ def test_a_prompt_that_cannot_be_used_is_told(tmp_path: Path, content: bytes | N
     assert problem.endswith("(found: other.md)")
 
 
-def test_a_prompt_that_is_a_folder_is_told(tmp_path: Path) -> None:
+def test_a_prompt_that_is_a_folder_is_reported(tmp_path: Path) -> None:
     """The operating system's own word for it is in the message."""
     assert "the file cannot be read (" in the_one(tmp_path, f"{CLAUSES}.task.system_prompt", ".")
 
 
 def schema_problem(folder: Path, schema: Any) -> str:
-    """What is told of a schema; bytes are written as they are."""
+    """What is said about a schema; bytes are written as they are."""
     data = schema if isinstance(schema, bytes) else json.dumps(schema).encode()
     (folder / "schema.json").write_bytes(data)
     return the_one(folder, f"{CLAUSES}.task.response_schema", "schema.json")
@@ -77,7 +77,7 @@ def test_a_strict_schema_is_taken(tmp_path: Path) -> None:
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_a_schema_that_is_none_is_told(tmp_path: Path, schema: Any, remedy: str) -> None:
+def test_a_schema_that_is_none_is_reported(tmp_path: Path, schema: Any, remedy: str) -> None:
     """Not JSON, not a schema, or not one of an object, which is all that structured output can be."""
     problem = schema_problem(tmp_path, schema)
     assert problem.startswith(f"{CLAUSES}.task.response_schema: {remedy}")
@@ -100,7 +100,7 @@ def test_a_schema_that_is_none_is_told(tmp_path: Path, schema: Any, remedy: str)
         ({"anyOf": [{"type": "null"}, {**SCHEMA, "required": []}]}, "#/properties/part/anyOf/1"),
     ],
 )
-def test_a_schema_that_is_not_strict_is_told_with_its_place(
+def test_a_schema_that_is_not_strict_is_reported_with_its_place(
     tmp_path: Path, part: dict[str, Any], place: str
 ) -> None:
     """Azure would refuse every request, after the deployment was paid for."""
@@ -118,7 +118,7 @@ def test_properties_that_are_called_like_keywords_are_looked_into(tmp_path: Path
 
 
 @pytest.mark.parametrize("reference", ["#/$defs/nothing", "https://example.com/schema.json", "other.json"])
-def test_a_reference_that_leads_nowhere_is_told(tmp_path: Path, reference: str) -> None:
+def test_a_reference_to_nothing_is_reported(tmp_path: Path, reference: str) -> None:
     """Nothing is fetched to validate an answer."""
     schema = {**SCHEMA, "properties": {"title": {"$ref": reference}}}
     assert "a $ref must name a place in the same file (at #/properties/title)" in schema_problem(

@@ -140,7 +140,7 @@ def test_where_waiting_saves_nothing_documents_start_it_at_once(
 
 
 def test_a_document_waits_for_others_as_long_as_its_promise_allows() -> None:
-    """Some minutes are left for the create; the reason and the time are told."""
+    """Some minutes are left for the create; the reason and the time are given."""
     want = wanted(WAITS, waiting(1), START, None, LEAD)
     assert not want.up
     assert "within 30 min" in want.reason
@@ -161,7 +161,7 @@ def test_where_many_follow_it_waits_longer() -> None:
 
 
 def test_what_waited_together_is_kept_for_those_that_follow() -> None:
-    """A burst is told from a stream by what came lately; the latest hundred are kept."""
+    """A burst is distinguished from a stream by the latest arrivals; the latest hundred are kept."""
     burst = [START, START + MINUTE, START + 2 * MINUTE]
     assert batch_of(burst, START + 20 * MINUTE) == Batch(3, 1200, 0)
     stream = [START, START + 9 * MINUTE, START + 10 * MINUTE, START + 15 * MINUTE]

@@ -43,7 +43,7 @@ def test_midnight_ends_the_day_when_it_is_written_as_24() -> None:
 
 
 def test_an_interval_is_half_open() -> None:
-    """At its end it is over, and what ends at `since` or starts at `until` is not told."""
+    """At its end it is over, and what ends at `since` or starts at `until` is not listed."""
     morning = weekly("09:00", "10:00")
     assert opened(morning, "2026-11-25T10:00", "2026-11-26T09:00") == []
     assert opened(morning, "2026-11-25T09:59", "2026-11-25T10:00") == ["11-25 09:00 to 11-25 10:00"]
@@ -61,7 +61,7 @@ def test_a_window_is_kept_for_its_grace_after_its_end() -> None:
 
 
 def test_a_one_off_window_happens_once() -> None:
-    """It is told to the second while it touches the time that is asked for, and never again."""
+    """It is exact to the second while it touches the requested time, and never listed again."""
     start, end = at("2026-11-25T14:00:07"), at("2026-11-25T14:02:09")
     window = OneOffWindow(start, end, stop_when_empty=True, close_grace=timedelta(seconds=30))
     assert intervals([window], at("2026-11-25"), at("2026-11-26")) == [

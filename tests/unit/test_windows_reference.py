@@ -67,9 +67,7 @@ def test_every_minute_is_as_a_clock_on_the_wall_says(clock: WallClock, dice: Ran
 
 
 @given(CLOCKS, DICE)
-def test_whoever_asks_for_a_part_of_the_time_is_told_of_the_same_intervals(
-    clock: WallClock, dice: Random
-) -> None:
+def test_a_part_of_the_time_has_the_same_intervals(clock: WallClock, dice: Random) -> None:
     """Whole, in order, graces included: all that touch the part. Two of one kind never touch each other."""
     first = first_day(clock)
     drawn = schedule(dice, clock.zone, clock.jumps(), first, DAYS)

@@ -1,7 +1,7 @@
 """What Azure must give when a deployment is created again, asked before its first delete.
 
-Deleting releases the quota and the capacity, and a model that Azure retires cannot be deployed anew: who is
-told beforehand can keep the deployment that is there.
+Deleting releases the quota and the capacity, and a model that Azure retires cannot be deployed anew: a
+warning before that lets people keep the deployment that is there.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SOON = timedelta(days=90)
 """So long before a model is retired somebody should train its successor."""
 
 _GONE, _GOING = ("deprecated", "retired"), ("deprecating", "legacy")  # Azure's words for a model's age
-_UNTOLD = "not told by this endpoint, or not with these rights"
+_UNKNOWN = "this endpoint did not say, or not with these rights"
 _AGAIN = "run doctor again in a minute"
 _SEE_MODELS = "az cognitiveservices account list-models --resource-group {group} --name {name} shows them"
 _SEE_QUOTA = "az cognitiveservices usage list --location REGION shows it"
@@ -86,7 +86,7 @@ class Recreation:
         except ProviderError as error:
             parts = resource_id.strip("/").split("/")
             remedy = _SEE_MODELS.format(group=parts[3], name=parts[7])
-            yield unchecked(check, f"{_UNTOLD}: {error}", remedy)
+            yield unchecked(check, f"{_UNKNOWN}: {error}", remedy)
             return
         for config in self.hosted:
             yield _availability(check, config, _offers_of(config, offers))
@@ -95,7 +95,7 @@ class Recreation:
         try:
             quotas = await self.catalogue.quotas(resource_id, timeout=self.timing.arm_seconds)
         except ProviderError as error:
-            yield unchecked(check, f"{_UNTOLD}: {error}", _SEE_QUOTA)
+            yield unchecked(check, f"{_UNKNOWN}: {error}", _SEE_QUOTA)
             return
         for config in self.hosted:
             yield _quota(check, config, offers, quotas, azure.get(config.name.lower()))
@@ -108,7 +108,7 @@ class Recreation:
         except CapacityUnknown as error:
             return unchecked(check, f"{config.name}: {error}", _SEE_MODEL)
         except ProviderError as error:
-            return unchecked(check, f"{config.name}: {_UNTOLD}: {error}", _SEE_CAPACITY)
+            return unchecked(check, f"{config.name}: {_UNKNOWN}: {error}", _SEE_CAPACITY)
         base, _ = base_model(spec.model_name) or (spec.model_name, "")
         what = f"{config.name}: {left:,.0f}K are left in the region for {base} on {spec.sku}"
         what = f"{what}, it takes {spec.capacity}K"

@@ -26,7 +26,7 @@ START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 
 
 class Clock:
-    """A time that moves only when it is told to."""
+    """A time that moves only on request."""
 
     def __init__(self) -> None:
         self.now = START

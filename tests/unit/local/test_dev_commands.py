@@ -101,7 +101,7 @@ def test_a_signal_ends_the_command_with_everything_it_started(tmp_path: Path, nu
 
 
 @needs_linux
-def test_a_command_that_was_killed_is_told_as_shells_tell_it() -> None:
+def test_a_command_that_was_killed_is_reported_as_shells_do() -> None:
     """128 + the signal, which is a failure whatever the caller makes of it."""
     assert dev.run([sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"]) == 137
 

@@ -50,7 +50,7 @@ def test_a_name_that_is_no_unicode_gets_one_that_can_be_submitted() -> None:
     assert unique_names(["Gr\udcfc\udcdfe.txt"]) == ["Gr??e.txt"]
 
 
-def test_the_story_of_a_document_is_told_once_per_change() -> None:
+def test_the_story_of_a_document_is_shown_once_per_change() -> None:
     """Absent, creating, ready; a document comes, waits, is answered; another one fails, with its reason."""
     story = [
         Snapshot({"ad-hoc": Deployment("absent", "nothing waits")}),
@@ -70,8 +70,10 @@ def test_the_story_of_a_document_is_told_once_per_change() -> None:
             },
         ),
     ]
-    told = [list(changes(before, after)) for before, after in zip([Snapshot(), *story], story, strict=False)]
-    assert told == [
+    report = [
+        list(changes(before, after)) for before, after in zip([Snapshot(), *story], story, strict=False)
+    ]
+    assert report == [
         [("ad-hoc", "absent: nothing waits")],
         [("ad-hoc", "creating: 2 documents wait"), ("ad-hoc", "waiting: a.txt, z.txt")],
         [],

@@ -1,4 +1,4 @@
-"""The local stack's own part: starting, watching and ending processes, and what they are told."""
+"""The local stack's own part: starting, watching and ending processes, and their settings."""
 
 import json
 import os
@@ -136,7 +136,7 @@ def test_the_emulator_understands_every_behaviour() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "told"),
+    ("error", "code", "shown"),
     [
         (StackError("the emulator ended"), 1, "Stopped: the emulator ended\n"),
         (AzuriteError("Azurite is not installed"), 1, "Stopped: Azurite is not installed\n"),
@@ -144,10 +144,10 @@ def test_the_emulator_understands_every_behaviour() -> None:
         (KeyboardInterrupt(), 130, ""),
     ],
 )
-def test_what_stops_the_stack_is_told_with_an_exit_code(
+def test_what_stops_the_stack_is_reported_with_an_exit_code(
     error: BaseException,
     code: int,
-    told: str,
+    shown: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -158,7 +158,7 @@ def test_what_stops_the_stack_is_told_with_an_exit_code(
         raise error
 
     assert lifetime.run_command(1, stopped) == code
-    assert capsys.readouterr().err == told
+    assert capsys.readouterr().err == shown
     assert lifetime.run_command(1, lambda: 7) == 7
 
 

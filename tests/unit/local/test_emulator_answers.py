@@ -157,7 +157,7 @@ def test_an_invalid_schema_is_an_invalid_request():
 
 
 def test_answers_are_the_same_for_the_same_request_and_differ_for_another():
-    """So a run can be repeated, and a result told from another document's."""
+    """So a run can be repeated, and a result distinguished from another document's."""
     for extra in ({}, {"response_format": json_schema(CONTRACT)}):
         assert answer(request("first", **extra)) == answer(request("first", **extra))
         assert answer(request("first", **extra)) != answer(request("second", **extra))

@@ -203,7 +203,7 @@ async def test_quota_is_listed_for_the_region_it_is_in():
 
 
 async def test_arm_throttles_reads_by_a_bucket():
-    """250 reads pass at once, the next is told to wait; 25 more pass a second later, and writes all along."""
+    """250 reads pass at once, the next has to wait; 25 more pass a second later, and writes all along."""
     async with azure() as cloud, session(cloud.url) as http:
         statuses = [(await http.get(PATH)).status for _ in range(251)]
         assert statuses == [404] * 250 + [429]

@@ -12,7 +12,7 @@ def at(seconds: float):
 
 
 def test_tokens_are_counted_over_a_minute_that_begins_with_its_first_request():
-    """1,000 tokens a minute: 600 pass, 600 more are told to wait for the minute's end, and pass then."""
+    """1,000 tokens a minute: 600 pass, 600 more have to wait for the minute's end, and pass then."""
     limits = DeploymentLimits(1000, 60, request_window=10)
     assert limits.admit(600, at(0)).exceeded is None
 
@@ -55,7 +55,7 @@ def test_refused_requests_count_as_requests():
     assert [limits.admit(500, at(1)).exceeded for _ in range(10)] == ["token"] * 9 + ["call"]
 
 
-def test_a_request_above_the_limit_itself_is_told_to_wait_a_day():
+def test_a_request_above_the_limit_itself_has_to_wait_a_day():
     """No minute has room for it, however empty, and the answer says so by its Retry-After."""
     limits = DeploymentLimits(1000, 60, request_window=10)
     for second in (0, 60, 600):
@@ -80,7 +80,7 @@ def test_the_verdict_shows_what_is_left_of_the_tightest_window():
 
 
 def test_arm_refills_its_bucket_by_the_second():
-    """A bucket of 3 calls, refilled by 0.5 a second: the fourth call is told to wait 2 s, and passes then."""
+    """A bucket of 3 calls, refilled by 0.5 a second: the fourth call has to wait 2 s, and passes then."""
     bucket = TokenBucket(3, 0.5)
     assert [bucket.take(at(0)) for _ in range(4)] == [0, 0, 0, 2]
     assert bucket.take(at(1)) == 1
