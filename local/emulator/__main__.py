@@ -24,6 +24,8 @@ accounts, on one port of 127.0.0.1. Prints one line with its URL when it is read
                                                 that a client's transport repeated
   POST, GET, DELETE /emulator/faults            add faults, list how often they fired, remove them
                                                 (the error for an unknown key lists the valid keys)
+  POST /emulator/limits                         multiply the limits of a deployment from now on, without a
+                                                change of its capacity: {"deployment": "NAME", "share": 0.5}
   POST /emulator/accounts/ACCOUNT/endpoint      delete the account and create it again, without deployments,
                                                 under another subdomain: {"subdomain": "NAME"}
   GET /emulator/health                          200 when the emulator is ready
@@ -89,9 +91,17 @@ def parser() -> argparse.ArgumentParser:
     option("quota", int, "N", "of each SKU and model in a subscription, in thousands of tokens per minute")
     option("slots", int, "N", "fine-tuned deployments that an account may have")
     option("page-size", int, "N", "deployments, models or quotas on a page of LIST")
-    option("latency-seconds", float, "S", "seconds until a request is answered")
+    option(
+        "latency-seconds", float, "S", "seconds until a request is answered; their median if a p95 is given"
+    )
+    option("latency-p95", float, "S", "their 95th percentile, lognormal; otherwise they are constant")
     option("context-tokens", int, "N", "context length: tokens of prompt and answer together")
-    option("request-window", int, "S", "1 or 10: requests per minute also hold over this many seconds")
+    option("request-window", int, "S", "1, 10 or 60: requests per minute also hold over this many seconds")
+    option("token-window", int, "S", "the same for tokens per minute")
+    choice("limit-window", ("fixed", "sliding"), "a window begins with its first request, or slides")
+    choice("refused-requests", ("counted", "free"), "whether a request that gets a 429 counts as a request")
+    choice("limit-headers", ("present", "absent", "wrong"), "rate limit headers, and Retry-After, of answers")
+    option("minute-seconds", float, "S", "length of a minute of the limits; shorter windows are scaled alike")
     option("hosting-price", float, "DOLLARS", "per hour of a fine-tuned deployment; DeveloperTier has no fee")
     choice("billing-unit", ("second", "minute", "hour"), "hosting is billed in started units of this length")
     choice("billing-starts", ("create", "ready"), "billing starts at the PUT or at the first answer")

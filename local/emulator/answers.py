@@ -2,17 +2,17 @@
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import jsonschema
 
+from local.emulator import tokens
 from local.emulator.schema_rules import refusal_of
 from local.emulator.structured import Unanswerable, conforming_value
 
-_BYTES_PER_TOKEN = 4
 _FIRST_WORDS = 12
 
 
@@ -31,14 +31,15 @@ class ChatRequest:
     """The parts of a chat completion request that the emulator uses; `document` is the last user message."""
 
     prompt: str
+    messages: int
     document: str
     max_tokens: int | None
     choices: int
     response_format: Mapping[str, Any]
 
-    @property
+    @cached_property
     def prompt_tokens(self) -> int:
-        return count_tokens(self.prompt)
+        return tokens.count(self.prompt) + self.messages * tokens.PER_MESSAGE + tokens.PER_REPLY
 
     @property
     def estimated_tokens(self) -> int:
@@ -56,11 +57,6 @@ class Answer:
     content: str
     finish_reason: str
     tokens: int
-
-
-def count_tokens(text: str) -> int:
-    """Return the tokens of a text: a quarter of its bytes in UTF-8, rounded up."""
-    return math.ceil(len(text.encode()) / _BYTES_PER_TOKEN)
 
 
 def parse(body: Mapping[str, Any]) -> ChatRequest:
@@ -81,6 +77,7 @@ def parse(body: Mapping[str, Any]) -> ChatRequest:
         raise InvalidRequest("'response_format' must be an object.", param="response_format")
     return ChatRequest(
         prompt="\n".join(texts),
+        messages=len(texts),
         document=from_user[-1] if from_user else "",
         max_tokens=_positive(body, "max_completion_tokens") or _positive(body, "max_tokens"),
         choices=_positive(body, "n") or 1,
@@ -102,11 +99,10 @@ def answer(request: ChatRequest) -> Answer:
     Raises InvalidRequest for a response format that the emulator cannot satisfy.
     """
     content = _content(request)
-    tokens = count_tokens(content)
-    if request.max_tokens is None or tokens <= request.max_tokens:
-        return Answer(content, "stop", tokens)
-    cut = content.encode()[: request.max_tokens * _BYTES_PER_TOKEN].decode(errors="ignore")
-    return Answer(cut, "length", request.max_tokens)
+    needed = tokens.count(content)
+    if request.max_tokens is None or needed <= request.max_tokens:
+        return Answer(content, "stop", needed)
+    return Answer(tokens.cut(content, request.max_tokens), "length", request.max_tokens)
 
 
 def _content(request: ChatRequest) -> str:

@@ -3,7 +3,8 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+import random
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -15,30 +16,37 @@ from local.emulator.answers import ChatRequest, InvalidRequest, answer, parse, p
 from local.emulator.endpoints import Endpoints
 from local.emulator.families import refuse_parameters
 from local.emulator.faults import Faults, dropped
-from local.emulator.limits import DeploymentLimits
+from local.emulator.limit_headers import headers_of
+from local.emulator.limits import DeploymentLimits, Verdict
 from local.emulator.meter import Meter
+from local.emulator.options import Options
 from local.emulator.refusals import Refusal
-from local.emulator.state import Deployments, Generation
+from local.emulator.state import Deployments, Generation, Lognormal
 from local.emulator.upstream import Upstream
 
 CONTENT_FILTER_MARKER = "[[content_filter]]"
 _V1_API_VERSIONS = (None, "preview", "v1")
 
 
-@dataclass(frozen=True)
+@dataclass
 class DataPlane:
     """The handlers of the data plane."""
 
     endpoints: Endpoints
-    context_tokens: int
-    latency_seconds: float
-    request_window: int
+    options: Options
     deployments: Deployments
     meter: Meter
     faults: Faults
     clock: Callable[[], datetime]
     upstream: Upstream | None
-    _limits: dict[tuple[int, int, int], DeploymentLimits] = field(init=False, default_factory=dict)
+    _limits: dict[int, DeploymentLimits] = field(init=False, default_factory=dict)
+    _shares: dict[str, float] = field(init=False, default_factory=dict)
+    _dice: random.Random = field(init=False)
+    _headers: Callable[[Verdict], Mapping[str, str]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._dice = random.Random(self.options.seed)
+        self._headers = headers_of(self.options.limit_headers)
 
     def routes(self) -> Iterable[web.RouteDef]:
         return (
@@ -110,7 +118,7 @@ class DataPlane:
 
     def _admit(
         self, request: web.Request, generation: Generation, body: dict[str, Any]
-    ) -> tuple[ChatRequest, dict[str, str]]:
+    ) -> tuple[ChatRequest, Mapping[str, str]]:
         """Parse a request and return it with the rate limit headers. Raises Refusal as Azure refuses it."""
         now = self.clock()
         if not generation.serving(now):
@@ -121,19 +129,19 @@ class DataPlane:
             asked = parse(body)
             refuse_parameters(generation.run(now).specification.model_name, body)
         except InvalidRequest as error:
-            headers = refusals.limit_headers(limits.admit(0, now))  # a request that fails counts as well
+            headers = self._headers(limits.admit(0, now))  # a request that fails counts as well
             raise refusals.invalid(error, headers) from error
         verdict = limits.admit(asked.estimated_tokens, now)
-        headers = refusals.limit_headers(verdict)
+        headers = self._headers(verdict)
         if verdict.exceeded is not None:
-            raise refusals.too_many_requests(verdict, request.query.get("api-version", "v1"))
+            self.meter.usage(generation).rejected += 1
+            raise refusals.too_many_requests(verdict, request.query.get("api-version", "v1"), headers)
+        self.meter.usage(generation).note_admission(asked.estimated_tokens, now)
         if CONTENT_FILTER_MARKER in asked.prompt:
             raise refusals.content_filter(headers)
-        if asked.prompt_tokens + (asked.max_tokens or 0) > self.context_tokens:
-            completion = asked.max_tokens or 0
-            raise refusals.context_length_exceeded(
-                self.context_tokens, asked.prompt_tokens, completion, headers
-            )
+        context, completion = self.options.context_tokens, asked.max_tokens or 0
+        if asked.prompt_tokens + completion > context:
+            raise refusals.context_length_exceeded(context, asked.prompt_tokens, completion, headers)
         return asked, headers
 
     async def _completion(
@@ -149,7 +157,7 @@ class DataPlane:
             answered = answer(asked)
         except InvalidRequest as error:
             raise refusals.invalid(error) from error
-        await asyncio.sleep(self.latency_seconds)
+        await asyncio.sleep(self._latency())
         completion_tokens = answered.tokens * asked.choices
         identity = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:24]
         message = {"role": "assistant", "content": answered.content, "refusal": None}
@@ -169,13 +177,26 @@ class DataPlane:
             },
         }
 
+    def set_share(self, deployment: str, share: float) -> None:
+        """Multiply the limits of the deployments of this name by `share`, from now on."""
+        self._shares[deployment.lower()] = share
+
     def _limits_of(self, generation: Generation, now: datetime) -> DeploymentLimits:
-        """Return the limiter of a generation; a change of the capacity resets the counters."""
-        asked = generation.run(now).specification
-        key = (generation.number, asked.tokens_per_minute, asked.requests_per_minute)
-        if key not in self._limits:
-            self._limits[key] = DeploymentLimits(*key[1:], self.request_window)
-        return self._limits[key]
+        """Return the limiter of a generation, with its present limits."""
+        asked, share = generation.run(now).specification, self._shares.get(generation.name.lower(), 1.0)
+        tokens, requests = int(asked.tokens_per_minute * share), int(asked.requests_per_minute * share)
+        limits = self._limits.get(generation.number)
+        if limits is None:
+            limits = self._limits[generation.number] = DeploymentLimits(
+                tokens, requests, self.options.limit_rules
+            )
+        limits.resize(tokens, requests)
+        return limits
+
+    def _latency(self) -> float:
+        """Return the seconds until the next answer."""
+        median, p95 = self.options.latency_seconds, self.options.latency_p95
+        return median if p95 is None else Lognormal(median, p95).sample(self._dice)
 
 
 async def _deployment_not_found() -> web.StreamResponse:

@@ -28,14 +28,33 @@ class Prices:
 
 @dataclass
 class Usage:
-    """The requests to one generation. `cut`: requests in flight when its DELETE was accepted."""
+    """The requests to one generation. `cut`: requests in flight when its DELETE was accepted.
 
+    `admitted`: those that passed the limits, with the `tokens_charged`; `rejected`: those that got a 429.
+    """
+
+    admitted: int = 0
+    rejected: int = 0
+    tokens_charged: int = 0
     requests_answered: int = 0
     requests_refused: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
     in_flight: int = 0
     cut: int = 0
+    first_admitted: datetime | None = None
+    last_admitted: datetime | None = None
+
+    def note_admission(self, tokens: int, now: datetime) -> None:
+        """Count a request that passed the limits."""
+        self.admitted += 1
+        self.tokens_charged += tokens
+        self.first_admitted = self.first_admitted or now
+        self.last_admitted = now
+
+    def counts(self) -> dict[str, int]:
+        """Return the counters by name."""
+        return {name: value for name, value in asdict(self).items() if isinstance(value, int)}
 
 
 class Meter:
@@ -71,7 +90,7 @@ class Meter:
         """Return the bill as JSON: a row per generation, totals, open deployments, ARM calls per account."""
         generations, accounts = list(generations), list(accounts)
         rows = [self._row(generation, now) for generation in generations]
-        summed = ("hosted_seconds", "billed_seconds", "dollars", *asdict(Usage()))
+        summed = ("hosted_seconds", "billed_seconds", "dollars", *Usage().counts())
         totals = {key: sum(row[key] for row in rows) for key in summed}
         totals["dollars"] = round(totals["dollars"], 6)
         return {
@@ -88,7 +107,7 @@ class Meter:
         }
 
     def _row(self, generation: Generation, now: datetime) -> dict[str, Any]:
-        asked = generation.runs[0].specification
+        asked, usage = generation.runs[0].specification, self.usage(generation)
         ready = generation.ready(now)
         end = generation.hosted_until()
         ended = end if end is not None and end <= now else None
@@ -104,10 +123,16 @@ class Meter:
             "sku": asked.sku_name,
             "model": asked.model_name,
             "created": generation.created.isoformat(),
-            "ready": None if ready is None else ready.isoformat(),
-            "deleted": None if ended is None else ended.isoformat(),
+            "ready": _shown(ready),
+            "deleted": _shown(ended),
             "hosted_seconds": seconds,
             "billed_seconds": billed,
             "dollars": round(billed / 3600 * price, 6),
-            **asdict(self.usage(generation)),
+            **usage.counts(),
+            "first_admitted": _shown(usage.first_admitted),
+            "last_admitted": _shown(usage.last_admitted),
         }
+
+
+def _shown(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()

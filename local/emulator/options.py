@@ -7,6 +7,9 @@ from typing import Literal
 SerialiseUntil = Literal["terminal", "accepted"]
 BillingUnit = Literal["second", "minute", "hour"]
 BillingStarts = Literal["create", "ready"]
+WindowKind = Literal["fixed", "sliding"]
+RefusedRequests = Literal["counted", "free"]
+LimitHeaders = Literal["present", "absent", "wrong"]
 
 SUBDOMAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{1,63}")
 _RESOURCE_ID = re.compile(
@@ -54,6 +57,21 @@ class Account:
 
 
 @dataclass(frozen=True)
+class LimitRules:
+    """How the limits of a deployment are counted. Azure documents the defaults, or leaves them open.
+
+    `request_window`, `token_window`: 1, 10 or 60 s, over which the limits hold as well as over a minute.
+    `minute_seconds`: how long a minute of the limits lasts; the shorter windows are scaled alike.
+    """
+
+    request_window: int = 10
+    token_window: int = 60
+    window: WindowKind = "fixed"
+    refused: RefusedRequests = "counted"
+    minute_seconds: float = 60.0
+
+
+@dataclass(frozen=True)
 class Options:
     """Settings of one emulator: durations in seconds, capacity in thousands of tokens per minute,
     prices in dollars.
@@ -74,8 +92,14 @@ class Options:
     slots: int = 10
     page_size: int = 1000
     latency_seconds: float = 0.2
+    latency_p95: float | None = None
     context_tokens: int = 128_000
-    request_window: int = 10
+    request_window: int = LimitRules.request_window
+    token_window: int = LimitRules.token_window
+    limit_window: WindowKind = LimitRules.window
+    refused_requests: RefusedRequests = LimitRules.refused
+    limit_headers: LimitHeaders = "present"
+    minute_seconds: float = LimitRules.minute_seconds
     hosting_price: float = 1.70
     billing_unit: BillingUnit = "minute"
     billing_starts: BillingStarts = "create"
@@ -105,7 +129,23 @@ class Options:
                 raise ValueError(f"{name} must be at least 1")
         if not 0 <= self.port <= 65_535:
             raise ValueError("port must lie between 0, which takes a free one, and 65535")
-        if self.request_window not in (1, 10):
-            raise ValueError("request_window is 1 or 10 seconds: Azure documents no other")
+        for name in ("request_window", "token_window"):
+            if getattr(self, name) not in (1, 10, 60):
+                raise ValueError(f"{name} is 1, 10 or 60 seconds: Azure documents no other")
+        if not self.minute_seconds > 0:
+            raise ValueError("minute_seconds must be above 0")
+        if self.latency_p95 is not None and not 0 < self.latency_seconds <= self.latency_p95:
+            raise ValueError("latency_seconds must be above 0 and latency_p95 not below it")
         if (self.upstream is None) != (self.upstream_model is None):
             raise ValueError("upstream and upstream_model belong together: give both, or neither")
+
+    @property
+    def limit_rules(self) -> LimitRules:
+        """Return how limits are counted."""
+        return LimitRules(
+            self.request_window,
+            self.token_window,
+            self.limit_window,
+            self.refused_requests,
+            self.minute_seconds,
+        )

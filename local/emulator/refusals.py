@@ -89,7 +89,7 @@ def content_filter(headers: Mapping[str, str]) -> Refusal:
     return Refusal(400, error, headers)
 
 
-def too_many_requests(verdict: Verdict, api_version: str) -> Refusal:
+def too_many_requests(verdict: Verdict, api_version: str, headers: Mapping[str, str]) -> Refusal:
     """Return 429: above the deployment's tokens or requests per minute, with the time to wait."""
     seconds = math.ceil(verdict.retry_after)
     message = (
@@ -97,20 +97,4 @@ def too_many_requests(verdict: Verdict, api_version: str) -> Refusal:
         f"{api_version} have exceeded {verdict.exceeded} rate limit of your current OpenAI S0 pricing tier. "
         f"Please retry after {seconds} seconds."
     )
-    waits = {
-        "retry-after": str(seconds),
-        "retry-after-ms": str(math.ceil(verdict.retry_after * 1000)),
-    }
-    return Refusal(429, {"code": "429", "message": message}, {**limit_headers(verdict), **waits})
-
-
-def limit_headers(verdict: Verdict) -> dict[str, str]:
-    """Return Azure's rate limit headers, which successful answers have too; resets in whole seconds."""
-    return {
-        "x-ratelimit-limit-requests": str(verdict.limit_requests),
-        "x-ratelimit-remaining-requests": str(verdict.remaining_requests),
-        "x-ratelimit-reset-requests": str(math.ceil(verdict.reset_requests)),
-        "x-ratelimit-limit-tokens": str(verdict.limit_tokens),
-        "x-ratelimit-remaining-tokens": str(verdict.remaining_tokens),
-        "x-ratelimit-reset-tokens": str(math.ceil(verdict.reset_tokens)),
-    }
+    return Refusal(429, {"code": "429", "message": message}, headers)

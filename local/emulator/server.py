@@ -15,7 +15,7 @@ from local.emulator.faults import Faults
 from local.emulator.inference import DataPlane
 from local.emulator.meter import Meter, Prices
 from local.emulator.options import Account, Options
-from local.emulator.state import Deployments, ProvisioningTime, Rules
+from local.emulator.state import Deployments, Lognormal, Rules
 from local.emulator.upstream import Upstream
 
 __all__ = ["Options", "Running", "emulator"]
@@ -42,7 +42,7 @@ async def emulator(options: Options, clock: Clock = lambda: datetime.now(UTC)) -
     """
     accounts = [Account.parse(resource_id) for resource_id in options.accounts]
     rules = Rules(
-        ProvisioningTime(options.provision_median, options.provision_p95),
+        Lognormal(options.provision_median, options.provision_p95),
         options.delete_seconds,
         options.warmup_seconds,
         options.serialise_until,
@@ -67,9 +67,7 @@ async def emulator(options: Options, clock: Clock = lambda: datetime.now(UTC)) -
     )
     data_plane = DataPlane(
         endpoints,
-        options.context_tokens,
-        options.latency_seconds,
-        options.request_window,
+        options,
         deployments,
         meter,
         faults,
@@ -97,9 +95,22 @@ async def emulator(options: Options, clock: Clock = lambda: datetime.now(UTC)) -
         deployments.remove_all(found, clock())
         return web.json_response({"endpoint": f"{request.url.origin()}/{endpoints.of(found)}/"})
 
+    async def limit(request: web.Request) -> web.Response:
+        """Multiply the limits of a deployment by a share."""
+        try:
+            body = json.loads(await request.read())
+            name, share = body["deployment"], body["share"]
+            if not isinstance(name, str) or not isinstance(share, int | float) or not 0 < share <= 100:
+                raise ValueError
+        except (ValueError, TypeError, KeyError):
+            return _refused(400, "InvalidLimits", 'The body is {"deployment": "NAME", "share": 0.5}.')
+        data_plane.set_share(name, share)
+        return web.Response(status=204)
+
     app = web.Application(middlewares=[_errors_as_json], client_max_size=_LARGEST_BODY)
     app.add_routes([web.get("/emulator/health", _health), web.get("/emulator/bill", bill)])
     app.add_routes(_fault_routes(faults, lambda: deployments.end_stuck(clock())))
+    app.add_routes([web.post("/emulator/limits", limit)])
     app.add_routes([web.post("/emulator/accounts/{account}/endpoint", recreate)])
     app.add_routes(control_plane.routes())
     app.add_routes(data_plane.routes())

@@ -21,8 +21,8 @@ _Z95 = 1.6448536269514722  # the 95th percentile of the standard normal distribu
 
 
 @dataclass(frozen=True)
-class ProvisioningTime:
-    """The duration of provisioning in seconds: lognormal, given by its median and 95th percentile."""
+class Lognormal:
+    """A duration in seconds: lognormal, given by its median and 95th percentile."""
 
     median: float
     p95: float
@@ -38,7 +38,7 @@ class ProvisioningTime:
 class Rules:
     """The behaviour of accounts. Times are in seconds, the quota in thousands of tokens per minute."""
 
-    provisioning: ProvisioningTime
+    provisioning: Lognormal
     delete_seconds: float
     warmup_seconds: float
     serialise_until: SerialiseUntil

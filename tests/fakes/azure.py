@@ -18,7 +18,7 @@ from typing import Literal
 from local.emulator import specification
 from local.emulator.options import Account
 from local.emulator.specification import Specification
-from local.emulator.state import Deployments, Generation, ProvisioningTime, Rules
+from local.emulator.state import Deployments, Generation, Lognormal, Rules
 from shared.errors import (
     CapacityRefused,
     CapacityUnknown,
@@ -153,7 +153,7 @@ class MemoryAzure:
         return self.state.find(self.account, name, self.clock.now())
 
     def _rules(self) -> Rules:
-        takes = ProvisioningTime(self.provision_seconds, self.provision_seconds)
+        takes = Lognormal(self.provision_seconds, self.provision_seconds)
         return Rules(takes, self.delete_seconds, self.warmup_seconds, "terminal", self.quota, self.slots)
 
     # --- Model ----------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from local.emulator import specification
 from local.emulator.options import Account
-from local.emulator.state import NEVER_READY, SUCCEEDED, Deployments, Generation, ProvisioningTime, Rules
+from local.emulator.state import NEVER_READY, SUCCEEDED, Deployments, Generation, Lognormal, Rules
 from shared.errors import CapacityRefused, ProviderError, ProviderRefused
 from shared.model import DeploymentConfig, Hosted, Observed
 from shared.timing import TIMING
@@ -43,7 +43,7 @@ class AccountState(Deployments):
 
     def __init__(self, account: Account, world: World) -> None:
         median = world.scenario.provision_median
-        takes = ProvisioningTime(median, 3 * median)
+        takes = Lognormal(median, 3 * median)
         rules = Rules(takes, 5.0, 10.0, "terminal", 10_000, world.scenario.slots)
         super().__init__(rules, world.random)
         self.account = account

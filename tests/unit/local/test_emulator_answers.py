@@ -6,8 +6,9 @@ import json
 import jsonschema
 import pytest
 
-from local.emulator.answers import Answer, InvalidRequest, answer, count_tokens, parse
+from local.emulator.answers import Answer, InvalidRequest, answer, parse
 from local.emulator.structured import Unanswerable, conforming_value
+from local.emulator.tokens import PER_MESSAGE, PER_REPLY, count
 
 
 def request(text: str, **fields):
@@ -171,10 +172,11 @@ def test_a_plain_answer_begins_with_the_documents_words_and_counts_them():
 
 
 def test_an_answer_above_max_tokens_is_cut_and_says_so():
-    """A token is four bytes of UTF-8; a character is not cut in two."""
+    """At a token of its own; a character of several tokens is not cut in two."""
     whole = answer(request("ü" * 40))
-    assert (whole.finish_reason, whole.tokens) == ("stop", count_tokens(whole.content))
-    assert answer(request("xüü", max_tokens=1)) == Answer("xü", "length", 1)
+    assert (whole.finish_reason, whole.tokens) == ("stop", count(whole.content))
+    assert answer(request("one two", max_tokens=1)) == Answer("one", "length", 1)
+    assert answer(request("𓀀", max_tokens=1)) == Answer("", "length", 1)
     assert answer(request("ü" * 40, max_completion_tokens=whole.tokens)) == whole
 
 
@@ -190,7 +192,15 @@ def test_the_estimate_is_the_prompt_and_all_that_may_be_answered():
             "n": 2,
         }
     )
-    assert (asked.prompt_tokens, asked.estimated_tokens, asked.document) == (4, 204, "12345678")
+    prompt = count("1234567\n12345678") + 2 * PER_MESSAGE + PER_REPLY
+    assert (asked.prompt_tokens, asked.estimated_tokens) == (prompt, prompt + 200)
+    assert asked.document == "12345678"
+
+
+def test_tokens_are_counted_as_the_models_count_them():
+    """A special token is plain text; half of a surrogate pair, which JSON can carry, is one character."""
+    known = {"": 0, "hello world": 2, "a" * 16: 2, "漢字かな交じり文": 7, "<|endoftext|>": 7, "\ud800": 1}
+    assert {text: count(text) for text in known} == known
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ import pytest
 from emulator_clients import ACCOUNT, ACCOUNT_ID, MODEL, Clock, azure, session, started
 from openai import AsyncAzureOpenAI, AsyncOpenAI
 
+from local.emulator.tokens import PER_MESSAGE, PER_REPLY
+
 V1 = f"/{ACCOUNT}/openai/v1/chat/completions"
 CLASSIC = f"/{ACCOUNT}/openai/deployments/clauses/chat/completions"
 BODY = {"model": "clauses", "messages": [{"role": "user", "content": "hello"}]}
@@ -21,11 +23,13 @@ async def test_a_ready_deployment_answers_and_counts_its_tokens():
         answer = await cloud.ask("Clauses", "one two three")
         assert answer.choices[0].message.content.startswith("one two three (3 words, digest ")
         assert (answer.choices[0].finish_reason, answer.model) == ("stop", MODEL)
-        assert answer.usage.prompt_tokens == 4  # 13 bytes
-        assert answer.usage.total_tokens == 4 + answer.usage.completion_tokens
+        assert answer.usage.prompt_tokens == 3 + PER_MESSAGE + PER_REPLY
+        assert answer.usage.total_tokens == 10 + answer.usage.completion_tokens
         row = (await cloud.bill())["deployments"][0]
         assert (row["requests_answered"], row["requests_refused"]) == (1, 0)
-        assert (row["tokens_in"], row["tokens_out"]) == (4, answer.usage.completion_tokens)
+        assert (row["tokens_in"], row["tokens_out"]) == (10, answer.usage.completion_tokens)
+        assert (row["admitted"], row["rejected"], row["tokens_charged"]) == (1, 0, 10)
+        assert row["first_admitted"] == row["last_admitted"] == cloud.clock.now.isoformat()
 
 
 async def test_the_classic_path_answers_the_same():
@@ -72,7 +76,7 @@ async def test_a_malformed_body_is_a_bad_request(body):
 
 
 async def test_tokens_per_minute():
-    """1,000 a minute: an estimate of 604 passes once; a 429 names the time, after which it passes."""
+    """1,000 a minute: an estimate of 609 passes once; a 429 names the time, after which it passes."""
     async with azure() as cloud:
         await cloud.ready("clauses", capacity=1, model="gpt-4o.ft-1")
         first = await cloud.openai.chat.completions.with_raw_response.create(
@@ -80,7 +84,7 @@ async def test_tokens_per_minute():
         )
         assert {name: first.headers[f"x-ratelimit-{name}"] for name in LIMITS} == {
             "limit-tokens": "1000",
-            "remaining-tokens": "396",
+            "remaining-tokens": "391",
             "reset-tokens": "60",
             "limit-requests": "6",
             "remaining-requests": "0",
@@ -115,6 +119,41 @@ async def test_requests_per_minute_by_the_second():
             await cloud.ask("clauses")
 
 
+@pytest.mark.parametrize(
+    ("style", "shown"),
+    [("absent", set()), ("wrong", {("-1", "86400"), (None, "-1"), ("NaN", "soon"), ("99999999999", "0")})],
+)
+async def test_headers_may_be_absent_or_nonsense(style: str, shown: set[tuple[str, str]]):
+    """The limits hold all the same."""
+    async with azure(limit_headers=style) as cloud:
+        await cloud.ready("clauses", capacity=1, model="gpt-4o.ft-1")
+        await cloud.ask("clauses")
+        found = set()
+        for _ in range(4):
+            with pytest.raises(openai.RateLimitError) as refused:
+                await cloud.ask("clauses")
+            headers = refused.value.response.headers
+            if any(name.startswith(("x-ratelimit", "retry-after")) for name in headers):
+                found.add((headers.get("x-ratelimit-remaining-tokens"), headers["retry-after"]))
+        assert found == shown
+
+
+async def test_limits_change_while_a_deployment_serves():
+    """A tenth of ten requests in ten seconds is one; what is no share is refused."""
+    async with azure() as cloud, session(cloud.url) as http:
+        await cloud.ready("clauses", capacity=60)
+        for body in ({}, [], {"deployment": "clauses"}, {"deployment": "clauses", "share": -1}):
+            assert (await http.post("/emulator/limits", json=body)).status == 400
+        assert (
+            await http.post("/emulator/limits", json={"deployment": "Clauses", "share": 0.1})
+        ).status == 204
+        await cloud.ask("clauses")
+        with pytest.raises(openai.RateLimitError):
+            await cloud.ask("clauses")
+        await http.post("/emulator/limits", json={"deployment": "clauses", "share": 1})
+        await cloud.ask("clauses")
+
+
 async def test_limits_belong_to_a_deployment():
     """One that is exhausted leaves another alone, and its own successor of the same name begins afresh."""
     async with azure(
@@ -147,8 +186,8 @@ async def test_the_context_length():
     """Prompt and answer together are held against it."""
     async with azure(context_tokens=100) as cloud:
         await cloud.ready("clauses", capacity=100)
-        await cloud.ask("clauses", "a" * 200, max_tokens=50)
-        for text, allowed in (("a" * 200, 51), ("a" * 404, None)):
+        await cloud.ask("clauses", " word" * 43, max_tokens=50)
+        for text, allowed in ((" word" * 43, 51), (" word" * 94, None)):
             with pytest.raises(openai.BadRequestError) as refused:
                 await cloud.ask("clauses", text, max_tokens=allowed)
             assert (refused.value.code, refused.value.param) == ("context_length_exceeded", "messages")

@@ -10,7 +10,7 @@ from emulator_clients import ACCOUNT_ID, MODEL, START
 
 from local.emulator.options import Account
 from local.emulator.specification import ArmError, Specification
-from local.emulator.state import NEVER_READY, Deployments, ProvisioningTime, Rules
+from local.emulator.state import NEVER_READY, Deployments, Lognormal, Rules
 
 ACCOUNT = Account.parse(ACCOUNT_ID)
 
@@ -21,7 +21,7 @@ def at(seconds: float) -> datetime:
 
 def deployments(**rules) -> Deployments:
     values = {
-        "provisioning": ProvisioningTime(100, 100),
+        "provisioning": Lognormal(100, 100),
         "delete_seconds": 10,
         "warmup_seconds": 20,
         "serialise_until": "terminal",
@@ -198,7 +198,7 @@ def test_azure_deletes_a_fine_tuned_deployment_that_nobody_calls_for_15_days():
 
 def test_provisioning_times_have_their_median_and_95th_percentile():
     """2,000 samples of median 300 s and p95 900 s come near both; the same seed gives the same times."""
-    time = ProvisioningTime(300, 900)
+    time = Lognormal(300, 900)
     source, again = random.Random(7), random.Random(7)
     samples = [time.sample(source) for _ in range(2000)]
     assert statistics.median(samples) == pytest.approx(300, rel=0.1)
