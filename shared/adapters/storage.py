@@ -17,6 +17,7 @@ from typing import Any
 from azure.core.exceptions import AzureError, ServiceRequestTimeoutError, ServiceResponseTimeoutError
 from azure.core.pipeline.transport import AioHttpTransport
 
+from shared.adapters.transport import new_session
 from shared.errors import AlreadyExists, BlobRefused, Changed, ContainerMissing, Missing, StorageError
 
 
@@ -37,20 +38,21 @@ SLOWEST_UPLOAD = 250_000
 
 
 class Transport(AioHttpTransport):  # type: ignore[misc]  # azure.core names it at run time only
-    """A transport that sends every request once, and counts the tries of the call.
+    """A transport that sends no write twice by itself, and counts the tries of the call.
 
-    aiohttp sends an idempotent request (PUT, DELETE) a second time by itself when a connection is reset. The
-    call must know of a second try: only then may an existing blob or row be its own.
+    The call must know of a second try: only then may an existing blob or row be its own.
     """
+
+    session: Any  # azure.core gives it no type
 
     def __init__(self, limits: Limits) -> None:
         super().__init__(connection_timeout=limits.one_try, read_timeout=limits.one_try)
 
     async def open(self) -> None:
         """Open the session."""
+        if self.session is None:
+            self.session = new_session()
         await super().open()
-        if self.session is not None:
-            self.session._retry_connection = False  # there is no public switch
 
     async def send(self, request: Any, **options: Any) -> Any:
         """Send one try of the current call."""

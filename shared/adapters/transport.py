@@ -1,4 +1,4 @@
-"""Provide a transport for the Azure SDKs that sends no write twice.
+"""Provide sessions and a transport for the Azure SDKs that send no write twice.
 
 aiohttp repeats an idempotent request (GET, PUT, DELETE) by itself when its connection breaks, and
 `retry_total=0` does not stop that. The first PUT or DELETE may have taken effect, or may still take effect:
@@ -17,13 +17,17 @@ _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 def sent_once() -> AioHttpTransport:
     """Return a transport that owns its session and closes it. Call this on the event loop."""
-    session = aiohttp.ClientSession(
+    return AioHttpTransport(session=new_session())
+
+
+def new_session() -> aiohttp.ClientSession:
+    """Return a session that sends no write twice. Call this on the event loop."""
+    return aiohttp.ClientSession(
         trust_env=True,  # this and the two below are azure-core's defaults
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         middlewares=(_send_once,),
     )
-    return AioHttpTransport(session=session)
 
 
 async def _send_once(request: aiohttp.ClientRequest, send: ClientHandlerType) -> aiohttp.ClientResponse:
