@@ -1,6 +1,5 @@
 """Azure Resource Manager over HTTP: accounts and their deployments, api-version 2025-09-01."""
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,9 +10,8 @@ from aiohttp import web
 
 from local.emulator.endpoints import Endpoints
 from local.emulator.faults import ArmOperation, Fault, Faults
-from local.emulator.limits import TokenBucket
 from local.emulator.meter import Meter
-from local.emulator.options import Account
+from local.emulator.options import Account, Options
 from local.emulator.resources import (
     account_json,
     capacity_json,
@@ -23,14 +21,11 @@ from local.emulator.resources import (
     usage_json,
 )
 from local.emulator.specification import REGION, REGIONAL_CAPACITY, SKUS, ArmError, Specification, parse
-from local.emulator.state import SUCCEEDED, Deployments, Operation
+from local.emulator.state import SUCCEEDED, Deployments, Generation, Operation
+from local.emulator.throttle import Throttle, principal
 
 _CALL_ID = "x-ms-client-request-id"
 _Act = Callable[[Account, Fault | None], web.Response]
-
-# Azure throttles by subscription and principal: size of the token bucket, calls refilled per second.
-_BUCKETS = {"reads": (250, 25.0), "writes": (200, 10.0), "deletes": (200, 10.0)}
-_BUCKET_OF: dict[ArmOperation, str] = {"put": "writes", "delete": "deletes"}  # all others are reads
 
 
 def _path(template: str) -> str:
@@ -59,12 +54,12 @@ class ControlPlane:
 
     accounts: Mapping[str, Account]  # by their keys
     endpoints: Endpoints
-    page_size: int
+    options: Options
     deployments: Deployments
     meter: Meter
     faults: Faults
     clock: Callable[[], datetime]
-    _buckets: dict[tuple[str, str, str], TokenBucket] = field(init=False, default_factory=dict)
+    _throttle: Throttle = field(init=False, default_factory=Throttle)
 
     def routes(self) -> Iterable[web.RouteDef]:
         return (
@@ -128,7 +123,7 @@ class ControlPlane:
             found = self.deployments.find(account, request.match_info["deployment"], now)
             if found is None:
                 raise _not_found(account, f"/deployments/{request.match_info['deployment']}")
-            return web.json_response(deployment_json(found, now))
+            return web.json_response(self._json(found, now))
 
         return await self._serve(request, "get", act)
 
@@ -140,7 +135,7 @@ class ControlPlane:
             omitted = "" if fault is None else (fault.omit or "").lower()
             found = self.deployments.list(account, at)
             listed = (generation for generation in found if generation.name.lower() != omitted)
-            return self._page(request, [deployment_json(generation, at) for generation in listed])
+            return self._page(request, [self._json(generation, at) for generation in listed])
 
         return await self._serve(request, "list", act)
 
@@ -154,8 +149,8 @@ class ControlPlane:
             asked = _specification(name, body)
             if fault is not None and fault.drop_tags:
                 asked = replace(asked, tags={})
-            put, created = self.deployments.put(account, name, asked, _principal(request), now, outcome)
-            return web.json_response(deployment_json(put, now), status=201 if created else 200)
+            put, created = self.deployments.put(account, name, asked, principal(request), now, outcome)
+            return web.json_response(self._json(put, now), status=201 if created else 200)
 
         return await self._serve(request, "put", act)
 
@@ -207,7 +202,7 @@ class ControlPlane:
         if account is not None:
             self.meter.count_arm_call(account.name, operation, request.headers.get(_CALL_ID))
         try:
-            headers = self._admit(request, operation)
+            headers = self._throttle.admit(request, self.clock(), operation)
             if account is None:
                 raise _not_found(asked)
         except ArmError as refusal:
@@ -219,7 +214,7 @@ class ControlPlane:
         self, request: web.Request, operation: ArmOperation, act: Callable[[Fault | None], web.Response]
     ) -> web.StreamResponse:
         try:
-            headers = self._admit(request, operation)
+            headers = self._throttle.admit(request, self.clock(), operation)
         except ArmError as refusal:
             return _error(refusal)
         return await self._answer(request, self.faults.take("arm", operation, None), headers, act)
@@ -241,6 +236,9 @@ class ControlPlane:
 
         return await self.faults.carry_out(fault, request, answer)
 
+    def _json(self, generation: Generation, at: datetime) -> dict[str, Any]:
+        return deployment_json(generation, at, self.options.minute_seconds)
+
     def _page(self, request: web.Request, rows: Sequence[Mapping[str, Any]]) -> web.Response:
         """Return a page of rows from the $skiptoken on, and a link to the next. Raises ArmError."""
         token = request.query.get("$skiptoken", "0")
@@ -248,7 +246,7 @@ class ControlPlane:
             raise ArmError(
                 400, "InvalidQueryParameterValue", "The $skiptoken is not one that a LIST returned."
             )
-        end = int(token) + self.page_size
+        end = int(token) + self.options.page_size
         page: dict[str, Any] = {"value": rows[int(token) : end]}
         if end < len(rows):
             page["nextLink"] = str(request.url.update_query({"$skiptoken": str(end)}))
@@ -256,45 +254,13 @@ class ControlPlane:
 
     def _operation(self, request: web.Request) -> Operation | ArmError:
         try:
-            self._admit(request, "get")
+            self._throttle.admit(request, self.clock(), "get")
         except ArmError as refusal:
             return refusal
         identifier = request.match_info["operation"]
         return self.deployments.operation(identifier) or ArmError(
             404, "ResourceNotFound", f"The operation '{identifier}' was not found."
         )
-
-    def _admit(self, request: web.Request, operation: ArmOperation) -> dict[str, str]:
-        """Check the bearer token, the api-version and the throttle; return the throttle's headers."""
-        principal = _principal(request)
-        if not request.query.get("api-version"):
-            raise ArmError(
-                400,
-                "MissingApiVersionParameter",
-                "The api-version query parameter (?api-version=) is required for all requests.",
-            )
-        subscription, kind = request.match_info["subscription"].lower(), _BUCKET_OF.get(operation, "reads")
-        bucket = self._buckets.setdefault((subscription, principal, kind), TokenBucket(*_BUCKETS[kind]))
-        wait = bucket.take(self.clock())
-        if wait:
-            raise ArmError(
-                429,
-                "TooManyRequests",
-                f"Number of {kind} for subscription '{subscription}' exceeded the limit. "
-                f"Please try again after '{wait}' seconds.",
-                {"Retry-After": str(wait)},
-            )
-        return {f"x-ms-ratelimit-remaining-subscription-{kind}": str(bucket.remaining)}
-
-
-def _principal(request: web.Request) -> str:
-    """Return an identifier of the caller: a hash, as the token must be neither stored nor shown."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
-        raise ArmError(
-            401, "AuthenticationFailed", "Authentication failed. The 'Authorization' header is missing."
-        )
-    return hashlib.sha256(token.encode()).hexdigest()[:12]
 
 
 def _specification(name: str, body: bytes) -> Specification:

@@ -136,7 +136,7 @@ class DataPlane:
         if verdict.exceeded is not None:
             self.meter.usage(generation).rejected += 1
             raise refusals.too_many_requests(verdict, request.query.get("api-version", "v1"), headers)
-        self.meter.usage(generation).note_admission(asked.estimated_tokens, now)
+        self.meter.note_admission(generation, asked.estimated_tokens, now)
         if CONTENT_FILTER_MARKER in asked.prompt:
             raise refusals.content_filter(headers)
         context, completion = self.options.context_tokens, asked.max_tokens or 0

@@ -1,6 +1,5 @@
 """Rate limits as pure state: every method takes `now`, and none waits."""
 
-import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -187,28 +186,3 @@ class DeploymentLimits:
 
 def _tightest(windows: Sequence[Window], now: datetime) -> Window:
     return min(windows, key=lambda window: window.remaining(now))
-
-
-class TokenBucket:
-    """The throttle of Azure Resource Manager: a bucket of `size` calls, refilled by `per_second`."""
-
-    def __init__(self, size: int, per_second: float) -> None:
-        self._size = size
-        self._per_second = per_second
-        self._level = float(size)
-        self._filled: datetime | None = None
-
-    def take(self, now: datetime) -> int:
-        """Take one call; return 0, or the whole seconds to wait if the bucket is empty."""
-        if self._filled is not None:
-            gained = (now - self._filled).total_seconds() * self._per_second
-            self._level = min(self._size, self._level + gained)
-        self._filled = now
-        if self._level < 1:
-            return math.ceil((1 - self._level) / self._per_second)
-        self._level -= 1
-        return 0
-
-    @property
-    def remaining(self) -> int:
-        return int(self._level)

@@ -1,7 +1,7 @@
 """The bill: what was hosted, how long, and at what cost, from the emulator's own records."""
 
 import math
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -10,6 +10,7 @@ from typing import Any
 from local.emulator.options import BillingStarts, BillingUnit
 from local.emulator.state import Generation
 
+_KEPT = 1_000_000  # admissions
 _UNIT_SECONDS: dict[BillingUnit, int] = {"second": 1, "minute": 60, "hour": 3600}
 
 
@@ -24,6 +25,15 @@ class Prices:
     hosting_per_hour: float
     unit: BillingUnit
     starts: BillingStarts
+
+
+@dataclass(frozen=True)
+class Admission:
+    """A request that passed the limits: when, to which deployment, and the tokens that it was charged."""
+
+    at: datetime
+    deployment: str
+    tokens: int
 
 
 @dataclass
@@ -42,19 +52,6 @@ class Usage:
     tokens_out: int = 0
     in_flight: int = 0
     cut: int = 0
-    first_admitted: datetime | None = None
-    last_admitted: datetime | None = None
-
-    def note_admission(self, tokens: int, now: datetime) -> None:
-        """Count a request that passed the limits."""
-        self.admitted += 1
-        self.tokens_charged += tokens
-        self.first_admitted = self.first_admitted or now
-        self.last_admitted = now
-
-    def counts(self) -> dict[str, int]:
-        """Return the counters by name."""
-        return {name: value for name, value in asdict(self).items() if isinstance(value, int)}
 
 
 class Meter:
@@ -66,10 +63,26 @@ class Meter:
         self._arm_calls: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._arm_call_ids: set[str] = set()
         self._resent: Counter[str] = Counter()
+        self._admissions: deque[Admission] = deque(maxlen=_KEPT)
 
     def usage(self, generation: Generation) -> Usage:
         """Return the counters of a generation, which the caller changes in place."""
         return self._usage[generation.number]
+
+    def note_admission(self, generation: Generation, tokens: int, now: datetime) -> None:
+        """Record a request that passed the limits."""
+        usage = self.usage(generation)
+        usage.admitted += 1
+        usage.tokens_charged += tokens
+        self._admissions.append(Admission(now, generation.name, tokens))
+
+    def admissions(self, deployment: str) -> list[dict[str, Any]]:
+        """Return, as JSON, when requests to this deployment passed the limits, and their tokens."""
+        return [
+            {"at": each.at.isoformat(), "tokens": each.tokens}
+            for each in self._admissions
+            if each.deployment.lower() == deployment.lower()
+        ]
 
     def count_arm_call(self, account: str, operation: str, identifier: str | None = None) -> None:
         """Count a call. A transport that repeats a call keeps its `identifier`, the client's request id."""
@@ -90,7 +103,7 @@ class Meter:
         """Return the bill as JSON: a row per generation, totals, open deployments, ARM calls per account."""
         generations, accounts = list(generations), list(accounts)
         rows = [self._row(generation, now) for generation in generations]
-        summed = ("hosted_seconds", "billed_seconds", "dollars", *Usage().counts())
+        summed = ("hosted_seconds", "billed_seconds", "dollars", *asdict(Usage()))
         totals = {key: sum(row[key] for row in rows) for key in summed}
         totals["dollars"] = round(totals["dollars"], 6)
         return {
@@ -107,7 +120,7 @@ class Meter:
         }
 
     def _row(self, generation: Generation, now: datetime) -> dict[str, Any]:
-        asked, usage = generation.runs[0].specification, self.usage(generation)
+        asked = generation.runs[0].specification
         ready = generation.ready(now)
         end = generation.hosted_until()
         ended = end if end is not None and end <= now else None
@@ -128,9 +141,7 @@ class Meter:
             "hosted_seconds": seconds,
             "billed_seconds": billed,
             "dollars": round(billed / 3600 * price, 6),
-            **usage.counts(),
-            "first_admitted": _shown(usage.first_admitted),
-            "last_admitted": _shown(usage.last_admitted),
+            **asdict(self.usage(generation)),
         }
 
 

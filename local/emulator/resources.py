@@ -68,7 +68,8 @@ def usage_json(name: str, used: int, limit: int) -> dict[str, Any]:
     }
 
 
-def deployment_json(generation: Generation, at: datetime) -> dict[str, Any]:
+def deployment_json(generation: Generation, at: datetime, minute_seconds: float) -> dict[str, Any]:
+    """Return a deployment as ARM shows it. `minute_seconds`: the length of a minute of its rate limits."""
     first, last = generation.runs[0], generation.run(at)
     asked = last.specification
     version = f"{generation.number}.{generation.runs.index(last)}.{generation.state(at)}"
@@ -91,7 +92,9 @@ def deployment_json(generation: Generation, at: datetime) -> dict[str, Any]:
         "properties": {
             **asked.properties,
             "provisioningState": generation.state(at),
-            "rateLimits": [{"key": key, "renewalPeriod": 60, "count": count} for key, count in limits],
+            "rateLimits": [
+                {"key": key, "renewalPeriod": minute_seconds, "count": count} for key, count in limits
+            ],
         },
     }
 

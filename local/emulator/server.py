@@ -59,7 +59,7 @@ async def emulator(options: Options, clock: Clock = lambda: datetime.now(UTC)) -
     control_plane = ControlPlane(
         {account.key: account for account in accounts},
         endpoints,
-        options.page_size,
+        options,
         deployments,
         meter,
         faults,
@@ -95,6 +95,9 @@ async def emulator(options: Options, clock: Clock = lambda: datetime.now(UTC)) -
         deployments.remove_all(found, clock())
         return web.json_response({"endpoint": f"{request.url.origin()}/{endpoints.of(found)}/"})
 
+    async def admissions(request: web.Request) -> web.Response:
+        return web.json_response({"admissions": meter.admissions(request.query.get("deployment", ""))})
+
     async def limit(request: web.Request) -> web.Response:
         """Multiply the limits of a deployment by a share."""
         try:
@@ -110,7 +113,7 @@ async def emulator(options: Options, clock: Clock = lambda: datetime.now(UTC)) -
     app = web.Application(middlewares=[_errors_as_json], client_max_size=_LARGEST_BODY)
     app.add_routes([web.get("/emulator/health", _health), web.get("/emulator/bill", bill)])
     app.add_routes(_fault_routes(faults, lambda: deployments.end_stuck(clock())))
-    app.add_routes([web.post("/emulator/limits", limit)])
+    app.add_routes([web.get("/emulator/admissions", admissions), web.post("/emulator/limits", limit)])
     app.add_routes([web.post("/emulator/accounts/{account}/endpoint", recreate)])
     app.add_routes(control_plane.routes())
     app.add_routes(data_plane.routes())

@@ -29,7 +29,9 @@ async def test_a_ready_deployment_answers_and_counts_its_tokens():
         assert (row["requests_answered"], row["requests_refused"]) == (1, 0)
         assert (row["tokens_in"], row["tokens_out"]) == (10, answer.usage.completion_tokens)
         assert (row["admitted"], row["rejected"], row["tokens_charged"]) == (1, 0, 10)
-        assert row["first_admitted"] == row["last_admitted"] == cloud.clock.now.isoformat()
+        async with session(cloud.url) as http:
+            listed = await (await http.get("/emulator/admissions?deployment=CLAUSES")).json()
+        assert listed == {"admissions": [{"at": cloud.clock.now.isoformat(), "tokens": 10}]}
 
 
 async def test_the_classic_path_answers_the_same():

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from emulator_clients import START
 
-from local.emulator.limits import DeploymentLimits, TokenBucket, Verdict
+from local.emulator.limits import DeploymentLimits, Verdict
 from local.emulator.options import LimitRules
+from local.emulator.throttle import TokenBucket
 
 
 def at(seconds: float):
