@@ -1,0 +1,244 @@
+"""Drain one backlog at a deployment's limits: `python3 dev.py bench drain [--minutes N] [--json]`.
+
+The same requests go through this project, with every document stored and settled, and through four other
+clients. Each client gets an emulator of its own, whose minute is scaled to six seconds. Utilisation is what
+the emulator admitted, divided by what its limits allowed between the first and the last admission. The CPU
+time comes from a run without limits, pinned to one core. `lost`: requests without an answer at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bench._drain_clients import CLIENTS, DEPLOYMENT, SYSTEM, Work
+from bench._report import machine, show
+from local.stack import ROOT, Behaviour, Services, app_settings, machine_environment, run_services
+from shared.documents.backlog import INBOX
+from shared.model import RecordState
+from shared.wiring import App
+from tests.integration.calls import call
+
+MINUTE = 6.0  # seconds of a scaled minute
+_ACCOUNT = "local-openai"
+_AT_ONCE = 16  # uploads at a time
+_PATIENCE = 3  # times the planned length, after which a client gives up
+_UNLIMITED = 300  # requests of the run without limits
+
+
+@dataclass(frozen=True)
+class Limited(Behaviour):
+    """The emulator with scaled limits. Creates take no time, answers a fifth of a second."""
+
+    provision_median: float = 0.0
+    provision_p95: float = 0.0
+    warmup_seconds: float = 0.0
+    latency_seconds: float = 0.2
+    latency_p95: float = 0.6
+    quota: int = 100_000
+    minute_seconds: float = MINUTE
+    refused_requests: str = "free"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One kind of limit. `rate`: requests per second that the limits allow; `capacity` as in the SKU.
+
+    `requests`: whether the requests are what is limited, rather than their tokens.
+    """
+
+    model: str
+    capacity: int
+    max_tokens: int
+    rate: float
+    requests: bool = True
+    refused_requests: str = "free"
+    halved: bool = False
+
+    def documents(self, seconds: float) -> int:
+        """Return the number of requests that fill the limits for so long."""
+        return round(self.rate * seconds * (0.75 if self.halved else 1))
+
+
+# Per thousand tokens a minute Azure admits one request to gpt-4.1, six to gpt-4o and ten to gpt-5.
+CASES = {
+    "requests": Case("gpt-4.1-mini.ft-1", 60, 40, 60 / MINUTE),
+    "tokens": Case("gpt-4o.ft-1", 30, 400, 30_000 / 490 / MINUTE, requests=False),
+    "counted": Case("gpt-4.1-mini.ft-1", 60, 40, 60 / MINUTE, refused_requests="counted"),
+    "halved": Case("gpt-4.1-mini.ft-1", 60, 40, 60 / MINUTE, halved=True),
+}
+_FREE = Case("gpt-4o.ft-1", 50_000, 40, 1e6)
+
+
+def document(number: int) -> str:
+    """Return one of the documents, all of about the same length: 80 tokens."""
+    return f"Letter {number:06}. " + "Dear all, please confirm that the delivery of last week arrived. " * 6
+
+
+async def prepare(settings: dict[str, str], documents: list[str]) -> None:
+    """Let the documents wait in the inbox, and the deployment answer."""
+    app = App(settings)
+    try:
+        current, gate = await app.current(), asyncio.Semaphore(_AT_ONCE)
+
+        async def upload(number: int, text: str) -> None:
+            async with gate:
+                name = f"{DEPLOYMENT}/{number:06}.txt"
+                await app.blobs.create(INBOX, name, text.encode(), "text/plain")
+
+        await asyncio.gather(*(upload(number, text) for number, text in enumerate(documents)))
+        while not (await current.intake.sweep()).complete:
+            pass
+        config = current.settings.deployments[DEPLOYMENT]
+        while (await current.context.ledger.record(config.hosted_id)).state is not RecordState.OPEN:
+            await current.step(config)
+            await asyncio.sleep(0.2)
+    finally:
+        await app.close()
+
+
+def run(client: str, case: Case, documents: int, *, limited: bool) -> dict[str, Any]:
+    """Run one client over so many documents, and return its figures."""
+    texts = [document(number) for number in range(documents)]
+    seconds = _PATIENCE * max(documents / case.rate, 60.0)
+    behaviour = Limited(refused_requests=case.refused_requests)
+    with tempfile.TemporaryDirectory(prefix="drain-") as name:
+        folder = Path(name)
+        with run_services(folder, behaviour) as services:
+            settings = app_settings(services, _deployments_file(folder, case))
+            asyncio.run(prepare(settings, texts if client == "lamplighter" else []))
+            before = len(_admissions(services))
+            work = Work(
+                f"{services.emulator_url}/{_ACCOUNT}/openai/v1/",
+                texts,
+                case.max_tokens,
+                MINUTE,
+                seconds,
+                settings,
+            )
+            halved_at: list[datetime] = []
+            halving = threading.Thread(
+                target=_halve_limits, args=(services, before, documents / case.rate / 1.5, halved_at)
+            )
+            if case.halved:
+                halving.start()
+            figures = _figures_of(client, work, pinned=not limited)
+            if case.halved:
+                halving.join()
+            admitted = _admissions(services)[before:]
+            bill = call(f"{services.emulator_url}/emulator/bill").json
+    rejected = bill["totals"]["rejected"]
+    figures |= {"rejected": rejected, "lost": documents - figures.pop("answered")}
+    if limited:
+        figures["utilisation"] = round(utilisation(admitted, case, halved_at), 3)
+    return figures
+
+
+def utilisation(admitted: list[dict[str, Any]], case: Case, halved_at: list[datetime]) -> float:
+    """Return what was admitted as a share of what the limits allowed between the first and the last."""
+    times = [datetime.fromisoformat(each["at"]) for each in admitted]
+    if len(times) < 2:
+        return 0.0
+    halved = min(times[-1], *halved_at) if halved_at else times[-1]
+    full, half = (halved - times[0]).total_seconds(), (times[-1] - halved).total_seconds()
+    minutes = (full + half / 2) / MINUTE
+    used = float(len(times) - 1 if case.requests else sum(each["tokens"] for each in admitted[1:]) / 1000)
+    return used / (minutes * case.capacity)
+
+
+def _figures_of(client: str, work: Work, *, pinned: bool) -> dict[str, Any]:
+    command = [sys.executable, "-m", "bench._drain_clients", client, *(["0"] if pinned else [])]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=machine_environment(),
+        input=json.dumps(asdict(work)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return figures
+
+
+def _halve_limits(services: Services, before: int, after: float, halved_at: list[datetime]) -> None:
+    """Halve the deployment's limits some seconds after the client's first request."""
+    while len(_admissions(services)) <= before:
+        time.sleep(0.1)
+    time.sleep(after)
+    body = json.dumps({"deployment": DEPLOYMENT, "share": 0.5}).encode()
+    call(f"{services.emulator_url}/emulator/limits", "POST", body)
+    halved_at.append(datetime.now().astimezone())
+
+
+def _admissions(services: Services) -> list[dict[str, Any]]:
+    answer = call(f"{services.emulator_url}/emulator/admissions?deployment={DEPLOYMENT}")
+    admissions: list[dict[str, Any]] = answer.json["admissions"]
+    return admissions
+
+
+def _deployments_file(folder: Path, case: Case) -> Path:
+    (folder / "prompt.md").write_text(SYSTEM, encoding="utf-8")
+    content = {
+        "installation": "bench",
+        "prices": {
+            "billing_unit": "hour",  # it would keep a deployment for the rest of its paid minute
+            "hosting_per_hour": {"GlobalStandard": 1.7},
+            "tokens_per_million": {"input": 0.4, "output": 1.6},
+        },
+        "accounts": {"main": {"resource_id": "${AZURE_OPENAI_ACCOUNT_ID}"}},
+        "deployments": {
+            DEPLOYMENT: {
+                "account": "main",
+                "model": {"name": case.model, "version": "1"},
+                "sku": {"name": "GlobalStandard", "capacity": case.capacity},
+                "always": True,
+                "task": {"system_prompt": "prompt.md", "max_output_tokens": case.max_tokens},
+            }
+        },
+    }
+    file = folder / "deployments.yaml"
+    file.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return file
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="dev.py bench drain", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=2.0, help="length of each run, at the limits (2)")
+    parser.add_argument("--case", choices=CASES, action="append", help="one case (all); may be repeated")
+    parser.add_argument(
+        "--client", choices=CLIENTS, action="append", help="one client (all); may be repeated"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    options = parser.parse_args()
+    clients = options.client or list(CLIENTS)
+    costs = {client: run(client, _FREE, _UNLIMITED, limited=False) for client in clients}
+    cases: dict[str, dict[str, Any]] = {}
+    for name in options.case or CASES:
+        case, cases[name] = CASES[name], {}
+        for client in clients:
+            found = run(client, case, case.documents(options.minutes * 60), limited=True)
+            del found["cpu_s"]
+            found["cpu_s_per_1000"] = round(costs[client]["cpu_s"] / _UNLIMITED * 1000, 2)
+            cases[name][client] = found
+            print(f"{name}, {client}: {found}", file=sys.stderr, flush=True)
+    show({"minutes": options.minutes, "cases": cases, **machine()}, as_json=options.json)
+
+
+if __name__ == "__main__":
+    main()
