@@ -14,7 +14,7 @@ async def requeue(app: Lamplighter, document_id: str) -> Document:
     """
     document = await app.documents.get(document_id)
     if document is None:
-        raise NotFound("no document has this id")
+        raise NotFound("no document has this id: the list of documents shows each one's")
     try:
         return await app.intake.requeue(document)
     except DocumentRefused as refusal:

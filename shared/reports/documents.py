@@ -198,7 +198,7 @@ async def document_report(app: Lamplighter, document_id: str) -> DocumentReport:
 async def _found(app: Lamplighter, document_id: str) -> Document:
     found = await app.documents.get(document_id)
     if found is None:
-        raise NotFound("no document has this id")
+        raise NotFound("no document has this id: the list of documents shows each one's")
     return found
 
 

@@ -438,7 +438,7 @@ async def test_requeue_by_id() -> None:
     shown = answer.json["documents"]
     assert [(each["id"], each["state"]) for each in shown] == [(second.id, None), ("nonsense", None)]
     assert "is not there any more" in shown[0]["error"]
-    assert shown[1]["error"] == "no document has this id"
+    assert shown[1]["error"] == "no document has this id: the list of documents shows each one's"
     assert answer.json["more"] is False
 
 
