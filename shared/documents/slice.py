@@ -116,6 +116,8 @@ class Slice:
                 await first_done(self._clock, self._running.values(), _LOOK)
                 self._running = {key: task for key, task in self._running.items() if not task.done()}
         finally:
+            if self._clock.monotonic() < self._until:  # an error or a refusal has ended it early
+                self._work.stop()
             await asyncio.gather(*self._running.values())
         return DrainReport(
             answered=self._claims.answered,
@@ -296,7 +298,7 @@ class Slice:
                 raise HandedBack("it waits for the deployment's rate limit")
             # Await nothing between this check and the request: see Note: the fence in docs/design.md.
             if not self._work.allows(self._timing.request_seconds):
-                raise HandedBack("the deployment is closing")
+                raise HandedBack("the deployment is closing, or the slice has ended")
             self._witness.saw_question(document)
             try:
                 return await self._tools.model.ask(

@@ -77,6 +77,7 @@ class WorkLease:
         self._of = of
         self._partition = _work_partition(of)
         self._expires = 0.0  # monotonic, counted from before the write
+        self._stopped = False
         self.holder = uuid.uuid4().hex
         self.record: DeploymentRecord | None = None
 
@@ -98,7 +99,7 @@ class WorkLease:
     def allows(self, seconds: float) -> bool:
         """Return whether a request that takes up to `seconds` may start now."""
         record = self.record
-        if record is None or record.state is not RecordState.OPEN:
+        if self._stopped or record is None or record.state is not RecordState.OPEN:
             return False
         deadline = record.generation.delete_after
         if deadline is not None:
@@ -106,6 +107,10 @@ class WorkLease:
             if self._clock.now() + timedelta(seconds=seconds) > last_end:
                 return False
         return self._clock.monotonic() + seconds < self._expires
+
+    def stop(self) -> None:
+        """Let no other request start: from now on only renewals read the record, and they are too rare."""
+        self._stopped = True
 
     async def leave(self) -> None:
         """Remove the lease. Call this when no request of this worker is in flight."""

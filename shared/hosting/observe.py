@@ -268,7 +268,7 @@ class View:
             started_at=started_at,
             ready_at=generation.opened_at,
             ended_after=self._ended_after(record) if gone or record.delete_accepted_at else None,
-            ended_by=(self._deleted_last(record) or self.now) if gone else None,
+            ended_by=(self._deleted_once(record) or self.now) if gone else None,
             sku=generation.sku,
             capacity=generation.capacity,
             price_per_hour=self.context.prices.hosting_per_hour.get(generation.sku, 0.0),
@@ -282,8 +282,10 @@ class View:
         deletes = (record.generation.uncertain_at, record.delete_accepted_at, sent_at)
         return min((at for at in deletes if at is not None), default=record.generation.seen_at)
 
-    def _deleted_last(self, record: DeploymentRecord) -> datetime | None:
-        """Return when Azure last accepted a delete; None if there is none, or a later one is unanswered."""
-        if not record.settled or record.delete_accepted_at is None:
-            return None
-        return record.generation.last_deleted_at
+    def _deleted_once(self, record: DeploymentRecord) -> datetime | None:
+        """Return when Azure accepted the only delete; None if there is none, or another one.
+
+        If an accepted delete had no effect, the next one may have had none either.
+        """
+        again = record.generation.deleted_again_at is not None
+        return None if again or not record.settled else record.delete_accepted_at

@@ -11,6 +11,7 @@ from typing import assert_never
 
 from shared.model import (
     Action,
+    Demand,
     DeploymentConfig,
     DeploymentRecord,
     Hosted,
@@ -38,6 +39,10 @@ WINDOW_RETRY = timedelta(minutes=5)
 
 _SESSION_OVER = "its longest session is over (max_session)"
 UNWRITTEN = "observe mode, nothing is written; it would"
+TRIED_AGAIN = "; the delete is tried again: "
+_THEN_DELETED = "; then deleted: "
+_BEFORE_THE_CAUSE = (f"{UNWRITTEN} {Action.DELETE}: ", TRIED_AGAIN, _THEN_DELETED)
+"""What reasons of deletes put before their cause."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,7 @@ class _Case:
     record: DeploymentRecord
     observed: Observed
     working: int  # live work leases
+    waiting_since: datetime | None  # when the oldest unfinished document arrived
     timing: Timing
 
     def step(self, action: Action, reason: str, again_at: datetime | None = None) -> Decision:
@@ -63,7 +69,7 @@ class _Case:
         """Return the decision to delete it, or to wait while workers use it, in any state of its record."""
         if self.working:
             answering = f"{self.working} worker{plural(self.working)} still answering"
-            return self.step(Action.WAIT, f"{answering}; then deleted: {reason}")
+            return self.step(Action.WAIT, f"{answering}{_THEN_DELETED}{reason}")
         return replace(self.step(Action.DELETE, reason), failed=failed)
 
 
@@ -82,6 +88,7 @@ def decide(owner: Owner, name: str, want: Wanted, observation: Observation) -> D
         record=record,
         observed=observed,
         working=observation.working.get(name, 0),
+        waiting_since=picture.demand.get(name, Demand()).oldest,
         timing=observation.timing,
     )
     match observed:
@@ -185,7 +192,9 @@ def _succeeded(case: _Case) -> Decision:
     if not want.up:
         return case.delete(_SESSION_OVER if want.scarce else want.reason)
     overdue = case.now - (generation.succeeded_at or case.now)
-    if overdue > limit and generation.silent_probes >= SILENT_PROBES and not generation.unanswered_since:
+    # After an error other than 404 it exists: a window keeps it, but documents do not pay for both waits.
+    exists = generation.unanswered_since is not None and not want.for_documents
+    if overdue > limit and generation.silent_probes >= SILENT_PROBES and not exists:
         return case.delete(f"it said Succeeded {span(overdue)} ago and never answered", failed=True)
     if (reason := _unanswered(case)) is not None:
         return case.delete(reason, failed=True)
@@ -205,9 +214,7 @@ def _ready(case: _Case) -> Decision:
     elif (unanswered := _unanswered(case)) is not None:
         stay, reason, failed = False, unanswered, True
     if state is RecordState.DELETING:
-        # Keep the reason of the decision, without the prefix that observe mode adds.
-        decided = record.decision.reason.removeprefix(f"{UNWRITTEN} {Action.DELETE}: ")
-        return case.delete(decided or want.reason)
+        return case.delete(_cause(record) or want.reason)
     if state is RecordState.OPEN and stay and silent is not None:
         return case.step(Action.PROBE, f"{reason}; it has stopped answering and is asked again")
     if state is RecordState.OPEN:
@@ -215,6 +222,14 @@ def _ready(case: _Case) -> Decision:
     if stay:
         return case.step(Action.REOPEN, reason)
     return case.delete(reason, failed=failed)
+
+
+def _cause(record: DeploymentRecord) -> str:
+    """Return why the recorded delete was decided, without what later passes put before that."""
+    reason = record.decision.reason
+    for prefix in _BEFORE_THE_CAUSE:
+        reason = reason.rpartition(prefix)[2]
+    return reason
 
 
 def _is_session_over(case: _Case) -> bool:
@@ -228,6 +243,8 @@ def _unanswered(case: _Case) -> str | None:
     if not (want.up and want.for_documents):
         return None
     unanswered = unanswered_for(record.generation, case.now)
+    if case.waiting_since is not None:  # documents that came later have not been tried for so long
+        unanswered = min(unanswered, case.now - case.waiting_since)
     if unanswered <= case.timing.answer_limit:
         return None
     trouble = record.generation.trouble

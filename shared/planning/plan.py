@@ -22,7 +22,7 @@ from shared.model import (
     Owner,
     RecordState,
 )
-from shared.planning.decide import UNWRITTEN, decide
+from shared.planning.decide import TRIED_AGAIN, UNWRITTEN, decide
 from shared.planning.decision import Decision, Observation
 from shared.planning.observed import is_ours
 from shared.planning.picture import Picture
@@ -94,7 +94,7 @@ def _paused(now: datetime, decisions: Sequence[Decision], observation: Observati
     deletes = [
         at
         for record in observation.picture.records.values()
-        if (at := record.generation.deleted_again_at or record.generation.deleted_at) is not None
+        if (at := record.generation.last_deleted_at) is not None
     ]
     pause = observation.timing.after_delete
     free_at = max(deletes, default=now - pause) + pause
@@ -117,7 +117,7 @@ def _unless_refused(now: datetime, decision: Decision, observation: Observation)
         return decision
     refused = record.delete_accepted_at is None
     what = "Azure refused to delete it" if refused else "Azure accepted its delete, and it still stands"
-    reason = f"{what}; the delete is tried again: {decision.reason}"
+    reason = f"{what}{TRIED_AGAIN}{decision.reason}"
     return replace(decision, action=Action.WAIT, reason=reason, again_at=not_before)
 
 

@@ -72,6 +72,12 @@ class Alarms:
             self._met[key] = -1_000_000
             self._expected.append(_Expected((name,), deployment, self._first[key], now + 120.0, trouble))
 
+    def over(self, trouble: str, deployment: str) -> None:
+        """Forget a problem that ended before it needed an alert."""
+        key = (trouble, deployment)
+        if self._met[key] > 0:
+            del self._met[key], self._first[key]
+
     def lasted(self, trouble: Trouble) -> None:
         """Decide, when a problem with requests ends, whether it needed an alert."""
         world, now = self._world, self._world.seconds()

@@ -64,7 +64,9 @@ class Azure:
         self._spells: dict[tuple[str, str], float] = {}  # kind and deployment → end time
         self.omitted_at = -1000.0  # when a LIST last left out an entry
         self._omitted: dict[str, float] = {}  # deployment → when a LIST last left it out
-        self._vanished: dict[str, float] = {}  # deployment → when it was last deleted from outside
+        self._vanished: dict[
+            str, float
+        ] = {}  # deployment → when it was last gone unseen
         self.troubles: list[Trouble] = []
         self.slow_to_probes: defaultdict[str, list[float]] = defaultdict(list)  # deployment → times
         self._ignored: dict[str, int] = {}  # deletes that will be accepted and do nothing
@@ -161,12 +163,16 @@ class Azure:
         return self._omitted.get(name, -1.0) >= since
 
     def vanished_at(self, name: str) -> float:
-        """Return when it was last deleted from outside. The app doubts a LIST without it for some minutes."""
+        """Return when it was last deleted from outside, or by a write that its sender had given up.
+
+        The app doubts a LIST without it for some minutes.
+        """
         return self._vanished.get(name, 0.0)
 
     def _vanish(self, found: Generation) -> None:
         found.gone = self._world.now()
         self._vanished[found.name] = self._world.seconds()
+        self._world.judge.alarms.over("no effect", found.name)
         self._world.disturbed(0.0)
 
     def shown(self, found: Generation, at: datetime) -> Hosted:
@@ -283,6 +289,8 @@ class Azure:
             except ProviderError as error:
                 world.note(f"it is refused: {error}")
             self.effect_is_late = False
+            if what == "DELETE":
+                self._vanished[name] = world.seconds()
 
         world.call_later(delay, take_effect)
 

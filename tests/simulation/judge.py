@@ -66,6 +66,7 @@ class Deployment:
     open_until: float = -1.0  # when the record was open last
     stood_still: dict[Process, float] = field(default_factory=dict)  # process → its total pause by then
     state: str = "absent"
+    absent_since: float = -1.0
     writes: list[float] = field(default_factory=list)
     doubts: list[float] = field(default_factory=list)  # when a PUT was sent whose outcome is unknown
     intended: list[float] = field(default_factory=list)  # when a create was recorded whose end is unknown
@@ -195,6 +196,8 @@ class Judge:
             found = self._world.azure.find(name)
             if found is not None and id(found) not in self._proved:
                 self.fault("unready", f"{name} is open, and no request has proved that it exists")
+        if state == "absent":
+            known.absent_since = now
         known.state = state
 
     def blob_created(self, container: str, name: str) -> None:
@@ -297,15 +300,11 @@ class Judge:
         if world.scenario.create_may_fail(name) or self._troublesome(known):
             return  # the next attempt may be an hour later
         quiet = world.azure.settled_at(put, world.seconds()) + _BETWEEN_WRITES
+        doubted = world.azure.vanished_at(name)
+        if doubted > 0.0 and known.absent_since > world.disturbed_until:
+            doubted = max(doubted, world.disturbed_until)  # no LIST before could show that it is gone
         due = known.oldest + config.start_within.total_seconds()
-        due = max(
-            due,
-            world.disturbed_until,
-            quiet,
-            world.azure.vanished_at(name) + _DOUBTED,
-            *world.people.hold_ends(name),
-            0.0,
-        )
+        due = max(due, world.disturbed_until, quiet, doubted + _DOUBTED, *world.people.hold_ends(name), 0.0)
         if sent_at - due > START_LIMIT:
             self.fault("late", f"{name} is created {sent_at - due:.0f} s after its documents needed it")
 
@@ -359,6 +358,7 @@ class Judge:
         if owner in ("ours", "twin"):
             self._cuts(found, owner, now, sent_at)
         if owner == "ours":
+            self.alarms.over("no effect", found.name)
             if by == "ours" and sent_at > created:
                 self.deleted_by_us.add(id(found))
             self._in_the_way(found, now)

@@ -18,6 +18,7 @@ from shared.errors import (
     ProviderBusy,
     ProviderRefused,
     RateLimited,
+    ServiceRefused,
     StorageError,
 )
 from shared.model import DocumentState, ModelAnswer, ModelRequest, OneOffWindow, RecordState
@@ -190,6 +191,49 @@ async def test_a_slice_ends_after_its_requests_whatever_else_fails() -> None:
     with pytest.raises(PartFailed, match="bbb"):
         await world.app.drain_backlog(50)
     assert (await world.document("aaa/1.txt", "aaa")).state is DocumentState.DONE
+
+
+async def test_a_slice_that_ends_by_an_error_starts_no_other_request() -> None:
+    """Nobody looks any more whether the deployment closes: what waits for the rate limit is handed back."""
+    world = World.of(config(capacity=6))  # six requests a minute: one in ten seconds
+    for number in range(3):
+        world.upload(f"clauses/{number}.txt")
+    await opened(world)
+    page = world.tables.page
+
+    async def fails_after_an_answer(table: str, *where: Any) -> Any:
+        if table == "documents" and len(world.azure.asked) > 1:
+            raise StorageError("table storage did not answer")
+        return await page(table, *where)
+
+    object.__setattr__(world.tables, "page", fails_after_an_answer)
+    with pytest.raises(PartFailed, match="did not answer"):
+        await world.app.drain_backlog(50)
+    assert world.azure.asked == ["ready?", "some text"]
+    object.__setattr__(world.tables, "page", page)
+    await tick(world, 2)
+    states = {(await world.document(f"clauses/{number}.txt")).state for number in range(3)}
+    assert states == {DocumentState.DONE}
+
+
+async def test_a_slice_that_azure_refuses_starts_no_other_request() -> None:
+    """The others wait for the rate limit, and nobody looks any more whether the deployment closes."""
+    world = World.of(config(capacity=6))
+    for number in range(3):
+        world.upload(f"clauses/{number}.txt")
+    await opened(world)
+    ask, asked_at = world.azure.ask, []
+
+    async def refused(*request: Any, timeout: float) -> ModelAnswer:
+        asked_at.append(world.clock.monotonic())
+        if len(asked_at) == 1:
+            await world.clock.sleep(1.0)
+            raise ServiceRefused("400", code="OperationNotSupported", status=400)
+        return await ask(*request, timeout=timeout)
+
+    world.azure.ask = refused  # type: ignore[method-assign]
+    await world.app.drain_backlog(50)
+    assert asked_at[-1] - asked_at[0] < 2.0
 
 
 async def test_a_deployment_that_does_not_answer_any_more_is_reported(

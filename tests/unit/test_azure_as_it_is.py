@@ -196,7 +196,25 @@ async def test_a_delete_without_effect_is_repeated_with_pauses_and_alerted(
     (session,) = await world.app.context.ledger.sessions(CLAUSES)
     (generation,) = (each for each in world.azure.state.generations if each.name == "clauses")
     assert session.ended_after == first_at
-    assert session.ended_by == generation.deleted
+    assert session.ended_by is not None and generation.deleted is not None
+    assert timedelta(0) <= session.ended_by - generation.deleted <= TIMING.list_lag + TIMING.settle
+
+
+async def test_what_ends_from_outside_while_deletes_have_no_effect_has_an_end_that_is_not_too_early() -> None:
+    """Somebody deletes it in the portal: the last delete of ours was no more its end than those before."""
+    world = World.of(config("clauses", OneOffWindow(START, START + timedelta(minutes=5))))
+
+    async def accepted(account: str, deployment: str, *, timeout: float) -> None:
+        """Do nothing, as Azure sometimes does."""
+
+    world.azure.delete = accepted  # type: ignore[method-assign]
+    await ticks(world, 12)
+    vanished_at = world.clock.now()
+    world.azure.vanish("clauses")
+    await ticks(world, 12)
+    (session,) = await world.app.context.ledger.sessions(CLAUSES)
+    assert session.ended_after is not None and session.ended_by is not None
+    assert session.ended_after < vanished_at <= session.ended_by
 
 
 async def test_a_permanent_conflict_backs_off(caplog: pytest.LogCaptureFixture) -> None:

@@ -164,15 +164,56 @@ def test_what_was_forgotten_and_comes_back_is_ours_also_without_its_tags() -> No
 def test_hosting_for_documents_that_answers_nobody_ends() -> None:
     """It ends after some minutes, as a failure; in a window it stays for callers that may be answered."""
     since = NOW - TIMING.answer_limit - timedelta(seconds=1)
+    waiting = Demand(3, False, (since,))
     silent = record(unanswered_since=since, unanswered_at=NOW, trouble="Azure answers 503")
-    decision = decide(azure(), silent, demand=BUSY)
+    decision = decide(azure(), silent, demand=waiting)
     assert decision.action is Action.CLOSE
     assert "503" in decision.reason
-    closing = decide(azure(), replace(silent, state=RecordState.CLOSING), demand=BUSY)
+    closing = decide(azure(), replace(silent, state=RecordState.CLOSING), demand=waiting)
     assert (closing.action, closing.failed) == (Action.DELETE, True)
-    assert decide(azure(), changed(silent, unanswered_since=NOW - TIMING.answer_limit)).action is Action.SERVE
+    shorter = changed(silent, unanswered_since=NOW - TIMING.answer_limit)
+    assert decide(azure(), shorter, demand=waiting).action is Action.SERVE
     window = OneOffWindow(NOW - timedelta(hours=1), NOW + timedelta(hours=1))
     assert decide(azure(), silent, given=config("clauses", window)).action is Action.SERVE
+
+
+def test_a_document_that_came_after_the_trouble_is_tried() -> None:
+    """The last one was settled minutes ago, and the deployment still stands: the new one met no trouble."""
+    since = NOW - timedelta(minutes=20)
+    silent = record(unanswered_since=since, unanswered_at=since + timedelta(minutes=7))
+    assert decide(azure(), silent, demand=Demand(1, False, (since,))).action is Action.CLOSE
+    assert (
+        decide(azure(), silent, demand=Demand(1, False, (NOW - timedelta(minutes=1),))).action is Action.SERVE
+    )
+
+
+def test_documents_do_not_pay_for_two_waits_one_after_the_other() -> None:
+    """First no request found it (404), then the model failed: together no longer than the first wait."""
+    since, limit = NOW - timedelta(hours=1), TIMING.ready_limit
+    creating = record(
+        RecordState.CREATING,
+        succeeded_at=NOW - limit,
+        silent_probes=9,
+        unanswered_since=NOW,
+        unanswered_at=NOW,
+    )
+    busy = Demand(1, False, (since,))
+    assert decide(azure(), creating, demand=busy).action is Action.PROBE
+    late = changed(creating, succeeded_at=NOW - limit - timedelta(seconds=1))
+    decision = decide(azure(), late, demand=busy)
+    assert (decision.action, decision.failed) == (Action.DELETE, True)
+    window = OneOffWindow(NOW - timedelta(hours=1), NOW + timedelta(hours=1))
+    assert decide(azure(), late, given=config("clauses", window)).action is Action.PROBE
+
+
+def test_the_reason_of_a_delete_stays_the_same_while_it_is_tried_again() -> None:
+    """Every pass puts its own news before the cause, and none before the news of another."""
+    refused = record(RecordState.DELETING, delete_not_before=NOW + timedelta(minutes=1))
+    for _ in range(3):
+        for working in (0, 2):
+            decision = decide(azure(), refused, demand=Demand(), working=working)
+            refused = replace(refused, decision=replace(refused.decision, reason=decision.reason))
+    assert decision.reason == "2 workers still answering; then deleted: no window and no unfinished document"
 
 
 def test_the_time_in_which_nobody_asked_does_not_count_as_unanswered() -> None:
