@@ -61,7 +61,7 @@ usage: python3 dev.py COMMAND ...
   bench NAME [arguments]                     a measurement from bench/
 
 python3 dev.py COMMAND --help says more about each. The first command sets up .venv and Azurite, which takes
-one to three minutes and about 450 MB; after that a start takes a second.
+one to three minutes and about 700 MB; after that a start takes a second.
 """
 
 TEST_USAGE = """\
