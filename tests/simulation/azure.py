@@ -64,9 +64,7 @@ class Azure:
         self._spells: dict[tuple[str, str], float] = {}  # kind and deployment → end time
         self.omitted_at = -1000.0  # when a LIST last left out an entry
         self._omitted: dict[str, float] = {}  # deployment → when a LIST last left it out
-        self._vanished: dict[
-            str, float
-        ] = {}  # deployment → when it was last gone unseen
+        self._vanished: dict[str, float] = {}  # deployment → when it was last gone unseen
         self.troubles: list[Trouble] = []
         self.slow_to_probes: defaultdict[str, list[float]] = defaultdict(list)  # deployment → times
         self._ignored: dict[str, int] = {}  # deletes that will be accepted and do nothing
