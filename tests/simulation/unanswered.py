@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from local.emulator.state import SUCCEEDED, Generation
-from tests.simulation.need import only_for_documents
+from tests.simulation.need import only_for_documents, paid_from
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -74,7 +74,9 @@ class Unanswered:
         since = self._since.setdefault(id(found), max(settled, now - _MINUTE))
         since = max(since, only_since)
         self.raw_longest = max(self.raw_longest, now - since)
-        excused = max(since, world.disturbed_until, world.azure.settled_at(found, now))
+        # An hour that is paid costs nothing more, and a window's lead may begin in it.
+        paid = min(now, paid_from(world, found, since))
+        excused = max(paid, world.disturbed_until, world.azure.settled_at(found, now))
         self.longest = max(self.longest, now - excused)
         if now - excused > LIMIT and id(found) not in self._reported:
             self._reported.add(id(found))
