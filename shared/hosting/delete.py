@@ -25,8 +25,8 @@ async def delete(step: Decision, view: View, deadline: float) -> None:
     """
     name = step.deployment
     before = view.record(name)
-    # Count the failure once, even if the delete has to be repeated.
-    counts = step.failed and before.state is not RecordState.DELETING and not before.generation.refusals
+    # Count the failure once, even if the delete has to be repeated: only a create clears `not_before`.
+    counts = step.failed and before.backoff.not_before is None
     unanswered = before.generation.unanswered_since is not None
     record = with_failure(name, step.reason, view, unanswered=unanswered) if counts else before
     if before.state is RecordState.DELETING and not before.settled:

@@ -33,7 +33,8 @@ def is_ours(azure: Hosted, record: DeploymentRecord, owner: Owner, timing: Timin
     """Return whether tags or the record prove that it is ours. One is enough, because Azure may drop tags.
 
     The record proves it by Azure's createdAt, even if a LIST left the deployment out and the app forgot it.
-    Before createdAt is known, the record proves it by an intent whose time fits.
+    Before createdAt is known, the record proves it by an intent whose time fits: the last one, or that of a
+    create which was given up without a known outcome.
     """
     generation = record.generation
     if OWNER_TAG in azure.spec.tags:
@@ -43,14 +44,21 @@ def is_ours(azure: Hosted, record: DeploymentRecord, owner: Owner, timing: Timin
     known = (generation.created_at, generation.earlier_created_at)
     if azure.created_at is not None and azure.created_at in known:
         return True
+    if record.doubted_at is not None and _fits(azure.created_at, record.doubted_at, timing):
+        return True
     if record.state is RecordState.ABSENT and generation.created_at is not None:
         return False
     if generation.intent_at is None or (generation.created_at is not None and azure.created_at is not None):
         return False
     if azure.created_at is None:
         return record.state is not RecordState.ABSENT
-    latest = generation.intent_at + timing.quarantine + timing.clock_skew
-    return generation.intent_at - timing.clock_skew <= azure.created_at <= latest
+    return _fits(azure.created_at, generation.intent_at, timing)
+
+
+def _fits(created_at: datetime | None, intent_at: datetime, timing: Timing) -> bool:
+    """Return whether a create that was sent at `intent_at` can have made it."""
+    latest = intent_at + timing.quarantine + timing.clock_skew
+    return created_at is not None and intent_at - timing.clock_skew <= created_at <= latest
 
 
 def is_past(azure: Hosted, record: DeploymentRecord, now: datetime, timing: Timing) -> bool:

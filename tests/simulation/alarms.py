@@ -24,6 +24,7 @@ HOUR = 3600.0
 PATIENCE = 1500.0
 """Seconds that a problem may last, with work to do, before an alert must have been raised."""
 _KEPT_ASKING, _PAUSE = 600.0, 180.0
+_NOTICED = 300.0  # seconds in which a pass gets through, also in a storm
 _OFTEN = 3  # a process that met a problem once may have died before it could raise an alert
 _DETAILS = ("remedy", "document", "times", "alert")
 
@@ -70,7 +71,7 @@ class Alarms:
         self._first.setdefault(key, now)
         if self._met[key] >= _OFTEN and now - self._first[key] >= lasts:
             self._met[key] = -1_000_000
-            self._expected.append(_Expected((name,), deployment, self._first[key], now + 120.0, trouble))
+            self._expected.append(_Expected((name,), deployment, self._first[key], now + _NOTICED, trouble))
 
     def over(self, trouble: str, deployment: str) -> None:
         """Forget a problem that ended before it needed an alert."""

@@ -231,10 +231,10 @@ class Judge:
         """Record an answer that only an existing deployment gives; a 400 or a 429 is one too."""
         self._proved.add(id(generation))
 
-    def answered(self, generation: Generation, *, is_probe: bool) -> None:
+    def answered(self, generation: Generation, *, is_probe: bool, ours: bool) -> None:
         self.proved(generation)
         if not is_probe:
-            self.unanswered.answered(generation, self._world.seconds())
+            self.unanswered.answered(generation, self._world.seconds(), ours=ours)
 
     def minute(self) -> None:
         """Run the checks of each minute."""

@@ -27,6 +27,7 @@ from shared.errors import (
 from shared.model import TINY, DeploymentSpec, Hosted, ModelAnswer, ModelRequest
 from shared.ports import BlobItem, BlobPage, Insert, Page, Remove, Replace, Row
 from shared.providers.azure_openai.probe import probe
+from shared.timing import TIMING
 from tests.fakes.azure import body_of, prompt_tokens, refusal
 from tests.simulation.azure import Trouble
 from tests.simulation.scenario import KILLS, KILLS_READING, REFUSALS
@@ -176,7 +177,11 @@ class SimBlobs(_Storage):
 
     async def release_lease(self, container: str, name: str, lease: str) -> None:
         blobs = self._process.side.blobs
-        await self._call(f"release {name}", lambda: _now(blobs.release_lease(container, name, lease)))
+        try:
+            await self._call(f"release {name}", lambda: _now(blobs.release_lease(container, name, lease)))
+        except StorageError:
+            self._world.disturbed(TIMING.blob_lease_seconds)  # it is held, and nobody uses it
+            raise
 
 
 class SimAzure:
@@ -357,7 +362,7 @@ class SimAzure:
                 if is_probe:
                     world.azure.slow_to_probes[deployment].append(world.seconds())
                 raise ModelUnavailable("no answer in time", code="timeout")
-        world.judge.answered(found, is_probe=is_probe)
+        world.judge.answered(found, is_probe=is_probe, ours=self._of_ours)
         await process.depart()
         return ModelAnswer(
             text="" if "[[empty]]" in request.text else f"answer to {request.text}",

@@ -23,7 +23,7 @@ class Unanswered:
         self.raw_longest = 0.0
         # Generation → since when documents wait for it without progress.
         self._since: dict[int, float] = {}
-        self._answered_at: dict[int, float] = {}  # generation → when it last answered a document
+        self._answered_at: dict[int, float] = {}  # generation → when it last answered a document of ours
         self._reported: set[int] = set()
 
     def look(self, now: float) -> None:
@@ -31,10 +31,12 @@ class Unanswered:
         for found in self._world.azure.standing():
             self._look_at(found, now)
 
-    def answered(self, found: Generation, now: float) -> None:
-        """Record that it answered a document of any installation; a probe does not count."""
+    def answered(self, found: Generation, now: float, *, ours: bool) -> None:
+        """Record that it answered a document, `ours` or a twin's; a probe does not count."""
         self._look_at(found, now)
-        self._since[id(found)] = self._answered_at[id(found)] = now
+        self._since[id(found)] = now
+        if ours:
+            self._answered_at[id(found)] = now
 
     def settled(self, name: str, now: float) -> None:
         """Record that a document of that deployment was finished."""
@@ -56,7 +58,7 @@ class Unanswered:
         self._look_at(found, now, deleted=True)
 
     def quiet_for(self, found: Generation, now: float) -> float:
-        """Return the seconds for which it has answered no document since it was able to."""
+        """Return the seconds for which it has answered no document of ours since it was able to."""
         settled = self._world.since_start(found.run(self._world.now()).settled)
         return now - max(self._answered_at.get(id(found), 0.0), settled)
 

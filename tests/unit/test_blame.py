@@ -18,6 +18,7 @@ from shared.errors import (
     AccessDenied,
     ModelError,
     ModelUnavailable,
+    ProviderBusy,
     RateLimited,
     RequestRefused,
     ServiceRefused,
@@ -128,6 +129,20 @@ async def test_an_outage_costs_neither_documents_nor_hosting(
     assert hosted_minutes(world) < 75
     assert "not_answering" in caplog.text
     await all_are_answered(world)
+
+
+async def test_a_delete_that_has_to_be_repeated_counts_one_generation_without_an_answer() -> None:
+    """Another write runs on the account for a while: the next create must not wait an hour for that."""
+    world = World.of(config())
+    meets(
+        world,
+        lambda asked: ModelUnavailable("503", code="503", status=503) if asked.text != TINY.text else None,
+    )
+    world.upload("clauses/a.txt")
+    await ticks(world, 6)
+    world.azure.fail_next("delete", *[ProviderBusy("busy", code="RequestConflict")] * 8)
+    await world.until(lambda: world.azure.count("delete") > 8, within=timedelta(hours=1))
+    assert (await world.record()).backoff.unanswered_runs == 1
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import product
 
@@ -48,6 +49,20 @@ def test_either_the_tag_or_the_record_makes_it_ours() -> None:
     replaced = record(RecordState.OPEN, created_at=CREATED - timedelta(hours=1))
     assert not is_ours(azure(tags={}), replaced, ME, TIMING)
     assert observe(azure(tags={OWNER_TAG: "they"}), record(), ME, TIMING) is Observed.FOREIGN
+
+
+def test_a_create_that_was_given_up_and_took_effect_is_ours_without_its_tag() -> None:
+    """A late LIST made the app forget it, and try anew: the intent that fits is not the last one."""
+    sent_at = CREATED - timedelta(seconds=100)
+    given_up = record(RecordState.CREATING, created_at=None, intent_at=CREATED + timedelta(minutes=10))
+    given_up = replace(given_up, doubted_at=sent_at)
+    for state in (RecordState.CREATING, RecordState.ABSENT):
+        assert is_ours(azure(tags={}), replace(given_up, state=state), ME, TIMING)
+    assert decide(azure(tags={}), given_up).action is Action.PROBE
+    much_later = azure(
+        tags={}, created_at=sent_at + TIMING.quarantine + TIMING.clock_skew + timedelta(seconds=1)
+    )
+    assert not is_ours(much_later, given_up, ME, TIMING)
 
 
 def test_a_foreign_deployment_is_used_and_left_alone() -> None:
