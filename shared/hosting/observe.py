@@ -285,7 +285,10 @@ class View:
     def _deleted_once(self, record: DeploymentRecord) -> datetime | None:
         """Return when Azure accepted the only delete; None if there is none, or another one.
 
-        If an accepted delete had no effect, the next one may have had none either.
+        If an accepted delete had no effect, a later one may have had none either, or another cause ended it.
         """
-        again = record.generation.deleted_again_at is not None
-        return None if again or not record.settled else record.delete_accepted_at
+        accepted_at, changed_at = record.delete_accepted_at, record.changed_at
+        if accepted_at is None or changed_at is None or not record.settled:
+            return None
+        again = record.generation.deleted_again_at is not None or changed_at > accepted_at
+        return None if again else accepted_at

@@ -55,7 +55,9 @@ def _objection(world: World, found: Generation, sessions: list[HostingSession]) 
     if len(of_it) > 1:
         return f"it has {len(of_it)} sessions"
     if not of_it:
-        lived = ((ended or world.now()) - found.created).total_seconds()
+        since, until = world.since_start(found.created), world.since_start(ended or world.now())
+        unseen = sum(max(0.0, min(until, end) - max(since, start)) for start, end in world.scenario.outages)
+        lived = until - since - unseen
         known = id(found) in world.judge.deleted_by_us or lived > _LONG
         return f"it has no session, and stood for {lived:.0f} s" if known else None
     (session,) = of_it
