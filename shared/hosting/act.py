@@ -19,7 +19,7 @@ from shared.hosting.probe import probe
 from shared.model import Action, Hosted, RecordState
 from shared.planning.decide import is_same_generation
 from shared.planning.decision import Decision
-from shared.planning.generations import next_generation
+from shared.planning.generations import next_generation, without_intent
 from shared.planning.observed import DELETE_AFTER_TAG
 
 
@@ -128,5 +128,8 @@ async def _forget(step: Decision, view: View) -> None:
     await view.save_session(step.deployment, gone=True)
     if record.state is RecordState.CREATING and not record.settled:
         record = replace(record, doubted_at=record.changed_at)
+        if record.generation.created_at is None:
+            # No LIST has shown it. If it exists, the next create finds it, and it is one generation.
+            record = without_intent(record)
     record = replace(record, generation=replace(record.generation, missed_since=None))
     await move(step, view, record, state=RecordState.ABSENT)

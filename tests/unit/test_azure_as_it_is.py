@@ -12,7 +12,14 @@ from typing import Any
 import pytest
 
 from shared.app import PartFailed
-from shared.errors import ModelUnavailable, OutcomeUnknown, ProviderBusy, ProviderRefused, RateLimited
+from shared.errors import (
+    DeploymentNotFound,
+    ModelUnavailable,
+    OutcomeUnknown,
+    ProviderBusy,
+    ProviderRefused,
+    RateLimited,
+)
 from shared.model import (
     DeploymentSpec,
     DocumentState,
@@ -109,6 +116,34 @@ async def test_what_was_forgotten_comes_back_as_the_same_session() -> None:
     assert [each.started_at for each in sessions] == [generation.created]
     assert sessions[0].ended_by is not None and generation.deleted is not None
     assert abs(sessions[0].ended_by - generation.deleted) <= MINUTE
+
+
+async def test_a_create_that_was_repeated_without_an_answer_has_one_session() -> None:
+    """The first create took effect, but no LIST showed it and no answer came; a later one finds it."""
+    world = World.of(config("clauses", OneOffWindow(START, START + timedelta(hours=1))))
+    put, listed, probe = world.azure.put, world.azure.deployments, world.azure.probe
+
+    async def unanswered(account: str, spec: DeploymentSpec, *, timeout: float) -> Hosted:
+        await put(account, spec, timeout=timeout)
+        raise OutcomeUnknown("the connection was reset")
+
+    async def without_any(account: str, *, timeout: float) -> Mapping[str, Hosted]:
+        await listed(account, timeout=timeout)
+        return {}
+
+    async def not_found(endpoint: str, deployment: str, *, timeout: float) -> None:
+        raise DeploymentNotFound("404")
+
+    world.azure.put = unanswered  # type: ignore[method-assign]
+    world.azure.deployments = without_any  # type: ignore[method-assign]
+    world.azure.probe = not_found  # type: ignore[method-assign]
+    await world.until(lambda: world.azure.count("put") == 2, timedelta(minutes=30))
+    world.azure.put, world.azure.deployments, world.azure.probe = put, listed, probe  # type: ignore[method-assign]
+    await ticks(world, 70)
+    assert world.azure.names() == []
+    (session,) = await world.app.context.ledger.sessions(CLAUSES)
+    (generation,) = world.azure.state.generations
+    assert (session.started_at, session.generation) == (generation.created, 1)
 
 
 async def test_the_app_looks_each_minute_for_half_an_hour_after_a_write() -> None:
