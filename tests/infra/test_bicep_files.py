@@ -65,6 +65,21 @@ def test_the_parameters_file_fits() -> None:
     assert [name for name in named - SET_BY_AZD if f"`{name}`" not in guide] == []
 
 
+def test_the_guide_names_every_allowed_value() -> None:
+    """The row of a parameter in docs/azure.md has each value that main.bicep allows, and no other SKU."""
+    source = (INFRA / "main.bicep").read_text(encoding="utf-8")
+    allowed = {name: values for values, name in re.findall(r"@allowed\(\[(.*?)\]\)\nparam (\w+)", source)}
+    assert {"storageSku", "instanceMemoryMB"} <= set(allowed)
+    guide = (ROOT / "docs" / "azure.md").read_text(encoding="utf-8")
+    rows = {name: re.findall(rf"^\| `{name}` .*$", guide, re.MULTILINE) for name in allowed}
+    for name, values in allowed.items():
+        (row,) = rows[name]
+        assert [value for value in re.findall(r"\w+", values) if value not in row] == []
+    assert set(re.findall(r"Standard_\w+", rows["storageSku"][0])) == set(
+        re.findall(r"Standard_\w+", allowed["storageSku"])
+    )
+
+
 def test_azure_openai_accounts_are_never_created_or_changed(deployed: Deployed) -> None:
     """They are only referenced, each in its own resource group; nothing is deployed on them."""
     accounts = [resource for resource in deployed.resources.values() if "CognitiveServices" in resource.type]
