@@ -153,6 +153,9 @@ _REFUSED: Mapping[str, str] = {
         f"the file is encrypted with a key that its owner sends with each request: store it without, {_AGAIN}"
     ),
 }
+_RIGHT = (
+    "grant the identity that asks (on a laptop: yours) the data role that docs/commands.md names under Rights"
+)
 # Codes that concern the moment, the account or the app: the meaning and the remedy.
 _REMEDIES: Mapping[str, str] = {
     "ContainerBeingDeleted": "the container is being deleted: wait about 30 s, then it can be made anew",
@@ -165,9 +168,9 @@ _REMEDIES: Mapping[str, str] = {
     "CannotVerifyCopySource": "the source of a copy could not be read",
     "ResourceTypeMismatch": "a folder stands where a file belongs, or the reverse: move it away",
     "InvalidBlobType": "a blob of another type stands there: move it away",
-    "AuthorizationPermissionMismatch": "grant the app's identity Storage Blob and Table Data Contributor",
+    "AuthorizationPermissionMismatch": _RIGHT,
     "AuthorizationFailure": "check the storage account's network rules and the roles of the app's identity",
-    "InsufficientAccountPermissions": "grant the app's identity Storage Blob and Table Data Contributor",
+    "InsufficientAccountPermissions": _RIGHT,
     "AccountIsDisabled": "the storage account is disabled: check the subscription",
     "ServerBusy": "storage is busy: it is tried again",
     "OperationTimedOut": "storage was too slow: it is tried again",

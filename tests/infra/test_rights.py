@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Any
 
+from shared.reports.doctor.storage import CONTAINERS
 from tests.infra import shared_uses
 from tests.infra.bicep import INFRA, Deployed, Resource, evaluate
+from tests.infra.shared_uses import ROOT
 from tests.infra.workflow import actions_of_type, definition
 
 APP, SWITCH, UPLOADER = (
@@ -170,3 +173,34 @@ def test_without_an_uploader_no_upload_right_is_granted(parameters: dict[str, ob
     assert {
         each.properties["principalId"] for each in without.of_type("Microsoft.Authorization/roleAssignments")
     } == {APP, SWITCH}
+
+
+def test_an_operator_gets_what_the_commands_use_and_no_code() -> None:
+    """The docs grant an operator each container that `doctor` checks, and the app's other roles."""
+    page = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    (operator,) = re.findall(r"\*\*An operator\*\*.*?```\n(.*?)```", page, re.DOTALL)
+    (containers,) = re.findall(r"for container in (.+); do", operator)
+    assert set(containers.split()) == set(CONTAINERS)
+    (accounts,) = re.findall(r"for role in (.+); do", operator)
+    given = set(re.findall(r'--role "([^"$]+)"', operator)) | set(re.findall(r'"(\w[^"]+)"', accounts))
+    assert given == {
+        "Storage Blob Data Contributor",
+        "Storage Table Data Contributor",
+        "Cognitive Services OpenAI User",
+    }
+    source = (INFRA / "account-access.bicep").read_text(encoding="utf-8")
+    (start,) = re.findall(r"starts_with\(roleName, '([^']+)'\)", operator)
+    assert f"roleName: '{start} (" in source
+
+
+def test_no_page_grants_people_blobs_on_the_whole_account() -> None:
+    """There it would include the code that runs next: each command in the docs names a container."""
+    commands = 0
+    for page in sorted((ROOT / "docs").glob("*.md")):
+        for command in re.findall(
+            r"az role assignment create(?:[^\n]*\\\n)*[^\n]*", page.read_text(encoding="utf-8")
+        ):
+            if "Storage Blob" in command:
+                commands += 1
+                assert "/blobServices/default/containers/" in command, (page.name, command)
+    assert commands >= 5

@@ -22,11 +22,11 @@ TABLES = (DOCUMENTS, DEPLOYMENTS, SESSIONS, DECISIONS, HOLDS, WORK_LEASES, SWEEP
 LARGEST_SKEW = timedelta(seconds=5)
 
 _REMEDY = (
-    "check the address in the app settings, the account's network rules, and that the app's identity (on a "
-    "laptop yours: az login) has the role Storage {} Data Contributor on it"
+    "check the address in the app settings, the account's network rules, and that the identity has the role "
+    "Storage {}; on a laptop it is yours (az login), and docs/commands.md, Rights, has the commands"
 )
-_BLOBS = _REMEDY.format("Blob")
-_TABLES = _REMEDY.format("Table")
+_BLOBS = _REMEDY.format("Blob Data Contributor on these containers")
+_TABLES = _REMEDY.format("Table Data Contributor on the account")
 _LEASE_SECONDS = 15  # the shortest that Azure allows
 _PARTITION = "doctor"  # never an account's partition: those begin with "subscriptions"
 
