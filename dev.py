@@ -342,7 +342,11 @@ def command_run(arguments: list[str]) -> int:
     parser.add_argument("files", nargs="*", metavar="FILES", help="documents; without any, those in samples/")
     parser.add_argument("--keep", action="store_true", help="leave the stack up afterwards, until Ctrl-C")
     parser.add_argument(
-        "--upstream", metavar="URL", help="an OpenAI-compatible server that gives real answers"
+        "--upstream",
+        metavar="URL",
+        help="an OpenAI-compatible server that gives real answers: its base URL, with its /v1. Two "
+        "environment variables belong to it: UPSTREAM_API_KEY (its key, if it wants one) and UPSTREAM_MODEL "
+        "(the model; if it is not set, the first one that the server lists)",
     )
     options = parser.parse_args(arguments)
     files = [Path(name).absolute() for name in options.files] or sorted((ROOT / "samples").glob("[!.]*"))

@@ -23,6 +23,7 @@ from azure.storage.blob.aio import ContainerClient
 
 from local.azurite import ACCOUNT_KEY, account_name
 from local.display import Display, print_report
+from local.emulator.upstream import why_no_answer
 from local.lifetime import add_parent, run_command, stay_up
 from local.progress import Deployment, Document, Snapshot, changes, unique_names
 from local.scenarios import Door, Scenario, plan_scenarios, read_meter, write_deployments
@@ -193,8 +194,9 @@ async def upstream_model(upstream: str) -> str:
             return str(models["data"][0]["id"])
     except (aiohttp.ClientError, TimeoutError, LookupError, TypeError, ValueError) as error:
         raise StackError(
-            f"{upstream} does not list its models ({error!r}): give an OpenAI-compatible server's base URL, "
-            "with its /v1, and set UPSTREAM_API_KEY if it wants a key and UPSTREAM_MODEL to name a model"
+            f"{upstream} does not list its models: {why_no_answer(error)}. "
+            "Give an OpenAI-compatible server's base URL, with its /v1, "
+            "and set UPSTREAM_API_KEY if it wants a key and UPSTREAM_MODEL to name a model"
         ) from error
 
 
@@ -202,7 +204,8 @@ def _run(files: Mapping[str, Path], upstream: str | None, *, keep: bool) -> int:
     model = asyncio.run(upstream_model(upstream)) if upstream else None
     behaviour = Behaviour(upstream=upstream, upstream_model=model)
     folder = new_folder("run")
-    print(f"Starting Azurite, the emulator and the functions host; logs and results: {folder}", flush=True)
+    where = os.path.relpath(folder)
+    print(f"Starting Azurite, the emulator and the functions host; logs and results: {where}", flush=True)
     if not model:
         print("The emulator makes up the answers. For real answers: --upstream URL", flush=True)
     with run_services(folder, behaviour) as services:

@@ -1,5 +1,6 @@
 """The demonstration's output: a live table, then a report; only plain lines without a terminal."""
 
+import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -79,7 +80,7 @@ def print_report(
     folder: Path,
 ) -> None:
     """Print each document's answer or the reason for its absence, the meter's figures, and monthly costs."""
-    console = _console()
+    console, shown = _console(), Path(os.path.relpath(folder))
     for scenario in scenarios:
         console.print(Text(f"\n{scenario.title} ({scenario.name})", style="bold"))
         for file in files:
@@ -88,9 +89,9 @@ def print_report(
             line = Text(f"  {plain(file, 60)}: {outcome}", style="red" if result is None else "")
             console.print(line, soft_wrap=True)
     if results:
-        console.print(Text(f"\nThe results, as stored: {folder / 'results'}"), soft_wrap=True)
+        console.print(Text(f"\nThe results, as stored: {shown / 'results'}"), soft_wrap=True)
     if len(results) < len(scenarios) * len(files):
-        console.print(Text(f"\nWhat happened is in {folder / 'host.log'}"), soft_wrap=True)
+        console.print(Text(f"\nWhat happened is in {shown / 'host.log'}"), soft_wrap=True)
     console.print(_costs(scenarios, snapshot))
     for assumption in ASSUMPTIONS:
         console.print(Text(f"  - {assumption}"), soft_wrap=True)

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from local.azurite import ACCOUNT_KEY, account_name
 from local.deployments_file import accounts_in, own_settings
+from local.emulator.options import Options
 from local.lifetime import add_parent, run_command, stay_up
 from local.stack import (
     ROOT,
@@ -25,30 +27,49 @@ from local.stack import (
 
 def describe(stack: Stack) -> str:
     """Describe a running stack: its addresses, how to submit a document, how to use the command line."""
-    services = stack.services
     python, settings = (os.path.relpath(path) for path in (sys.executable, stack.settings_file))
     return f"""\
 The functions   {stack.host_url}/api, key {stack.function_key}
-The emulator    {services.emulator_url} (the bill: {services.emulator_url}/emulator/bill)
-The storage     {services.azurite.blob_uri}: drop files into inbox/DEPLOYMENT/NAME, for example with
-                Azure Storage Explorer (account devstoreaccount1, Azurite's well-known public key)
-Logs            {stack.host.log.parent}
+{_describe_services(stack.services)}
+Logs            {os.path.relpath(stack.host.log.parent)}
 
-To submit a document and wait up to a minute for its answer (DEPLOYMENT: a name from deployments.yaml):
+To put a document into the inbox (DEPLOYMENT: a name from deployments.yaml):
+  {python} -m shared submit DEPLOYMENT FILE --settings {settings}
+or, as inbox/DEPLOYMENT/NAME, with any program that writes blobs (docs/local.md has a command).
+
+To submit a document and wait up to a minute for its answer by HTTP:
   curl -X POST -H 'x-functions-key: {stack.function_key}' -H 'Prefer: wait=60' \\
     -H 'Content-Type: application/octet-stream' --data-binary @FILE \\
     '{stack.host_url}/api/deployments/DEPLOYMENT/documents?name=NAME'
 
-To look at it with the command line (status, explain NAME, preview, sessions, submit NAME FILE, ...):
+To look at it with the command line (status, explain NAME, preview, sessions, ...):
   {python} -m shared status --settings {settings}
 """
+
+
+def _describe_services(services: Services) -> str:
+    """Name the addresses of the services, what the bill counts, and how a program reaches the storage."""
+    uri, price = services.azurite.blob_uri, Options.hosting_price
+    return f"""\
+The emulator    {services.emulator_url}
+The bill        {services.emulator_url}/emulator/bill
+                (at {price:.2f} dollars an hour, whatever prices deployments.yaml has)
+The storage     {uri}, with Azurite's public key:
+                {connection_string(uri)}"""
+
+
+def connection_string(blob_uri: str) -> str:
+    """Return what a program for blobs, such as Azure Storage Explorer, connects with. The key is public."""
+    name = account_name(blob_uri)
+    return (
+        f"DefaultEndpointsProtocol=http;AccountName={name};AccountKey={ACCOUNT_KEY};BlobEndpoint={blob_uri};"
+    )
 
 
 def describe_services(services: Services) -> str:
     """Describe services that run without a host, and how to start one."""
     return f"""\
-The emulator    {services.emulator_url} (the bill: {services.emulator_url}/emulator/bill)
-The storage     {services.azurite.blob_uri} (Azurite's public key)
+{_describe_services(services)}
 
 To run the app on them: cp local.settings.sample.json local.settings.json, then func start.
 """

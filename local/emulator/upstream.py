@@ -1,6 +1,7 @@
 """Forward chat requests to an OpenAI-compatible server, for real answers."""
 
 import json
+import os
 from typing import Any
 
 import aiohttp
@@ -30,7 +31,7 @@ class Upstream:
                 status = response.status
                 answer = json.loads(await response.read())
         except (aiohttp.ClientError, TimeoutError) as error:
-            return _bad_gateway(f"it cannot be reached ({type(error).__name__})")
+            return _bad_gateway(why_no_answer(error))
         except ValueError:
             return _bad_gateway(f"it answered {status} with something that is not JSON")
         if status in (401, 403, 404):
@@ -40,6 +41,32 @@ class Upstream:
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
+
+
+def why_no_answer(error: Exception) -> str:
+    """Say in plain words why a request to the server failed."""
+    match error:
+        case TimeoutError():
+            return "it does not answer in time"
+        case aiohttp.ClientConnectorDNSError():
+            return f"the name {error.host} is not known on this network"
+        case aiohttp.ClientSSLError():
+            return (
+                f"a secure connection to {error.host}:{error.port} fails: check its certificate, or use http"
+            )
+        case aiohttp.ClientConnectorError():
+            why = os.strerror(error.errno).lower() if error.errno else "no connection"
+            return f"nothing can be reached at {error.host}:{error.port} ({why})"
+        case aiohttp.ContentTypeError():
+            return f"it answered {error.status} with something that is not JSON"
+        case aiohttp.ClientResponseError():
+            return f"it answered {error.status} {error.message}".rstrip()
+        case aiohttp.InvalidURL():
+            return "this is not an address: it should begin with http:// or https://"
+        case aiohttp.ClientConnectionError():
+            return "it closed the connection"
+        case _:
+            return f"its answer cannot be used ({type(error).__name__})"
 
 
 def _bad_gateway(reason: str) -> tuple[int, dict[str, Any]]:

@@ -234,3 +234,20 @@ async def test_the_upstream_model_is_the_named_one_else_the_first_it_lists(
             await demo.upstream_model(str(server.make_url("/")))
         monkeypatch.setenv("UPSTREAM_MODEL", "mine")
         assert await demo.upstream_model(str(server.make_url("/"))) == "mine"
+
+
+@pytest.mark.parametrize(
+    ("upstream", "why"),
+    [
+        ("http://127.0.0.1:9/v1", r"nothing can be reached at 127\.0\.0\.1:9 \(connection refused\)\."),
+        ("my-server", r"this is not an address: it should begin with http:// or https://\."),
+    ],
+)
+async def test_an_upstream_that_cannot_be_reached_is_explained_in_plain_words(
+    monkeypatch: pytest.MonkeyPatch, upstream: str, why: str
+) -> None:
+    """The message has the cause and the remedy, and no name of a Python class."""
+    monkeypatch.delenv("UPSTREAM_MODEL", raising=False)
+    with pytest.raises(StackError, match=why) as failed:
+        await demo.upstream_model(upstream)
+    assert "UPSTREAM_API_KEY" in str(failed.value) and "Error" not in str(failed.value)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from azure.storage.blob import BlobServiceClient
 
 from local import lifetime, stack, up
 from local.azurite import ACCOUNT, Azurite, AzuriteError
@@ -125,6 +127,22 @@ def test_a_file_that_the_app_cannot_use_is_said_before_anything_starts(tmp_path:
     broken.write_text("installation: mine\ndefaults: {time_zone: EST}\n")
     with pytest.raises(StackError, match="'EST' is an abbreviation"):
         up.check_file(broken, settings)
+
+
+def test_a_running_stack_says_how_to_reach_it(tmp_path: Path) -> None:
+    """The command line puts a document in; a program for blobs connects by Azurite's public key."""
+    services, settings = standard_services(tmp_path), tmp_path / "local.settings.json"
+    running = stack.Stack(services, services.emulator, "http://127.0.0.1:7071", "key", settings)
+    said = up.describe(running)
+    where = os.path.relpath(settings)
+    assert f"-m shared submit DEPLOYMENT FILE --settings {where}" in said
+    assert f"-m shared status --settings {where}" in said
+    for text in (said, up.describe_services(services)):
+        (connection,) = re.findall(r"^ +(DefaultEndpointsProtocol=http;.*)$", text, re.MULTILINE)
+        blobs = BlobServiceClient.from_connection_string(connection)
+        assert blobs.url.rstrip("/") == services.azurite.blob_uri
+        assert blobs.account_name == ACCOUNT
+        assert "1.70 dollars an hour, whatever prices deployments.yaml has" in text
 
 
 def test_the_emulator_understands_every_behaviour() -> None:

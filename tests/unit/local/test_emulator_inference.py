@@ -264,6 +264,16 @@ async def test_an_upstream_that_cannot_answer_is_a_bad_gateway(key):
         assert f"it answered {404 if key else 401}" in failed.value.body["message"]
 
 
+async def test_an_upstream_that_cannot_be_reached_is_a_bad_gateway():
+    """The message says in plain words that nothing answers there."""
+    async with azure(upstream="http://127.0.0.1:9/v1", upstream_model="any") as cloud:
+        await cloud.ready("clauses")
+        with pytest.raises(openai.InternalServerError) as failed:
+            await cloud.ask("clauses")
+    message = "nothing can be reached at 127.0.0.1:9 (connection refused)"
+    assert message in failed.value.body["message"]
+
+
 async def test_two_accounts_have_an_endpoint_each():
     """A deployment answers below its own account, and not below the other."""
     other = ACCOUNT_ID.replace(ACCOUNT, "fabrikam")
