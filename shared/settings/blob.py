@@ -29,13 +29,13 @@ from shared.errors import (
 from shared.model import Settings
 from shared.ports import BlobItem, Blobs
 from shared.settings.load import files_named, load
+from shared.settings.text import LARGEST
 
 PREFIX = "blob:"
 """DEPLOYMENTS_FILE=blob:CONTAINER/deployments.yaml names a blob instead of a file."""
 LAST_GOOD = "deployments-last-good"  # container
 _PAGE = 5000  # blobs of one listing, Azure's most
 _MANY = 200  # files that deployments.yaml may name
-_LARGEST = 1_000_000  # bytes of one file
 _ODD = re.compile(r"[\x00-\x1f\x7f\\:\ud800-\udfff]")
 
 
@@ -117,8 +117,8 @@ class SettingsBlob:
         return files
 
     async def _text(self, item: BlobItem) -> str:
-        if item.size > _LARGEST:
-            raise self._error(item.name, f"has {item.size:,} bytes; {_LARGEST:,} are allowed")
+        if item.size > LARGEST:
+            raise self._error(item.name, f"has {item.size:,} bytes; {LARGEST:,} are allowed")
         try:
             data = await self._blobs.read(self._container, item.name, item.etag)
         except BlobRefused as error:

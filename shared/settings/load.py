@@ -6,6 +6,7 @@ YAML scalars are read as strings: plain YAML turns 22:00 into 1320 and NO into f
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Hashable, Iterator, Mapping
 from datetime import datetime, time, timedelta
@@ -35,9 +36,14 @@ from shared.settings.file import ClosureSection, DeploymentSection, DeploymentsF
 from shared.settings.indentation import indentation_mistakes
 from shared.settings.mistakes import mistakes_across_sections, problem_of
 from shared.settings.schedule_checks import schedule_mistakes
+from shared.settings.text import LARGEST, TooLarge, read_text
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _FILES = {"system_prompt", "response_schema"}  # keys whose values name files
+_EXPANDS = (
+    f"its aliases (*) stand for more than {LARGEST:,} characters, or for themselves: "
+    "write out what they repeat"
+)
 _HINTS = {
     "mapping values are not allowed": (
         ": a key of this line is indented too far, or a text with ': ' in it needs quotes"
@@ -109,8 +115,10 @@ class _StringLoader(yaml.BaseLoader):
 def _parsed(path: Path) -> Any:
     """Return the file's mappings, lists and strings. Raises SettingsError if it is not readable YAML."""
     try:
-        loader = _StringLoader(path.read_text(encoding="utf-8-sig"))
+        loader = _StringLoader(read_text(path))
         node = loader.get_single_node()
+        if node is not None and _expanded(node, {}) > LARGEST:
+            raise SettingsError(path.name, [SettingProblem(path.name, "", _EXPANDS)])
         if mistakes := indentation_mistakes(node):
             raise SettingsError(path.name, mistakes)  # other messages would be about misplaced keys
         return loader.construct_document(node) if node is not None else None
@@ -119,6 +127,8 @@ def _parsed(path: Path) -> Any:
         problem = SettingProblem(str(path), "", remedy)
     except UnicodeDecodeError:
         problem = SettingProblem(path.name, "", "is not UTF-8 text: save it as UTF-8")
+    except TooLarge as error:
+        problem = SettingProblem(path.name, "", str(error))
     except RecursionError:
         problem = SettingProblem(path.name, "", "is nested too deeply")
     except yaml.MarkedYAMLError as error:
@@ -130,6 +140,21 @@ def _parsed(path: Path) -> Any:
     except yaml.YAMLError:
         problem = SettingProblem(path.name, "", "not valid YAML: it holds characters that no text holds")
     raise SettingsError(path.name, [problem])
+
+
+def _expanded(node: yaml.Node, known: dict[int, float]) -> float:
+    """Return the size of a node in characters, with every alias counted as what it stands for.
+
+    A few hundred bytes of aliases to aliases may stand for more than any memory holds, and all that follows
+    walks the expanded file. A node in itself has no end. Visits each node once.
+    """
+    if id(node) not in known:
+        known[id(node)] = math.inf  # while it is being counted
+        inside = node.value if isinstance(node, yaml.CollectionNode) else ()
+        parts = (part for each in inside for part in (each if isinstance(each, tuple) else (each,)))
+        own = len(node.value) if isinstance(node, yaml.ScalarNode) else 0
+        known[id(node)] = 1 + own + sum(_expanded(part, known) for part in parts)
+    return known[id(node)]
 
 
 def _substituted(raw: Any, environment: Mapping[str, str], where: str, problems: list[SettingProblem]) -> Any:

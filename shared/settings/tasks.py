@@ -13,6 +13,7 @@ from typing import Any
 from jsonschema import Draft202012Validator, SchemaError
 
 from shared.settings.answer_schema import schema_mistakes
+from shared.settings.text import TooLarge, read_text
 
 
 def read_prompt(path: Path) -> str:
@@ -52,7 +53,9 @@ def _not_a_schema(error: SchemaError) -> str:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return read_text(path)
+    except TooLarge as error:
+        raise ValueError(f"the file {error}") from None
     except UnicodeDecodeError:
         raise ValueError("the file is not UTF-8 text: save it as UTF-8") from None
     except OSError as error:

@@ -88,3 +88,11 @@ def the_one(folder: Path, place: str, value: Any) -> str:
     """Return the only mistake of the file with that value at that place."""
     (problem,) = mistakes_in(folder, changed({place: value}))
     return problem
+
+
+def aliases(before: str, after: str) -> str:
+    """Return a file of some hundred bytes whose aliases to aliases stand for 9 ** 9 values."""
+    levels = (
+        f"a{each}: &a{each} {before}{','.join([f'*a{each - 1}'] * 9)}{after}\n" for each in range(1, 10)
+    )
+    return "a0: &a0 {x: y}\n" + "".join(levels)

@@ -13,7 +13,7 @@ from shared.errors import SettingsError, StorageError
 from shared.settings.blob import LAST_GOOD, SettingsBlob
 from tests.fakes.blobs import MemoryBlobs
 from tests.fakes.clock import VirtualClock
-from tests.unit.settings_file import CLAUSES, ENVIRONMENT, changed
+from tests.unit.settings_file import CLAUSES, ENVIRONMENT, aliases, changed
 
 FILE = changed({f"{CLAUSES}.task": {"system_prompt": "tasks/prompt.md", "max_output_tokens": "500"}})
 PLACE = "blob:config/deployments.yaml"
@@ -129,6 +129,7 @@ def _named(name: str) -> Callable[[MemoryBlobs], object]:
         _holds(FILE.replace("500", "much").encode()),
         _holds(b"x" * 2_000_000),
         _holds(b"a: " + b"[" * 20_000),
+        _holds(aliases("[", "]").encode()),
         _holds(b"- just\n- a list"),
         lambda blobs: blobs.delete_container("config"),
         _named('"/etc/hostname"'),
