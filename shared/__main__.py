@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from shared.doors.cli.about import ABOUT
-from shared.doors.cli.arguments import Parser, count, duration, instant, month, note, read_values
+from shared.doors.cli.arguments import Parser, apply_values, count, duration, instant, month, note, path
 from shared.doors.cli.doctor import doctor
 from shared.doors.cli.documents import documents
 from shared.doors.cli.exits import Exit, failure
@@ -52,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
     common = Parser(add_help=False)
     common.add_argument("--json", action="store_true", help="one JSON document on standard output")
     common.add_argument(
-        "--settings", type=Path, metavar="FILE", help="app settings, as in local.settings.json"
+        "--settings", type=path, metavar="FILE", help="app settings, as in local.settings.json"
     )
     patient = Parser(add_help=False)
     patient.add_argument(
@@ -86,7 +86,9 @@ def parser() -> argparse.ArgumentParser:
         )
 
     each = add("validate", "check deployments.yaml without touching Azure")
-    each.add_argument("file", nargs="?", metavar="FILE", help="DEPLOYMENTS_FILE, or deployments.yaml")
+    each.add_argument(
+        "file", nargs="?", type=path, metavar="FILE", help="DEPLOYMENTS_FILE, or deployments.yaml"
+    )
 
     each = add("preview", "the coming days by schedule and hold, and what they cost against always-on")
     length = each.add_mutually_exclusive_group()
@@ -94,7 +96,7 @@ def parser() -> argparse.ArgumentParser:
     length.add_argument("--months", type=count(12), metavar="N", help="12 at most")
     each.add_argument("--deployment", metavar="NAME", help="only this one")
     each.add_argument(
-        "--diff", type=Path, metavar="OLD.yaml", help="what the file in force changes against this one"
+        "--diff", type=path, metavar="OLD.yaml", help="what the file in force changes against this one"
     )
 
     add("status", "every deployment: observed, wanted, why, next change").set_defaults(run=status)
@@ -123,9 +125,9 @@ def parser() -> argparse.ArgumentParser:
     each.set_defaults(run=reconcile)
 
     each = add("submit", "hand documents in, as through the HTTP API", one, patient)
-    each.add_argument("files", nargs="+", metavar="FILE")
+    each.add_argument("files", nargs="+", type=path, metavar="FILE")
     each.add_argument("--wait", action="store_true", help="drive the deployment until all are finished")
-    each.add_argument("--out", type=Path, metavar="FOLDER", help="wait, and write FOLDER/FILE.json")
+    each.add_argument("--out", type=path, metavar="FOLDER", help="wait, and write FOLDER/FILE.json")
     each.set_defaults(run=submit)
 
     each = add("documents", "documents by arrival, and why they wait or failed")
@@ -173,7 +175,7 @@ def main(arguments: Sequence[str] | None = None, environment: MutableMapping[str
     try:
         if options.settings is not None:
             # Into the environment itself: azure-identity reads AZURE_CLIENT_ID from there.
-            environment.update(read_values(options.settings))
+            apply_values(options.settings, environment)
         return int(asyncio.run(_carry_out(options, terminal, environment)))
     except LamplighterError as error:
         failed = failure(error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -214,3 +215,33 @@ async def test_submit_refuses_what_would_overwrite_its_own_results(letter: Path,
     with pytest.raises(InvalidRequest, match=r"two of the files are called 'letter.txt'"):
         await command(world, "submit", "clauses", *twice, "--out", str(tmp_path / "out"))
     assert world.blobs.names("inbox") == []
+
+
+@pytest.mark.parametrize("folder", ["letter.txt", "letter.txt/answers", "locked"])
+async def test_submit_checks_the_folder_of_the_results_first(
+    letter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    """One that cannot be made or written to is named, and nothing is handed in."""
+    monkeypatch.setattr(os, "access", lambda path, _: path.name != "locked")
+    world = World.of(config())
+    with pytest.raises(InvalidRequest, match=rf"--out .*{folder}: results cannot be written there \(.+\)"):
+        await command(world, "submit", "clauses", str(letter), "--out", str(letter.parent / folder))
+    assert world.blobs.names("inbox") == []
+
+
+async def test_a_result_that_cannot_be_written_is_printed_and_fails_the_command(letter: Path) -> None:
+    """Another thing has its name, or the disk is full: the answer is paid for, and not lost."""
+    world, out = World.of(config()), letter.parent / "out"
+    (out / "letter.txt.json").mkdir(parents=True)
+    answer = await command(world, "submit", "clauses", str(letter), "--out", str(out))
+    assert answer.code == 1
+    assert "letter.txt.json (Is a directory), and stays in storage" in answer.out
+    assert "an answer" in answer.out
+
+
+async def test_a_file_without_an_end_is_refused_at_the_limit() -> None:
+    """Such as a pipe: it tells no size."""
+    world = World.of(config())
+    answer = await command(world, "submit", "clauses", "/dev/zero")
+    assert answer.code == 1
+    assert "limits.max_document_bytes is 1,000,000" in answer.out

@@ -151,6 +151,9 @@ def test_settings_come_from_a_file_of_app_settings(
         ('{"Values": {"A": 1}}', "is not of the form"),
         ('{"Values": null}', "is not of the form"),
         ('{"IsEncrypted": true, "Values": {"A": "x"}}', "func settings decrypt"),
+        ('{"Values": {"A=B": "x"}}', "no environment can hold"),
+        ('{"Values": {"A": "x\\u0000"}}', "no environment can hold"),
+        ('{"Values": ' + "[" * 20_000, "is not of the form"),
     ],
 )
 def test_a_settings_file_that_cannot_be_used_ends_with_2(
@@ -160,9 +163,27 @@ def test_a_settings_file_that_cannot_be_used_ends_with_2(
     settings = tmp_path / "local.settings.json"
     if content is not None:
         settings.write_text(content)
-    code, out, err = run(capsys, "status", "--settings", str(settings))
-    assert (code, out) == (2, "")
-    assert shown in err
+    code = main(["status", "--settings", str(settings)])  # a real environment, which gets nothing of it
+    printed = capsys.readouterr()
+    assert (code, printed.out) == (2, "")
+    assert shown in printed.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["validate", ""],
+        ["validate", "--settings", ""],
+        ["preview", "--diff="],
+        ["submit", "clauses", ""],
+        ["submit", "clauses", "a.txt", "--out", ""],
+    ],
+)
+def test_an_empty_path_is_refused(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    """A script's variable without a value would otherwise mean the current folder."""
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments, {})
+    assert "is empty: name a file or folder" in capsys.readouterr().err
 
 
 def test_missing_app_settings_end_with_2(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, MutableMapping
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from shared.errors import SettingProblem, SettingsError
 from shared.operations import inputs
+from shared.settings.text import read_text
 
 T = TypeVar("T")
 
@@ -58,23 +59,37 @@ def count(most: int) -> Callable[[str], int]:
     return _argument(lambda text: inputs.count(text, most))
 
 
-def read_values(path: Path) -> Mapping[str, str]:
-    """Return the app settings in a file like local.settings.json. Raises SettingsError."""
+def _path(text: str) -> Path:
+    # An empty name would mean the current folder. A script's variable without a value is more likely.
+    if not text:
+        raise ValueError("is empty: name a file or folder")
+    return Path(text)
+
+
+path = _argument(_path)
+
+
+def apply_values(file: Path, environment: MutableMapping[str, str]) -> None:
+    """Add the app settings in a file like local.settings.json to the environment. Raises SettingsError."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = json.loads(read_text(file))
         values = content["Values"]
         if content.get("IsEncrypted"):
             raise SettingsError(
-                path.name, [SettingProblem("IsEncrypted", "true", "decrypt it: func settings decrypt")]
+                str(file), [SettingProblem("IsEncrypted", "true", "decrypt it: func settings decrypt")]
             )
         if not all(isinstance(value, str) for value in values.values()):
             raise TypeError
     except OSError as error:
         problem = SettingProblem(
-            str(path), "", f"cannot be read ({error.strerror}): --settings names the file"
+            str(file), "", f"cannot be read ({error.strerror}): --settings names the file"
         )
-    except (ValueError, KeyError, TypeError, AttributeError):
-        problem = SettingProblem(path.name, "", 'is not of the form {"Values": {"NAME": "value"}}')
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        problem = SettingProblem(file.name, "", 'is not of the form {"Values": {"NAME": "value"}}')
     else:
-        return dict(values)
-    raise SettingsError(path.name, [problem])
+        try:
+            environment.update(values)
+            return
+        except (OSError, ValueError):  # such as NUL in a value, or a name with =
+            problem = SettingProblem(file.name, "", "holds a name or value that no environment can hold")
+    raise SettingsError(str(file), [problem])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -47,6 +49,7 @@ class _File:
     note: str | None = None
     answer: Any = None
     saved: str | None = None
+    unsaved: bool = False  # its result could not be written into the folder: the note says why
 
     @property
     def state(self) -> str:
@@ -60,13 +63,13 @@ class _File:
 async def submit(app: Lamplighter, options: argparse.Namespace, terminal: Terminal) -> Exit:
     """Put files into the inbox, wait for them if asked, and show the outcome of each."""
     config = app.settings.find(options.deployment)
-    paths = [Path(name) for name in options.files]
+    paths: list[Path] = options.files
     waits = options.wait or options.out is not None
     if options.out is not None:
         twice = [name for name, count in Counter(path.name for path in paths).items() if count > 1]
         if twice:
             raise InvalidRequest(f"two of the files are called {twice[0]!r}: their results would be one file")
-        options.out.mkdir(parents=True, exist_ok=True)
+        _make_folder(options.out)
     files = [await _hand_in(app, config, path) for path in paths]
     if waits:
         await _answered(app, config, files, options.timeout, terminal)
@@ -75,7 +78,21 @@ async def submit(app: Lamplighter, options: argparse.Namespace, terminal: Termin
                 await _fetch(app, file, options.out)
     terminal.show({"deployment": config.name, "documents": [_written(file) for file in files]}, _lines(files))
     wanted = {DocumentState.DONE} if waits else {*_UNFINISHED, DocumentState.DONE}
-    return Exit.OK if all(file.state in wanted for file in files) else Exit.FAILED
+    reached = all(file.state in wanted and not file.unsaved for file in files)
+    return Exit.OK if reached else Exit.FAILED
+
+
+def _make_folder(folder: Path) -> None:
+    """Make the folder of the results, before anything is submitted. Raises InvalidRequest."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise InvalidRequest(
+            f"--out {folder}: results cannot be written there ({error.strerror}): name another folder, "
+            "or a new one. Nothing was submitted"
+        ) from None
 
 
 async def _hand_in(app: Lamplighter, config: DeploymentConfig, path: Path) -> _File:
@@ -93,7 +110,10 @@ def _read(path: Path, limit: int) -> bytes:
     try:
         if size := path.stat().st_size:
             refuse_by_size(size, limit)
-        return path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(limit + 1)  # such as a pipe, which tells no size and may have no end
+            refuse_by_size(len(data), limit)
+            return data
     except OSError as error:
         raise InvalidRequest(f"the file cannot be read ({error.strerror})") from None
 
@@ -166,7 +186,13 @@ async def _fetch(app: Lamplighter, file: _File, folder: Path | None) -> None:
     file.answer = result["answer"]
     if folder is not None:
         target = folder / f"{file.path.name}.json"
-        target.write_text(json.dumps(result, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        try:
+            target.write_text(json.dumps(result, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        except OSError as error:
+            file.unsaved = True
+            unsaved = f"its result could not be written to {target} ({error.strerror}), and stays in storage"
+            file.note = f"{file.note}; {unsaved}" if file.note else unsaved
+            return
         file.saved = str(target)
 
 

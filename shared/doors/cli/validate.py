@@ -28,7 +28,7 @@ def validate(options: argparse.Namespace, terminal: Terminal, environment: Mappi
 
     Raises SettingsError with every problem, InvalidRequest if no file is named.
     """
-    place = options.file or environment.get("DEPLOYMENTS_FILE") or "deployments.yaml"
+    place = str(options.file or environment.get("DEPLOYMENTS_FILE") or "deployments.yaml")
     if place.startswith(PREFIX):
         raise InvalidRequest(f"DEPLOYMENTS_FILE is {place}: name the FILE that you mean to upload")
     settings = load(Path(place), environment)
