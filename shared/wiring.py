@@ -21,7 +21,7 @@ from shared.documents.drain_tools import DrainTools
 from shared.documents.intake import Intake
 from shared.documents.results import Results
 from shared.documents.source import Sources
-from shared.errors import SettingProblem, SettingsError
+from shared.errors import SettingProblem, SettingsError, StorageError
 from shared.hosting.ledger import Ledger
 from shared.hosting.observe import HostingContext
 from shared.model import Owner, Settings
@@ -102,6 +102,11 @@ class App:
                 timing=self._timing,
             )
         return self._current
+
+    @property
+    def settings_problem(self) -> SettingsError | StorageError | None:
+        """Return why the last good version of the configuration is in force; None if the present one is."""
+        return self._blob.problem
 
     async def close(self) -> None:
         """Close the connections."""

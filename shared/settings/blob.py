@@ -48,6 +48,9 @@ class SettingsBlob:
         self._environment = environment
         self._versions: dict[str, str | None] = {self._name: None}  # ETags of the files in use
         self._settings: Settings | None = None
+        self._mistakes: SettingsError | None = None  # of these versions, if another one is in force
+        self.problem: SettingsError | StorageError | None = None
+        """Why the last load returned the last good version; None if it returned the present one."""
         self._to_keep: Mapping[str, str] | None = None
 
     async def load(self) -> Settings:
@@ -63,8 +66,10 @@ class SettingsBlob:
                 settings = await self._current()
             except (Changed, Missing):  # it was replaced between listing and reading
                 settings = await self._current()
+            self.problem = self._mistakes
         except StorageError as error:
             settings = await self._last_good(error)
+            self.problem = error
         self._settings = settings
         if self._to_keep is not None:
             await self._keep(self._to_keep)
@@ -80,14 +85,16 @@ class SettingsBlob:
     async def _changed(self, item: BlobItem | None) -> Settings:
         """Return the new version, or the last good one if the new one cannot be used."""
         versions = {self._name: item.etag if item else None}
+        mistakes: SettingsError | None = None
         try:
             files = await self._read(item, versions)
             settings = self._parsed(files)
         except SettingsError as error:
             settings = await self._last_good(error, ", ".join(str(etag) for etag in versions.values()))
+            mistakes = error
         else:
             self._to_keep = files
-        self._versions = versions
+        self._versions, self._mistakes = versions, mistakes
         return settings
 
     # --- the container ----------------------------------------------------------------------------

@@ -64,14 +64,25 @@ async def test_every_mistake_of_the_settings_is_reported(setup: Setup) -> None:
 
 
 async def test_a_configuration_in_a_blob_needs_its_storage(setup: Setup, azurite: Azurite) -> None:
-    """It is read from there; if storage refuses, that check fails, and the accounts are not known."""
+    """It is read from there. A broken one is a failure, though the last good version is in force.
+
+    If storage refuses, the check fails, and the accounts are not known.
+    """
     blobs = AzureBlobs(setup.values[BLOBS])
     for name in ("deployments.yaml", "prompt.md"):
         await blobs.create("config", name, (setup.folder / name).read_bytes(), "text/plain")
-    await blobs.close()
     setup.change(DEPLOYMENTS_FILE="blob:config/deployments.yaml")
     answer = await setup.run("doctor", "--json")
     assert {"deployments.yaml", "account main: read"} <= set(findings(answer, "ok"))
+    good = await blobs.stat("config", "deployments.yaml")
+    assert good is not None and await blobs.delete("config", "deployments.yaml", good.etag)
+    answer = await setup.run("doctor", "--json")
+    assert (answer.code, set(findings(answer, "failed"))) == (1, {"deployments.yaml"})
+    assert "there is no such blob in the container config" in findings(answer, "failed")["deployments.yaml"]
+    shown = [each["what"] for each in answer.json["findings"] if each["check"] == "deployments.yaml"]
+    assert shown[0] == "cannot be used" and shown[1].startswith("the last good version is in force: ")
+    assert "account main: read" in findings(answer, "ok")
+    await blobs.close()
     refused = azurite.account("nobody").blob_uri
     setup.change(DEPLOYMENTS_FILE="blob:config/deployments.yaml", **{BLOBS: refused})
     answer = await setup.run("doctor", "--json")

@@ -57,17 +57,17 @@ async def _configured(app: App) -> list[Finding]:
     check = "deployments.yaml"
     try:
         lamplighter: Lamplighter = await app.current()
-    except SettingsError as error:
-        return [*app_checks.findings_of(error, check), unchecked("accounts", "none is known", _ABOVE)]
-    except StorageError as error:
-        return [failed(check, str(error), _ABOVE), unchecked("accounts", "none is known", _ABOVE)]
+    except (SettingsError, StorageError) as error:
+        return [*_unusable(error, check), unchecked("accounts", "none is known", _ABOVE)]
     settings, context = lamplighter.settings, lamplighter.context
     modes = ", ".join(sorted({str(each.mode) for each in settings.deployments.values()}))
+    content = (
+        f"{len(settings.deployments)} deployment(s) on {len(settings.accounts)} account(s), mode {modes}"
+    )
+    problem = app.settings_problem
     found = [
-        ok(
-            check,
-            f"{len(settings.deployments)} deployment(s) on {len(settings.accounts)} account(s), mode {modes}",
-        ),
+        *(_unusable(problem, check) if problem else ()),
+        ok(check, f"the last good version is in force: {content}" if problem else content),
         await app_checks.last_sweep(lamplighter.intake, context.clock.now()),
     ]
     for account in settings.accounts.values():
@@ -83,6 +83,12 @@ async def _configured(app: App) -> list[Finding]:
         )
         found += [finding async for finding in checks.findings()]
     return found
+
+
+def _unusable(error: SettingsError | StorageError, check: str) -> list[Finding]:
+    if isinstance(error, SettingsError):
+        return [*app_checks.findings_of(error, check)]
+    return [failed(check, str(error), _ABOVE)]
 
 
 def _lines(finding: Finding) -> list[str]:

@@ -26,7 +26,8 @@ def findings_of(error: SettingsError, check: str) -> Iterator[Finding]:
     """Yield every problem of a configuration as a finding."""
     for problem in error.problems:
         found = f" (found: {problem.value})" if problem.value else ""
-        yield failed(check, f"{error.source}, {problem.key}{found}", problem.remedy)
+        places = [each for each in dict.fromkeys((error.source, problem.key)) if each != check]
+        yield failed(check, f"{', '.join(places) or 'cannot be used'}{found}", problem.remedy)
 
 
 def trigger_settings(environment: Mapping[str, str]) -> Iterator[Finding]:
