@@ -30,9 +30,18 @@ class HoldRequest:
 def end_of(now: datetime, until: datetime | None, length: timedelta | None) -> datetime:
     """When a hold ends that is asked for until a time, or for so long. Raises ValueError."""
     end = until or (now + length if length else now)
-    if not now < end <= now + LONGEST:
-        raise ValueError(f"a hold ends in the future, and within {LONGEST.days} days: say it again later")
-    return end
+    last = now + LONGEST
+    if now < end <= last:
+        return end
+    what, instead = ("is past", "") if end <= now else ("is too far away", ", and hold it again later")
+    raise ValueError(
+        f"{_shown(end)} {what}: a hold ends after {_shown(now)}, and by {_shown(last)} "
+        f"({LONGEST.days} days) at the latest{instead}"
+    )
+
+
+def _shown(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ class SettingsBlob:
 
     def __init__(self, blobs: Blobs, place: str, environment: Mapping[str, str]) -> None:
         self._blobs = blobs
+        self._place = place
         self._container, _, self._name = place.removeprefix(PREFIX).partition("/")
         self._environment = environment
         self._versions: dict[str, str | None] = {self._name: None}  # ETags of the files in use
@@ -60,7 +61,8 @@ class SettingsBlob:
         version raises one alert; while storage cannot be read, every call tries and raises one.
         """
         if not self._container or not self._name:
-            raise self._error("DEPLOYMENTS_FILE", "write blob:CONTAINER/deployments.yaml")
+            problem = SettingProblem("DEPLOYMENTS_FILE", self._place, "write blob:CONTAINER/deployments.yaml")
+            raise SettingsError("app settings", [problem])
         try:
             try:
                 settings = await self._current()

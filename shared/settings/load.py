@@ -40,6 +40,10 @@ from shared.settings.text import LARGEST, TooLarge, read_text
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _FILES = {"system_prompt", "response_schema"}  # keys whose values name files
+_UNSET = (
+    "set {} in the app settings: commands read them from the environment, or from --settings FILE "
+    "(local.settings.sample.json is an example)"
+)
 _EXPANDS = (
     f"its aliases (*) stand for more than {LARGEST:,} characters, or for themselves: "
     "write out what they repeat"
@@ -56,10 +60,13 @@ _HINTS = {
 }
 
 
-def load(path: Path, environment: Mapping[str, str]) -> Settings:
-    """Read and validate the file. Raises SettingsError with every problem that was found."""
+def load(path: Path, environment: Mapping[str, str], named_by: str = "DEPLOYMENTS_FILE") -> Settings:
+    """Read and validate the file. `named_by`: the setting or argument that named it, for messages.
+
+    Raises SettingsError with every problem that was found.
+    """
     unset: list[SettingProblem] = []
-    raw = _substituted(_parsed(path), environment, "", unset)
+    raw = _substituted(_parsed(path, named_by), environment, "", unset)
     problems = [*unset, *mistakes_across_sections(raw)]
     try:
         file = DeploymentsFile.model_validate(raw, context=path.parent)
@@ -112,7 +119,7 @@ class _StringLoader(yaml.BaseLoader):
         return super().construct_mapping(node, deep)
 
 
-def _parsed(path: Path) -> Any:
+def _parsed(path: Path, named_by: str = "DEPLOYMENTS_FILE") -> Any:
     """Return the file's mappings, lists and strings. Raises SettingsError if it is not readable YAML."""
     try:
         loader = _StringLoader(read_text(path))
@@ -123,7 +130,7 @@ def _parsed(path: Path) -> Any:
             raise SettingsError(path.name, mistakes)  # other messages would be about misplaced keys
         return loader.construct_document(node) if node is not None else None
     except OSError as error:
-        remedy = f"cannot be read ({error.strerror}): DEPLOYMENTS_FILE names the file"
+        remedy = f"cannot be read ({error.strerror}): {named_by} names the file"
         problem = SettingProblem(str(path), "", remedy)
     except UnicodeDecodeError:
         problem = SettingProblem(path.name, "", "is not UTF-8 text: save it as UTF-8")
@@ -139,7 +146,7 @@ def _parsed(path: Path) -> Any:
         problem = SettingProblem(where, "", f"not valid YAML: {what}{hint}")
     except yaml.YAMLError:
         problem = SettingProblem(path.name, "", "not valid YAML: it holds characters that no text holds")
-    raise SettingsError(path.name, [problem])
+    raise SettingsError(path.name or str(path), [problem])
 
 
 def _expanded(node: yaml.Node, known: dict[int, float]) -> float:
@@ -170,7 +177,7 @@ def _substituted(raw: Any, environment: Mapping[str, str], where: str, problems:
         return raw
     for name in dict.fromkeys(_VARIABLE.findall(raw)):
         if not environment.get(name):
-            problems.append(SettingProblem(where, raw, f"set {name} in the app settings"))
+            problems.append(SettingProblem(where, raw, _UNSET.format(name)))
     return _VARIABLE.sub(lambda match: environment.get(match[1], ""), raw)
 
 

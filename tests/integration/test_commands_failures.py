@@ -81,8 +81,14 @@ async def test_doctor_cannot_check_settings_that_cannot_be_read(setup: Setup) ->
         (["submit", "clause", LETTER], "did you mean 'clauses'?"),
         (["sessions", "--deployment", "clause"], "no deployment is or was called 'clause'"),
         (["sessions", "--since", "2026-02-01", "--until", "2026-01-01"], "--since must come before --until"),
-        (["up", "clauses", "--until", "2026-01-01", *WHY], "a hold ends in the future"),
-        (["down", "clauses", "--until", "2026-01-01", *WHY], "a hold ends in the future"),
+        (
+            ["up", "clauses", "--until", "2026-01-01", *WHY],
+            "2026-01-01 00:00 UTC is past: a hold ends after ",
+        ),
+        (
+            ["down", "clauses", "--until", "2026-01-01", *WHY],
+            "2026-01-01 00:00 UTC is past: a hold ends after ",
+        ),
         (["submit", "clauses", LETTER, LETTER, "--out", "nowhere"], "two of the files are called"),
         (["validate", "blob:config/deployments.yaml"], "name the FILE that you mean to upload"),
     ],

@@ -198,6 +198,24 @@ def test_missing_app_settings_end_with_2(capsys: pytest.CaptureFixture[str]) -> 
     assert keys == ["DOCUMENTS_STORAGE__blobServiceUri", "DOCUMENTS_STORAGE__tableServiceUri"]
 
 
+def test_a_file_that_cannot_be_read_is_told_with_what_named_it(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The argument, the option, or the setting: that is where to correct it. A folder has a name, too."""
+    missing = str(file.with_name("missing.yaml"))
+    named = {"DEPLOYMENTS_FILE": str(file), "AZURE_OPENAI_ACCOUNT_ID": ACCOUNT_ID}
+    for arguments, environment, says in (
+        (["validate", missing], named, "(No such file or directory): the argument FILE names the file"),
+        (["validate", "."], named, "(Is a directory): the argument FILE names the file"),
+        (["preview", "--diff", missing], named, "(No such file or directory): --diff names the file"),
+        (["validate"], {"DEPLOYMENTS_FILE": missing}, "DEPLOYMENTS_FILE names the file"),
+        (["status", "--settings", "."], {}, "(Is a directory): --settings names the file"),
+    ):
+        code, _, err = run(capsys, *arguments, **environment)
+        assert (code, says in err) == (2, True), err
+        assert not err.startswith(" ")
+
+
 # --- validate ----------------------------------------------------------------------------------------
 
 

@@ -227,6 +227,7 @@ async def test_a_damaged_last_good_version_is_none(blobs: MemoryBlobs, kept: byt
 
 @pytest.mark.parametrize("place", ["blob:", "blob:config", "blob:config/", "blob:/x.yaml"])
 async def test_a_place_that_is_none_is_reported(blobs: MemoryBlobs, place: str) -> None:
-    """By the name of the setting."""
-    with pytest.raises(SettingsError, match="DEPLOYMENTS_FILE"):
+    """By the name of the setting, with what it holds."""
+    says = rf"app settings: DEPLOYMENTS_FILE: write blob:CONTAINER/.* \(found: {place}\)"
+    with pytest.raises(SettingsError, match=says):
         await SettingsBlob(blobs, place, ENVIRONMENT).load()

@@ -180,9 +180,12 @@ def test_one_account_under_two_names_is_reported(tmp_path: Path) -> None:
 def test_a_missing_app_setting_is_named_once(tmp_path: Path) -> None:
     """The empty value that it leaves is not reported as a second mistake."""
     problems = mistakes_in(tmp_path, changed({"accounts.main.resource_id": "${ACCOUNT}/${ACCOUNT}"}), {})
-    assert problems == [
-        "accounts.main.resource_id: set ACCOUNT in the app settings (found: ${ACCOUNT}/${ACCOUNT})"
-    ]
+    (problem,) = problems
+    assert problem.startswith(
+        "accounts.main.resource_id: set ACCOUNT in the app settings: commands read them"
+    )
+    assert "--settings FILE (local.settings.sample.json is an example)" in problem
+    assert problem.endswith(" (found: ${ACCOUNT}/${ACCOUNT})")
 
 
 def test_answers_that_no_minute_admits_are_reported(tmp_path: Path) -> None:
@@ -243,3 +246,5 @@ def test_a_file_that_is_not_there_names_the_setting_that_names_it(tmp_path: Path
         (problem,) = raised.value.problems
         assert problem.key == str(path)
         assert "DEPLOYMENTS_FILE names the file" in problem.remedy
+    with pytest.raises(SettingsError, match=r"^\.: \.: cannot be read"):
+        load(Path(), ENVIRONMENT)

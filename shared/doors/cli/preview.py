@@ -39,7 +39,7 @@ async def preview(
     """
     since, until = period(now, days=options.days, months=options.months)
     settings, records, problem = await _in_force(environment, now)
-    files = [settings] if options.diff is None else [settings, load(options.diff, environment)]
+    files = [settings] if options.diff is None else [settings, load(options.diff, environment, "--diff")]
     _check(files, options.deployment)
     report = previewed(settings, records, since, until, options.deployment)
     document = to_json(report) | {"records_problem": problem}

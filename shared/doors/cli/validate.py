@@ -31,7 +31,7 @@ def validate(options: argparse.Namespace, terminal: Terminal, environment: Mappi
     place = str(options.file or environment.get("DEPLOYMENTS_FILE") or "deployments.yaml")
     if place.startswith(PREFIX):
         raise InvalidRequest(f"DEPLOYMENTS_FILE is {place}: name the FILE that you mean to upload")
-    settings = load(Path(place), environment)
+    settings = load(Path(place), environment, *(["the argument FILE"] if options.file else []))
     deployments = [_document(each, settings) for each in settings.deployments.values()]
     warnings = settings_warnings(settings, datetime.now(UTC))
     document = {
