@@ -1,10 +1,12 @@
-"""What docs and the workflow tell people to type is what the command line takes."""
+"""What docs, messages and the workflow tell people to type is what the command line takes."""
 
 from __future__ import annotations
 
 import argparse
+import ast
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +14,38 @@ import pytest
 import yaml
 
 from shared.__main__ import parser
+from shared.doors.cli.about import ABOUT
 
 ROOT = Path(__file__).parents[2]
 WORKFLOW = ROOT / ".github" / "workflows" / "deploy.yml"
 FILES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), WORKFLOW]
-_LINE = re.compile(r"python -m shared ([^\n`]+)")
+SOURCES = [*sorted((ROOT / "shared").rglob("*.py")), *sorted((ROOT / "local").glob("*.py"))]
+_NAMES = "|".join(ABOUT)
+_LINE = re.compile(rf"python -m shared ((?:{_NAMES})\b[^\n`)]*)|`((?:{_NAMES}) [^\n`]+)`")
+_ENDS = re.compile("; | > | \\| |[;,.]$")
+
+
+def texts() -> Iterator[tuple[str, str]]:
+    """Every page, and every text in the code, such as remedies. X: what the code puts into a text."""
+    for path in FILES:
+        yield path.name, path.read_text(encoding="utf-8")
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                yield path.name, "".join(str(getattr(part, "value", "X")) for part in node.values)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield path.name, node.value
 
 
 def lines() -> list[tuple[str, str]]:
     """Every command with its arguments, by the file that names it."""
-    return [
-        (path.name, match[1].split(";")[0].split(" > ")[0].split(" | ")[0])
-        for path in FILES
-        for match in _LINE.finditer(path.read_text(encoding="utf-8"))
-        if not match[1].startswith("COMMAND")
-    ]
+    found = [(file, match[1] or match[2]) for file, text in texts() for match in _LINE.finditer(text)]
+    return sorted({(file, _ENDS.split(line)[0].replace("DATE", "2026-11-22")) for file, line in found})
 
 
 @pytest.mark.parametrize(("file", "line"), lines())
-def test_a_command_line_in_the_docs_is_taken(file: str, line: str) -> None:
-    """With its arguments: argparse would end with 2."""
+def test_a_command_that_people_are_told_to_type_is_taken(file: str, line: str) -> None:
+    """With its arguments, as it stands there: argparse would end with 2."""
     parser().parse_args(shlex.split(line))
 
 
@@ -39,6 +53,7 @@ def test_the_docs_show_every_command() -> None:
     """And no test passes because none was found."""
     shown = {shlex.split(line)[0] for file, line in lines() if file == "commands.md"}
     assert shown == set(commands())
+    assert {"accounts.py", "recreation.py"} <= {file for file, _ in lines()}, "remedies are looked at, too"
 
 
 def commands() -> dict[str, argparse.ArgumentParser]:

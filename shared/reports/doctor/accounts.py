@@ -157,7 +157,10 @@ class AccountCheck:
         )
         name = next(there, None)
         if endpoint is None or name is None:
-            remedy = "run doctor again while a deployment is ready, such as after `up DEPLOYMENT --for 15m`"
+            remedy = (
+                "run doctor again while a deployment is ready, such as after "
+                "`up DEPLOYMENT --for 15m --owner YOU --reason doctor --wait`"
+            )
             return unchecked(check, "no configured deployment is there to ask", remedy)
         try:
             await self.provider.probe(endpoint, name, timeout=_MODEL_SECONDS)

@@ -30,8 +30,8 @@ _SEE_CAPACITY = (
 )
 _SEE_MODEL = "see the base model in Azure AI Foundry, and ask for its capacity on this SKU"
 _SUCCESSOR = (
-    "train a newer model; until it is in place keep what stands (mode: observe, or python -m shared up), "
-    "as a delete could not be undone"
+    "train a newer model; until it is in place keep what stands, as a delete could not be undone: "
+    "mode: observe, or `up DEPLOYMENT --for 30d --owner YOU --reason successor`"
 )
 
 
