@@ -27,7 +27,9 @@ from shared.serve import SLICE_SECONDS, Serving
 OUTCOMES = {
     Outcome.DONE: "a pass was made",
     Outcome.HELD: "another pass has the account now",
-    Outcome.IDLE: "nothing is wanted, hosted or in doubt",
+    Outcome.IDLE: (
+        "nothing is wanted, hosted or in doubt, by the records; Azure is asked again within 15 minutes"
+    ),
 }
 """How a pass ended, for people."""
 

@@ -59,7 +59,11 @@ async def test_reconcile_tells_when_there_is_nothing_to_do() -> None:
     await command(world, "reconcile")
     shown = (await command(world, "reconcile", "--json")).json
     assert shown == {"passes": [{"account": "main", "outcome": "idle", "decisions": []}], "problems": []}
+    assert "within 15 minutes" in (await command(world, "reconcile")).out
     assert world.azure.count("list") == 1
+    world.clock.advance(15 * 60)
+    await command(world, "reconcile")
+    assert world.azure.count("list") == 2
 
 
 async def test_reconcile_fails_when_part_of_it_did() -> None:
