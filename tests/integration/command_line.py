@@ -15,8 +15,8 @@ import pytest
 
 from local.azurite import Azurite
 from local.emulator.server import Options, emulator
-from shared.__main__ import main
 from shared.adapters.openai import AzureModel
+from shared.doors.cli.main import main
 from shared.model import DeploymentSpec
 from shared.providers.azure_openai.arm import AzureOpenAI
 from tests.unit.command_line import Answer

@@ -12,10 +12,10 @@ import pytest
 
 from local.azurite import Azurite
 from local.emulator.server import Options, emulator
-from shared.__main__ import main
 from shared.adapters.blobs import AzureBlobs
 from shared.adapters.tables import AzureTables
 from shared.documents.backlog import DocumentLedger
+from shared.doors.cli.main import main
 from tests.integration.calls import call
 from tests.integration.deployments_file import account_id, write_deployments
 from tests.integration.stack import Stack, letter, run_stack

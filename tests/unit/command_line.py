@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from shared.__main__ import parser
+from shared.doors.cli.main import parser
 from shared.doors.cli.terminal import Terminal
 from tests.fakes.world import World
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from shared.__main__ import parser
 from shared.doors.cli.about import ABOUT
+from shared.doors.cli.main import parser
 
 ROOT = Path(__file__).parents[2]
 WORKFLOW = ROOT / ".github" / "workflows" / "deploy.yml"

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from shared.__main__ import main, parser
+from shared.doors.cli.main import main, parser
 from shared.doors.cli.terminal import OutputClosed, Terminal
 from shared.operations.inputs import instant
 from shared.version import VERSION

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from shared.__main__ import parser
+from shared.doors.cli.main import parser
 from shared.doors.cli.terminal import bounds
 from shared.errors import InvalidRequest, UnknownDeployment
 from shared.model import BillingStart, DeploymentSpec, HostingSession, Mode, OneOffWindow, RecordState
@@ -73,7 +74,9 @@ async def test_status_tells_holds_documents_and_cost() -> None:
     assert "held up by dana until 2026-11-23 13:00 UTC: a demo" in line
 
 
-async def test_status_and_explain_name_what_failed_and_the_command_that_lists_it() -> None:
+async def test_status_and_explain_name_what_failed_and_the_command_that_lists_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Of the last week, also in folders without a deployment; nothing is said where nothing failed."""
     world = World.of(config(), config("other"))
     for command_line in (["status"], ["explain", "clauses"]):
@@ -84,6 +87,11 @@ async def test_status_and_explain_name_what_failed_and_the_command_that_lists_it
     counts = "(clauses: 2, folders of no deployment: 1)"
     line = f"{counts}: python -m shared documents --state failed --since 2026-11-16"
     assert line in (await command(world, "status")).out
+    with monkeypatch.context() as typed:
+        typed.setattr(sys, "orig_argv", [".venv/bin/python", "-m", "shared", "status"])
+        shown = (await command(world, "status", "--settings", "my settings.json")).out
+    same_way = "2026-11-16 --settings 'my settings.json'"
+    assert f": .venv/bin/python -m shared documents --state failed --since {same_way}\n" in shown
     explained = (await command(world, "explain", "clauses")).out
     assert (
         "2 document(s) since 2026-11-16: python -m shared documents --state failed --deployment clauses"

@@ -35,7 +35,8 @@ def loaded_with(module: str, *options: str) -> set[str]:
         ("function_app", set()),
         ("shared.doors.api", {"tenacity"}),
         ("shared.settings.load", {"jsonschema", "pydantic", "yaml"}),
-        ("shared.__main__", {"jsonschema", "pydantic", "tenacity", "yaml"}),
+        ("shared.__main__", set()),
+        ("shared.doors.cli.main", {"jsonschema", "pydantic", "tenacity", "yaml"}),
         ("shared.wiring", HEAVY - {"holidays", "httpx", "openai", "rich"}),
     ],
 )
@@ -54,3 +55,15 @@ def test_the_functions_are_there_whatever_is_broken() -> None:
 def test_set_up_needs_python_alone() -> None:
     """`dev.py` runs before anything is installed."""
     assert "dev" in loaded_with("dev", "-S")
+
+
+def test_an_interpreter_without_the_packages_gets_a_sentence() -> None:
+    """A newcomer types python3 instead of .venv/bin/python: no traceback; with --json, one document."""
+    command = [sys.executable, "-S", "-m", "shared", "status"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "cannot run the commands: No module named" in done.stderr and ".venv/bin/python" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    done = subprocess.run([*command, "--json"], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (2, "")
+    assert "pip install -r requirements.txt" in json.loads(done.stdout)["error"]

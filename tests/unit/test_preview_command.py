@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from shared.__main__ import main, parser
+from shared.doors.cli.main import main, parser
 from shared.doors.cli.preview import preview
 from shared.doors.cli.terminal import Terminal
 from shared.errors import InvalidRequest, SettingsError, UnknownDeployment

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Callable, MutableMapping
 from pathlib import Path
@@ -57,6 +58,16 @@ note = _argument(inputs.note)
 def count(most: int) -> Callable[[str], int]:
     """Return a reader of whole numbers from 1 to `most`."""
     return _argument(lambda text: inputs.count(text, most))
+
+
+def as_typed(command: str, settings: Path | None) -> str:
+    """Return a command that can be pasted: with the interpreter and the --settings of this call."""
+    given, module = sys.orig_argv, ["-m", "shared"]
+    place = next((at for at in range(len(given)) if given[at : at + 2] == module), None)
+    program = "lamplighter" if Path(sys.argv[0]).stem == "lamplighter" else "python -m shared"
+    if place is not None:
+        program = shlex.join(given[: place + 2])
+    return f"{program} {command}" + (f" --settings {shlex.quote(str(settings))}" if settings else "")
 
 
 def _path(text: str) -> Path:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 from shared.app import Lamplighter
 from shared.documents.sweep import REST
+from shared.doors.cli.arguments import as_typed
 from shared.doors.cli.exits import Exit
 from shared.doors.cli.terminal import Terminal, clean, clock_time, facts, money, table
 from shared.model import Mode, Observed
@@ -25,8 +27,6 @@ from shared.reports.status import (
     listed,
 )
 
-_LIST_FAILED = "python -m shared documents --state failed"
-
 
 async def status(app: Lamplighter, options: argparse.Namespace, terminal: Terminal) -> Exit:
     """Show every deployment on a line, from the records: Azure is not asked.
@@ -37,7 +37,7 @@ async def status(app: Lamplighter, options: argparse.Namespace, terminal: Termin
     headings = ("DEPLOYMENT", "OBSERVED", "WANTED", "NEXT CHANGE", "UNFINISHED", "HOLD", "SESSION", "REASON")
     rows = [_row(each.status) for each in report.deployments]
     problems = [_unread(each, each.account_problem) for each in report.accounts if each.account_problem]
-    closing = [*_failed_lines(report), _swept(report.sweep)]
+    closing = [*_failed_lines(report, options.settings), _swept(report.sweep)]
     closing += ["Times are UTC; costs are estimates from your prices."]
     terminal.show(report, [*table(headings, rows), "", *problems, *closing])
     return Exit.FAILED if problems else Exit.OK
@@ -67,14 +67,15 @@ def _swept(sweep: SweepStatus | None) -> str:
     return text
 
 
-def _failed_lines(report: StatusReport) -> Iterator[str]:
+def _failed_lines(report: StatusReport, settings: Path | None) -> Iterator[str]:
     """Yield how many documents failed lately, if any, and the command that lists them."""
     counts = {each.status.deployment: each.failed for each in report.deployments}
     counts["folders of no deployment"] = elsewhere = report.failed_elsewhere
     named = [f"{name}: {_counted(each)}" for name, each in counts.items() if each.count or each.more]
     if named:
         since = clock_time(elsewhere.since)[:10]
-        yield f"Documents failed since {since} ({', '.join(named)}): {_LIST_FAILED} --since {since}"
+        listing = as_typed(f"documents --state failed --since {since}", settings)
+        yield f"Documents failed since {since} ({', '.join(named)}): {listing}"
 
 
 def _counted(failed: Failed) -> str:
@@ -112,11 +113,11 @@ async def explain(app: Lamplighter, options: argparse.Namespace, terminal: Termi
     Returns FAILED if the account cannot be read in Azure.
     """
     report = await explained_live(app, app.settings.find(options.deployment))
-    terminal.show(report, _explained(report))
+    terminal.show(report, _explained(report, options.settings))
     return Exit.FAILED if report.azure_problem else Exit.OK
 
 
-def _explained(live: LiveExplanation) -> Iterator[str]:
+def _explained(live: LiveExplanation, settings: Path | None) -> Iterator[str]:
     report, azure = live.explanation, live.azure
     of, step, blocked = report.status, report.step.next_step, report.step.blocked
     seen, want, hold = of.seen, of.want, of.hold
@@ -143,7 +144,7 @@ def _explained(live: LiveExplanation) -> Iterator[str]:
                 f"{of.unfinished}{'+' if report.unfinished_more else ''} document(s)"
                 + (f", the oldest for {_age(oldest.age_seconds)}" if oldest else ""),
             ),
-            ("failed", _failed(report.failed, of.deployment)),
+            ("failed", _failed(report.failed, of.deployment, settings)),
             ("start within", of.start_within and _promise(of.start_within)),
             ("mode", of.mode),
             (
@@ -179,11 +180,12 @@ def _explained(live: LiveExplanation) -> Iterator[str]:
     yield from ("", "Times are UTC; costs are estimates from your prices.")
 
 
-def _failed(failed: Failed, deployment: str) -> str | None:
+def _failed(failed: Failed, deployment: str, settings: Path | None) -> str | None:
     if not failed.count:
         return None
     since = clock_time(failed.since)[:10]
-    return f"{_counted(failed)} document(s) since {since}: {_LIST_FAILED} --deployment {deployment}"
+    listing = as_typed(f"documents --state failed --deployment {deployment}", settings)
+    return f"{_counted(failed)} document(s) since {since}: {listing}"
 
 
 def _not_read(problem: AccountProblem | None) -> str:
