@@ -223,7 +223,7 @@ class Settings:
     deployments: Mapping[str, DeploymentConfig]  # by name
     prices: Prices
     max_document_bytes: int
-    unused: tuple[SettingProblem, ...] = ()  # settings in the file that have no effect
+    doubts: tuple[SettingProblem, ...] = ()  # what is in the file, and likely not meant
 
     @cached_property
     def _by_lower_name(self) -> Configs:

@@ -7,6 +7,7 @@ YAML scalars are read as strings: plain YAML turns 22:00 into 1320 and NO into f
 from __future__ import annotations
 
 import math
+import posixpath
 import re
 from collections.abc import Hashable, Iterator, Mapping
 from datetime import datetime, time, timedelta
@@ -77,7 +78,7 @@ def load(path: Path, environment: Mapping[str, str], named_by: str = "DEPLOYMENT
         raise SettingsError(path.name, problems) from None
     if problems:
         raise SettingsError(path.name, problems)
-    settings = _settings(file)
+    settings = _settings(file, raw)
     # Reported only if there are no other mistakes.
     problems += [mistake for config in settings.deployments.values() for mistake in schedule_mistakes(config)]
     if problems:
@@ -184,7 +185,7 @@ def _substituted(raw: Any, environment: Mapping[str, str], where: str, problems:
 # --- from the file's types to the domain's ---------------------------------------------------------
 
 
-def _settings(file: DeploymentsFile) -> Settings:
+def _settings(file: DeploymentsFile, raw: Any) -> Settings:
     prices = file.prices
     return Settings(
         installation=file.installation,
@@ -202,7 +203,7 @@ def _settings(file: DeploymentsFile) -> Settings:
             billing_starts=prices.billing_starts,
         ),
         max_document_bytes=file.limits.max_document_bytes,
-        unused=tuple(_unused(file)),
+        doubts=(*_unused(file), *_elsewhere(raw)),
     )
 
 
@@ -211,6 +212,19 @@ def _unused(file: DeploymentsFile) -> Iterator[SettingProblem]:
         if given.always and "max_session" in given.model_fields_set:
             remedy = "has no effect beside always: true, which nothing ends: remove one of the two"
             yield SettingProblem(f"deployments.{name}.max_session", "", remedy)
+
+
+def _elsewhere(raw: Any) -> Iterator[SettingProblem]:
+    """Yield a doubt for each file that a task names outside of the folder of deployments.yaml."""
+    for deployment, given in raw["deployments"].items():
+        for key in sorted(_FILES & given["task"].keys()):
+            name = str(given["task"][key])
+            if posixpath.normpath(name).startswith("../"):
+                remedy = (
+                    "is outside of the folder of deployments.yaml: check that it is sent to Azure, to that "
+                    "place, with the app or into the container, or put it beside deployments.yaml"
+                )
+                yield SettingProblem(f"deployments.{deployment}.task.{key}", name, remedy)
 
 
 def _config(name: str, given: DeploymentSection, file: DeploymentsFile) -> DeploymentConfig:

@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, PlainValidator, ValidationInfo
@@ -185,6 +185,11 @@ def _schema(value: Any, info: ValidationInfo) -> Mapping[str, Any]:
 
 def _beside(info: ValidationInfo, name: str) -> Path:
     assert isinstance(info.context, Path)
+    if PurePosixPath(name).is_absolute() or PureWindowsPath(name).is_absolute():
+        raise ValueError(
+            "is a path of this machine, and Azure has only what is sent with deployments.yaml: name a file "
+            "beside it, such as tasks/summary.md"
+        )
     return info.context / name
 
 

@@ -27,7 +27,7 @@ _MOST_CAPACITY = 10_000  # thousands of tokens a minute, which is 10 million
 def settings_warnings(settings: Settings, now: datetime) -> list[SettingProblem]:
     """Return all warnings with key and remedy; those about schedules cover the 12 months after `now`."""
     hosted = list(settings.deployments.values())
-    found = [*settings.unused, *_of_prices(settings.prices)]
+    found = [*settings.doubts, *_of_prices(settings.prices)]
     leads: dict[str, Leads] = {}
     for key, account in settings.accounts.items():
         of_account = configured_on(key, settings.deployments)

@@ -177,3 +177,13 @@ def test_max_session_beside_always_has_no_effect(tmp_path: Path, always: bool) -
     found = warned(tmp_path, changes)
     assert list(found) == ([f"{CLAUSES}.max_session"] if always else [])
     assert not always or "no effect beside always: true" in found[f"{CLAUSES}.max_session"]
+
+
+def test_a_file_outside_of_the_folder_may_not_be_sent_to_azure(tmp_path: Path) -> None:
+    """It may be: another folder of the package, or of the container. A way back into the folder is none."""
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "shared.md").write_text("Summarise.")
+    found = warned(tmp_path / "conf", {f"{CLAUSES}.task.system_prompt": "../shared.md"})
+    assert "is outside of the folder of deployments.yaml" in found[f"{CLAUSES}.task.system_prompt"]
+    (tmp_path / "conf" / "tasks").mkdir()
+    assert warned(tmp_path / "conf", {f"{CLAUSES}.task.system_prompt": "tasks/../prompt.md"}) == {}

@@ -34,6 +34,15 @@ def test_a_prompt_that_is_a_folder_is_reported(tmp_path: Path) -> None:
     assert "the file cannot be read (" in the_one(tmp_path, f"{CLAUSES}.task.system_prompt", ".")
 
 
+@pytest.mark.parametrize("name", ["/etc/hostname", r"C:\tasks\prompt.md"])
+def test_a_file_of_this_machine_is_refused(tmp_path: Path, name: str) -> None:
+    """Azure has only what is sent with the app, or is in the container."""
+    for key in ("system_prompt", "response_schema"):
+        problem = the_one(tmp_path, f"{CLAUSES}.task.{key}", name)
+        assert problem.startswith(f"{CLAUSES}.task.{key}: is a path of this machine")
+        assert problem.endswith(f"(found: {name})")
+
+
 def schema_problem(folder: Path, schema: Any) -> str:
     """What is said about a schema; bytes are written as they are."""
     data = schema if isinstance(schema, bytes) else json.dumps(schema).encode()
