@@ -74,6 +74,19 @@ async def test_status_tells_holds_documents_and_cost() -> None:
     assert "held up by dana until 2026-11-23 13:00 UTC: a demo" in line
 
 
+async def test_a_long_file_name_leaves_the_rows_of_documents_readable() -> None:
+    """Its middle is left out, and --json has the whole."""
+    world, long = World.of(config()), "a" * 450 + "b" * 446 + ".txt"
+    for name in (long, "short.txt"):
+        world.upload(f"clauses/{name}")
+    await world.app.intake.sweep()
+    out = (await command(world, "documents")).out
+    assert f" {'a' * 29}…{'b' * 25}.txt " in out
+    assert max(map(len, out.splitlines())) < 250
+    listed = (await command(world, "documents", "--json")).json["documents"]
+    assert {each["name"] for each in listed} == {long, "short.txt"}
+
+
 async def test_status_and_explain_name_what_failed_and_the_command_that_lists_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from shared.app import Lamplighter
 from shared.doors.cli.exits import Exit
-from shared.doors.cli.terminal import Terminal, clock_time, table
+from shared.doors.cli.terminal import Terminal, clock_time, shortened, table
 from shared.reports.documents import DocumentsReport, read_query
 from shared.reports.documents import documents as list_documents
 
@@ -24,7 +24,7 @@ async def documents(app: Lamplighter, options: argparse.Namespace, terminal: Ter
 def _lines(page: DocumentsReport) -> Iterator[str]:
     if page.documents:
         rows = [
-            (each.id, each.state, clock_time(each.arrived_at), each.name, each.reason or "-")
+            (each.id, each.state, clock_time(each.arrived_at), shortened(each.name), each.reason or "-")
             for each in page.documents
         ]
         yield from table(("ID", "STATE", "ARRIVED", "FILE", "REASON"), rows)

@@ -34,6 +34,12 @@ def clean(text: object, *, lines: bool = False) -> str:
     )
 
 
+def shortened(text: str, most: int = 60) -> str:
+    """Return a text of any length for a column: the middle of a long one is left out."""
+    half = (most - 1) // 2
+    return text if len(text) <= most else f"{text[:half]}…{text[-half:]}"
+
+
 def clock_time(at: str | datetime | None) -> str:
     """Return a time in UTC for people; "-" for None."""
     if isinstance(at, str):
