@@ -7,7 +7,6 @@ import os
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 import azure.functions as func
 
@@ -62,12 +61,14 @@ async def submit_document(req: func.HttpRequest) -> func.HttpResponse:
     from shared.doors import api
 
     # The host has decoded the query, but not the header.
-    name = unquote(req.headers.get("X-File-Name") or "") or req.params.get("name")
+    header, query = req.headers.get("X-File-Name"), req.params.get("name")
     prefer, content_type = req.headers.get("Prefer"), req.headers.get("Content-Type")
     deployment, body = req.route_params["deployment"], req.get_body()
     return await _answer(
         req,
-        lambda lamplighter: api.submit(lamplighter, deployment, name, body, prefer, content_type),
+        lambda lamplighter: api.submit(
+            lamplighter, deployment, api.given_name(header, query), body, prefer, content_type
+        ),
         known=("name",),
     )
 
@@ -168,11 +169,12 @@ async def _answer(
     req: func.HttpRequest, call: Callable[[Lamplighter], Awaitable[Reply]], *, known: tuple[str, ...] = ()
 ) -> func.HttpResponse:
     """Call the app and encode its reply. `known`: the route's query parameters; any other one is refused."""
-    from shared.doors.api import refusal, refuse_unknown
+    from shared.doors.api import refusal, refuse_repeated, refuse_unknown
     from shared.errors import LamplighterError
 
     try:
-        reply = refuse_unknown(req.params, known) or await call(await _lamplighter())
+        refused = refuse_unknown(req.params, known) or refuse_repeated(req.url, known)
+        reply = refused or await call(await _lamplighter())
     except LamplighterError as error:
         reply = refusal(error)
     body = json.dumps(reply.body, ensure_ascii=False)

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, ParamSpec
+from urllib.parse import parse_qsl, unquote
 
 from shared.app import Lamplighter
 from shared.documents.backlog import is_final
@@ -108,6 +110,21 @@ def refuse_unknown(given: Iterable[str], known: Collection[str]) -> Reply | None
     names = ", ".join(map(repr, unknown[:10]))
     takes = f"it takes {', '.join(known)}" if known else "it takes none"
     return refusal(InvalidRequest(f"this route has no query parameter {names}: {takes}"))
+
+
+def refuse_repeated(url: str, known: Collection[str]) -> Reply | None:
+    """Return a refusal of a query parameter that the URL gives twice: one of its values would be ignored."""
+    query = url.partition("?")[2].partition("#")[0]
+    counts = Counter(name.lower() for name, _ in parse_qsl(query, keep_blank_values=True))
+    twice = next((name for name in known if counts[name.lower()] > 1), None)
+    return refusal(InvalidRequest(f"{twice} is given more than once: give it once")) if twice else None
+
+
+def given_name(header: str | None, query: str | None) -> str | None:
+    """Return the file's name from X-File-Name (percent-encoded) or ?name=. Raises InvalidRequest for both."""
+    if header and query:
+        raise InvalidRequest("the file is named in X-File-Name and in ?name=: leave one of them out")
+    return unquote(header) if header else query
 
 
 @_answered

@@ -59,12 +59,18 @@ def _refusal(problems: list[SettingProblem]) -> InvalidRequest:
 
 
 def _object(body: bytes) -> dict[str, Any]:
+    given, problem = None, ""
     try:
-        given = json.loads(body) if len(body) <= _LONGEST_BODY else None
+        if len(body) <= _LONGEST_BODY:
+            given = json.loads(body)
+        else:
+            problem = f"is longer than {_LONGEST_BODY:,} bytes: "
+    except UnicodeDecodeError:
+        problem = "is not UTF-8 text, as JSON must be: save or send it as UTF-8, and "
     except (ValueError, RecursionError):
-        given = None
+        problem = "is not JSON: "
     if not isinstance(given, dict):
-        raise _refusal([SettingProblem("the body", "", _BODY)])
+        raise _refusal([SettingProblem("the body", "", problem + _BODY)])
     return given
 
 

@@ -76,8 +76,10 @@ def _start(app: Lamplighter, since: str | None, state: DocumentState | None, aft
             at = at.replace(tzinfo=UTC)
         return short_id_at(at)
     except (ValueError, OverflowError):
+        # In a query, + stands for a space.
+        hint = ", and write + in a URL as %2B" if " " in since else ""
         raise InvalidRequest(
-            "since must be a date, or an ISO time with its zone, such as 2026-11-22T14:00:00Z"
+            f"since must be a date, or an ISO time with its zone, such as 2026-11-22T14:00:00Z{hint}"
         ) from None
 
 

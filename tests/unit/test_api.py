@@ -413,6 +413,8 @@ async def test_pages_of_documents_join_without_a_gap(
         ({"deployment": "a/b"}, 400, "_unknown"),
         ({"deployment": "x" * 5000}, 400, "no deployment is called"),
         ({"after": "d ~"}, 400, "as next"),
+        ({"since": "2026-11-22T10:00:00 01:00"}, 400, "write + in a URL as %2B"),
+        ({"since": "yesterday"}, 400, "such as 2026-11-22T14:00:00Z"),
     ],
 )
 async def test_a_wrong_question_about_documents_is_answered_with_what_to_ask(

@@ -156,18 +156,21 @@ async def test_all_mistakes_are_reported_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("body", "says"),
     [
-        *(b"", b"{", b"[]", b'"up"', b"null", b"\xff\xfe", b"[" * 5_000),
-        b'{"way": "up", "x": "' + b"x" * 10_000 + b'"}',
+        *((body, "the body: is not JSON: send") for body in (b"", b"{", b"\xff\xfe", b"[" * 5_000)),
+        *((body, "the body: send") for body in (b"[]", b'"up"', b"null")),
+        ('{"owner": "Jörg"}'.encode("cp1252"), "is not UTF-8 text"),
+        (b'{"way": "up", "x": "' + b"x" * 10_000 + b'"}', "is longer than 10,000 bytes"),
     ],
 )
-async def test_what_is_no_small_json_object_is_refused(body: bytes) -> None:
-    """With an example of what is."""
+async def test_what_is_no_small_json_object_is_refused(body: bytes, says: str) -> None:
+    """With the reason, and an example of what is."""
     world = World.of(config())
     reply = await api.hold(world.app, "clauses", body)
     assert reply.status == 400
     assert 'send a JSON object such as {"way": "up"' in reply.body["error"]
+    assert says in reply.body["error"]
     json.dumps(reply.body, ensure_ascii=False).encode()
 
 
