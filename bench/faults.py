@@ -16,6 +16,7 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 
+from bench._arguments import whole
 from bench._report import machine, show
 from tests.simulation.run import Report, simulate
 from tests.simulation.sabotage import VARIANTS
@@ -100,8 +101,8 @@ def run(seeds: range, processes: int, without: str | None) -> dict[str, object]:
 def main() -> int:
     """Parse, run, print."""
     parser = argparse.ArgumentParser(prog="dev.py bench faults", description=__doc__.split("\n")[0])
-    parser.add_argument("--seeds", type=int, default=1000, metavar="N")
-    parser.add_argument("--first", type=int, default=0, metavar="K")
+    parser.add_argument("--seeds", type=whole(), default=1000, metavar="N")
+    parser.add_argument("--first", type=whole(0), default=0, metavar="K")
     parser.add_argument("--without", choices=VARIANTS, help="a safeguard to take out: faults are expected")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     options = parser.parse_args()

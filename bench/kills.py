@@ -12,6 +12,7 @@ import secrets
 import sys
 import time
 
+from bench._arguments import whole
 from bench._report import machine, show
 from local.azurite import run_azurite
 from local.stack import StackError, new_folder
@@ -35,8 +36,8 @@ UNHURRIED = Pace(
 def main() -> int:
     """Kill, check and print. Return 1 if a promise was broken."""
     parser = argparse.ArgumentParser(prog="dev.py bench kills", description=__doc__)
-    parser.add_argument("--kills", type=int, default=50, help="how often the host is killed (50)")
-    parser.add_argument("--seed", type=int, help="of the random moments (a new one)")
+    parser.add_argument("--kills", type=whole(), default=50, help="how often the host is killed (50)")
+    parser.add_argument("--seed", type=whole(0), help="of the random moments (a new one)")
     parser.add_argument("--json", action="store_true", help="one JSON object")
     options = parser.parse_args()
     seed = secrets.randbelow(10**6) if options.seed is None else options.seed

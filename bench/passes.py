@@ -19,6 +19,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench._arguments import whole, wholes
 from bench._report import machine, show
 from local.azurite import run_azurite
 from tests.integration.busy_account import BusyAccount, busy_account
@@ -92,14 +93,15 @@ async def measure(folder: Path, deployments: int, histories: list[int], repeat: 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="dev.py bench passes", description=__doc__)
-    parser.add_argument("--deployments", type=int, default=50, help="configured on the account (50)")
-    parser.add_argument("--finished", default="100,100000", help="lengths of the history (100,100000)")
-    parser.add_argument("--repeat", type=int, default=15, help="passes over each (15)")
+    parser.add_argument("--deployments", type=whole(), default=50, help="configured on the account (50)")
+    parser.add_argument(
+        "--finished", type=wholes(), default="100,100000", help="lengths of the history (100,100000)"
+    )
+    parser.add_argument("--repeat", type=whole(), default=15, help="passes over each (15)")
     parser.add_argument("--json", action="store_true", help="one JSON object")
     options = parser.parse_args()
-    histories = [int(text) for text in options.finished.split(",")]
     with tempfile.TemporaryDirectory(prefix="passes-") as folder:
-        sides = asyncio.run(measure(Path(folder), options.deployments, histories, options.repeat))
+        sides = asyncio.run(measure(Path(folder), options.deployments, options.finished, options.repeat))
     measured = {
         "deployments": options.deployments,
         "repeat": options.repeat,

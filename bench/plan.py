@@ -16,6 +16,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import TypeVar
 
+from bench._arguments import whole
 from bench._report import machine, show
 from shared.model import (
     Account,
@@ -135,8 +136,8 @@ def timed(work: Callable[[datetime], T], at: datetime) -> tuple[float, T]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="dev.py bench plan", description=__doc__)
-    parser.add_argument("--deployments", type=int, default=200, help="on one account (200)")
-    parser.add_argument("--minutes", type=int, default=600, help="plans, one for each minute (600)")
+    parser.add_argument("--deployments", type=whole(), default=200, help="on one account (200)")
+    parser.add_argument("--minutes", type=whole(), default=600, help="plans, one for each minute (600)")
     parser.add_argument("--json", action="store_true", help="one JSON object")
     options = parser.parse_args()
     measured = measure(options.deployments, options.minutes)

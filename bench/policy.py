@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from bench._arguments import number, whole
 from bench._report import machine
 from bench._traces import read, synthetic
 from shared.model import (
@@ -258,10 +259,14 @@ def main() -> int:
     """Parse, replay, print."""
     parser = argparse.ArgumentParser(prog="dev.py bench policy", description=__doc__.split("\n")[0])
     parser.add_argument("--traces", type=Path, metavar="DIR", help="CSV files with columns t_s and service_s")
-    parser.add_argument("--limit-minutes", type=float, default=30.0, metavar="M", help="start_within (30)")
+    parser.add_argument(
+        "--limit-minutes", type=number(0, 10_000), default=30.0, metavar="M", help="start_within (30)"
+    )
     parser.add_argument("--billing", choices=[unit.value for unit in BillingUnit], default="minute")
-    parser.add_argument("--create-factor", type=float, default=1.0, metavar="F", help="times the prior (1)")
-    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="of the create times (3)")
+    parser.add_argument(
+        "--create-factor", type=number(0.01, 100), default=1.0, metavar="F", help="times the prior (1)"
+    )
+    parser.add_argument("--seeds", type=whole(), default=3, metavar="N", help="of the create times (3)")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     options = parser.parse_args()
     limit, billing = options.limit_minutes * 60, BillingUnit(options.billing)

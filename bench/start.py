@@ -16,6 +16,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from bench._arguments import whole
 from bench._report import machine, show
 from local.stack import Behaviour, app_settings, machine_environment, new_folder, run_services
 
@@ -80,7 +81,7 @@ def measure(runs: int) -> dict[str, object]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="dev.py bench start", description=__doc__)
-    parser.add_argument("--runs", type=int, default=9, help="how often each is measured (9)")
+    parser.add_argument("--runs", type=whole(), default=9, help="how often each is measured (9)")
     parser.add_argument("--json", action="store_true", help="one JSON object")
     options = parser.parse_args()
     measured = measure(options.runs)

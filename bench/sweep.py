@@ -28,6 +28,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from bench._arguments import whole
 from bench._report import machine, show
 from local.azurite import Azurite, run_azurite
 from shared.adapters.blobs import AzureBlobs
@@ -233,9 +234,14 @@ async def measure(azurite: Azurite, documents: int, repeat: int) -> tuple[list[W
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="dev.py bench sweep", description=__doc__)
-    parser.add_argument("--documents", type=int, default=100_000, help="number of waiting documents (100000)")
     parser.add_argument(
-        "--repeat", type=int, default=2, help="rounds of three uploads to a process that has swept before (2)"
+        "--documents", type=whole(), default=100_000, help="number of waiting documents (100000)"
+    )
+    parser.add_argument(
+        "--repeat",
+        type=whole(),
+        default=2,
+        help="rounds of three uploads to a process that has swept before (2)",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object")
     options = parser.parse_args()

@@ -20,6 +20,7 @@ from random import Random
 from time import monotonic
 from zoneinfo import ZoneInfo, available_timezones
 
+from bench._arguments import whole
 from bench._report import machine, show
 from tests.reference.schedules import MARGIN, differences, holidays_of, schedule
 from tests.reference.wall_clock import A_DAY, MINUTE, WallClock
@@ -105,13 +106,15 @@ def main() -> int:
     """Parse, run, print."""
     parser = argparse.ArgumentParser(prog="dev.py bench windows", description=__doc__.split("\n")[0])
     parser.add_argument(
-        "--zones", type=int, default=0, metavar="N", help="only N zones, chosen at random (all)"
+        "--zones", type=whole(0), default=0, metavar="N", help="only N zones, chosen at random (all)"
     )
-    parser.add_argument("--from-year", type=int, default=2024, metavar="YEAR")
-    parser.add_argument("--to-year", type=int, default=2035, metavar="YEAR", help="included")
-    parser.add_argument("--schedules", type=int, default=8, metavar="N", help="in each zone and year (8)")
+    parser.add_argument("--from-year", type=whole(1900, 2200), default=2024, metavar="YEAR")
+    parser.add_argument("--to-year", type=whole(1900, 2200), default=2035, metavar="YEAR", help="included")
+    parser.add_argument("--schedules", type=whole(), default=8, metavar="N", help="in each zone and year (8)")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     options = parser.parse_args()
+    if options.to_year < options.from_year:
+        parser.error(f"--to-year {options.to_year} comes before --from-year {options.from_year}")
     zones = sorted(available_timezones())
     if options.zones:
         zones = sorted(Random(0).sample(zones, min(options.zones, len(zones))))

@@ -1,0 +1,39 @@
+"""Numbers without sense on the command line of a measurement, or of the simulation."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("bench.policy --seeds 0", "argument --seeds: write a whole number from 1 to 10,000,000"),
+        ("bench.policy --create-factor nan", "argument --create-factor: write a number from 0.01 to 100"),
+        ("bench.faults --seeds -1", "argument --seeds: write a whole number from 1"),
+        ("bench.kills --kills many", "argument --kills: write a whole number from 1"),
+        ("bench.passes --finished 100,", "argument --finished: write a whole number from 1"),
+        ("bench.plan --minutes 0", "argument --minutes: write a whole number from 1"),
+        ("bench.start --runs 0", "argument --runs: write a whole number from 1"),
+        ("bench.sweep --documents 0", "argument --documents: write a whole number from 1"),
+        (
+            "bench.windows --from-year 2026 --to-year 2025",
+            "--to-year 2025 comes before --from-year 2026",
+        ),
+        ("bench.windows --zones -1", "argument --zones: write a whole number from 0"),
+        ("tests.simulation", "the following arguments are required: SEED"),
+        ("tests.simulation 7 seat_belt", "argument SAFEGUARD: invalid choice: 'seat_belt'"),
+    ],
+)
+def test_a_number_without_sense_is_explained(line: str, says: str) -> None:
+    """At once, with exit code 2, as every wrong argument."""
+    command = [sys.executable, "-m", *line.split()]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert says in done.stderr and "Traceback" not in done.stderr
