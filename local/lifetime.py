@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from local.azurite import AzuriteError
-from local.stack import Part, StackError
+from local.stack import Part, StackError, UnusableFile
 
 
 def add_parent(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +31,7 @@ def run_command(parent: int, work: Callable[[], int]) -> int:
         return work()
     except (StackError, AzuriteError, OSError) as error:
         print(f"Stopped: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, UnusableFile) else 1
     except KeyboardInterrupt:
         return 130
 

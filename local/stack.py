@@ -37,6 +37,10 @@ class StackError(RuntimeError):
     """A part of the stack did not start or has ended. The message contains the end of its output."""
 
 
+class UnusableFile(StackError):
+    """The app cannot use the deployments file: nothing was started. The message is the app's own."""
+
+
 @dataclass(frozen=True)
 class Behaviour:
     """The emulator's timing in seconds, short so that a demonstration is quick, and its upstream server."""

@@ -17,7 +17,7 @@ from local.stack import (
     Behaviour,
     Services,
     Stack,
-    StackError,
+    UnusableFile,
     machine_environment,
     new_folder,
     run_host,
@@ -76,14 +76,14 @@ To run the app on them: cp local.settings.sample.json local.settings.json, then 
 
 
 def check_file(deployments_file: Path, settings: Mapping[str, str]) -> None:
-    """Raise StackError with the app's own messages if it cannot use a deployments file."""
+    """Raise UnusableFile with the app's own messages if it cannot use a deployments file."""
     command = [sys.executable, "-m", "shared", "validate", str(deployments_file)]
     environment = machine_environment() | dict(settings)
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, encoding="utf-8", check=False
     )
     if done.returncode:
-        raise StackError(done.stderr.strip() or done.stdout.strip())
+        raise UnusableFile(done.stderr.strip() or done.stdout.strip())
 
 
 def _up(deployments_file: Path, *, with_host: bool) -> NoReturn:

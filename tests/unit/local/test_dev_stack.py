@@ -16,7 +16,7 @@ from local import lifetime, stack, up
 from local.azurite import ACCOUNT, Azurite, AzuriteError
 from local.deployments_file import accounts_in
 from local.emulator.__main__ import parser
-from local.stack import Behaviour, Services, StackError, run_part
+from local.stack import Behaviour, Services, StackError, UnusableFile, run_part
 
 # Any server that prints its address will do; this one comes with Python.
 SERVER = ["http.server", "0", "--bind", "127.0.0.1"]
@@ -125,7 +125,7 @@ def test_a_file_that_the_app_cannot_use_is_said_before_anything_starts(tmp_path:
     up.check_file(stack.ROOT / "deployments.yaml", settings)
     broken = tmp_path / "broken.yaml"
     broken.write_text("installation: mine\ndefaults: {time_zone: EST}\n")
-    with pytest.raises(StackError, match="'EST' is an abbreviation"):
+    with pytest.raises(UnusableFile, match="'EST' is an abbreviation"):
         up.check_file(broken, settings)
 
 
@@ -157,6 +157,7 @@ def test_the_emulator_understands_every_behaviour() -> None:
     ("error", "code", "shown"),
     [
         (StackError("the emulator ended"), 1, "Stopped: the emulator ended\n"),
+        (UnusableFile("mine.yaml cannot be used:"), 2, "Stopped: mine.yaml cannot be used:\n"),
         (AzuriteError("Azurite is not installed"), 1, "Stopped: Azurite is not installed\n"),
         (OSError("the disk is full"), 1, "Stopped: the disk is full\n"),
         (KeyboardInterrupt(), 130, ""),
