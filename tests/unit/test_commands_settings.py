@@ -111,6 +111,31 @@ def test_wrong_use_ends_with_2(arguments: list[str], capsys: pytest.CaptureFixtu
     assert list(json.loads(printed.out)) == ["error"] and printed.err == ""
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["up", "clauses", "--for", "-2h", *WHY], "argument --for: write a duration such as 90s, 15m"),
+        (["preview", "--days", "-3"], "argument --days: write a whole number from 1 to 366"),
+        (["sessions", "--since", "-1d"], "argument --since: write a date, or an ISO time"),
+        (
+            ["submit", "clauses", "--wait", "--out", "x", "--timeout", "0s", "--", "-1.txt"],
+            "--timeout: must be",
+        ),
+    ],
+)
+def test_a_negative_value_is_a_value(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The message is about the value; argparse itself would take -2h for an option."""
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments, {})
+    assert says in capsys.readouterr().err
+    assert parser().parse_args(["submit", "clauses", "--", "--wait", "-1.txt"]).files == [
+        Path("--wait"),
+        Path("-1.txt"),
+    ]
+
+
 def test_times_are_read_with_their_zone() -> None:
     """A date is its midnight in UTC; an offset is kept in mind."""
     assert instant("2026-11-01") == datetime(2026, 11, 1, tzinfo=UTC)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shlex
 import sys
 from collections.abc import Callable, MutableMapping
@@ -16,6 +17,8 @@ from shared.settings.text import read_text
 
 T = TypeVar("T")
 
+_NEGATIVE = re.compile(r"-\d")
+
 
 class Parser(argparse.ArgumentParser):
     """A parser that explains wrong arguments on standard error or, with --json, as a JSON document."""
@@ -24,7 +27,7 @@ class Parser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse the arguments (see ArgumentParser): all of them, or a command's own."""
-        given = list(sys.argv[1:] if args is None else args)
+        given = _with_negative_values(list(sys.argv[1:] if args is None else args))
         options = given[: given.index("--")] if "--" in given else given
         self._as_json = "--json" in options
         return super().parse_known_args(given, namespace)
@@ -35,6 +38,18 @@ class Parser(argparse.ArgumentParser):
             sys.stdout.write(json.dumps({"error": message}, indent=2) + "\n")
             self.exit(2)
         super().error(message)
+
+
+def _with_negative_values(given: list[str]) -> list[str]:
+    """Write `--for -2h` as `--for=-2h`: else argparse says that the value is missing."""
+    end = given.index("--") if "--" in given else len(given)
+    joined: list[str] = []
+    for each in given[:end]:
+        if _NEGATIVE.match(each) and joined and joined[-1].startswith("--") and "=" not in joined[-1]:
+            joined[-1] += f"={each}"
+        else:
+            joined.append(each)
+    return joined + given[end:]
 
 
 def _argument(read: Callable[[str], T]) -> Callable[[str], T]:
