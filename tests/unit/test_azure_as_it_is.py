@@ -118,28 +118,25 @@ async def test_what_was_forgotten_comes_back_as_the_same_session() -> None:
     assert abs(sessions[0].ended_by - generation.deleted) <= MINUTE
 
 
-async def test_a_create_that_was_repeated_without_an_answer_has_one_session() -> None:
-    """The first create took effect, but no LIST showed it and no answer came; a later one finds it."""
+async def test_a_create_without_an_answer_in_the_place_of_what_lists_left_out_is_no_generation() -> None:
+    """It was forgotten, the create in its place had no answer and was given up, and the next one finds it."""
     world = World.of(config("clauses", OneOffWindow(START, START + timedelta(hours=1))))
-    put, listed, probe = world.azure.put, world.azure.deployments, world.azure.probe
+    await ticks(world, 5)
+    put, listed = world.azure.put, world.azure.deployments
+    lists(world, without="clauses")
 
     async def unanswered(account: str, spec: DeploymentSpec, *, timeout: float) -> Hosted:
         await put(account, spec, timeout=timeout)
         raise OutcomeUnknown("the connection was reset")
 
-    async def without_any(account: str, *, timeout: float) -> Mapping[str, Hosted]:
-        await listed(account, timeout=timeout)
-        return {}
-
     async def not_found(endpoint: str, deployment: str, *, timeout: float) -> None:
         raise DeploymentNotFound("404")
 
-    world.azure.put = unanswered  # type: ignore[method-assign]
-    world.azure.deployments = without_any  # type: ignore[method-assign]
-    world.azure.probe = not_found  # type: ignore[method-assign]
-    await world.until(lambda: world.azure.count("put") == 2, timedelta(minutes=30))
-    world.azure.put, world.azure.deployments, world.azure.probe = put, listed, probe  # type: ignore[method-assign]
-    await ticks(world, 70)
+    world.azure.put, world.azure.probe = unanswered, not_found  # type: ignore[method-assign]
+    await world.until(lambda: world.azure.count("put") == 3, timedelta(minutes=40))
+    world.azure.put, world.azure.deployments = put, listed  # type: ignore[method-assign]
+    del world.azure.probe
+    await ticks(world, 60)
     assert world.azure.names() == []
     (session,) = await world.app.context.ledger.sessions(CLAUSES)
     (generation,) = world.azure.state.generations
