@@ -145,6 +145,8 @@ def _answer(raw: Any) -> ModelAnswer:
         model=str(completion.model),
         prompt_tokens=_count(usage.prompt_tokens) if usage else 0,
         completion_tokens=_count(usage.completion_tokens) if usage else 0,
+        limit_tokens=_whole(raw.headers.get("x-ratelimit-limit-tokens")),
+        limit_requests=_whole(raw.headers.get("x-ratelimit-limit-requests")),
         remaining_tokens=_whole(raw.headers.get("x-ratelimit-remaining-tokens")),
     )
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 from shared.documents.alone import SoloGate
 from shared.documents.backlog import DocumentLedger
+from shared.documents.pacer import Limits, Pacer
 from shared.documents.results import Results
 from shared.documents.source import Sources
 from shared.hosting.ledger import Ledger
-from shared.model import Document, Prices
+from shared.model import DeploymentConfig, Document, Generation, Prices
 from shared.ports import Clock, Model, Tables
 from shared.timing import Timing
 
@@ -29,6 +30,25 @@ class DrainTools:
     prices: Prices
     sources: Sources
     gate: SoloGate = field(default_factory=SoloGate)
+    _pacers: dict[str, tuple[int, Pacer]] = field(default_factory=dict)
+
+    def pacer(self, config: DeploymentConfig, generation: Generation) -> Pacer:
+        """Return the pacer of a deployment's generation, with its present limits.
+
+        It outlives a slice: what one slice has sent counts for the next one.
+        """
+        limits = Limits(
+            generation.tokens_per_minute or config.spec.tokens_per_minute,
+            generation.requests_per_minute or config.spec.requests_per_minute,
+            generation.token_renewal,
+            generation.request_renewal,
+        )
+        number, pacer = self._pacers.get(config.name, (None, None))
+        if pacer is None or number != generation.number:
+            pacer = Pacer(self.clock, limits)
+            self._pacers[config.name] = (generation.number, pacer)
+        pacer.follow(limits)
+        return pacer
 
     async def claimable(self, deployment: str) -> AsyncIterator[Document]:
         """Yield the documents that may be claimed now, oldest first: neither claimed nor pausing."""

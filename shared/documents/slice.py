@@ -18,7 +18,6 @@ from shared.documents.blame import Witness
 from shared.documents.claims import LAST_BACKOFF, Claims, backoff
 from shared.documents.drain_tools import DrainTools
 from shared.documents.intake import gone
-from shared.documents.pacer import Pacer
 from shared.documents.results import source_of
 from shared.documents.retry import with_retry
 from shared.documents.waiting import first_done
@@ -94,10 +93,8 @@ class Slice:
         self._until = until
         self._work = work
         self._opened_at = generation.opened_at
-        tokens = generation.tokens_per_minute or config.spec.tokens_per_minute
-        requests = generation.requests_per_minute or config.spec.requests_per_minute
-        self._pacer = Pacer(tools.clock, tokens, requests)
-        self._at_once = min(AT_ONCE, requests)
+        self._pacer = tools.pacer(config, generation)
+        self._at_once = min(AT_ONCE, self._pacer.limits.requests_per_minute)
         self._running: dict[str, asyncio.Task[None]] = {}
         self._alone = ""  # the suspect in progress: no other document is started beside it
         self._claims = Claims(tools, work.holder)
@@ -110,6 +107,7 @@ class Slice:
         """Answer documents until none is left, the deployment closes, or the time is up. Call it once."""
         try:
             while self._may_go_on() and await self._work.is_open():
+                self._follow_limits()
                 await self._start_more()
                 if not self._running:
                     break
@@ -128,6 +126,12 @@ class Slice:
             trouble=self._witness.trouble,
             errors=tuple(self._errors),
         )
+
+    def _follow_limits(self) -> None:
+        """Apply the limits that passes have seen meanwhile."""
+        if self._work.record is not None:
+            self._pacer = self._tools.pacer(self._config, self._work.record.generation)
+            self._at_once = min(AT_ONCE, self._pacer.limits.requests_per_minute)
 
     def _may_go_on(self) -> bool:
         return not self._witness.halted and self._clock.monotonic() < self._until
@@ -222,7 +226,7 @@ class Slice:
 
     def _refuse_beyond_capacity(self, asked: Question) -> None:
         """Raise CapacityTooSmall if it fits into sku.capacity, but not into the capacity that Azure gave."""
-        need, limit = asked.prompt_tokens + asked.request.max_output_tokens, self._pacer.tokens_per_minute
+        need, limit = asked.prompt_tokens + asked.request.max_output_tokens, self._pacer.limits.tokens_at_once
         if need > limit:
             raise CapacityTooSmall(
                 f"it needs about {need:,} tokens at once, and Azure gave the deployment {limit:,} a minute, "
@@ -257,7 +261,7 @@ class Slice:
             self._witness.saw_failure(error, asked_at, answers_before, cut_short=cut_short)
             # Retries that the slice's end cuts short are no evidence.
             in_doubt = cut_short and isinstance(error, ModelUnavailable)
-            admitted = self._pacer.tokens_per_minute
+            admitted = self._pacer.limits.tokens_at_once
             blame = not in_doubt and await self._witness.accuses(
                 document, asked, error, answers_before, admitted
             )
@@ -292,10 +296,15 @@ class Slice:
         )
 
     async def _ask(self, document: Document, asked: Question, last_start: float) -> ModelAnswer:
+        refusal: RateLimited | None = None
+
         async def ask() -> ModelAnswer:
+            nonlocal refusal
             tokens = self._pacer.estimate(asked.prompt_tokens, asked.request.max_output_tokens)
-            if not await self._pacer.admit(min(tokens, self._pacer.tokens_per_minute), last_start):
-                raise HandedBack("it waits for the deployment's rate limit")
+            tokens = min(tokens, self._pacer.limits.tokens_at_once)
+            sent_at = await self._pacer.admit(tokens, last_start)
+            if sent_at is None:
+                raise refusal or HandedBack("it waits for the deployment's rate limit")
             # Await nothing between this check and the request: see Note: the fence in docs/design.md.
             if not self._work.allows(self._timing.request_seconds):
                 raise HandedBack("the deployment is closing, or the slice has ended")
@@ -307,6 +316,10 @@ class Slice:
             except ModelUnavailable as error:
                 self._timeouts[document.id] += error.code == "timeout"
                 raise
+            except RateLimited as error:
+                refusal = error
+                self._pacer.refused(sent_at, tokens)
+                raise
 
         warming_up = self._opened_at is not None and self._clock.now() - self._opened_at < WARM_UP
         answer = await with_retry(
@@ -316,7 +329,7 @@ class Slice:
             warming_up=warming_up,
             pause_everybody=lambda seconds: self._pacer.pause(min(seconds, _LONGEST_PAUSE)),
         )
-        self._pacer.learn(asked.prompt_tokens, answer.prompt_tokens, answer.remaining_tokens)
+        self._pacer.learn(asked.prompt_tokens, answer)
         return answer
 
     def _charged_for_timeouts(self, document: Document, asked: Question) -> Document:

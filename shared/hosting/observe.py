@@ -227,6 +227,8 @@ class View:
             capacity=azure.spec.capacity,
             tokens_per_minute=azure.tokens_per_minute,
             requests_per_minute=azure.requests_per_minute,
+            token_renewal=azure.token_renewal,
+            request_renewal=azure.request_renewal,
         )
         if azure.spec.longest_life is not None and azure.created_at is not None:
             last = azure.created_at + azure.spec.longest_life

@@ -97,5 +97,7 @@ def _used(record: DeploymentRecord, azure: Hosted) -> DeploymentRecord:
         found.generation,
         tokens_per_minute=azure.tokens_per_minute,
         requests_per_minute=azure.requests_per_minute,
+        token_renewal=azure.token_renewal,
+        request_renewal=azure.request_renewal,
     )
     return replace(found, generation=generation)

@@ -30,4 +30,7 @@ class ModelAnswer:
     model: str
     prompt_tokens: int
     completion_tokens: int
-    remaining_tokens: int | None = None  # from the response's rate limit headers
+    # from the response's rate limit headers
+    limit_tokens: int | None = None
+    limit_requests: int | None = None
+    remaining_tokens: int | None = None

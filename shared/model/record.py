@@ -37,6 +37,8 @@ class Generation:
     capacity: int = 0
     tokens_per_minute: int | None = None
     requests_per_minute: int | None = None
+    token_renewal: float = 60.0  # seconds over which Azure counts the tokens
+    request_renewal: float = 60.0  # and the requests
 
     @property
     def last_deleted_at(self) -> datetime | None:

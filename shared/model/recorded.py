@@ -53,7 +53,7 @@ class Hosted:
     """A deployment as its provider lists it. `spec` recreates it exactly, with its tags.
 
     `status`: CREATING, SUCCEEDED, DELETING, FAILED or UNKNOWN; `said`: the provider's own word, for people.
-    The limits are those that the provider shows; None if it shows none.
+    The limits are those that the provider shows, None if it shows none, and the seconds over which it counts.
     """
 
     spec: DeploymentSpec
@@ -62,6 +62,8 @@ class Hosted:
     created_at: datetime | None = None
     tokens_per_minute: int | None = None
     requests_per_minute: int | None = None
+    token_renewal: float = 60.0
+    request_renewal: float = 60.0
 
 
 @dataclass(frozen=True)

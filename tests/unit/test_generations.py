@@ -41,6 +41,8 @@ LAST = Generation(
     capacity=7,
     tokens_per_minute=7000,
     requests_per_minute=42,
+    token_renewal=30.0,
+    request_renewal=10.0,
 )
 RECORD = DeploymentRecord(
     account=ACCOUNT.resource_id,

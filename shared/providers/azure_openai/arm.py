@@ -218,13 +218,17 @@ def _from_azure(found: Deployment) -> Hosted:
         spillover_deployment_name=(properties and properties.spillover_deployment_name) or None,
         tags=dict(found.tags or {}),
     )
+    tokens, token_renewal = _limit(limits, "token")
+    requests, request_renewal = _limit(limits, "request")
     return Hosted(
         spec,
         status_of(state),
         said=state,
         created_at=found.system_data.created_at if found.system_data else None,
-        tokens_per_minute=_per_minute(limits, "token"),
-        requests_per_minute=_per_minute(limits, "request"),
+        tokens_per_minute=tokens,
+        token_renewal=token_renewal,
+        requests_per_minute=requests,
+        request_renewal=request_renewal,
     )
 
 
@@ -242,11 +246,12 @@ def _moment(text: str | None) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def _per_minute(limits: list[ThrottlingRule], key: str) -> int | None:
+def _limit(limits: list[ThrottlingRule], key: str) -> tuple[int | None, float]:
+    """Return a limit per minute, None if Azure shows none, and the seconds over which Azure counts it."""
     for rule in limits:
         if rule.key == key and rule.count and rule.renewal_period:
-            return max(1, int(rule.count * 60 / rule.renewal_period))
-    return None
+            return max(1, int(rule.count * 60 / rule.renewal_period)), float(rule.renewal_period)
+    return None, 60.0
 
 
 @contextlib.asynccontextmanager
