@@ -169,7 +169,7 @@ CLIENTS: dict[str, Client] = {
 }
 
 
-def _peak_memory() -> int | None:
+def peak_memory() -> int | None:
     """Return the peak resident memory in MB. The kernel's figure for a process includes its parent's."""
     status = Path("/proc/self/status")
     lines = status.read_text(encoding="utf-8").splitlines() if status.exists() else []
@@ -190,7 +190,7 @@ def main() -> None:
                 "answered": answered,
                 "wall_s": round(time.perf_counter() - began, 1),
                 "cpu_s": time.process_time() - cpu,
-                "peak_rss_mb": _peak_memory(),
+                "peak_rss_mb": peak_memory(),
             }
         )
     )
