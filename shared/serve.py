@@ -71,10 +71,8 @@ class Serving:
 
         Raises ProviderError, StorageError.
         """
-        if await self.has_unfinished(config):
+        if config.name not in self.tools.drained_here:
             await self.serve(config, until, UPLOAD)
-        else:
-            await self._pass_soon(config, until)
 
     async def drain_backlog(self, until: float) -> list[str]:
         """Run the backlog's flow on every deployment that is open or being created. Returns what failed."""
@@ -91,7 +89,7 @@ class Serving:
         context = self.context
         while True:
             async with drain_lease(context.blobs, context.clock, context.timing, config.hosted_id) as held:
-                report = await self._slices(config, until, flow) if held else None
+                report = await self._drained_here(config, until, flow) if held else None
             if report is None:
                 return DrainReport()
             if not await self.has_unfinished(config):
@@ -99,6 +97,14 @@ class Serving:
                 return report
             if not flow.to_the_end:
                 return report
+
+    async def _drained_here(self, config: DeploymentConfig, until: float, flow: Flow) -> DrainReport | None:
+        """Work under the drain lease. Uploads meanwhile need not ask for it: see `serve`."""
+        self.tools.drained_here.add(config.name)
+        try:
+            return await self._slices(config, until, flow)
+        finally:
+            self.tools.drained_here.discard(config.name)
 
     async def _slices(self, config: DeploymentConfig, until: float, flow: Flow) -> DrainReport | None:
         """Work under the drain lease. Returns the last report; None if the rest is left to the timers."""
@@ -219,7 +225,7 @@ class Serving:
 
     async def has_unfinished(self, config: DeploymentConfig) -> bool:
         """Return whether a document of the deployment is unfinished. Raises StorageError."""
-        return bool((await self.tools.documents.demand(config.name)).unfinished)
+        return await self.tools.documents.has_unfinished(config.name)
 
     async def _record(self, config: DeploymentConfig) -> DeploymentRecord:
         return await self.context.ledger.record(config.hosted_id)

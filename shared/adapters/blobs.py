@@ -136,10 +136,14 @@ class AzureBlobs:
             )
             return str(started["copy_status"])
 
-        if await self.stat(container, name) is None:
-            raise Missing(f"a blob in {container} is gone")
-        async with self._call(f"{container} to {to_container}"):
-            status = await self._with_container(to_container, start)
+        try:
+            async with self._call(f"{container} to {to_container}"):
+                status = await self._with_container(to_container, start)
+        except StorageError as error:
+            # Azure's codes for a source that is gone are those of other problems, too.
+            if await self.stat(container, name) is None:
+                raise Missing(f"a blob in {container} is gone") from error
+            raise
         until = asyncio.get_running_loop().time() + _COPY_SECONDS
         while status == "pending" and asyncio.get_running_loop().time() < until:
             await asyncio.sleep(_COPY_LOOK)

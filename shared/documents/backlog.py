@@ -205,6 +205,10 @@ class DocumentLedger:
                 start = row.key + " "
             more = page.more
 
+    async def has_unfinished(self, deployment: str) -> bool:
+        """Return whether a document of a deployment is unfinished."""
+        return bool((await self._tables.page(DOCUMENTS, deployment, "w ", "w ~", 1)).rows)
+
     async def demand(self, deployment: str) -> Demand:
         """See the port."""
         page = await self._tables.page(DOCUMENTS, deployment, "w ", "w ~", _PAGE)

@@ -18,7 +18,10 @@ from shared.timing import Timing
 
 @dataclass
 class DrainTools:
-    """The tools that every slice uses. `gate`: a suspect is processed alone in its process."""
+    """The tools that every slice uses. `gate`: a suspect is processed alone in its process.
+
+    `drained_here`: the deployments whose drain lease a worker of this process holds.
+    """
 
     clock: Clock
     timing: Timing
@@ -30,6 +33,7 @@ class DrainTools:
     prices: Prices
     sources: Sources
     gate: SoloGate = field(default_factory=SoloGate)
+    drained_here: set[str] = field(default_factory=set)
     _pacers: dict[str, tuple[int, Pacer]] = field(default_factory=dict)
 
     def pacer(self, config: DeploymentConfig, generation: Generation) -> Pacer:

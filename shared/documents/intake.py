@@ -81,7 +81,10 @@ class Intake:
         item = await self._blobs.stat(INBOX, name)
         if item is None or not item.size or is_nobodys(item):
             return None
-        return await self.take_in(item, looked_at=item.etag == looked_at)
+        document, looked = identify(item, self._partition(name)), item.etag == looked_at
+        if await self._is_new(item, document, looked_at=looked):
+            return document
+        return await self.take_in(item, looked_at=looked)
 
     async def take_in(self, item: BlobItem, *, looked_at: bool = False) -> Document:
         """Record an upload, or complete an interrupted step for it. Raises StorageError if that fails."""
@@ -103,6 +106,22 @@ class Intake:
         except BlobRefused as error:
             # It is accounted for: only its owner can change that, and no sweep checks it again.
             return await self._leave(document, known, error.reason)
+
+    async def _is_new(self, item: BlobItem, document: Document, *, looked_at: bool) -> bool:
+        """Record an upload that can be answered, without reading rows first, and return True.
+
+        False: it is known, which is rare after an event, or it needs a closer look.
+        """
+        config, prices = self._settings.deployments.get(document.deployment), self._settings.prices
+        if item.archived or config is None:
+            return False
+        try:
+            refuse_by_size(item.size, self._settings.max_document_bytes)
+            if not looked_at:
+                await self.sources.look_at(INBOX, item.name, item.etag, item.size, config, prices)
+        except (DocumentRefused, Missing, Changed, BlobRefused):
+            return False
+        return await self._ledger.add(document)
 
     async def _examine(
         self, item: BlobItem, document: Document, known: Document | None, *, looked_at: bool = False

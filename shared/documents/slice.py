@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import Counter
+import math
+from collections import Counter, deque
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -40,6 +41,7 @@ AT_ONCE = 32
 """The most documents in progress at once. A deployment that admits fewer requests a minute has fewer in
 progress, so that a claim is not used up by waiting for the pacer."""
 _LOOK = 2.0  # seconds between checks for new documents while others are in progress
+_MOST_FOUND = 200  # documents that one check finds; others may change them before they are claimed
 WARM_UP = timedelta(minutes=5)
 """How long after its first answer a deployment may still answer some requests with 404."""
 
@@ -96,6 +98,9 @@ class Slice:
         self._pacer = tools.pacer(config, generation)
         self._at_once = min(AT_ONCE, self._pacer.limits.requests_per_minute)
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._found: deque[Document] = deque()  # not started yet
+        self._look_at = self._read_record_at = -math.inf  # when to look again, in monotonic seconds
+        self._suspect: Document | None = None
         self._alone = ""  # the suspect in progress: no other document is started beside it
         self._claims = Claims(tools, work.holder)
         self._witness = Witness(tools.model, tools.documents, work, endpoint, config.name)
@@ -106,8 +111,7 @@ class Slice:
     async def run(self) -> DrainReport:
         """Answer documents until none is left, the deployment closes, or the time is up. Call it once."""
         try:
-            while self._may_go_on() and await self._work.is_open():
-                self._follow_limits()
+            while self._may_go_on() and await self._is_open():
                 await self._start_more()
                 if not self._running:
                     break
@@ -127,11 +131,16 @@ class Slice:
             errors=tuple(self._errors),
         )
 
-    def _follow_limits(self) -> None:
-        """Apply the limits that passes have seen meanwhile."""
+    async def _is_open(self) -> bool:
+        """Read the record every few seconds, and follow the limits that passes have seen meanwhile."""
+        if self._clock.monotonic() < self._read_record_at:
+            return True
+        is_open = await self._work.is_open()
+        self._read_record_at = self._clock.monotonic() + _LOOK
         if self._work.record is not None:
             self._pacer = self._tools.pacer(self._config, self._work.record.generation)
             self._at_once = min(AT_ONCE, self._pacer.limits.requests_per_minute)
+        return is_open
 
     def _may_go_on(self) -> bool:
         return not self._witness.halted and self._clock.monotonic() < self._until
@@ -140,25 +149,32 @@ class Slice:
         return self._may_go_on() and self._work.allows(self._timing.request_seconds)
 
     async def _start_more(self) -> None:
-        free = self._at_once - len(self._running)
-        if free == 0 or self._alone in self._running:
+        if self._alone in self._running:
             return
-        suspect: Document | None = None
+        if not self._found and (not self._running or self._clock.monotonic() >= self._look_at):
+            await self._look()
+        while self._found and len(self._running) < self._at_once:
+            document = self._found.popleft()
+            self._running[document.id] = asyncio.create_task(self._work_beside_others(document))
+        if self._suspect is not None and not self._running:
+            self._alone = self._suspect.id
+            self._running[self._alone] = asyncio.create_task(self._work_alone(self._suspect))
+
+    async def _look(self) -> None:
+        """Find documents that may be started now, oldest first, and the oldest suspect."""
+        self._suspect = None
         async for document in self._tools.claimable(self._config.name):
             if document.id in self._running or document.id in self._claims.left:
                 continue
             if is_suspect(document):
-                suspect = suspect or document
+                self._suspect = self._suspect or document
                 if self._clock.now() - document.arrived_at > SUSPECT_PATIENCE:
                     break  # later documents must not delay it for ever
                 continue
-            self._running[document.id] = asyncio.create_task(self._work_beside_others(document))
-            free -= 1
-            if free == 0:
-                return
-        if suspect is not None and not self._running:
-            self._alone = suspect.id
-            self._running[suspect.id] = asyncio.create_task(self._work_alone(suspect))
+            self._found.append(document)
+            if len(self._found) == _MOST_FOUND:
+                break
+        self._look_at = self._clock.monotonic() + _LOOK
 
     async def _work_beside_others(self, document: Document) -> None:
         async with self._tools.gate.shared():

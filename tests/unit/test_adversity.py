@@ -177,17 +177,17 @@ async def test_a_slice_ends_after_its_requests_whatever_else_fails() -> None:
     world = World.of(config("aaa"), config("bbb"))
     world.upload("aaa/1.txt")
     await opened(world)
-    demand = world.app.documents.demand
+    has_unfinished = world.app.documents.has_unfinished
 
     async def flaky(deployment: str) -> Any:
         if deployment == "bbb":
             raise StorageError("table storage did not answer")
-        return await demand(deployment)
+        return await has_unfinished(deployment)
 
     record = await world.record("aaa")
     etag = (await world.record("bbb")).etag
     await world.app.context.ledger.save(replace(record, deployment="bbb", etag=etag))
-    object.__setattr__(world.app.documents, "demand", flaky)
+    object.__setattr__(world.app.documents, "has_unfinished", flaky)
     with pytest.raises(PartFailed, match="bbb"):
         await world.app.drain_backlog(50)
     assert (await world.document("aaa/1.txt", "aaa")).state is DocumentState.DONE

@@ -98,7 +98,7 @@ async def wait_for(
 
 async def _holds(app: Lamplighter, config: DeploymentConfig, target: Target) -> bool:
     if target == "empty":
-        return not (await app.documents.demand(config.name)).unfinished
+        return not await app.documents.has_unfinished(config.name)
     record = await app.context.ledger.record(config.hosted_id)
     if target == "ready":
         return record.state is RecordState.OPEN
