@@ -87,7 +87,7 @@ class Bench:
 
     def __init__(self, azurite: Azurite) -> None:
         self.tables, self.blobs = CountedTables(azurite.table_uri), AzureBlobs(azurite.blob_uri)
-        self.ledger = DocumentLedger(self.tables)
+        self.ledger = DocumentLedger(self.tables, SystemClock())
         self.intake = self.start()
 
     def start(self) -> Intake:

@@ -141,7 +141,7 @@ def assemble(
     clock = StorageClock(clock)
     tables = TimedTables(tables, clock)
     owner = Owner(settings.installation, storage)
-    documents, ledger = DocumentLedger(tables), Ledger(tables)
+    documents, ledger = DocumentLedger(tables, clock), Ledger(tables)
     results, sources = Results(blobs, documents), sources or Sources(blobs)
     return Lamplighter(
         settings=settings,

@@ -37,6 +37,7 @@ class AzureTables:
         self._service = TableServiceClient(
             url, credential=storage_credential(url), transport=Transport(limits), retry_total=RETRIES
         )
+        self._clients: dict[str, TableClient] = {}
 
     async def close(self) -> None:
         """Close the connections."""
@@ -126,7 +127,10 @@ class AzureTables:
         return call("table storage", table, self._limits.call)
 
     def _table(self, table: str) -> TableClient:
-        return self._service.get_table_client(table)
+        # Kept: the SDK builds a whole pipeline for each client.
+        if table not in self._clients:
+            self._clients[table] = self._service.get_table_client(table)
+        return self._clients[table]
 
     async def _write_one(self, client: TableClient, partition: str, change: Change) -> str:
         match change:

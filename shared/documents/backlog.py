@@ -18,9 +18,10 @@ from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from shared.documents.grouped_writes import GroupedWrites
 from shared.errors import AlreadyExists, Changed, Missing
 from shared.model import Demand, Document, DocumentState
-from shared.ports import BlobItem, Insert, Remove, Replace, Tables
+from shared.ports import BlobItem, Clock, Insert, Remove, Replace, Tables
 from shared.rows import from_row, to_values
 
 INBOX = "inbox"  # container
@@ -31,6 +32,7 @@ FOLDERS = 1000
 """The most folders of no deployment that are read: uploads may create any number of them."""
 
 _PAGE = 200
+_GATHER = 0.2  # seconds in which claims and outcomes gather, to be written together
 _MOST = 1000  # rows in one answer of Azure
 _SPARSE = 10  # if fewer than one row in 10 is wanted, reading single rows by key is cheaper
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,64}~\d{8}T\d{6}-[0-9a-f]{16}")
@@ -120,8 +122,9 @@ class DocumentLedger:
     Every method may raise StorageError.
     """
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: Tables, clock: Clock) -> None:
         self._tables = tables
+        self._writes = GroupedWrites(tables, DOCUMENTS, clock)
         self._noted: set[str] = set()
 
     async def add(self, document: Document) -> bool:
@@ -133,7 +136,7 @@ class DocumentLedger:
         if document.state is DocumentState.FAILED:
             changes.append(Replace(f"f {key}", values, etag=None))
         try:
-            await self._tables.write(DOCUMENTS, document.deployment, changes)
+            await self._writes.write(document.deployment, changes)
         except AlreadyExists:
             return False
         return True
@@ -264,7 +267,7 @@ class DocumentLedger:
         assert document.etag is not None and not is_final(document)
         key = f"w {short_id(document)}"
         change = Replace(key, to_values(document), document.etag)
-        etag = (await self._tables.write(DOCUMENTS, document.deployment, [change]))[0]
+        etag = (await self._writes.write(document.deployment, [change], within=_GATHER))[0]
         return replace(document, etag=etag)
 
     async def finish(self, document: Document, leftover: Leftover | None = None) -> None:
@@ -279,7 +282,7 @@ class DocumentLedger:
             changes.append(Replace(f"f {key}", to_values(document), etag=None))
         if leftover is not None:
             changes.append(Replace(f"c {key}", to_values(leftover), etag=None))
-        await self._tables.write(DOCUMENTS, document.deployment, changes)
+        await self._writes.write(document.deployment, changes, within=_GATHER)
 
     async def try_finish(self, document: Document, leftover: Leftover | None = None) -> bool:
         """Finish it; False if another process has changed it meanwhile."""

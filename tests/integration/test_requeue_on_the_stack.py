@@ -16,6 +16,7 @@ from shared.adapters.blobs import AzureBlobs
 from shared.adapters.tables import AzureTables
 from shared.documents.backlog import DocumentLedger
 from shared.doors.cli.main import main
+from shared.wiring import SystemClock
 from tests.integration.calls import call
 from tests.integration.deployments_file import account_id, write_deployments
 from tests.integration.stack import Stack, letter, run_stack
@@ -71,7 +72,7 @@ async def test_dead_letters_are_requeued_by_command(
     """One is requeued by id, then all of the deployment; `reconcile --drain` answers them."""
     write_deployments(tmp_path / "deployments.yaml", {"mail": {}})
     blobs, tables = AzureBlobs(azurite.blob_uri), AzureTables(azurite.table_uri)
-    documents = DocumentLedger(tables)
+    documents = DocumentLedger(tables, SystemClock())
     for number in range(3):
         await blobs.create("inbox", f"mail/{number}.txt", b"%PDF", "text/plain")
     options = Options(

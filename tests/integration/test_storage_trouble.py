@@ -17,7 +17,7 @@ from shared.adapters.storage import Limits
 from shared.adapters.tables import AzureTables
 from shared.documents.backlog import DocumentLedger
 from shared.errors import SettingsError
-from shared.wiring import App
+from shared.wiring import App, SystemClock
 from tests.fakes.world import config
 from tests.integration.command_line import BLOBS, TABLES, Setup
 from tests.integration.storage_proxy import storage_proxy
@@ -63,7 +63,7 @@ async def test_no_document_is_done_while_results_is_being_deleted(setup: Setup) 
     assert "wait about 30 s" in answer.err
     setup.change()
     tables = AzureTables(setup.values[TABLES])
-    found = await DocumentLedger(tables).listed("clauses", None, "", 10)
+    found = await DocumentLedger(tables, SystemClock()).listed("clauses", None, "", 10)
     assert [(each.state, each.attempts, each.result) for each in found.documents] == [("waiting", 0, "")]
     await tables.close()
     assert (await blobs.list("results", None, 10)).items == ()

@@ -22,7 +22,7 @@ async def judge_documents(world: World) -> None:
 
 
 async def _objection(world: World, version: Version) -> str | None:
-    found = await DocumentLedger(world.tables).get(version.document.id)
+    found = await DocumentLedger(world.tables, world).get(version.document.id)
     if found is None:
         # Overwritten or deleted before the app saw it: there was nothing to lose.
         return None if version.fate else "it is not in the ledger"
