@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 
 from shared.alerts import Alert, alert, event
 from shared.documents.drain import drain
+from shared.documents.drain_report import DrainReport
 from shared.documents.drain_tools import DrainTools
-from shared.documents.slice import DrainReport
 from shared.documents.waiting import first_done
 from shared.errors import StorageError
 from shared.hosting.answering import note_slice

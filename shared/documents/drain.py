@@ -10,8 +10,9 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
+from shared.documents.drain_report import DrainReport
 from shared.documents.drain_tools import DrainTools
-from shared.documents.slice import DrainReport, Slice
+from shared.documents.slice import Slice
 from shared.errors import StorageError
 from shared.hosting.leases import WorkLease
 from shared.model import DeploymentConfig

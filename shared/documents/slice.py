@@ -8,15 +8,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections import Counter, deque
-from dataclasses import dataclass
+from collections import Counter
 from datetime import timedelta
 
 from shared.alerts import Alert, alert
-from shared.documents.alone import SUSPECT_PATIENCE, is_suspect
 from shared.documents.ask import AnswerUnusable, Question, accept, question
 from shared.documents.blame import Witness
+from shared.documents.candidates import LOOK, Candidates
 from shared.documents.claims import LAST_BACKOFF, Claims, backoff
+from shared.documents.drain_report import DrainReport
 from shared.documents.drain_tools import DrainTools
 from shared.documents.intake import gone
 from shared.documents.results import source_of
@@ -33,37 +33,18 @@ from shared.errors import (
     RequestRefused,
     StorageError,
 )
-from shared.hosting.answering import Trouble, note_slice
+from shared.hosting.answering import note_slice
 from shared.hosting.leases import WorkLease
 from shared.model import DeploymentConfig, DeploymentRecord, Document, DocumentState, ModelAnswer
 
-AT_ONCE = 32
-"""The most documents in progress at once. A deployment that admits fewer requests a minute has fewer in
-progress, so that a claim is not used up by waiting for the pacer."""
-_LOOK = 2.0  # seconds between checks for new documents while others are in progress
-_MOST_FOUND = 200  # documents that one check finds; others may change them before they are claimed
+AT_ONCE = 256
+"""The most documents in progress at once."""
+_AHEAD = 5.0  # seconds: documents are claimed so long before the pacer admits them, at the deployment's rate
+_LEAST_AHEAD = 2
 WARM_UP = timedelta(minutes=5)
 """How long after its first answer a deployment may still answer some requests with 404."""
 
 _LONGEST_PAUSE = 60.0  # seconds: no rate limit has a longer window, whatever a header claims
-
-
-@dataclass(frozen=True)
-class DrainReport:
-    """The outcome of a slice."""
-
-    answered: int = 0
-    settled: int = 0  # failed, superseded or withdrawn
-    handed_back: int = 0
-    halted: str = ""  # why the slice stopped asking
-    heard: bool = False  # the model answered a document, in any way
-    trouble: Trouble | None = None  # why no document was answered after that
-    errors: tuple[Exception, ...] = ()
-
-    @property
-    def finished(self) -> int:
-        """Return the number of documents that reached a final state."""
-        return self.answered + self.settled
 
 
 class HandedBack(Exception):
@@ -96,11 +77,10 @@ class Slice:
         self._work = work
         self._opened_at = generation.opened_at
         self._pacer = tools.pacer(config, generation)
-        self._at_once = min(AT_ONCE, self._pacer.limits.requests_per_minute)
         self._running: dict[str, asyncio.Task[None]] = {}
-        self._found: deque[Document] = deque()  # not started yet
-        self._look_at = self._read_record_at = -math.inf  # when to look again, in monotonic seconds
-        self._suspect: Document | None = None
+        self._unsent: set[str] = set()  # those in progress that the pacer has not admitted yet
+        self._candidates = Candidates(tools, config.name)
+        self._read_record_at = -math.inf  # monotonic seconds
         self._alone = ""  # the suspect in progress: no other document is started beside it
         self._claims = Claims(tools, work.holder)
         self._witness = Witness(tools.model, tools.documents, work, endpoint, config.name)
@@ -115,7 +95,7 @@ class Slice:
                 await self._start_more()
                 if not self._running:
                     break
-                await first_done(self._clock, self._running.values(), _LOOK)
+                await first_done(self._clock, self._running.values(), LOOK)
                 self._running = {key: task for key, task in self._running.items() if not task.done()}
         finally:
             if self._clock.monotonic() < self._until:  # an error or a refusal has ended it early
@@ -136,10 +116,9 @@ class Slice:
         if self._clock.monotonic() < self._read_record_at:
             return True
         is_open = await self._work.is_open()
-        self._read_record_at = self._clock.monotonic() + _LOOK
+        self._read_record_at = self._clock.monotonic() + LOOK
         if self._work.record is not None:
             self._pacer = self._tools.pacer(self._config, self._work.record.generation)
-            self._at_once = min(AT_ONCE, self._pacer.limits.requests_per_minute)
         return is_open
 
     def _may_go_on(self) -> bool:
@@ -151,35 +130,26 @@ class Slice:
     async def _start_more(self) -> None:
         if self._alone in self._running:
             return
-        if not self._found and (not self._running or self._clock.monotonic() >= self._look_at):
-            await self._look()
-        while self._found and len(self._running) < self._at_once:
-            document = self._found.popleft()
-            self._running[document.id] = asyncio.create_task(self._work_beside_others(document))
-        if self._suspect is not None and not self._running:
-            self._alone = self._suspect.id
-            self._running[self._alone] = asyncio.create_task(self._work_alone(self._suspect))
-
-    async def _look(self) -> None:
-        """Find documents that may be started now, oldest first, and the oldest suspect."""
-        self._suspect = None
-        async for document in self._tools.claimable(self._config.name):
-            if document.id in self._running or document.id in self._claims.left:
-                continue
-            if is_suspect(document):
-                self._suspect = self._suspect or document
-                if self._clock.now() - document.arrived_at > SUSPECT_PATIENCE:
-                    break  # later documents must not delay it for ever
-                continue
-            self._found.append(document)
-            if len(self._found) == _MOST_FOUND:
+        await self._candidates.look(self._running, self._claims.left)
+        ahead = max(_LEAST_AHEAD, int(self._pacer.limits.requests_per_minute / 60 * _AHEAD))
+        while len(self._unsent) < ahead and len(self._running) < AT_ONCE:
+            document = self._candidates.take()
+            if document is None:
                 break
-        self._look_at = self._clock.monotonic() + _LOOK
+            self._unsent.add(document.id)
+            self._running[document.id] = asyncio.create_task(self._work_beside_others(document))
+        suspect = self._candidates.suspect
+        if suspect is not None and not self._running:
+            self._alone = suspect.id
+            self._running[suspect.id] = asyncio.create_task(self._work_alone(suspect))
 
     async def _work_beside_others(self, document: Document) -> None:
-        async with self._tools.gate.shared():
-            if self._may_go_on():
-                await self._work_on(document, alone=False)
+        try:
+            async with self._tools.gate.shared():
+                if self._may_go_on():
+                    await self._work_on(document, alone=False)
+        finally:
+            self._unsent.discard(document.id)
 
     async def _work_alone(self, document: Document) -> None:
         """Process a suspect alone; it waits for a later slice if others are in progress.
@@ -321,6 +291,7 @@ class Slice:
             sent_at = await self._pacer.admit(tokens, last_start)
             if sent_at is None:
                 raise refusal or HandedBack("it waits for the deployment's rate limit")
+            self._unsent.discard(document.id)
             # Await nothing between this check and the request: see Note: the fence in docs/design.md.
             if not self._work.allows(self._timing.request_seconds):
                 raise HandedBack("the deployment is closing, or the slice has ended")

@@ -36,6 +36,8 @@ class MemoryTables:
     async def write(
         self, table: str, partition: str, changes: Sequence[Insert | Replace | Remove]
     ) -> tuple[str, ...]:
+        keys = {change.key for change in changes}
+        assert len(keys) == len(changes) <= 100, "Azure refuses such a transaction: it has 100 rows at most"
         before = self._rows(table, partition)
         rows = dict(before)
         etags = tuple(self._apply(rows, change) for change in changes)

@@ -104,7 +104,8 @@ class SlowWorld:
         """Write the rows of what lies there."""
         rows = [(short_id(each), to_values(each)) for each in self.documents]
         changes = [Insert(f"{kind} {key}", values) for key, values in rows for kind in "dw"]
-        await self.tables.write(DOCUMENTS, "clauses", changes)
+        for first in range(0, len(changes), 100):
+            await self.tables.write(DOCUMENTS, "clauses", changes[first : first + 100])
 
     def started_anew(self) -> World:
         """The app in a new process."""
