@@ -11,8 +11,7 @@ from typing import Any
 from unittest import mock
 
 from shared.adapters import storage_clock
-from shared.documents import blame, claims, drain_tools, intake, results
-from shared.documents import slice as slice_module
+from shared.documents import blame, candidates, claims, drain_tools, intake, results
 from shared.documents.alone import crashes_of
 from shared.hosting import act, create, decisions, delete, leases, observe
 from shared.model import Action, RecordState
@@ -228,7 +227,7 @@ def blame_by_evidence(stack: contextlib.ExitStack) -> None:
 @_variant
 def alone(stack: contextlib.ExitStack) -> None:
     """Process suspected documents together with others, and count every crash."""
-    _put(stack, slice_module, "is_suspect", lambda _: False)
+    _put(stack, candidates, "is_suspect", lambda _: False)
     _put(stack, claims, "crashes_of", lambda document: (crashes_of(document)[0],) * 2)
 
 
