@@ -164,8 +164,10 @@ def _raise_alerts(decision: Decision, view: View) -> None:
         remedy = f"nobody has been answered for {span(unanswered)}: {record.generation.trouble}"
         alert(Alert.NOT_ANSWERING, remedy, **fields)
     accepted_at = record.delete_accepted_at if record.state is RecordState.DELETING else None
-    exists = decision.observed in (Observed.READY, Observed.FAILED)
-    if exists and accepted_at is not None and view.now - accepted_at > timing.list_lag:
+    # This pass may have repeated the delete, and then sees it as being deleted.
+    repeated = record.generation.deleted_again_at if decision.observed is Observed.DELETING else None
+    stood_at = view.now if decision.observed in (Observed.READY, Observed.FAILED) else repeated
+    if accepted_at is not None and stood_at is not None and stood_at - accepted_at > timing.list_lag:
         remedy = (
             f"Azure accepted its delete at {accepted_at:%H:%M:%S} UTC, and it still stands and costs money: "
             "delete it in the Azure portal, or ask Azure's support"

@@ -299,6 +299,8 @@ class Judge:
             return
         if world.scenario.create_may_fail(name) or self._troublesome(known):
             return  # the next attempt may be an hour later
+        if known.quiet_for > _PATIENCE:
+            return  # it answered nobody before it was closed: the next attempt comes later
         quiet = world.azure.settled_at(put, world.seconds()) + _BETWEEN_WRITES
         doubted = world.azure.vanished_at(name)
         if doubted > 0.0 and known.absent_since > world.disturbed_until:

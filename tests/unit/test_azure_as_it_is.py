@@ -232,6 +232,23 @@ async def test_a_delete_without_effect_is_repeated_with_pauses_and_alerted(
     assert timedelta(0) <= session.ended_by - generation.deleted <= TIMING.list_lag + TIMING.settle
 
 
+async def test_the_only_pass_that_gets_through_alerts_a_delete_without_effect(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It also repeats the delete, and then sees the deployment as being deleted."""
+    world = World.of(config("clauses", OneOffWindow(START, START + timedelta(minutes=5))))
+
+    async def without_effect(account: str, deployment: str, *, timeout: float) -> None:
+        pass
+
+    world.azure.delete = without_effect  # type: ignore[method-assign]
+    await ticks(world, 7)
+    assert (await world.record()).delete_accepted_at is not None
+    world.clock.advance(20 * 60)
+    await ticks(world, 1)
+    assert "delete_without_effect" in caplog.text
+
+
 @pytest.mark.parametrize("accepted", [1, 99])
 async def test_what_ends_from_outside_while_deletes_have_no_effect_has_an_end_that_is_not_too_early(
     accepted: int,
