@@ -23,6 +23,7 @@ _FIRST_MARGIN, _LAST_MARGIN = 0.003, 0.024  # of a window
 _FULL = 0.9  # a refusal at a lower use than this has another cause than margins: the limit itself is lower
 _IDLE = 0.25  # a refusal at a lower use than this says nothing about the pace
 _LEAST_SHARE, _MOST_LOST = 0.05, 0.5
+_LEAST_FACTOR, _MOST_FACTOR = 0.1, 10.0  # by which headers alone may change a limit
 _RECOVERY = 0.1  # of the limit, for each renewal period without a refusal
 
 
@@ -168,7 +169,7 @@ class _Shown:
             return False
         self._first = self._first or limit
         before, self._last = self._last, limit
-        factor = limit / self._first
+        factor = min(max(limit / self._first, _LEAST_FACTOR), _MOST_FACTOR)
         if before != limit or factor == self.factor:
             return False
         self.factor = factor

@@ -113,6 +113,7 @@ class _Window:
         return ready_at
 
     def charge(self, now: float, amount: int) -> None:
+        self._forget(now - 2 * self.seconds)  # windows that are not observed are read by nobody
         self._charges.append((now, amount))
         self._sum += amount
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import tracemalloc
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from random import Random
@@ -15,6 +16,7 @@ from local.emulator.limit_headers import headers_of
 from local.emulator.limits import DeploymentLimits
 from local.emulator.options import LimitHeaders, LimitRules
 from shared.documents.pacer import Limits, Pacer
+from shared.documents.rate_windows import Meter
 from shared.model import ModelAnswer
 from tests.fakes.clock import START, VirtualClock
 
@@ -319,3 +321,26 @@ async def test_a_server_that_counts_less_than_we_do_does_not_raise_the_limit() -
     sender.pacer.learn(0, replace(ANSWER, remaining_tokens=10_000))
     assert sender.pacer.pause_needed(0.0, 1_000) == 0
     assert sender.pacer.pause_needed(0.0, 1_001) == pytest.approx(60, abs=0.5)
+
+
+async def test_headers_alone_never_stop_the_work() -> None:
+    """Two answers say that one token a minute is the limit: it falls to a tenth, and no further."""
+    sender = Sender(10_000, 600)
+    for _ in range(2):
+        sender.pacer.learn(0, replace(ANSWER, limit_tokens=10_000))
+    for _ in range(2):
+        sender.pacer.learn(0, replace(ANSWER, limit_tokens=1))
+    await sender.send_all([500] * 4)
+    assert 60 <= sender.clock.monotonic() <= 62
+
+
+def test_what_is_counted_stays_small() -> None:
+    """After an hour at ten requests a second, a few minutes of them are remembered, in every window."""
+    meter = Meter(burst=1 / 60, observed=1)
+    meter.resize(600, 60)
+    tracemalloc.start()
+    for number in range(36_000):
+        meter.charge(number / 10, 1)
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert size < 500_000
