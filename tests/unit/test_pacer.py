@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import math
 import tracemalloc
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -19,6 +20,7 @@ from shared.documents.pacer import Limits, Pacer
 from shared.documents.rate_windows import Meter
 from shared.model import ModelAnswer
 from tests.fakes.clock import START, VirtualClock
+from tests.simulation.loop import run
 
 FOREVER = 1e9
 ANSWER = ModelAnswer("yes", "stop", "m", 0, 0)
@@ -68,11 +70,24 @@ LOADS = {
 }
 
 
+class LoopClock:
+    """The time of the simulation's event loop, which never waits."""
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self.monotonic())
+
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(max(0.0, seconds))
+
+
 @dataclass
 class Server:
     """The emulator's limits behind a network on which requests take 2 to 30 ms and overtake each other."""
 
-    clock: VirtualClock
+    clock: LoopClock
     limits: DeploymentLimits
     headers: LimitHeaders = "present"
 
@@ -104,9 +119,7 @@ def whole(headers: dict[str, str], name: str) -> int | None:
     return int(value) if value.isdigit() else None
 
 
-async def drain(
-    server: Server, load: Load, *, at: dict[float, Callable[[], None]] | None = None, parallel: int = 200
-) -> None:
+async def drain(server: Server, load: Load, at: Mapping[float, tuple[int, int]], parallel: int = 200) -> None:
     """Send everything through one pacer, with so many requests at once, and again what is refused."""
     clock, random = server.clock, Random(8)
     pacer = Pacer(clock, Limits(load.tokens, load.requests))
@@ -129,54 +142,53 @@ async def drain(
                 pacer.refused(sent_at, tokens)
                 pacer.pause(min(60.0, whole(headers, "retry-after") or 1.0))
 
-    async def later(seconds: float, act: Callable[[], None]) -> None:
+    async def resize(seconds: float, limits: tuple[int, int]) -> None:
         await clock.sleep(seconds)
-        act()
+        server.limits.resize(*limits)
 
-    await asyncio.gather(*(worker() for _ in range(parallel)), *(later(*each) for each in (at or {}).items()))
+    await asyncio.gather(*(worker() for _ in range(parallel)), *(resize(*each) for each in at.items()))
 
 
-def server_with(load: Load, rules: LimitRules, headers: LimitHeaders = "present") -> Server:
-    return Server(VirtualClock(START), DeploymentLimits(load.tokens, load.requests, rules), headers)
+def drained(
+    load: Load,
+    rules: LimitRules,
+    headers: LimitHeaders = "present",
+    at: Mapping[float, tuple[int, int]] | None = None,
+) -> Server:
+    """A server with these limits after it has got the load. `at`: new limits, by time in seconds."""
+    server = Server(LoopClock(), DeploymentLimits(load.tokens, load.requests, rules), headers)
+    run(drain(server, load, at or {}))
+    return server
 
 
 @pytest.mark.parametrize("load", LOADS.values(), ids=LOADS)
 @pytest.mark.parametrize("window", ["fixed", "sliding"])
 @pytest.mark.parametrize("request_window", [10, 60])
-async def test_a_backlog_uses_the_limits_and_is_not_refused(
-    load: Load, window: Any, request_window: int
-) -> None:
+def test_a_backlog_uses_the_limits_and_is_not_refused(load: Load, window: Any, request_window: int) -> None:
     """Ten minutes at the limit: 97% of it is used, and at most one request in a thousand is refused."""
-    server = server_with(load, LimitRules(request_window=request_window, window=window))
-    await drain(server, load)
+    server = drained(load, LimitRules(request_window=request_window, window=window))
     assert server.use(load) >= (0.9 if load is LOADS["large documents"] else 0.97)
     assert server.rejected <= load.count / 1000
 
 
 @pytest.mark.parametrize(("request_window", "token_window"), [(1, 60), (10, 10), (1, 1)])
 @pytest.mark.parametrize("load", ["requests", "tokens"])
-async def test_a_shorter_window_is_learned_from_a_few_refusals(
+def test_a_shorter_window_is_learned_from_a_few_refusals(
     load: str, request_window: int, token_window: int
 ) -> None:
     """Over 1 s, or tokens over less than a minute, as Azure does not document: few refusals."""
-    server = server_with(LOADS[load], LimitRules(request_window=request_window, token_window=token_window))
-    await drain(server, LOADS[load])
+    server = drained(LOADS[load], LimitRules(request_window=request_window, token_window=token_window))
     assert server.use(LOADS[load]) >= 0.8
     assert server.rejected <= LOADS[load].count * 0.03
 
 
 @pytest.mark.parametrize("headers", ["present", "absent", "nonsense"])
 @pytest.mark.parametrize("load", ["requests", "tokens"])
-async def test_a_limit_that_is_lowered_and_raised_is_followed(load: str, headers: LimitHeaders) -> None:
+def test_a_limit_that_is_lowered_and_raised_is_followed(load: str, headers: LimitHeaders) -> None:
     """Halved after three minutes, restored after seven: by the headers at once, or by refusals."""
     asked = LOADS[load]
-    server = server_with(asked, LimitRules(), headers)
     half, full = (asked.tokens // 2, asked.requests // 2), (asked.tokens, asked.requests)
-    await drain(
-        server,
-        asked,
-        at={180.0: lambda: server.limits.resize(*half), 420.0: lambda: server.limits.resize(*full)},
-    )
+    server = drained(asked, LimitRules(), headers, {180.0: half, 420.0: full})
     exact = headers == "present"
     assert server.use(asked, 0, 180) >= 0.96
     assert server.use(asked, 240, 420) >= (0.47 if exact else 0.38)
