@@ -362,7 +362,8 @@ class SimAzure:
                 if is_probe:
                     world.azure.slow_to_probes[deployment].append(world.seconds())
                 raise ModelUnavailable("no answer in time", code="timeout")
-        world.judge.answered(found, is_probe=is_probe, ours=self._of_ours)
+        # A worker that died meanwhile hears nothing.
+        world.judge.answered(found, is_probe=is_probe, ours=self._of_ours and self._process.alive)
         await process.depart()
         return ModelAnswer(
             text="" if "[[empty]]" in request.text else f"answer to {request.text}",
