@@ -12,23 +12,20 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from bench._burst_work import Work
-from bench._drain_clients import SYSTEM
+from bench._measured import figures_of, write_deployments
 from bench._report import machine, show
 from bench.drain import document
 from local.deployments_file import ACCOUNT_ID
-from local.stack import ROOT, Behaviour, Services, app_settings, machine_environment, run_services
+from local.stack import Behaviour, Services, app_settings, run_services
 from shared.documents.backlog import INBOX
 from shared.wiring import App
 from tests.integration.calls import call
@@ -36,6 +33,7 @@ from tests.integration.calls import call
 _ACCOUNT = "local-openai"
 _AT_ONCE = 16  # uploads at a time
 _REQUESTS = 600  # that all deployments together admit a minute: gpt-4o has six for each unit of capacity
+_WORK = "bench._burst_work"
 _BARE = "bare"  # the floor's deployment
 _FLOOR = 300  # documents of the floor's run
 _PATIENCE = 5  # times the time that the limit needs, after which a run is given up
@@ -76,13 +74,13 @@ def burst(documents: int, deployments: int, *, waiting: bool) -> dict[str, Any]:
         settings = app_settings(services, deployments_file(Path(name), deployments))
         asyncio.run(upload(settings, names))
         patience = _PATIENCE * max(documents / _REQUESTS * 60, 60.0)
-        found = measured("app", Work(settings, names, waiting, patience))
+        found = figures_of(_WORK, ["app"], Work(settings, names, waiting, patience))
         use = utilisation(services, deployments)
         bare = names[:_FLOOR]
         asyncio.run(upload(settings, bare))
         settings |= {"MODEL": f"{services.emulator_url}/{_ACCOUNT}/openai/v1/", "DEPLOYMENT": _BARE}
         deploy_bare(services)
-        floor = measured("floor", Work(settings, bare, waiting, patience))
+        floor = figures_of(_WORK, ["floor"], Work(settings, bare, waiting, patience))
     return {
         "lost": documents - found["answered"],
         "unfinished": found["unfinished"],
@@ -119,45 +117,14 @@ def utilisation(services: Services, deployments: int) -> float:
     return round(sum(shares) / len(shares), 3)
 
 
-def measured(what: str, work: Work) -> dict[str, Any]:
-    """Run a process of `_burst_work`, and return what it prints."""
-    done = subprocess.run(
-        [sys.executable, "-m", "bench._burst_work", what],
-        cwd=ROOT,
-        env=machine_environment(),
-        input=json.dumps(asdict(work)),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise SystemExit(done.stderr)
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
-
-
 def deployments_file(folder: Path, deployments: int) -> Path:
     """Write a file with so many deployments, which share the limit."""
-    (folder / "prompt.md").write_text(SYSTEM, encoding="utf-8")
     deployment = {
-        "account": "main",
         "model": {"name": _MODEL, "version": "1"},
         "sku": {"name": "GlobalStandard", "capacity": _REQUESTS // 6 // deployments},
-        "task": {"system_prompt": "prompt.md", "max_output_tokens": 40},
     }
-    content = {
-        "installation": "bench",
-        "prices": {
-            "billing_unit": "hour",  # it would keep a deployment for the rest of its paid minute
-            "hosting_per_hour": {"GlobalStandard": 1.7},
-            "tokens_per_million": {"input": 0.4, "output": 1.6},
-        },
-        "accounts": {"main": {"resource_id": "${AZURE_OPENAI_ACCOUNT_ID}"}},
-        "deployments": {f"d{number}": deployment for number in range(deployments)},
-    }
-    file = folder / "deployments.yaml"
-    file.write_text(yaml.safe_dump(content), encoding="utf-8")
-    return file
+    named = {f"d{number}": dict(deployment) for number in range(deployments)}
+    return write_deployments(folder, named, max_output_tokens=40)
 
 
 def main() -> None:

@@ -11,21 +11,19 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import subprocess
 import sys
 import tempfile
 import threading
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from bench._drain_clients import CLIENTS, DEPLOYMENT, SYSTEM, Work
+from bench._drain_clients import CLIENTS, DEPLOYMENT, Work
+from bench._measured import figures_of, write_deployments
 from bench._report import machine, show
-from local.stack import ROOT, Behaviour, Services, app_settings, machine_environment, run_services
+from local.stack import Behaviour, Services, app_settings, run_services
 from shared.documents.backlog import INBOX
 from shared.model import RecordState
 from shared.wiring import App
@@ -135,7 +133,8 @@ def run(client: str, case: Case, documents: int, *, limited: bool) -> dict[str, 
             )
             if case.halved:
                 halving.start()
-            figures = _figures_of(client, work, pinned=not limited)
+            pinned = [] if limited else ["0"]  # to the first core
+            figures = figures_of("bench._drain_clients", [client, *pinned], work)
             if case.halved:
                 halving.join()
             admitted = _admissions(services)[before:]
@@ -159,23 +158,6 @@ def utilisation(admitted: list[dict[str, Any]], case: Case, halved_at: list[date
     return used / (minutes * case.capacity)
 
 
-def _figures_of(client: str, work: Work, *, pinned: bool) -> dict[str, Any]:
-    command = [sys.executable, "-m", "bench._drain_clients", client, *(["0"] if pinned else [])]
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env=machine_environment(),
-        input=json.dumps(asdict(work)),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise SystemExit(done.stderr)
-    figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return figures
-
-
 def _halve_limits(services: Services, before: int, after: float, halved_at: list[datetime]) -> None:
     """Halve the deployment's limits some seconds after the client's first request, if there is one."""
     until = time.monotonic() + _FIRST_REQUEST
@@ -196,28 +178,12 @@ def _admissions(services: Services) -> list[dict[str, Any]]:
 
 
 def _deployments_file(folder: Path, case: Case) -> Path:
-    (folder / "prompt.md").write_text(SYSTEM, encoding="utf-8")
-    content = {
-        "installation": "bench",
-        "prices": {
-            "billing_unit": "hour",  # it would keep a deployment for the rest of its paid minute
-            "hosting_per_hour": {"GlobalStandard": 1.7},
-            "tokens_per_million": {"input": 0.4, "output": 1.6},
-        },
-        "accounts": {"main": {"resource_id": "${AZURE_OPENAI_ACCOUNT_ID}"}},
-        "deployments": {
-            DEPLOYMENT: {
-                "account": "main",
-                "model": {"name": case.model, "version": "1"},
-                "sku": {"name": "GlobalStandard", "capacity": case.capacity},
-                "always": True,
-                "task": {"system_prompt": "prompt.md", "max_output_tokens": case.max_tokens},
-            }
-        },
+    deployment = {
+        "model": {"name": case.model, "version": "1"},
+        "sku": {"name": "GlobalStandard", "capacity": case.capacity},
+        "always": True,
     }
-    file = folder / "deployments.yaml"
-    file.write_text(yaml.safe_dump(content), encoding="utf-8")
-    return file
+    return write_deployments(folder, {DEPLOYMENT: deployment}, max_output_tokens=case.max_tokens)
 
 
 def main() -> None:

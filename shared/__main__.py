@@ -23,15 +23,15 @@ def run() -> int:
         if not foreign and sys.version_info[:2] in _SUPPORTED:
             raise
         version = ".".join(map(str, sys.version_info[:3]))
-        told = (
+        message = (
             f"{sys.executable} (Python {version}) cannot run the commands: {error}. Use .venv/bin/python, "
             "which python3 dev.py sets up, or install the app's packages into a Python 3.11 or 3.12: "
             "pip install -r requirements.txt"
         )
         if "--json" in sys.argv:
-            sys.stdout.write(json.dumps({"error": told}, indent=2) + "\n")
+            sys.stdout.write(json.dumps({"error": message}, indent=2) + "\n")
         else:
-            sys.stderr.write(f"{told}\n")
+            sys.stderr.write(f"{message}\n")
         return _UNUSABLE
 
 

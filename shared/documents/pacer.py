@@ -108,8 +108,8 @@ class Pacer:
             self._resize()
         return max(
             self._paused_until - now,
-            self._tokens.ready_at(now, tokens, self._margin, spread=waiting > self._tokens.left(now)) - now,
-            self._requests.ready_at(now, 1, self._margin, spread=True) - now,
+            self._tokens.ready_at(now, tokens, spread=waiting > self._tokens.left(now)) - now,
+            self._requests.ready_at(now, 1, spread=True) - now,
         )
 
     def pause(self, seconds: float) -> None:
@@ -132,7 +132,7 @@ class Pacer:
             self._margin = _FIRST_MARGIN
         elif use >= _IDLE:  # the limit was lowered, others use it, or demand is high
             self._share = max(_LEAST_SHARE, self._share * min(max(use, _MOST_LOST), _FULL))
-            self._resize()
+        self._resize()
 
     def learn(self, estimated_text_tokens: int, answer: ModelAnswer) -> None:
         """Correct the estimates by an answer's usage, and the limits and counts by its headers."""
@@ -149,8 +149,8 @@ class Pacer:
         limits, shown = self._limits, self._shown
         tokens = limits.tokens_per_minute * self._share * shown["tokens"].factor
         requests = limits.requests_per_minute * self._share * shown["requests"].factor
-        self._tokens.resize(tokens, limits.token_renewal)
-        self._requests.resize(requests, limits.request_renewal)
+        self._tokens.resize(tokens, limits.token_renewal, self._margin)
+        self._requests.resize(requests, limits.request_renewal, self._margin)
 
 
 class _Shown:

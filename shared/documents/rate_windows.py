@@ -26,23 +26,23 @@ class Meter:
         self._shown = len(_SHARES) - 1  # the window of which the server says what remains
         self._others = _NOTHING  # when callers elsewhere were last seen to use the limit, and how much
 
-    def resize(self, per_minute: float, renewal: float) -> None:
-        """Set the limit, and the seconds over which the server counts it."""
-        self.renewal = renewal
-        self._per_second = max(per_minute, 0.01) / 60
-        for window, share in zip(self._windows, _SHARES, strict=True):
-            window.seconds = renewal * share
-            window.allowance = max(1, math.floor(self._per_second * window.seconds + 1e-9))
-
-    def ready_at(self, now: float, amount: int, margin: float, *, spread: bool) -> float:
-        """Return when `amount` may be sent: as soon as it fits, or at the steady rate with `spread`.
+    def resize(self, per_minute: float, renewal: float, margin: float) -> None:
+        """Set the limit, and the seconds over which the server counts it.
 
         `margin`: by which share our windows exceed the server's.
         """
+        self.renewal = renewal
+        self._per_second = max(per_minute, 0.01) / 60
+        for window, share in zip(self._windows, _SHARES, strict=True):
+            window.seconds = renewal * share * (1 + margin) + _UNEVEN
+            window.allowance = max(1, math.floor(self._per_second * renewal * share + 1e-9))
+
+    def ready_at(self, now: float, amount: int, *, spread: bool) -> float:
+        """Return when `amount` may be sent: as soon as it fits, or at the steady rate with `spread`."""
         at = max(now, self._due_at - self._burst * self.renewal) if spread else now
         for window in self._windows[: self._observed]:
             others = self._others if window is self._windows[0] else _NOTHING
-            at = max(at, window.ready_at(now, amount, margin * window.seconds + _UNEVEN, others))
+            at = max(at, window.ready_at(now, amount, others))
         return at
 
     def charge(self, now: float, amount: int) -> None:
@@ -96,10 +96,9 @@ class _Window:
         self._charges: deque[tuple[float, int]] = deque()
         self._sum = 0
 
-    def ready_at(self, now: float, amount: int, margin: float, others: tuple[float, int]) -> float:
+    def ready_at(self, now: float, amount: int, others: tuple[float, int]) -> float:
         """Return when `amount` fits. More than the allowance fits as soon as nothing else is counted."""
-        length = self.seconds + margin
-        self._forget(now - length)
+        self._forget(now)
         charges = self._charges
         excess, ready_at = self._sum + amount - self.allowance, now
         if others[0] > now - self.seconds and others[1]:
@@ -109,11 +108,11 @@ class _Window:
             if excess <= 0:
                 break
             excess -= charge
-            ready_at = at + length
+            ready_at = at + self.seconds
         return ready_at
 
     def charge(self, now: float, amount: int) -> None:
-        self._forget(now - 2 * self.seconds)  # windows that are not observed are read by nobody
+        self._forget(now)  # windows that are not observed are read by nobody
         self._charges.append((now, amount))
         self._sum += amount
 
@@ -124,9 +123,9 @@ class _Window:
 
     def used(self, now: float) -> int:
         """Return what is counted now."""
-        self._forget(now - self.seconds - _UNEVEN)
+        self._forget(now)
         return self._sum
 
-    def _forget(self, before: float) -> None:
-        while self._charges and self._charges[0][0] <= before:
+    def _forget(self, now: float) -> None:
+        while self._charges and self._charges[0][0] <= now - self.seconds:
             self._sum -= self._charges.popleft()[1]

@@ -349,10 +349,22 @@ async def test_headers_alone_never_stop_the_work() -> None:
 def test_what_is_counted_stays_small() -> None:
     """After an hour at ten requests a second, a few minutes of them are remembered, in every window."""
     meter = Meter(burst=1 / 60, observed=1)
-    meter.resize(600, 60)
+    meter.resize(600, 60, 0.0)
     tracemalloc.start()
     for number in range(36_000):
         meter.charge(number / 10, 1)
     size, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert size < 500_000
+
+
+async def test_the_margin_holds_whenever_it_is_asked() -> None:
+    """Half a second after the server's minute, ours still counts what filled it: refusals showed why."""
+    sender = Sender(1_000, 600)
+    for _ in range(3):
+        await sender.send(1_000)
+        sender.clock.advance(1)
+        sender.pacer.refused(sender.clock.monotonic() - 0.5, 0)
+    sent_at, _ = sender.sent[-1]
+    sender.clock.advance(sent_at + 60.5 - sender.clock.monotonic())
+    assert sender.pacer.pause_needed(sender.clock.monotonic(), 1_000) > 0.5

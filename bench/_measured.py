@@ -1,0 +1,63 @@
+"""Run a process that is measured, and write the deployments file for it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from bench._drain_clients import SYSTEM
+from local.stack import ROOT, machine_environment
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+
+def figures_of(module: str, arguments: list[str], work: DataclassInstance) -> dict[str, Any]:
+    """Run a module with its work as JSON on standard input, and return the JSON that it prints last.
+
+    Raises SystemExit with its errors if it fails.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        cwd=ROOT,
+        env=machine_environment(),
+        input=json.dumps(asdict(work)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return figures
+
+
+def write_deployments(
+    folder: Path, deployments: Mapping[str, Mapping[str, Any]], *, max_output_tokens: int
+) -> Path:
+    """Write a deployments file: each deployment by name, without its account and task, which all share."""
+    (folder / "prompt.md").write_text(SYSTEM, encoding="utf-8")
+    task = {"system_prompt": "prompt.md", "max_output_tokens": max_output_tokens}
+    content = {
+        "installation": "bench",
+        "prices": {
+            "billing_unit": "hour",  # it would keep a deployment for the rest of its paid minute
+            "hosting_per_hour": {"GlobalStandard": 1.7},
+            "tokens_per_million": {"input": 0.4, "output": 1.6},
+        },
+        "accounts": {"main": {"resource_id": "${AZURE_OPENAI_ACCOUNT_ID}"}},
+        "deployments": {
+            name: {"account": "main", "task": dict(task), **deployment}
+            for name, deployment in deployments.items()
+        },
+    }
+    file = folder / "deployments.yaml"
+    file.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return file
