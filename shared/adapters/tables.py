@@ -26,6 +26,9 @@ T = TypeVar("T")
 Change = Insert | Replace | Remove
 
 _ABSENT = frozenset({"EntityNotFound", "ResourceNotFound"})
+# Azure's SDK does not repeat a POST after a broken connection. Here it may: each change is an insert, names
+# the version that it replaces, or may be repeated.
+_REPEATED = {"retry_on_methods": ("GET", "PUT", "POST", "DELETE")}
 _SYSTEM = ("PartitionKey", "RowKey", "Timestamp")
 
 
@@ -86,7 +89,7 @@ class AzureTables:
 
         A try whose answer was lost may have taken effect, and the next try then finds its own rows. So after
         more than one try, rows that already hold the wanted values count as written. Without a next try (a
-        time-out of the call, or of a POST, which the SDK does not repeat) the outcome is unknown.
+        time-out of the call) the outcome is unknown.
         """
 
         async def one() -> tuple[str, ...]:
@@ -94,7 +97,7 @@ class AzureTables:
 
         async def all_or_none() -> tuple[str, ...]:
             operations = [_operation(partition, change) for change in changes]
-            written = await self._table(table).submit_transaction(operations)
+            written = await self._table(table).submit_transaction(operations, **_REPEATED)
             return tuple(str(response.get("etag") or "") for response in written)
 
         try:
@@ -135,7 +138,7 @@ class AzureTables:
     async def _write_one(self, client: TableClient, partition: str, change: Change) -> str:
         match change:
             case Insert(key, values):
-                written = await client.create_entity(_entity(partition, key, values))
+                written = await client.create_entity(_entity(partition, key, values), **_REPEATED)
             case Replace(key, values, None):
                 written = await client.upsert_entity(_entity(partition, key, values), mode=UpdateMode.REPLACE)
             case Replace(key, values, etag):
@@ -147,7 +150,7 @@ class AzureTables:
                 )
             case Remove():
                 # As a transaction: the SDK's delete reports success if the row does not exist.
-                await client.submit_transaction([_operation(partition, change)])
+                await client.submit_transaction([_operation(partition, change)], **_REPEATED)
                 return ""
         return str(written["etag"])
 

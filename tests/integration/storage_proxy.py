@@ -47,6 +47,7 @@ class _Trouble:
 @dataclass
 class _Loss(_Trouble):
     status: int | None
+    breaks: bool
 
 
 @dataclass
@@ -75,9 +76,11 @@ class StorageProxy:
         """Accept such calls and never answer; they have no effect."""
         self._hangs.append(_Trouble(method, part, times))
 
-    def lose(self, method: str, part: str, *, times: int = 1, status: int | None = None) -> None:
-        """Let such calls take effect and never answer, or answer with that error status."""
-        self._losses.append(_Loss(method, part, times, status))
+    def lose(
+        self, method: str, part: str, *, times: int = 1, status: int | None = None, breaks: bool = False
+    ) -> None:
+        """Let such calls take effect and never answer, answer with that status, or break the connection."""
+        self._losses.append(_Loss(method, part, times, status, breaks))
 
     def stall(self, part: str, *, after: int, times: int = 1000) -> None:
         """Answer such downloads with the first bytes and then no more."""
@@ -166,6 +169,9 @@ async def storage_proxy(uri: str) -> AsyncIterator[StorageProxy]:
             content = await answer.read()
             for loss in proxy._losses:
                 if loss.strikes(request):
+                    if loss.breaks and request.transport is not None:
+                        request.transport.close()
+                        return web.Response()
                     if loss.status is not None:
                         return web.Response(status=loss.status)
                     await proxy._closing.wait()
