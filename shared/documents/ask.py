@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import json
-import math
 from dataclasses import dataclass
 from typing import Any
 
+from shared.documents import token_estimate
 from shared.errors import DocumentRefused
 from shared.model import DeploymentConfig, ModelAnswer, ModelRequest, Prices, Task
 from shared.money.cost import token_cost
 
-_BYTES_PER_TOKEN = 4  # for English prose; the pacer corrects it by the usage in answers
+_PER_REQUEST = 11  # tokens around the two messages and before the reply
 # No supported encoding needs more than twice the bytes of UTF-8: UTF-16 has two for an ASCII letter.
 _FILE_BYTES_PER_BYTE = 2
 _MARK = 3  # bytes of the longest byte order mark
-_STRETCH = 1024 * 1024  # characters that are encoded at a time: a copy of all would double the memory
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def question(text: str, config: DeploymentConfig, prices: Prices, *, spent: floa
     max_cost_per_document.
     """
     task = config.task
-    estimate = _tokens(_size(text) + _size(task.system_prompt))
+    estimate = token_estimate.estimate(text) + _of_prompt(task.system_prompt)
     refuse_more_than_admitted(estimate + task.max_output_tokens, config)
     cap, cost = task.max_cost_per_document, spent + token_cost(estimate, task.max_output_tokens, prices)
     if cap is not None and cost > cap:
@@ -49,8 +49,8 @@ def least_tokens(size: int, task: Task) -> int:
 
     Never more than the tokens that `question` computes once the file is read.
     """
-    text = max(0, size - _MARK) // _FILE_BYTES_PER_BYTE
-    return _tokens(text + _size(task.system_prompt)) + task.max_output_tokens
+    text = max(0, size - _MARK) // _FILE_BYTES_PER_BYTE // token_estimate.MOST_BYTES_PER_TOKEN
+    return text + _of_prompt(task.system_prompt) + task.max_output_tokens
 
 
 def refuse_more_than_admitted(tokens: int, config: DeploymentConfig) -> None:
@@ -63,16 +63,10 @@ def refuse_more_than_admitted(tokens: int, config: DeploymentConfig) -> None:
         )
 
 
-def _tokens(size: int) -> int:
-    return math.ceil(size / _BYTES_PER_TOKEN)
-
-
-def _size(text: str) -> int:
-    """Return the size in bytes of UTF-8."""
-    if text.isascii():
-        return len(text)
-    stretches = (text[start : start + _STRETCH] for start in range(0, len(text), _STRETCH))
-    return sum(len(stretch.encode()) for stretch in stretches)
+@functools.lru_cache(maxsize=256)
+def _of_prompt(system_prompt: str) -> int:
+    """Return the tokens of a request beside the document's text."""
+    return token_estimate.estimate(system_prompt) + _PER_REQUEST
 
 
 class AnswerUnusable(Exception):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from shared.documents.ask import AnswerUnusable, accept, question
+from shared.documents.token_estimate import estimate
 from shared.errors import DocumentRefused
 from shared.model import ModelAnswer, ModelRequest, Task
 from tests.fakes.world import PRICES, config
@@ -31,19 +32,19 @@ def answer(text: str, finish_reason: str = "stop") -> ModelAnswer:
 
 
 def test_a_question_is_the_task_s_prompt_and_the_document() -> None:
-    """The prompt's tokens are estimated from the bytes of both."""
+    """The prompt's tokens are estimated from both, with those around two messages."""
     task = Task("x" * 400, 50, response_schema=SCHEMA)
     asked = question("ä" * 200, config(task=task), PRICES)
     assert asked.request == ModelRequest("x" * 400, "ä" * 200, 50, SCHEMA)
-    assert asked.prompt_tokens == 200
+    assert asked.prompt_tokens == estimate("x" * 400) + estimate("ä" * 200) + 11
 
 
 def test_what_no_minute_admits_is_refused_before_anything_is_deployed() -> None:
     """A capacity of 1 admits 1,000 tokens a minute: prompt, text and answer of 1,001 never go through."""
-    one = config(capacity=1, task=Task("x" * 40, 100))
-    assert question("x" * 4 * 890, one, PRICES).prompt_tokens == 900
+    one = config(capacity=1, task=Task("x" * 38, 100))
+    assert question("a word " * 440, one, PRICES).prompt_tokens == 900
     with pytest.raises(DocumentRefused) as raised:
-        question("x" * (4 * 890 + 1), one, PRICES)
+        question("a word " * 440 + "more", one, PRICES)
     assert str(raised.value).startswith(
         "it needs about 1,001 tokens at once, and the deployment admits 1,000 "
     )

@@ -138,17 +138,17 @@ class CountedBlobs(MemoryBlobs):
 
 
 async def test_what_no_minute_admits_is_refused_by_its_size_alone() -> None:
-    """120 thousand tokens a minute: one byte above what UTF-16 could need is not read at all."""
+    """A thousand tokens a minute: a file that has more even at two bytes a letter is not read at all."""
     blobs = CountedBlobs(VirtualClock())
     sources, task = Sources(blobs), Task("", 0)
     deployment = config(capacity=1, task=task)
-    blobs.upload("inbox", "fits", ("x" * 4000).encode("utf-16"))
-    blobs.upload("inbox", "does not", b"x" * 8010)
-    await sources.look_at("inbox", "fits", None, 8002, deployment, PRICES)
-    assert blobs.read_bytes == 8002
+    blobs.upload("inbox", "fits", ("x " * 900).encode("utf-16"))
+    blobs.upload("inbox", "does not", b"x" * 24_000)
+    await sources.look_at("inbox", "fits", None, 3602, deployment, PRICES)
+    assert blobs.read_bytes == 3602
     with pytest.raises(DocumentRefused, match="the deployment admits 1,000 a minute"):
-        await sources.look_at("inbox", "does not", None, 8010, deployment, PRICES)
-    assert blobs.read_bytes == 8002
+        await sources.look_at("inbox", "does not", None, 24_000, deployment, PRICES)
+    assert blobs.read_bytes == 3602
 
 
 def _files() -> Iterator[bytes]:
@@ -178,7 +178,7 @@ def test_the_size_alone_never_refuses_what_reading_would_admit() -> None:
 async def test_the_configured_capacity_counts() -> None:
     """An upload that no minute admits becomes a dead letter with the reason, and nothing is deployed."""
     world = World.of(config(capacity=1))
-    world.upload("clauses/a.txt", b"\x00" * 9000)  # not even refused as no text: it was not read
+    world.upload("clauses/a.txt", b"\x00" * 30_000)  # not even refused as no text: it was not read
     await world.tick()
     document = await world.document("clauses/a.txt")
     assert document.state is DocumentState.FAILED
