@@ -55,7 +55,7 @@ USAGE = """\
 usage: python3 dev.py COMMAND ...
 
   run [FILES...] [--keep] [--upstream URL]   the main job: each file through each scenario, and what it cost
-  up [FILE] [--no-host]                      the local stack alone, until Ctrl-C; FILE: deployments.yaml
+  up [FILE] [--no-host] [--workers N]        the local stack alone, until Ctrl-C; FILE: deployments.yaml
   test [--all]                               style, types and tests; --all: also those that take minutes each
   test PATHS... [pytest arguments]           pytest alone
   bench NAME [arguments]                     a measurement from bench/
@@ -316,6 +316,14 @@ def wait_for_lock(file: IO[str], exclusive: bool) -> None:
         time.sleep(0.3)
 
 
+def refuse_link(folder: Path) -> None:
+    """Raise Problem for a link: setting it up anew would empty the folder of somebody else behind it."""
+    if folder.is_symlink():
+        raise Problem(
+            f"{folder} is a link to another folder, and would have to be set up anew: remove the link."
+        )
+
+
 @contextlib.contextmanager
 def ready_clone() -> Iterator[None]:
     """A clone that is set up, and that no other dev.py sets up anew while the body runs.
@@ -327,6 +335,7 @@ def ready_clone() -> Iterator[None]:
     with (WORK / "lock").open("w") as lock:
         wait_for_lock(lock, exclusive=False)
         if not all(step.is_current() for step in steps()):
+            refuse_link(VENV)
             wait_for_lock(lock, exclusive=True)
             # Looked at again: another dev.py may have built it while this one waited.
             for number, step in enumerate(steps(), 1):
@@ -368,11 +377,23 @@ def command_up(arguments: list[str]) -> int:
     parser.add_argument(
         "--no-host", action="store_true", help="without the functions host, to run func start against it"
     )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=0,
+        metavar="N",
+        help="processes for the functions with a queue trigger; without any, one runs all functions (0)",
+    )
     options = parser.parse_args(arguments)
     path = Path(options.file).absolute()
     if not path.is_file():
         raise Problem(f"{path} is not a file: name a deployments.yaml, such as the example in {ROOT}.")
+    if options.workers < 0 or (options.workers and options.no_host):
+        raise Problem(
+            "--workers N is the number of processes beside the functions host: 0 or more, with a host."
+        )
     flags = [*PARENT, *(["--no-host"] if options.no_host else [])]
+    flags += ["--workers", str(options.workers)] if options.workers else []
     with ready_clone():
         return run([str(VENV_PYTHON), "-m", "local.up", *flags, "--", str(path)])
 

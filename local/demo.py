@@ -215,7 +215,7 @@ def _run(files: Mapping[str, Path], upstream: str | None, *, keep: bool) -> int:
             succeeded = asyncio.run(carry_out(stack, scenarios, files, folder))
             if keep:
                 print(f"\n{describe(stack)}")
-                stay_up(services.emulator, stack.host)
+                stay_up(*stack.parts)
     return 0 if succeeded else 1
 
 

@@ -137,11 +137,17 @@ class Stack:
     host_url: str
     function_key: str
     settings_file: Path  # the app's settings, for the command line
+    workers: tuple[Part, ...] = ()  # they run the functions with a queue trigger, and `host` all others
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Every Python process of the stack."""
+        return (self.services.emulator, self.host, *self.workers)
 
     def check(self) -> None:
         """Raise StackError if a part has ended."""
-        self.services.emulator.check()
-        self.host.check()
+        for part in self.parts:
+            part.check()
 
 
 @contextmanager
@@ -163,16 +169,35 @@ def run_services(
 
 
 @contextmanager
-def run_host(services: Services, deployments_file: Path, folder: Path) -> Iterator[Stack]:
-    """Run the functions host with the app on these services; its log goes to ``folder``."""
+def run_host(
+    services: Services, deployments_file: Path, folder: Path, *, workers: int = 0
+) -> Iterator[Stack]:
+    """Run the functions host with the app on these services; its log goes to ``folder``.
+
+    ``workers``: number of further hosts that run only the functions with a queue trigger; the first one then
+    runs all others. Azure's Flex Consumption, too, runs each such function on instances of its own.
+    """
     key = secrets.token_hex(20)
     command = ["local.host", "--app-dir", str(ROOT), "--port", "0", "--function-key", key]
     command += ["--grace-seconds", str(GRACE_SECONDS)]
     settings = app_settings(services, deployments_file)
     settings_file = folder / "local.settings.json"
     settings_file.write_text(json.dumps({"IsEncrypted": False, "Values": settings}, indent=2), "utf-8")
-    with run_part("functions host", command, machine_environment() | settings, folder / "host.log") as host:
-        yield Stack(services, host, host.wait_for_address(), key, settings_file)
+    environment = machine_environment() | settings
+    with ExitStack() as stack:
+
+        def start(name: str, log: str, *only: str) -> Part:
+            return stack.enter_context(run_part(name, [*command, *only], environment, folder / log))
+
+        host = start("functions host", "host.log", *(["--only", "others"] if workers else []))
+        numbers = range(1, workers + 1)
+        others = tuple(start(f"worker {n}", f"worker-{n}.log", "--only", "queues") for n in numbers)
+        for part in (host, *others):
+            stack.callback(part.process.terminate)  # all at first: each may use its whole grace
+        url = host.wait_for_address()
+        for worker in others:
+            worker.wait_for_address()
+        yield Stack(services, host, url, key, settings_file, others)
 
 
 def machine_environment() -> dict[str, str]:

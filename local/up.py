@@ -30,6 +30,7 @@ def describe(stack: Stack) -> str:
     python, settings = (os.path.relpath(path) for path in (sys.executable, stack.settings_file))
     return f"""\
 The functions   {stack.host_url}/api, key {stack.function_key}
+{_describe_workers(stack)}\
 {_describe_services(stack.services)}
 Logs            {os.path.relpath(stack.host.log.parent)}
 
@@ -45,6 +46,11 @@ To submit a document and wait up to a minute for its answer by HTTP:
 To look at it with the command line (status, explain NAME, preview, sessions, ...):
   {python} -m shared status --settings {settings}
 """
+
+
+def _describe_workers(stack: Stack) -> str:
+    count = len(stack.workers)
+    return f"The workers     {count}, for the functions with a queue trigger\n" if count else ""
 
 
 def _describe_services(services: Services) -> str:
@@ -86,16 +92,16 @@ def check_file(deployments_file: Path, settings: Mapping[str, str]) -> None:
         raise UnusableFile(done.stderr.strip() or done.stdout.strip())
 
 
-def _up(deployments_file: Path, *, with_host: bool) -> NoReturn:
+def _up(deployments_file: Path, *, with_host: bool, workers: int) -> NoReturn:
     check_file(deployments_file, own_settings(deployments_file))
     folder, accounts = new_folder("up"), accounts_in(deployments_file)
     with run_services(folder, Behaviour(), accounts=accounts, standard_ports=not with_host) as services:
         if not with_host:
             print(describe_services(services))
             stay_up(services.emulator)
-        with run_host(services, deployments_file, folder) as stack:
+        with run_host(services, deployments_file, folder, workers=workers) as stack:
             print(describe(stack))
-            stay_up(services.emulator, stack.host)
+            stay_up(*stack.parts)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -105,9 +111,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--no-host", action="store_true", help="only Azurite and the emulator, on standard ports"
     )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=0,
+        metavar="N",
+        help="hosts of their own for functions with a queue trigger",
+    )
     add_parent(parser)
     options = parser.parse_args(arguments)
-    return run_command(options.parent, lambda: _up(options.file, with_host=not options.no_host))
+    return run_command(
+        options.parent, lambda: _up(options.file, with_host=not options.no_host, workers=options.workers)
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Timer, blob and HTTP triggers, and the host's records of what it has done."""
+"""The triggers of the app's functions: timer, blob and HTTP, with the host's records of what it has done."""
 
 import asyncio
 import hashlib
@@ -14,31 +14,22 @@ from typing import Any, get_type_hints
 
 from aiohttp import web
 from azure.core import MatchConditions
-from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.functions import AuthLevel, HttpRequest, HttpResponse
 from azure.functions.blob import InputStream
-from azure.functions.decorators import blob, http, timer
+from azure.functions.decorators import blob, http, queue, timer
 from azure.functions.decorators.function_app import Function
 from azure.functions.timer import TimerRequest
-from azure.storage.blob.aio import BlobClient, BlobServiceClient, ContainerClient, LinearRetry
+from azure.storage.blob.aio import BlobClient, ContainerClient
 from azurefunctions.extensions.base import Datum, get_binding_registry
 from cronsim import CronSim, CronSimError
 
-from local.azurite import ACCOUNT_KEY, account_name
-from local.host.app import HostError, Worker, resolve
+from local.host.app import HostError, resolve
+from local.host.queues import QueueTriggers
+from local.host.storage import open_blob_service
+from local.host.worker import Worker
 
 TRIES = 5  # for a blob; after that, Azure puts a message on the queue webjobs-blobtrigger-poison
-
-
-def open_blob_service(connection: str) -> BlobServiceClient:
-    """Open the blob service of a connection. Raises ValueError if it is not Azurite."""
-    uri = resolve(f"%{connection}__blobServiceUri%")
-    credential = AzureNamedKeyCredential(account_name(uri), ACCOUNT_KEY)
-    quiet = logging.getLogger(f"{__name__}.storage")  # in Azure the host is another process with its own log
-    quiet.setLevel(logging.WARNING)
-    retry = LinearRetry(backoff=1, retry_total=2)
-    return BlobServiceClient(uri, credential=credential, retry_policy=retry, logger=quiet)
 
 
 def next_occurrence(schedule: str, when: datetime) -> datetime:
@@ -90,10 +81,12 @@ class Triggers:
     poll_seconds: float
     router: web.UrlDispatcher
     key: str  # used in place of Azure's function, host and master keys
+    queues: QueueTriggers
 
     def start(self, functions: list[Function], group: asyncio.TaskGroup) -> None:
         """Start all triggers. Raises HostError for a type that this host does not support."""
         for function in functions:
+            self.worker.outputs.check(function)
             match trigger := function.get_trigger():
                 case http.HttpTrigger():
                     self._add_route(function, trigger)
@@ -101,6 +94,8 @@ class Triggers:
                     group.create_task(self._run_timer(function, trigger))
                 case blob.BlobTrigger():
                     group.create_task(self._poll_blobs(function, trigger))
+                case queue.QueueTrigger():
+                    group.create_task(self.queues.open(function, trigger).run())
                 case _:
                     name = function.get_function_name()
                     raise HostError(f"{name}: {type(trigger).__name__} is not supported here")

@@ -14,6 +14,7 @@ from urllib.request import Request, urlopen
 
 from azure.core.credentials import AzureNamedKeyCredential
 from azure.storage.blob import BlobServiceClient
+from azure.storage.queue import QueueClient
 
 from local.azurite import ACCOUNT_KEY, Azurite, account_name
 
@@ -39,8 +40,16 @@ def blob_service(azurite: Azurite) -> BlobServiceClient:
     return BlobServiceClient(azurite.blob_uri, credential=credential)
 
 
+def queue(azurite: Azurite, name: str) -> QueueClient:
+    """Return a queue whose messages are as stored: in base64, if the host or its app wrote them."""
+    credential = AzureNamedKeyCredential(account_name(azurite.queue_uri), ACCOUNT_KEY)
+    return QueueClient(azurite.queue_uri, name, credential=credential)
+
+
 class HostProcess:
     """A host that starts on entry and ends on exit. Notes of its app, by `note(…)`, survive its restarts."""
+
+    module = "local.host"
 
     def __init__(self, folder: Path, app: str, azurite: Azurite, *options: str, **settings: str):
         folder.mkdir(exist_ok=True)
@@ -50,7 +59,7 @@ class HostProcess:
         self._command = [
             sys.executable,
             "-m",
-            "local.host",
+            self.module,
             "--app-dir",
             str(folder),
             "--port",
@@ -60,6 +69,7 @@ class HostProcess:
         self._settings = {**os.environ, "NOTES": str(self._notes), "LOCAL_FUNCTION_KEY": KEY, **settings}
         for connection in ("AzureWebJobsStorage", "Docs"):
             self._settings.setdefault(f"{connection}__blobServiceUri", azurite.blob_uri)
+            self._settings.setdefault(f"{connection}__queueServiceUri", azurite.queue_uri)
         self.url = ""
 
     def __enter__(self) -> Self:

@@ -17,8 +17,13 @@ from azure.storage.blob.aio import ContainerClient
 from host_process import HostProcess
 
 from local.azurite import Azurite
-from local.host.app import HostError, Worker
+from local.host.app import HostError
+from local.host.host_json import QueueSettings
+from local.host.outputs import Outputs
+from local.host.queues import QueueTriggers
+from local.host.storage import Queues
 from local.host.triggers import Triggers
+from local.host.worker import Worker
 
 WAITING = """
 @app.route(route="wait", auth_level=func.AuthLevel.ANONYMOUS)
@@ -128,8 +133,12 @@ def test_a_key_is_needed(tmp_path: Path, azurite: Azurite) -> None:
     ("register", "reason"),
     [
         (
+            lambda app: app.service_bus_queue_trigger(arg_name="it", queue_name="q", connection="Docs"),
+            "function: ServiceBusQueueTrigger is not supported here",
+        ),
+        (
             lambda app: app.queue_trigger(arg_name="it", queue_name="q", connection="Docs"),
-            "function: QueueTrigger is not supported here",
+            "set the setting Docs__queueServiceUri",
         ),
         (lambda app: app.route(route="optional/{id?}"), "optional/{id?}"),
         (lambda app: app.route(route="files/{*rest}"), "files/{*rest}"),
@@ -146,10 +155,39 @@ async def test_what_is_not_modelled_ends_the_host(register: Callable[..., Any], 
     @register(app)
     def function(it: object) -> None: ...
 
-    storage = ContainerClient("http://127.0.0.1:9/nobody", "azure-webjobs-hosts")
-    triggers = Triggers(Worker(60), storage, 1.0, web.UrlDispatcher(), "key")
     with pytest.raises((HostError, ValueError), match=re.escape(reason)):
-        triggers.start(app.get_functions(), asyncio.TaskGroup())
+        start(app)
+
+
+@pytest.mark.parametrize("annotation", [functions.Out[list[str]], functions.Out[int], str])
+async def test_an_output_that_azures_worker_refuses_ends_the_host(
+    annotation: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker does not load a function with func.Out[list[str]], only with func.Out[typing.List[str]]."""
+    monkeypatch.setenv("Docs__queueServiceUri", "http://127.0.0.1:9/devstoreaccount1")
+    app = functions.FunctionApp()
+
+    def function(it: object, out: object) -> None: ...
+
+    function.__annotations__["out"] = annotation
+    output = app.queue_output(arg_name="out", queue_name="q", connection="Docs")
+    app.route(route="x", trigger_arg_name="it")(output(function))
+    with pytest.raises(HostError, match=r"function: Azure's worker refuses the annotation .* of out"):
+        start(app)
+
+
+def start(app: functions.FunctionApp) -> None:
+    storage, queues = ContainerClient("http://127.0.0.1:9/nobody", "azure-webjobs-hosts"), Queues()
+    worker = Worker(60, Outputs(queues))
+    triggers = Triggers(
+        worker,
+        storage,
+        1.0,
+        web.UrlDispatcher(),
+        "key",
+        QueueTriggers(worker, queues, QueueSettings()),
+    )
+    triggers.start(app.get_functions(), asyncio.TaskGroup())
 
 
 def test_storage_is_needed(tmp_path: Path, azurite: Azurite) -> None:

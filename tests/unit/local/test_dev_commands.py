@@ -140,6 +140,8 @@ def test_run_takes_the_samples_unless_files_are_named(
         (["run", "no such file.txt"], "no such file.txt is not a file that can be read"),
         (["run", "."], "is not a file"),
         (["up", "no such file.yaml"], "name a deployments.yaml"),
+        (["up", "--workers", "-1"], "0 or more"),
+        (["up", "--workers", "2", "--no-host"], "with a host"),
         (["bench"], "name a measurement: known are"),
         (["bench", "no-such-measurement"], "no measurement is called"),
         (["frobnicate"], "usage: python3 dev.py COMMAND"),
@@ -168,6 +170,8 @@ def test_up_hosts_what_a_file_of_the_caller_s_says(
     monkeypatch.chdir(tmp_path)
     assert dev.main(["up", "mine.yaml"]) == 0
     assert ready[1] == [*program, "--", str(tmp_path / "mine.yaml")]
+    assert dev.main(["up", "mine.yaml", "--workers", "2"]) == 0
+    assert ready[2] == [*program, "--workers", "2", "--", str(tmp_path / "mine.yaml")]
 
 
 def test_bench_runs_a_measurement_with_its_own_arguments(

@@ -138,6 +138,15 @@ def test_node_from_pypi_becomes_part_of_the_environment_where_the_machine_has_no
     assert with_npm[1].inputs == without[1].inputs
 
 
+def test_an_environment_that_is_a_link_is_not_emptied(tmp_path: Path) -> None:
+    """Setting up anew clears the folder, and the one behind a link may belong to another clone."""
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "ours").symlink_to(tmp_path / "theirs")
+    with pytest.raises(dev.Problem, match="remove the link"):
+        dev.refuse_link(tmp_path / "ours")
+    dev.refuse_link(tmp_path / "theirs")
+
+
 def test_the_file_parses_on_an_old_python() -> None:
     """Python 3.8 has to reach the message, so nothing newer may be in the grammar."""
     ast.parse(Path(dev.__file__).read_text(encoding="utf-8"), feature_version=(3, 8))

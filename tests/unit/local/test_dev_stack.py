@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,9 @@ def test_a_running_stack_says_how_to_reach_it(tmp_path: Path) -> None:
     where = os.path.relpath(settings)
     assert f"-m shared submit DEPLOYMENT FILE --settings {where}" in said
     assert f"-m shared status --settings {where}" in said
+    assert "workers" not in said
+    with_worker = up.describe(replace(running, workers=(services.emulator,)))
+    assert "The workers     1, for the functions with a queue trigger\nThe emulator" in with_worker
     for text in (said, up.describe_services(services)):
         (connection,) = re.findall(r"^ +(DefaultEndpointsProtocol=http;.*)$", text, re.MULTILINE)
         blobs = BlobServiceClient.from_connection_string(connection)

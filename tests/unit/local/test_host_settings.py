@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from local.azurite import account_name
-from local.host.app import HostError, read_time_limit, resolve
+from local.host.app import HostError, resolve
+from local.host.host_json import QueueSettings, read_queue_settings, read_time_limit
 
 
 def test_settings_are_resolved(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,6 +36,42 @@ def test_a_broken_host_json_names_itself(tmp_path: Path, content: str) -> None:
     (tmp_path / "host.json").write_text(content)
     with pytest.raises(HostError, match=r"host\.json"):
         read_time_limit(tmp_path)
+
+
+def test_the_queue_settings(tmp_path: Path) -> None:
+    """They come from host.json, with Azure's defaults; half of a batch is the default threshold."""
+    assert read_queue_settings(tmp_path) == QueueSettings(16, 8, 60.0, 0.0, 5)
+    (tmp_path / "host.json").write_text('{"extensions": {"queues": {"batchSize": 5, "unknown": 1}}}')
+    assert read_queue_settings(tmp_path) == QueueSettings(5, 2, 60.0, 0.0, 5)
+    (tmp_path / "host.json").write_text(
+        """{"extensions": {"queues": {"batchSize": 32, "newBatchThreshold": 0, "maxDequeueCount": 1,
+        "maxPollingInterval": "00:00:02.5", "visibilityTimeout": "01:02:03", "messageEncoding": "Base64"}}}"""
+    )
+    assert read_queue_settings(tmp_path) == QueueSettings(32, 0, 2.5, 3723.0, 1)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("batchSize", "0"),
+        ("batchSize", "33"),
+        ("batchSize", "true"),
+        ("newBatchThreshold", "-1"),
+        ("newBatchThreshold", '"8"'),
+        ("maxDequeueCount", "0"),
+        ("maxDequeueCount", "1.5"),
+        ("maxPollingInterval", '"00:00:00.05"'),
+        ("maxPollingInterval", "2"),
+        ("visibilityTimeout", '"60"'),
+        ("visibilityTimeout", '"-00:00:01"'),
+        ("messageEncoding", '"none"'),
+    ],
+)
+def test_a_queue_setting_that_cannot_be_used_is_named(tmp_path: Path, key: str, value: str) -> None:
+    """The error names the file and the key."""
+    (tmp_path / "host.json").write_text(f'{{"extensions": {{"queues": {{"{key}": {value}}}}}}}')
+    with pytest.raises(HostError, match=rf"host\.json, extensions\.queues is not valid: {key}"):
+        read_queue_settings(tmp_path)
 
 
 def test_the_public_key_is_for_this_machine_only() -> None:
