@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, List  # noqa: UP035 - the worker refuses list[str] in an output
 
 import azure.functions as func
 
 from shared.doors.named_blob import NamedBlob
-from shared.settings.bindings import STORAGE, read_bindings
+from shared.settings.bindings import DRAIN_QUEUE, STORAGE, read_bindings
 
 if TYPE_CHECKING:
     from shared.app import Lamplighter
@@ -29,12 +28,21 @@ async def reconcile_deployments(timer: func.TimerRequest) -> None:
 
 
 @app.timer_trigger(arg_name="timer", schedule=BINDINGS.schedule)
-async def drain_backlog(timer: func.TimerRequest) -> None:
-    """Answer waiting documents on every ready deployment, for one slice."""
-    from shared.serve import slice_seconds
+@app.queue_output(arg_name="messages", queue_name=DRAIN_QUEUE, connection=STORAGE)
+async def queue_drains(timer: func.TimerRequest, messages: func.Out[List[str]]) -> None:  # noqa: UP006
+    """Put a message on the queue for each deployment that has documents to answer, and no worker."""
+    messages.set(await (await _lamplighter()).due())
 
-    seconds = slice_seconds(datetime.now(UTC), BINDINGS.ticks)
-    await (await _lamplighter()).drain_backlog(seconds)
+
+@app.queue_trigger(arg_name="message", queue_name=DRAIN_QUEUE, connection=STORAGE)
+@app.queue_output(arg_name="following", queue_name=DRAIN_QUEUE, connection=STORAGE)
+async def drain_deployment(message: func.QueueMessage, following: func.Out[str]) -> None:
+    """Answer a deployment's documents for one slice; if some are left, put a message for the next."""
+    from shared.serve import SLICE_SECONDS
+
+    name = message.get_body().decode(errors="replace")
+    if await (await _lamplighter()).drain(name, SLICE_SECONDS):
+        following.set(name)
 
 
 @app.blob_trigger(
@@ -43,8 +51,12 @@ async def drain_backlog(timer: func.TimerRequest) -> None:
     connection=STORAGE,
     source=func.BlobSource(BINDINGS.blob_source),
 )
-async def document_uploaded(blob: NamedBlob) -> None:
-    """Record an upload, then start its deployment if needed and answer documents, for one slice."""
+@app.queue_output(arg_name="following", queue_name=DRAIN_QUEUE, connection=STORAGE)
+async def document_uploaded(blob: NamedBlob, following: func.Out[str]) -> None:
+    """Record an upload, then start its deployment if needed and answer documents, for one slice.
+
+    If some are left, put a message for the next slice.
+    """
     from shared.errors import SettingsError
 
     try:
@@ -52,7 +64,8 @@ async def document_uploaded(blob: NamedBlob) -> None:
     except SettingsError:
         # An error would use up the host's five tries; the sweep records it once the file is corrected.
         return
-    await lamplighter.document_uploaded(blob.name)
+    if deployment := await lamplighter.document_uploaded(blob.name):
+        following.set(deployment)
 
 
 @app.route(route="deployments/{deployment}/documents", methods=["POST"])

@@ -85,20 +85,17 @@ async def _app(work: Work) -> dict[str, Any]:
     ]
     events = [asyncio.create_task(event(name)) for name in ([] if work.waiting else work.names)]
     await asyncio.gather(*events)
-    overhead = 0.0
     while time.monotonic() < until:
-        before = time.process_time()
         left = await unfinished()
-        overhead += time.process_time() - before
-        if not left and len(await _results(app)) >= len(work.names):
+        if not left and len(await stored_results(app)) >= len(work.names):
             break
         await asyncio.sleep(_POLL)
     for timer in timers:
         timer.cancel()
     await asyncio.gather(*timers, return_exceptions=True)
-    cpu, calls_made = time.process_time() - overhead, calls.to(*(work.settings[key] for key in _STORAGE))
+    cpu, calls_made = time.process_time(), calls.to(*(work.settings[key] for key in _STORAGE))
     left = await unfinished()
-    finished, opened = await _results(app), []
+    finished, opened = await stored_results(app), []
     for config in current.settings.deployments.values():
         opened.append((await current.context.ledger.record(config.hosted_id)).generation.opened_at)
     await app.close()
@@ -115,7 +112,7 @@ async def _app(work: Work) -> dict[str, Any]:
 _STORAGE = ("DOCUMENTS_STORAGE__blobServiceUri", "DOCUMENTS_STORAGE__tableServiceUri")
 
 
-async def _results(app: Any) -> list[datetime]:
+async def stored_results(app: Any) -> list[datetime]:
     """Return when each result was stored."""
     found, token = [], None
     while True:

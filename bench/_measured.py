@@ -39,10 +39,20 @@ def figures_of(module: str, arguments: list[str], work: DataclassInstance) -> di
     return figures
 
 
+_ONE = {"main": "${AZURE_OPENAI_ACCOUNT_ID}"}
+
+
 def write_deployments(
-    folder: Path, deployments: Mapping[str, Mapping[str, Any]], *, max_output_tokens: int
+    folder: Path,
+    deployments: Mapping[str, Mapping[str, Any]],
+    *,
+    max_output_tokens: int,
+    accounts: Mapping[str, str] = _ONE,
 ) -> Path:
-    """Write a deployments file: each deployment by name, without its account and task, which all share."""
+    """Write a deployments file: each deployment by name, without its task, which all share.
+
+    `accounts`: resource ids by name. The emulator's only one needs no name in the deployments.
+    """
     (folder / "prompt.md").write_text(SYSTEM, encoding="utf-8")
     task = {"system_prompt": "prompt.md", "max_output_tokens": max_output_tokens}
     content = {
@@ -52,7 +62,7 @@ def write_deployments(
             "hosting_per_hour": {"GlobalStandard": 1.7},
             "tokens_per_million": {"input": 0.4, "output": 1.6},
         },
-        "accounts": {"main": {"resource_id": "${AZURE_OPENAI_ACCOUNT_ID}"}},
+        "accounts": {name: {"resource_id": resource_id} for name, resource_id in accounts.items()},
         "deployments": {
             name: {"account": "main", "task": dict(task), **deployment}
             for name, deployment in deployments.items()

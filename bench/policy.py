@@ -165,7 +165,7 @@ def replay(trace: Trace, limit: float, billing: BillingUnit, creates: CreateTime
 def _opened(now: float, took: float, record: DeploymentRecord) -> tuple[float, float]:
     """Return when the app finds a create of `took` seconds ready, and for how long the app polled.
 
-    At first one pass looks every minute, as in `Lamplighter.drain_backlog`; then it polls every few seconds.
+    At first one pass looks every minute, as in `Lamplighter.due`; then it polls every few seconds.
     """
     soonest = estimates.learned(record.history.create_seconds).quantile(SOONEST)
     looks_from = math.ceil((now + soonest.total_seconds()) / TICK) * TICK

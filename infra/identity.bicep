@@ -8,7 +8,7 @@ param insightsName string
 
 // Azure's ids of the roles of these names.
 var blobDataOwner = 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b' // the role that the host's documentation requires for its storage
-var queueDataContributor = '974c5e8b-45b9-4653-ba55-5f855dd0fb88' // events reach the trigger through a queue
+var queueDataContributor = '974c5e8b-45b9-4653-ba55-5f855dd0fb88' // uploads and drains reach their functions through queues
 var tableDataContributor = '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3'
 var monitoringMetricsPublisher = '3913510d-42f4-4e42-8a64-420c390055eb'
 

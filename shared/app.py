@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from shared.alerts import Alert, alert
 from shared.documents.backlog import DocumentLedger
@@ -22,8 +23,10 @@ from shared.hosting.passes import known_accounts, pass_over, pass_over_all
 from shared.hosting.reconcile import Outcome, PassReport
 from shared.model import Account, Configs, DeploymentConfig, DocumentState, Settings
 from shared.planning.picture import Picture, configured_on
-from shared.serve import SLICE_SECONDS, Serving
+from shared.serve import SLICE_SECONDS, End, Served, Serving
 
+TICK = timedelta(minutes=1)
+"""The time between two ticks of the timers, with the default RECONCILE_SCHEDULE."""
 OUTCOMES = {
     Outcome.DONE: "a pass was made",
     Outcome.HELD: "another pass has the account now",
@@ -119,38 +122,75 @@ class Lamplighter:
 
     # --- documents ----------------------------------------------------------------------------
 
-    async def document_uploaded(self, name: str) -> None:
+    async def document_uploaded(self, name: str) -> str | None:
         """Record an upload, then drive its deployment's flow for a slice.
 
-        Raises StorageError only if the upload could not be recorded. Errors of ARM or the model are in the
-        document's record and in alerts, and the timers continue the work.
+        Returns the deployment if only the time was too short for some of its documents. Raises StorageError
+        only if the upload could not be recorded. Errors of ARM or the model are in the document's record and
+        in alerts, and the timers continue the work.
         """
         document = await self.intake.arrived(name)
         if document is None or document.state is not DocumentState.WAITING:
-            return
+            return None
         config = self.settings.deployments.get(document.deployment)
         if config is None:
-            return
+            return None
         try:
-            await self.drive(config, SLICE_SECONDS)
+            more = await self.drive(config, SLICE_SECONDS)
         except LamplighterError as error:
             alert(Alert.DRAIN_FAILED, f"the timers continue with it: {error}", deployment=config.name)
+            return None
+        return config.name if more else None
 
-    async def drive(self, config: DeploymentConfig, seconds: float) -> None:
+    async def drive(self, config: DeploymentConfig, seconds: float) -> bool:
         """Serve a deployment's documents to the end, unless another worker does.
 
-        Raises ProviderError, StorageError.
+        Returns whether only the time was too short for some of them. Raises ProviderError, StorageError.
         """
-        await self._serving.drive(config, self.context.clock.monotonic() + seconds)
+        return await self._serving.drive(config, self.context.clock.monotonic() + seconds)
+
+    async def due(self) -> list[str]:
+        """Return the deployments that have documents to answer before the next tick, and no worker yet.
+
+        One that cannot be read has an alert, and waits for the next tick.
+        """
+        due, unread = await self._serving.due(TICK)
+        for name, error in unread.items():
+            alert(Alert.DRAIN_FAILED, f"the next tick tries again: {error}", deployment=name)
+        return due
+
+    async def drain(self, name: str, seconds: float) -> bool:
+        """Answer a deployment's documents for one slice, unless another worker does.
+
+        Returns whether only the time was too short for some of them. `name` is from a message, so it may
+        be any text. Errors are in alerts: a failed message would be repeated before the next tick.
+        """
+        config = self.settings.deployments.get(name)
+        return config is not None and (await self._drained(config, seconds)).end is End.MORE
 
     async def drain_backlog(self, seconds: float) -> None:
-        """Answer the documents of each deployment that is open or nearly created, independently.
+        """Answer the documents of each deployment that has work, here and independently.
 
         Raises PartFailed after all were tried.
         """
-        problems = await self._serving.drain_backlog(self.context.clock.monotonic() + seconds)
+        due, unread = await self._serving.due(timedelta(0))
+        deployments = self.settings.deployments
+        served = await asyncio.gather(*(self._drained(deployments[name], seconds) for name in due))
+        problems = [f"{name}: {error}" for name, error in unread.items()]
+        for name, each in zip(due, served, strict=True):
+            problems += [f"{name}: {shown(error)}" for error in each.errors]
         if problems:
             raise PartFailed(problems)
+
+    async def _drained(self, config: DeploymentConfig, seconds: float) -> Served:
+        until = self.context.clock.monotonic() + seconds
+        try:
+            served = await self._serving.serve(config, until, check_first=False)
+        except LamplighterError as error:
+            served = Served(End.STUCK, (error,))
+        for each in served.errors:
+            alert(Alert.DRAIN_FAILED, f"the next slice tries again: {shown(each)}", deployment=config.name)
+        return served
 
     @property
     def _serving(self) -> Serving:

@@ -1,23 +1,21 @@
 """Serve one deployment's documents: lease → until open → drain → use the paid minute → pass.
 
-An upload's flow and the backlog's flow both call `Serving.serve`. They differ on purpose only in the
-fields of `Flow`.
+An upload and a message of the queue `drain` both call `Serving.serve`.
 """
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
+from enum import StrEnum
 
-from shared.alerts import Alert, alert, event
+from shared.alerts import event
 from shared.documents.drain import drain
 from shared.documents.drain_report import DrainReport
 from shared.documents.drain_tools import DrainTools
-from shared.documents.waiting import first_done
 from shared.errors import StorageError
 from shared.hosting.answering import note_slice
-from shared.hosting.leases import drain_lease
+from shared.hosting.leases import drain_lease, is_worked_on
 from shared.hosting.observe import HostingContext
 from shared.hosting.passes import pass_over
 from shared.hosting.reconcile import Outcome, PassReport
@@ -38,24 +36,22 @@ TO_DELETE = 4.0
 LONGEST_WAIT = timedelta(minutes=4)
 """If the next step is further away than this, a flow leaves it to the timers."""
 
-_PAUSE = 60.0  # seconds until a deployment is tried again on which nothing could be done
-_BEFORE_TICK = 2.0  # seconds between the end of a slice and the next tick of the timer
+
+class End(StrEnum):
+    """Why a flow ended."""
+
+    EMPTY = "no document was left"
+    STUCK = "nothing more could be done: the deployment is not open, or a slice finished no document"
+    MORE = "it finished documents, and had no time for others"
+    HELD = "another worker serves the deployment"
 
 
 @dataclass(frozen=True)
-class Flow:
-    """The differences between the two flows."""
+class Served:
+    """The outcome of a flow. `errors`: of its last slice; the documents wait again."""
 
-    check_first: bool
-    """Make a pass before each slice, even if the record says open. An upload comes between two ticks, so its
-    flow checks Azure's state itself; beside the backlog's flow, the other timer makes a pass a minute."""
-    to_the_end: bool
-    """Drain slice after slice, until no document is unfinished or a slice finishes none. The backlog's flow
-    drains one slice; then its caller looks at all deployments again."""
-
-
-UPLOAD = Flow(check_first=True, to_the_end=True)
-BACKLOG = Flow(check_first=False, to_the_end=False)
+    end: End
+    errors: tuple[Exception, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,20 +62,18 @@ class Serving:
     context: HostingContext
     tools: DrainTools
 
-    async def drive(self, config: DeploymentConfig, until: float) -> None:
+    async def drive(self, config: DeploymentConfig, until: float) -> bool:
         """Run an upload's flow: check the status, deploy, poll until ready, answer, delete.
 
-        Raises ProviderError, StorageError.
+        An upload comes between two ticks, so its flow makes a pass first, even if the record says open.
+        Returns whether only the time was too short for some of them. Raises ProviderError, StorageError.
         """
-        if config.name not in self.tools.drained_here:
-            await self.serve(config, until, UPLOAD)
+        if config.name in self.tools.drained_here:
+            return False
+        return (await self.serve(config, until, check_first=True)).end is End.MORE
 
-    async def drain_backlog(self, until: float) -> list[str]:
-        """Run the backlog's flow on every deployment that is open or being created. Returns what failed."""
-        return await _Backlog(self, until).run()
-
-    async def serve(self, config: DeploymentConfig, until: float, flow: Flow) -> DrainReport:
-        """Serve the deployment unless another worker does. Returns the report of the last slice.
+    async def serve(self, config: DeploymentConfig, until: float, *, check_first: bool) -> Served:
+        """Serve the deployment unless another worker does.
 
         The worker that holds the drain lease looks for documents again *after* it releases the lease. So an
         upload is always seen, either by its own flow or by the worker whose lease kept that flow out.
@@ -89,49 +83,78 @@ class Serving:
         context = self.context
         while True:
             async with drain_lease(context.blobs, context.clock, context.timing, config.hosted_id) as held:
-                report = await self._drained_here(config, until, flow) if held else None
-            if report is None:
-                return DrainReport()
+                if not held:
+                    return Served(End.HELD)
+                served = await self._drained_here(config, until, check_first=check_first)
+            if served.end is not End.EMPTY:
+                return served
             if not await self.has_unfinished(config):
                 await self._pass_soon(config, until)
-                return report
-            if not flow.to_the_end:
-                return report
+                return served
 
-    async def _drained_here(self, config: DeploymentConfig, until: float, flow: Flow) -> DrainReport | None:
+    async def _drained_here(self, config: DeploymentConfig, until: float, *, check_first: bool) -> Served:
         """Work under the drain lease. Uploads meanwhile need not ask for it: see `serve`."""
         self.tools.drained_here.add(config.name)
         try:
-            return await self._slices(config, until, flow)
+            return await self._slices(config, until, check_first=check_first)
         finally:
             self.tools.drained_here.discard(config.name)
 
-    async def _slices(self, config: DeploymentConfig, until: float, flow: Flow) -> DrainReport | None:
-        """Work under the drain lease. Returns the last report; None if the rest is left to the timers."""
-        if not flow.to_the_end:
-            return await self._slice(config, until, flow)
-        report: DrainReport | None = DrainReport()
-        while report is not None and self.context.clock.monotonic() < until:
-            if not await self.has_unfinished(config):
-                return report
-            report = await self._slice(config, until, flow)
-        return None
+    async def _slices(self, config: DeploymentConfig, until: float, *, check_first: bool) -> Served:
+        """Wait until open, drain, use the paid minute; repeat until no document is left."""
+        left, errors = End.STUCK, tuple[Exception, ...]()
+        while await self.has_unfinished(config):
+            if self.context.clock.monotonic() >= until:
+                return Served(left, errors)
+            if not await self._open(config, until, check_first=check_first):
+                return Served(End.STUCK, errors)
+            report = await self._drain(config, until)
+            errors = report.errors
+            if not report.finished:
+                # Near its end a slice has no time for what the rate limit admits later.
+                failed = report.halted or report.trouble is not None or errors
+                return Served(End.STUCK if failed else left, errors)
+            left = End.MORE
+            await self._use_paid_minute(config, until)
+        return Served(End.EMPTY, errors)
 
-    async def _slice(self, config: DeploymentConfig, until: float, flow: Flow) -> DrainReport | None:
-        """Wait until open, drain, use the paid minute. Returns None if the flow can do no more now."""
-        if not await self._open(config, until, flow):
-            return None
-        report = await self._drain(config, until)
-        if flow.to_the_end and not report.finished:
-            return None  # the next slice would finish none either
-        await self._use_paid_minute(config, until)
-        return report
+    # --- which deployments have work -------------------------------------------------------------
+
+    async def due(self, ahead: timedelta) -> tuple[list[str], dict[str, StorageError]]:
+        """Return the deployments that have work and no worker, and those about which that cannot be read.
+
+        They are paid for and have unfinished documents: open, or being created and perhaps ready `ahead`.
+        """
+        records: dict[str, dict[str, DeploymentRecord]] = {}  # one read serves a whole account
+        due, unread = [], {}
+        for config in self.settings.deployments.values():
+            try:
+                if config.account not in records:
+                    records[config.account] = await self.context.ledger.records(config.account)
+                if await self._is_due(config, records[config.account].get(config.name), ahead):
+                    due.append(config.name)
+            except StorageError as error:
+                unread[config.name] = error
+        return due, unread
+
+    async def _is_due(
+        self, config: DeploymentConfig, record: DeploymentRecord | None, ahead: timedelta
+    ) -> bool:
+        if record is None or record.state not in (RecordState.CREATING, RecordState.OPEN):
+            return False
+        if record.generation.silent_since is not None:
+            return False
+        if record.state is RecordState.CREATING and not self.may_be_ready(record, ahead):
+            return False  # the timer's pass a minute is enough: more passes would cost, and find nothing
+        if not await self.has_unfinished(config):
+            return False
+        return not await is_worked_on(self.context.tables, self.context.timing, config.hosted_id)
 
     # --- until open -----------------------------------------------------------------------------
 
-    async def _open(self, config: DeploymentConfig, until: float, flow: Flow) -> bool:
+    async def _open(self, config: DeploymentConfig, until: float, *, check_first: bool) -> bool:
         """Return whether it is open, now or after a wait."""
-        if not flow.check_first and _is_open(await self._record(config)):
+        if not check_first and _is_open(await self._record(config)):
             return True
         return await self._until_open(config, until)
 
@@ -162,12 +185,12 @@ class Serving:
         soon = again_at is None or again_at - self.context.clock.now() <= LONGEST_WAIT
         return config.mode is not Mode.OBSERVE and soon
 
-    def may_be_ready(self, record: DeploymentRecord) -> bool:
-        """Return whether its create has taken as long as the quickest creates do."""
+    def may_be_ready(self, record: DeploymentRecord, ahead: timedelta = timedelta(0)) -> bool:
+        """Return whether its create will have taken as long as the quickest creates do, `ahead` from now."""
         soonest = learned(record.history.create_seconds).quantile(SOONEST)
         is_under_way = record.state in (RecordState.CREATING, RecordState.OPEN)
         begun = record.generation.intent_at if is_under_way else None
-        return begun is not None and self.context.clock.now() - begun >= soonest
+        return begun is not None and self.context.clock.now() + ahead - begun >= soonest
 
     # --- drain ----------------------------------------------------------------------------------
 
@@ -175,7 +198,11 @@ class Serving:
         account = await self.context.ledger.account(config.account)
         if account.endpoint is None:
             return DrainReport(halted="the account was never looked at")
-        report = await drain(self.tools, config, account.endpoint, until)
+        self.tools.answering_here.add(config.name)
+        try:
+            report = await drain(self.tools, config, account.endpoint, until)
+        finally:
+            self.tools.answering_here.discard(config.name)
         if report.heard or report.trouble:
             await note_slice(
                 self.context.ledger,
@@ -232,92 +259,6 @@ class Serving:
 
     async def _pass(self, config: DeploymentConfig) -> PassReport:
         return await pass_over(self.context, self.settings, self.settings.accounts[config.account])
-
-
-class _Backlog:
-    """A loop that serves all deployments concurrently until the time is up."""
-
-    def __init__(self, serving: Serving, until: float) -> None:
-        self._serving = serving
-        self._clock = serving.context.clock
-        self._poll_seconds = serving.context.timing.poll_seconds
-        self._until = until
-        self._running: dict[str, asyncio.Task[DrainReport]] = {}
-        self._again_at: dict[str, float] = {}  # deployments on which nothing could be done
-        self._problems: list[str] = []
-
-    async def run(self) -> list[str]:
-        """Serve until the time is up or nothing is left to do. Returns what failed."""
-        try:
-            while self._clock.monotonic() < self._until:
-                await self._start()
-                if not self._running:
-                    break
-                await first_done(self._clock, self._running.values(), self._poll_seconds)
-                for name in [name for name, task in self._running.items() if task.done()]:
-                    self._collect(name)
-        finally:
-            # The function must not end before its requests: the host may scale in then.
-            await asyncio.gather(*self._running.values(), return_exceptions=True)
-        for name in list(self._running):
-            self._collect(name)
-        return self._problems
-
-    async def _start(self) -> None:
-        records: dict[str, dict[str, DeploymentRecord]] = {}  # one read serves a whole account
-        for config in self._serving.settings.deployments.values():
-            name, account = config.name, config.account
-            if name in self._running or self._clock.monotonic() < self._again_at.get(name, 0.0):
-                continue
-            try:
-                if account not in records:
-                    records[account] = await self._serving.context.ledger.records(account)
-                if await self._is_due(config, records[account].get(name)):
-                    work = self._serving.serve(config, self._until, BACKLOG)
-                    self._running[name] = asyncio.create_task(work)
-            except StorageError as error:
-                self._problems.append(f"{name}: {error}")
-                self._pause(name)
-
-    async def _is_due(self, config: DeploymentConfig, record: DeploymentRecord | None) -> bool:
-        """Return whether documents wait for a deployment that is paid for: open, or nearly created."""
-        if record is None or record.state not in (RecordState.CREATING, RecordState.OPEN):
-            return False
-        if record.generation.silent_since is not None:
-            return False
-        if record.state is RecordState.CREATING and not self._serving.may_be_ready(record):
-            return False  # the timer's pass a minute is enough: more passes would cost, and find nothing
-        return await self._serving.has_unfinished(config)
-
-    def _collect(self, name: str) -> None:
-        task = self._running.pop(name)
-        error = task.exception()
-        report = DrainReport() if error is not None else task.result()
-        # An upload's flow raises nothing for these: the host would call it again. This one fails visibly.
-        error = next(iter(report.errors), error)
-        if error is not None:
-            self._problems.append(f"{name}: {type(error).__name__}: {error}")
-            alert(Alert.DRAIN_FAILED, "the next slice tries again", deployment=name)
-        if error is not None or not report.finished:
-            self._pause(name)
-
-    def _pause(self, name: str) -> None:
-        self._again_at[name] = self._clock.monotonic() + _PAUSE
-
-
-def slice_seconds(now: datetime, schedule: str) -> float:
-    """Return how long a slice may last that begins now: until shortly before the last tick in SLICE_SECONDS.
-
-    `schedule`: the timer's, as a cron expression of six fields.
-    """
-    from cronsim import CronSim
-
-    last, latest = now, now + timedelta(seconds=SLICE_SECONDS)
-    for tick in CronSim(schedule, now):
-        if tick > latest:
-            break
-        last = tick
-    return max(0.0, (last - now).total_seconds() - _BEFORE_TICK) or SLICE_SECONDS
 
 
 def _is_open(record: DeploymentRecord) -> bool:

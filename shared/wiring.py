@@ -143,6 +143,8 @@ def assemble(
     owner = Owner(settings.installation, storage)
     documents, ledger = DocumentLedger(tables, clock), Ledger(tables)
     results, sources = Results(blobs, documents), sources or Sources(blobs)
+    tools = DrainTools(clock, timing, tables, model, documents, results, ledger, settings.prices, sources)
+    intake = Intake(clock, tables, blobs, documents, results, settings, sources, tools.answering_here)
     return Lamplighter(
         settings=settings,
         context=HostingContext(
@@ -150,10 +152,8 @@ def assemble(
         ),
         documents=documents,
         results=results,
-        intake=Intake(clock, tables, blobs, documents, results, settings, sources),
-        drain_tools=DrainTools(
-            clock, timing, tables, model, documents, results, ledger, settings.prices, sources
-        ),
+        intake=intake,
+        drain_tools=tools,
     )
 
 

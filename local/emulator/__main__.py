@@ -22,7 +22,8 @@ accounts, on one port of 127.0.0.1. Prints one line with its URL when it is read
   /ACCOUNT/openai/deployments/NAME/chat/completions?api-version=...   the same, on the classic path
   GET /emulator/bill                            hosting with times and costs; calls, requests, and calls
                                                 that a client's transport repeated
-  GET /emulator/admissions?deployment=NAME      when requests passed the limits, and the tokens charged
+  GET /emulator/admissions?deployment=NAME      when requests passed the limits, the tokens charged,
+                                                and the SHA-256 of the document (the last user message)
   POST, GET, DELETE /emulator/faults            add faults, list how often they fired, remove them
                                                 (the error for an unknown key lists the valid keys)
   POST /emulator/limits                         multiply the limits of a deployment from now on, without a

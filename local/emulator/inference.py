@@ -136,7 +136,8 @@ class DataPlane:
         if verdict.exceeded is not None:
             self.meter.usage(generation).rejected += 1
             raise refusals.too_many_requests(verdict, request.query.get("api-version", "v1"), headers)
-        self.meter.note_admission(generation, asked.estimated_tokens, now)
+        document = hashlib.sha256(asked.document.encode(errors="replace")).hexdigest()
+        self.meter.note_admission(generation, asked.estimated_tokens, document, now)
         if CONTENT_FILTER_MARKER in asked.prompt:
             raise refusals.content_filter(headers)
         context, completion = self.options.context_tokens, asked.max_tokens or 0

@@ -29,11 +29,15 @@ class Prices:
 
 @dataclass(frozen=True)
 class Admission:
-    """A request that passed the limits: when, to which deployment, and the tokens that it was charged."""
+    """A request that passed the limits: when, to which deployment, and the tokens that it was charged.
+
+    `document`: the digest of its last user message, which tells whether a document was asked twice.
+    """
 
     at: datetime
     deployment: str
     tokens: int
+    document: str
 
 
 @dataclass
@@ -69,17 +73,17 @@ class Meter:
         """Return the counters of a generation, which the caller changes in place."""
         return self._usage[generation.number]
 
-    def note_admission(self, generation: Generation, tokens: int, now: datetime) -> None:
+    def note_admission(self, generation: Generation, tokens: int, document: str, now: datetime) -> None:
         """Record a request that passed the limits."""
         usage = self.usage(generation)
         usage.admitted += 1
         usage.tokens_charged += tokens
-        self._admissions.append(Admission(now, generation.name, tokens))
+        self._admissions.append(Admission(now, generation.name, tokens, document))
 
     def admissions(self, deployment: str) -> list[dict[str, Any]]:
-        """Return, as JSON, when requests to this deployment passed the limits, and their tokens."""
+        """Return, as JSON, when requests to this deployment passed the limits, their tokens and documents."""
         return [
-            {"at": each.at.isoformat(), "tokens": each.tokens}
+            {"at": each.at.isoformat(), "tokens": each.tokens, "document": each.document}
             for each in self._admissions
             if each.deployment.lower() == deployment.lower()
         ]

@@ -8,6 +8,8 @@ docs/design.md.
 
 from __future__ import annotations
 
+from urllib.request import getproxies
+
 import aiohttp
 from aiohttp import ClientConnectionError, ClientConnectorError, ClientHandlerType
 from azure.core.pipeline.transport import AioHttpTransport
@@ -23,7 +25,9 @@ def sent_once() -> AioHttpTransport:
 def new_session() -> aiohttp.ClientSession:
     """Return a session that sends no write twice. Call this on the event loop."""
     return aiohttp.ClientSession(
-        trust_env=True,  # this and the two below are azure-core's defaults
+        # Only if a proxy is set: aiohttp then looks for it, and for a netrc file, again before each request.
+        trust_env=bool(getproxies()),
+        # These two are azure-core's defaults.
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         middlewares=(_send_once,),

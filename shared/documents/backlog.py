@@ -32,7 +32,7 @@ FOLDERS = 1000
 """The most folders of no deployment that are read: uploads may create any number of them."""
 
 _PAGE = 200
-_GATHER = 0.2  # seconds in which claims and outcomes gather, to be written together
+_APART = 1.0  # seconds between two transactions of a partition with claims and outcomes
 _MOST = 1000  # rows in one answer of Azure
 _SPARSE = 10  # if fewer than one row in 10 is wanted, reading single rows by key is cheaper
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,64}~\d{8}T\d{6}-[0-9a-f]{16}")
@@ -267,7 +267,7 @@ class DocumentLedger:
         assert document.etag is not None and not is_final(document)
         key = f"w {short_id(document)}"
         change = Replace(key, to_values(document), document.etag)
-        etag = (await self._writes.write(document.deployment, [change], within=_GATHER))[0]
+        etag = (await self._writes.write(document.deployment, [change], apart=_APART))[0]
         return replace(document, etag=etag)
 
     async def finish(self, document: Document, leftover: Leftover | None = None) -> None:
@@ -282,7 +282,7 @@ class DocumentLedger:
             changes.append(Replace(f"f {key}", to_values(document), etag=None))
         if leftover is not None:
             changes.append(Replace(f"c {key}", to_values(leftover), etag=None))
-        await self._writes.write(document.deployment, changes, within=_GATHER)
+        await self._writes.write(document.deployment, changes, apart=_APART)
 
     async def try_finish(self, document: Document, leftover: Leftover | None = None) -> bool:
         """Finish it; False if another process has changed it meanwhile."""

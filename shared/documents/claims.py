@@ -14,6 +14,7 @@ from shared.documents.condemned import condemned
 from shared.documents.drain_tools import DrainTools
 from shared.documents.results import result_name
 from shared.documents.stored_result import Spent
+from shared.errors import StorageError
 from shared.model import Document, DocumentState
 from shared.money.cost import token_cost
 from shared.timing import Timing
@@ -53,16 +54,22 @@ class Claims:
                 await self.give_back(counted, "the app died while it worked on it", rest=rest)
             return None
         lasts = timedelta(seconds=self._tools.timing.work_lease_seconds)
-        return await self._tools.documents.save(
-            replace(
-                counted,
-                state=DocumentState.CLAIMED,
-                alone=alone,
-                claimed_by=self._holder,
-                claimed_until=self._tools.clock.now() + lasts,
-                not_before=None,
-            )
+        claimed = replace(
+            counted,
+            state=DocumentState.CLAIMED,
+            alone=alone,
+            claimed_by=self._holder,
+            claimed_until=self._tools.clock.now() + lasts,
+            not_before=None,
         )
+        try:
+            return await self._tools.documents.save(claimed)
+        except StorageError:
+            # If only the answer was lost, it is ours: nobody would work on it until the claim expires.
+            found = await self._tools.documents.get(document.id)
+            if found is None or found.claimed_by != self._holder:
+                raise
+            return found
 
     async def done(self, document: Document) -> None:
         """Record it as done: its answer is stored. Raises StorageError."""

@@ -20,7 +20,8 @@ from shared.timing import Timing
 class DrainTools:
     """The tools that every slice uses. `gate`: a suspect is processed alone in its process.
 
-    `drained_here`: the deployments whose drain lease a worker of this process holds.
+    `drained_here`: the deployments whose drain lease a worker of this process holds. `answering_here`: those
+    of them that answer documents now.
     """
 
     clock: Clock
@@ -34,6 +35,7 @@ class DrainTools:
     sources: Sources
     gate: SoloGate = field(default_factory=SoloGate)
     drained_here: set[str] = field(default_factory=set)
+    answering_here: set[str] = field(default_factory=set)
     _pacers: dict[str, tuple[int, Pacer]] = field(default_factory=dict)
 
     def pacer(self, config: DeploymentConfig, generation: Generation) -> Pacer:

@@ -7,6 +7,7 @@ recorded, claimed and finished in bursts.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,18 +35,24 @@ class GroupedWrites:
         self._table = table
         self._clock = clock
         self._waiting: defaultdict[str, list[_Write]] = defaultdict(list)  # by partition
+        self._sent_at: dict[str, float] = {}  # monotonic seconds, by partition
         self._sending: set[asyncio.Task[None]] = set()
 
     async def write(
-        self, partition: str, changes: Sequence[Change], *, within: float = 0.0
+        self, partition: str, changes: Sequence[Change], *, apart: float = 0.0
     ) -> tuple[str, ...]:
-        """See `shared.ports.Tables.write`. `within`: seconds for which it may wait for others."""
+        """See `shared.ports.Tables.write`. `apart`: seconds since the partition's last transaction.
+
+        Until then it waits for others, so a write that comes alone does not wait.
+        """
         write = _Write(tuple(changes), asyncio.get_running_loop().create_future())
         waiting = self._waiting[partition]
         waiting.append(write)
+        wait = self._sent_at.get(partition, -math.inf) + apart - self._clock.monotonic()
         # Even without a wait, those that come in the same moment join.
-        await (self._clock.sleep(within) if within else asyncio.sleep(0))
+        await (self._clock.sleep(wait) if wait > 0 else asyncio.sleep(0))
         while not write.sent:
+            self._sent_at[partition] = self._clock.monotonic()
             # In a task of its own: the others' writes must not end with this one's caller.
             task = asyncio.create_task(self._send(partition, _taken(waiting)))
             self._sending.add(task)

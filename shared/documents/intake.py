@@ -8,12 +8,13 @@ before its next run.
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from dataclasses import replace
 
 from shared.alerts import event
 from shared.documents.backlog import INBOX, UNKNOWN_DEPLOYMENT, DocumentLedger, gone, identify, is_final
 from shared.documents.results import Results, source_of
-from shared.documents.source import Sources
+from shared.documents.source import Sources, refuse_by_least
 from shared.documents.sweep import SWEEP_SECONDS, Sweep, SweepReport, is_nobodys
 from shared.documents.sweep_position import SWEEPS, LastSweep
 from shared.errors import (
@@ -62,8 +63,11 @@ class Intake:
         results: Results,
         settings: Settings,
         sources: Sources,
+        answering_here: Container[str] = (),
     ) -> None:
+        """Take the parts. `answering_here`: the deployments that answer a worker of this process now."""
         self.sources = sources
+        self._answering_here = answering_here
         self._clock = clock
         self._blobs = blobs
         self._ledger = ledger
@@ -117,7 +121,10 @@ class Intake:
             return False
         try:
             refuse_by_size(item.size, self._settings.max_document_bytes)
-            if not looked_at:
+            if config.name in self._answering_here:
+                # The drain reads it soon, and refuses it then: nothing is hosted for it alone.
+                refuse_by_least(item.size, config)
+            elif not looked_at:
                 await self.sources.look_at(INBOX, item.name, item.etag, item.size, config, prices)
         except (DocumentRefused, Missing, Changed, BlobRefused):
             return False

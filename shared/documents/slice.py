@@ -181,7 +181,10 @@ class Slice:
     async def _answer(self, document: Document) -> None:
         timing = self._timing
         longest = timing.request_seconds + timing.bookkeeping_seconds
-        claim_allows = self._clock.monotonic() + timing.work_lease_seconds - longest
+        assert document.claimed_until is not None
+        # Its write may have waited for others, or its answer may have been lost.
+        claimed_for = (document.claimed_until - self._clock.now()).total_seconds()
+        claim_allows = self._clock.monotonic() + claimed_for - longest
         last_start = min(claim_allows, self._until)
         try:
             tried_before = document.crashes or document.reason

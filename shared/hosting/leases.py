@@ -22,6 +22,7 @@ from shared.timing import Timing
 
 LEASES = "leases"  # container
 WORK_LEASES = "workleases"  # table
+_MISSED = 1.5  # times the pause between two renewals, after which one was missed
 
 
 @contextlib.asynccontextmanager
@@ -122,6 +123,16 @@ class WorkLease:
 
 def _work_partition(of: HostedId) -> str:
     return f"{account_key(of.placement)}|{of.deployment}"
+
+
+async def is_worked_on(tables: Tables, timing: Timing, of: HostedId) -> bool:
+    """Return whether a worker has written its lease so lately that it most likely lives.
+
+    It saves messages and is no part of the fence, which counts a dead worker until its lease expires.
+    """
+    page = await tables.page(WORK_LEASES, _work_partition(of), " ", "~", 1000)
+    longest = timedelta(seconds=_MISSED * timing.work_renewal_seconds)
+    return any(page.server_time - row.written_at <= longest for row in page.rows)
 
 
 async def live_work(tables: Tables, of: HostedId) -> int:

@@ -1,4 +1,4 @@
-"""The Bicep creates exactly the containers and tables that the app uses."""
+"""The Bicep creates exactly the containers, tables and queues that the app uses."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from shared.settings.bindings import DRAIN_QUEUE
 from tests.fakes.world import World, config
 from tests.infra import shared_uses
 from tests.infra.bicep import Deployed
@@ -49,3 +50,8 @@ def test_every_table_is_created(deployed: Deployed, touched: tuple[set[str], set
     """The tables that the source names are created, and the app uses no other."""
     assert touched[1] <= shared_uses.tables()
     assert created(deployed, "tableServices/tables") == shared_uses.tables()
+
+
+def test_every_queue_is_created(deployed: Deployed) -> None:
+    """The queue of the functions is there before the first message."""
+    assert created(deployed, "queueServices/queues") == {DRAIN_QUEUE}

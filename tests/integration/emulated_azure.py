@@ -50,6 +50,11 @@ class EmulatedAzure:
             if row["deployment"] == deployment
         ]
 
+    def admissions(self, deployment: str) -> list[tuple[datetime, str]]:
+        """Return when each request passed the deployment's limits, and the SHA-256 of its document."""
+        listed = call(f"{self.url}/emulator/admissions?deployment={deployment}").json["admissions"]
+        return [(datetime.fromisoformat(each["at"]), each["document"]) for each in listed]
+
     def writes(self, deployment: str) -> tuple[int, int]:
         """Return how many PUTs and DELETEs the deployment's account has had."""
         calls = self.bill()["arm_calls"][deployment]

@@ -19,7 +19,7 @@ from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient
 
 from local.azurite import ACCOUNT_KEY, Azurite, account_name
-from local.stack import ROOT, Behaviour, Services, app_settings, machine_environment, run_part
+from local.stack import ROOT, Behaviour, Part, Services, app_settings, machine_environment, run_part
 from tests.integration.calls import Answer, call
 from tests.integration.deployments_file import PROMPT, Section, account_id, write_deployments
 from tests.integration.emulated_azure import EmulatedAzure, Session
@@ -51,13 +51,16 @@ class Stack:
         processes: ExitStack,
         host: str = "local.host",
         memory_limit: int | None = None,
+        workers: int = 0,
     ) -> None:
         self._host_module = host
         self._memory_limit = memory_limit
+        self._with_workers = workers > 0
         self.deployments_file = folder / "deployments.yaml"
         self.azure = EmulatedAzure(services.emulator_url)
         self._services = services
         self._processes = processes
+        self.workers: list[Part] = []
         self._logs: list[Path] = []
         uri = services.azurite.blob_uri
         credential = AzureNamedKeyCredential(account_name(uri), ACCOUNT_KEY)
@@ -70,16 +73,26 @@ class Stack:
 
     def start_host(self) -> None:
         """Start the functions host, also after it was killed."""
+        self._host = self._start("functions host", *(["--only", "others"] if self._with_workers else []))
+        self._url = self._host.wait_for_address()
+
+    def start_worker(self) -> Part:
+        """Start one more host, which runs only the functions with a queue trigger."""
+        worker = self._start("worker", "--only", "queues")
+        worker.wait_for_address()
+        return worker
+
+    def _start(self, name: str, *options: str) -> Part:
         log = self.deployments_file.with_name(f"host-{len(self._logs)}.log")
         command = [self._host_module, "--app-dir", str(ROOT), "--port", "0", "--function-key", KEY]
-        command += ["--blob-poll-seconds", "0.2", "--grace-seconds", "1"]
+        command += ["--blob-poll-seconds", "0.2", "--grace-seconds", "1", *options]
         if self._memory_limit is not None:
             command += ["--memory-limit", str(self._memory_limit)]
         settings = app_settings(self._services, self.deployments_file)
         environment = machine_environment() | settings | {"RECONCILE_SCHEDULE": f"*/{TICK:.0f} * * * * *"}
-        self._host = self._processes.enter_context(run_part("functions host", command, environment, log))
+        part = self._processes.enter_context(run_part(name, command, environment, log))
         self._logs.append(log)
-        self._url = self._host.wait_for_address()
+        return part
 
     def kill_host(self) -> None:
         """End the host at once, as a crash of its machine does."""
@@ -108,7 +121,7 @@ class Stack:
 
     @property
     def output(self) -> str:
-        """Return the host's whole output, from before its kills too."""
+        """Return the whole output of the host and its workers, from before their kills too."""
         return "".join(log.read_text(encoding="utf-8", errors="replace") for log in self._logs)
 
     def wait(self, what: str, condition: Callable[[], T], within: float = _BOUND) -> T:
@@ -200,7 +213,10 @@ class Stack:
 
     def stored_names(self, container: str) -> list[str]:
         """Return the names of a container's blobs without reading them."""
-        return list(self._blobs.get_container_client(container).list_blob_names())
+        try:
+            return list(self._blobs.get_container_client(container).list_blob_names())
+        except ResourceNotFoundError:  # the container does not exist yet
+            return []
 
     def waiting(self, deployment: str) -> list[str]:
         """Return the names in a deployment's folder of the inbox."""
@@ -259,13 +275,15 @@ def run_stack(
     behaviour: Behaviour = QUICK,
     host: str = "local.host",
     memory_limit: int | None = None,
+    workers: int = 0,
     emulator: Sequence[str] = (),
     **sections: Section,
 ) -> Iterator[Stack]:
     """Run the app with these deployments; a failure in the block shows the end of the host's output.
 
-    `host`: the module that runs it; `memory_limit`: MB above which the worker restarts; `emulator`: further
-    options; `sections`: further sections of deployments.yaml.
+    `host`: the module that runs it; `memory_limit`: MB above which the worker restarts; `workers`: further
+    hosts that run the functions with a queue trigger, and the first one then only the others; `emulator`:
+    further options; `sections`: further sections of deployments.yaml.
     """
     command = ["local.emulator", *behaviour.arguments(), *emulator]
     for name in deployments:
@@ -275,9 +293,11 @@ def run_stack(
             run_part("emulator", command, machine_environment(), folder / "emulator.log")
         )
         services = Services(azurite, part, part.wait_for_address())
-        stack = Stack(folder, services, processes, host, memory_limit)
+        stack = Stack(folder, services, processes, host, memory_limit, workers)
         write_deployments(stack.deployments_file, deployments, **sections)
         stack.start_host()
+        for _ in range(workers):
+            stack.workers.append(stack.start_worker())
         try:
             yield stack
         except BaseException:

@@ -102,7 +102,7 @@ class People:
     def _deliver(self, name: str) -> None:
         host = self._world.some_host()
         if host is not None:
-            host[0].spawn(f"event {name}", five_tries(*host, name))
+            host[0].spawn(f"event {name}", self._world.ours.messages.upload_event(*host, name))
 
     # --- deployments ----------------------------------------------------------------------------
 
@@ -221,8 +221,11 @@ async def _requeue(app: Lamplighter, name: str) -> None:
                 await app.intake.requeue(document)
 
 
-async def five_tries(process: Process, app: Lamplighter, name: str) -> None:
-    """Try an upload event up to five times, as the Functions host does after an exception."""
+async def five_tries(process: Process, app: Lamplighter, name: str) -> str | None:
+    """Try an upload event up to five times, as the Functions host does after an exception.
+
+    Returns the deployment that the next message names, if any.
+    """
     for _ in range(5):
         try:
             return await app.document_uploaded(name)

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 from unittest import mock
 
+from shared import serve
 from shared.adapters import storage_clock
 from shared.documents import blame, candidates, claims, drain_tools, intake, results
 from shared.documents.alone import crashes_of
@@ -284,6 +285,20 @@ def answer_bound(stack: contextlib.ExitStack) -> None:
 def server_time(stack: contextlib.ExitStack) -> None:
     """Let each host trust its own clock."""
     _put(stack, storage_clock.StorageClock, "correct", lambda *_: None)
+
+
+@_variant
+def repeated_message(stack: contextlib.ExitStack) -> None:
+    """Put a message for a deployment only once, whatever becomes of it."""
+    due, put = serve.Serving.due, set[str]()
+
+    async def once(self: serve.Serving, *given: Any) -> Any:
+        names, unread = await due(self, *given)
+        first = [name for name in names if name not in put]
+        put.update(first)
+        return first, unread
+
+    _put(stack, serve.Serving, "due", once)
 
 
 @_variant

@@ -41,6 +41,14 @@ class Weather:
         """Draw whether storage claims that a new result exists: careless code reads any 409 that way."""
         return self.stormy and self.random.random() < 0.1 * self.intensity
 
+    def message(self) -> str | None:
+        """Draw what happens to a message: it is lost, late, repeated, or its text is not what was put."""
+        if not self.stormy:
+            return None
+        chance = self.random.random() / self.intensity
+        kinds = ((0.05, "lost"), (0.12, "late"), (0.2, "repeated"), (0.22, "garbled"))
+        return next((kind for limit, kind in kinds if chance < limit), None)
+
     def arm_read(self) -> str | None:
         """Draw a read fault: `unavailable`, `lagging` (an old LIST) or `omitting` (an entry is missing)."""
         if not self.stormy:

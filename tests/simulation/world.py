@@ -14,7 +14,6 @@ from typing import Any
 from shared.app import Lamplighter
 from shared.documents.backlog import INBOX
 from shared.model import Settings
-from shared.serve import slice_seconds
 from shared.timing import TIMING
 from shared.wiring import assemble
 from tests.fakes.blobs import MemoryBlobs
@@ -22,7 +21,8 @@ from tests.fakes.tables import MemoryTables
 from tests.fakes.world import ACCOUNT, PRICES
 from tests.simulation.azure import Azure
 from tests.simulation.judge import Judge
-from tests.simulation.people import People, five_tries
+from tests.simulation.messages import Messages
+from tests.simulation.people import People
 from tests.simulation.ports import SimAzure, SimBlobs, SimTables
 from tests.simulation.process import Process
 from tests.simulation.scenario import OTHER_ACCOUNT, START, Scenario, Twin, Upload
@@ -32,7 +32,6 @@ TICK = 60.0
 LONGEST_TAIL = 3 * 3600.0
 """After the last storm, a creation that failed often is tried again only after 72 minutes."""
 QUIET = 5 * TICK
-_EACH_MINUTE = "0 * * * * *"
 
 
 @dataclass
@@ -47,6 +46,9 @@ class Side:
     hosts: list[tuple[Process, Lamplighter]] = field(default_factory=list)
     timers: dict[str, tuple[Process, asyncio.Task[None]]] = field(default_factory=dict)
     gone: bool = False
+
+    def __post_init__(self) -> None:
+        self.messages = Messages(self)
 
     def some_host(self) -> tuple[Process, Lamplighter] | None:
         """Return one live host at random, or None."""
@@ -177,7 +179,7 @@ class World:
         side.blobs.upload(INBOX, upload.blob, upload.text.encode())
         host = side.some_host()
         if host is not None:
-            host[0].spawn(f"event {upload.blob}", five_tries(*host, upload.blob))
+            host[0].spawn(f"event {upload.blob}", side.messages.upload_event(*host, upload.blob))
 
     def _twin_ends(self, side: Side, twin: Twin) -> None:
         """Stop the twin's hosts, and delete its deployments some time later."""
@@ -255,7 +257,7 @@ class World:
             if timer == "reconcile":
                 task = process.spawn(timer, app.reconcile())
             else:
-                task = process.spawn(timer, app.drain_backlog(slice_seconds(process.now(), _EACH_MINUTE)))
+                task = process.spawn(timer, side.messages.tick(app))
             side.timers[timer] = (process, task)
 
     def _is_over(self) -> bool:

@@ -6,7 +6,10 @@ import asyncio
 from collections import Counter
 from typing import Any
 
-from shared.model import DocumentState, ModelAnswer, ModelRequest
+import pytest
+
+from shared.errors import Changed, StorageError
+from shared.model import DocumentState, ModelAnswer, ModelRequest, UploadStart
 from tests.fakes.world import World, config
 
 
@@ -63,3 +66,100 @@ async def test_claims_are_made_shortly_before_the_requests() -> None:
     assert 60 <= claimed <= 70
     await draining
     assert await states(world, 80) == {DocumentState.DONE: 80}
+
+
+@pytest.mark.parametrize("error", [StorageError, Changed])
+async def test_claims_whose_answer_was_lost_are_found_again(error: type[StorageError]) -> None:
+    """They are in one transaction: its documents are neither left until their claims expire nor crashed."""
+    world, lost = World.of(config(capacity=1200)), 0
+    write = world.tables.write
+
+    async def losing(table: str, partition: str, changes: Any) -> tuple[str, ...]:
+        nonlocal lost
+        etags = await write(table, partition, changes)
+        if not lost and len(changes) > 8 and all(change.key.startswith("w ") for change in changes):
+            lost = len(changes)
+            raise error("the answer was lost")
+        return etags
+
+    world.tables.write = losing  # type: ignore[method-assign]
+    for name in names(100):
+        world.upload(name)
+    before = world.clock.monotonic()
+    await asyncio.gather(*(world.app.document_uploaded(name) for name in names(100)))
+    assert lost > 8
+    assert world.clock.monotonic() - before < 180
+    assert await states(world, 100) == {DocumentState.DONE: 100}
+    assert not any([(await world.document(name)).crashes for name in names(100)])
+    assert world.azure.asked.count("some text") == 100
+
+
+async def drained(world: World, count: int) -> asyncio.Task[None]:
+    """Return a worker that answers so many documents, one in ten seconds, and has begun."""
+    for name in names(count):
+        world.upload(name)
+    await world.app.reconcile()
+    world.clock.advance(75)
+    await world.app.reconcile()
+    draining = asyncio.create_task(world.app.drain_backlog(300))
+    await world.clock.sleep(15)
+    return draining
+
+
+async def test_an_upload_whose_deployment_is_drained_here_is_read_once() -> None:
+    """Its drain reads it soon, so that it is not read before it is recorded."""
+    world, reads = World.of(config(capacity=6)), Counter[str]()
+    read = world.blobs.read
+
+    async def counted(container: str, name: str, etag: str | None = None) -> bytes:
+        reads[name] += 1
+        return await read(container, name, etag)
+
+    draining = await drained(world, 5)
+    world.blobs.read = counted  # type: ignore[method-assign]
+    world.upload("clauses/late.txt")
+    await world.app.document_uploaded("clauses/late.txt")
+    assert (await world.document("clauses/late.txt")).state is DocumentState.WAITING
+    assert not reads["clauses/late.txt"]
+    await draining
+    assert (await world.document("clauses/late.txt")).state is DocumentState.DONE
+    assert reads["clauses/late.txt"] == 1
+
+
+async def test_what_cannot_be_read_is_refused_by_its_drain_for_the_same_reason() -> None:
+    """No request is sent for it, and it is moved to `failed` as one that is refused before it is recorded."""
+    world, content = World.of(config(capacity=6)), b"\x00\x01\x02\x03" * 50
+    draining = await drained(world, 3)
+    world.upload("clauses/late.txt", content)
+    await world.app.document_uploaded("clauses/late.txt")
+    await draining
+    world.upload("clauses/alone.txt", content)
+    await world.app.document_uploaded("clauses/alone.txt")
+    late, alone = [await world.document(f"clauses/{name}.txt") for name in ("late", "alone")]
+    assert late.state is alone.state is DocumentState.FAILED
+    assert late.reason == alone.reason and "binary" in late.reason
+    assert (late.cost, late.attempts) == (0, 0)
+    assert late.moved_to.startswith("failed/clauses/late.")
+    assert world.azure.asked == ["ready?", *["some text"] * 3]
+    assert not world.blobs.names("inbox")
+
+
+@pytest.mark.parametrize("uploads", UploadStart)
+async def test_what_cannot_be_read_is_refused_at_once_while_nothing_is_drained(uploads: UploadStart) -> None:
+    """A worker of this process has the deployment's lease, but only waits: for its create, or for a pass."""
+    world = World.of(config(uploads=uploads))
+    deployments = world.azure.deployments
+
+    async def slow(account: str, *, timeout: float) -> Any:
+        await world.clock.sleep(5)
+        return await deployments(account, timeout=timeout)
+
+    world.azure.deployments = slow  # type: ignore[method-assign]
+    world.upload("clauses/good.txt")
+    flow = asyncio.create_task(world.app.document_uploaded("clauses/good.txt"))
+    await world.clock.sleep(3)
+    assert "clauses" in world.app.drain_tools.drained_here
+    world.upload("clauses/bad.txt", b"\x00\x01\x02\x03" * 50)
+    await world.app.document_uploaded("clauses/bad.txt")
+    assert (await world.document("clauses/bad.txt")).state is DocumentState.FAILED
+    await flow

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 from shared.documents.results import result_name
 from shared.errors import AccessDenied, ModelError, ModelUnavailable, RateLimited
 from shared.model import DocumentState, OneOffWindow, UploadStart
-from shared.serve import SLICE_SECONDS, slice_seconds
+from shared.serve import SLICE_SECONDS
 from shared.timing import TIMING
 from tests.fakes.clock import START
 from tests.fakes.world import World, config
@@ -197,18 +197,6 @@ async def test_a_document_that_a_dead_worker_holds_makes_no_noise() -> None:
     world.tables.write = counted  # type: ignore[method-assign]
     await world.app.drain_backlog(50)
     assert writes == []
-
-
-@pytest.mark.parametrize(("second", "expected"), [(0, 418.0), (1, 417.0), (30, 388.0), (59, 359.0)])
-def test_a_slice_ends_just_before_a_tick(second: int, expected: float) -> None:
-    """The singleton timer hands over without a gap, well within the function's time limit."""
-    now = datetime(2026, 11, 23, 8, 0, second, tzinfo=UTC)
-    assert slice_seconds(now, "0 * * * * *") == expected
-
-
-def test_a_slice_with_a_rare_timer_takes_what_it_may() -> None:
-    """With an hourly tick there is none to end before."""
-    assert slice_seconds(START, "0 0 * * * *") == SLICE_SECONDS
 
 
 def test_the_longest_slice_fits_the_functions_time_limit() -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 import azure.functions as func
 import pytest
@@ -96,7 +96,7 @@ def test_every_function_is_there_without_any_setting() -> None:
     """The defaults: every minute, Event Grid, function keys."""
     found = triggers(import_app())
     assert set(found) == {
-        *("reconcile_deployments", "drain_backlog", "document_uploaded"),
+        *("reconcile_deployments", "queue_drains", "drain_deployment", "document_uploaded"),
         *("submit_document", "list_documents", "get_document", "get_result", "requeue_document"),
         *("list_deployments", "get_deployment", "hold_deployment", "release_deployment", "preview_hosting"),
     }
@@ -122,8 +122,8 @@ def test_every_function_is_there_without_any_setting() -> None:
 
 def test_the_host_is_asked_for_an_upload_s_name_and_not_for_its_content() -> None:
     """The worker's own words to the host: the same trigger, with a reference in the place of the file."""
-    (shown,) = import_app()["as the worker tells them"]  # type: ignore[misc]
-    assert shown == {
+    shown: Any = import_app()["as the worker tells them"]
+    assert next(each for each in shown if each["direction"] == "IN") == {
         "type": "blobTrigger",
         "direction": "IN",
         "name": "blob",
@@ -132,6 +132,40 @@ def test_the_host_is_asked_for_an_upload_s_name_and_not_for_its_content() -> Non
         "source": "EventGrid",
         "properties": {"SupportsDeferredBinding": True},
     }
+
+
+def test_a_drain_is_asked_for_by_a_message_of_the_queue() -> None:
+    """The timer puts the messages, and so does whatever ends before the documents do."""
+    functions: Any = import_app()["functions"]
+    named = {
+        function["name"]: {
+            (each["type"], each["queueName"], each["connection"])
+            for each in function["bindings"]
+            if "queueName" in each
+        }
+        for function in functions
+    }
+    trigger, output = (
+        ("queueTrigger", "drain", "DOCUMENTS_STORAGE"),
+        ("queue", "drain", "DOCUMENTS_STORAGE"),
+    )
+    assert {name: found for name, found in named.items() if found} == {
+        "queue_drains": {output},
+        "drain_deployment": {trigger, output},
+        "document_uploaded": {output},
+    }
+
+
+def test_what_the_functions_put_is_what_the_worker_can_send() -> None:
+    """The types of the outputs are those that Microsoft's worker accepts when it loads the functions."""
+    import function_app
+
+    converter = func.queue.QueueMessageOutConverter
+    put = (function_app.queue_drains, function_app.drain_deployment, function_app.document_uploaded)
+    for function in put:
+        hints = get_type_hints(function._function.get_user_function())
+        (kind,) = (hint for hint in hints.values() if get_origin(hint) is func.Out)
+        assert converter.check_output_type_annotation(*get_args(kind))
 
 
 def test_a_reference_is_decoded_to_the_name() -> None:
@@ -149,7 +183,7 @@ def test_the_settings_reach_the_host() -> None:
     """A schedule as the host's own %SETTING%, a polling source by its name."""
     shown = import_app(RECONCILE_SCHEDULE="*/5 * * * * *", BLOB_SOURCE="LogsAndContainerScan")
     found = triggers(shown)
-    assert found["drain_backlog"]["schedule"] == "%RECONCILE_SCHEDULE%"
+    assert found["queue_drains"]["schedule"] == "%RECONCILE_SCHEDULE%"
     assert found["document_uploaded"]["source"] == "LogsAndContainerScan"
     assert shown["problems"] == []
 

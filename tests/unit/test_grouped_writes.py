@@ -39,8 +39,8 @@ class World:
         self.tables.write = counted  # type: ignore[method-assign]
         self.groups = GroupedWrites(self.tables, "documents", self.clock)
 
-    async def write(self, *changes: Change, within: float = MOMENT) -> tuple[str, ...]:
-        return await self.groups.write("clauses", changes, within=within)
+    async def write(self, *changes: Change, apart: float = MOMENT) -> tuple[str, ...]:
+        return await self.groups.write("clauses", changes, apart=apart)
 
     async def values(self, key: str) -> Any:
         row = await self.tables.get("documents", "clauses", key)
@@ -71,15 +71,15 @@ async def test_a_transaction_has_at_most_a_hundred_rows_and_no_row_twice() -> No
     assert await world.values("w 1") == -2
 
 
-@pytest.mark.parametrize("within", [0.0, MOMENT])
-async def test_one_conflict_fails_one_write(within: float) -> None:
+@pytest.mark.parametrize("apart", [0.0, MOMENT])
+async def test_one_conflict_fails_one_write(apart: float) -> None:
     """The others of its group are written, and nobody learns of it but its own caller."""
     world = World()
     await world.write(row(1))
     outcomes = await asyncio.gather(
-        world.write(row(1), within=within),
-        world.write(row(2), within=within),
-        world.write(Remove("w 3", "v9"), within=within),
+        world.write(row(1), apart=apart),
+        world.write(row(2), apart=apart),
+        world.write(Remove("w 3", "v9"), apart=apart),
         return_exceptions=True,
     )
     assert [type(outcome) for outcome in outcomes] == [AlreadyExists, tuple, Changed]
@@ -112,11 +112,19 @@ async def test_a_caller_that_ends_takes_no_other_write_with_it() -> None:
     assert (await world.values("w 1"), await world.values("w 2")) == (1, 2)
 
 
-async def test_partitions_do_not_wait_for_each_other() -> None:
-    """A transaction has one partition, and a write without a wait is sent at once."""
+async def test_a_write_that_comes_alone_does_not_wait() -> None:
+    """Those that come soon after it wait for each other, and share the next transaction."""
     world = World()
-    await asyncio.gather(
-        world.groups.write("clauses", [row(1)], within=MOMENT), world.groups.write("letters", [row(1)])
-    )
+    await world.write(row(1))
+    assert world.clock.monotonic() == 0.0
+    await asyncio.gather(world.write(row(2)), world.write(row(3)))
+    assert (world.clock.monotonic(), world.transactions) == (MOMENT, [1, 2])
+
+
+async def test_partitions_do_not_wait_for_each_other() -> None:
+    """A transaction has one partition."""
+    world = World()
+    await world.write(row(1))
+    await world.groups.write("letters", [row(1)], apart=MOMENT)
     assert world.transactions == [1, 1]
-    assert world.clock.monotonic() == MOMENT
+    assert world.clock.monotonic() == 0.0

@@ -131,7 +131,7 @@ async def _answered(
     """
     clock = app.context.clock
     until = clock.monotonic() + timeout.total_seconds()
-    flow: asyncio.Task[None] | None = None
+    flow: asyncio.Task[bool] | None = None
     with terminal.progress() as show:
         try:
             while any(file.is_unfinished for file in files) and clock.monotonic() < until:
@@ -161,7 +161,7 @@ async def _answered(
     await _look(app, files)
 
 
-def _show_error(flow: asyncio.Task[None], show: Callable[[str], None]) -> None:
+def _show_error(flow: asyncio.Task[bool], show: Callable[[str], None]) -> None:
     error = flow.exception()
     if isinstance(error, LamplighterError) and not isinstance(error, ProviderRefused):
         show(str(error))

@@ -1,6 +1,7 @@
 """The data plane through the openai SDK, on the v1 and the classic path."""
 
 import asyncio
+import hashlib
 import json
 
 import jsonschema
@@ -31,7 +32,9 @@ async def test_a_ready_deployment_answers_and_counts_its_tokens():
         assert (row["admitted"], row["rejected"], row["tokens_charged"]) == (1, 0, 10)
         async with session(cloud.url) as http:
             listed = await (await http.get("/emulator/admissions?deployment=CLAUSES")).json()
-        assert listed == {"admissions": [{"at": cloud.clock.now.isoformat(), "tokens": 10}]}
+        document = hashlib.sha256(b"one two three").hexdigest()
+        admission = {"at": cloud.clock.now.isoformat(), "tokens": 10, "document": document}
+        assert listed == {"admissions": [admission]}
 
 
 async def test_the_classic_path_answers_the_same():
