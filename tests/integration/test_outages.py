@@ -10,7 +10,8 @@ from tests.integration.stack import QUICK, letter, run_stack
 
 FUNCTIONS = {
     "reconcile_deployments",
-    "drain_backlog",
+    "queue_drains",
+    "drain_deployment",
     "document_uploaded",
     "submit_document",
     "list_documents",
