@@ -206,7 +206,7 @@ class SimAzure:
         found = self._world.azure.listed(account, at)
         if trouble == "omitting" and found:
             self._world.azure.omit(found, self._world.random.choice(list(found)))
-        if self._of_ours:
+        if self._of_ours and not self._world.weather.stormy:  # in a storm the pass may fail after its LIST
             for name in found:
                 if self._world.azure.is_the_twins(name):
                     self._world.judge.alarms.met("a twin's is listed", name, Alert.TWIN_INSTALLATION)
