@@ -17,7 +17,8 @@ from uuid import uuid4
 
 import aiohttp
 
-from bench._drain_clients import SYSTEM, peak_memory
+from bench._drain_clients import SYSTEM
+from bench._process_usage import peak_memory
 
 _INVOCATIONS = 24  # that the host runs at once: batchSize 16 + newBatchThreshold 8 of host.json's defaults
 _TICK = 60.0  # seconds between two calls of a timer

@@ -13,8 +13,9 @@ import sys
 import time
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
+
+from bench._process_usage import peak_memory
 
 SYSTEM = "Say in one sentence what the document is about."
 DEPLOYMENT = "clauses"
@@ -167,13 +168,6 @@ CLIENTS: dict[str, Client] = {
     "tenacity": _tenacity,
     "aiohttp_retry_after": _bare,
 }
-
-
-def peak_memory() -> int | None:
-    """Return the peak resident memory in MB. The kernel's figure for a process includes its parent's."""
-    status = Path("/proc/self/status")
-    lines = status.read_text(encoding="utf-8").splitlines() if status.exists() else []
-    return next((int(line.split()[1]) // 1024 for line in lines if line.startswith("VmHWM:")), None)
 
 
 def main() -> None:

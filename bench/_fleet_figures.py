@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
 from bench._fleet_run import AFTER_A_DEATH, Seen, at_once, unfinished
 from bench._fleet_stack import Fleet
+from bench._measured import use_of_limit
 from shared.model import DocumentState
 
 _DOCUMENT, _DONE = '{"event": "document"', '"state": "done"'  # in a line of a worker's log
@@ -51,14 +51,6 @@ def figures(fleet: Fleet, seen: Seen) -> dict[str, Any]:
             "longest_pause_bound_s": AFTER_A_DEATH,
         }
     return found
-
-
-def use_of_limit(admitted: Sequence[datetime], requests: int) -> float:
-    """Return what was admitted as a share of the limit a minute, from the first to the last admission."""
-    if len(admitted) < 2:
-        return 0.0
-    minutes = (admitted[-1] - admitted[0]) / timedelta(minutes=1)
-    return (len(admitted) - 1) / (minutes * requests)
 
 
 def documents_by_worker(seen: Seen) -> list[int]:

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.exceptions import ResourceNotFoundError
@@ -17,6 +16,7 @@ from azure.storage.queue.aio import QueueClient
 
 from bench._burst_work import stored_results
 from bench._fleet_stack import Fleet, Ready, open_all, run_workers, upload
+from bench._measured import admissions
 from bench._process_usage import Usage, children, usage
 from local.azurite import ACCOUNT_KEY, account_name
 from local.host.host_json import read_queue_settings
@@ -213,8 +213,8 @@ class _Bench:
 
     def _admissions(self, name: str) -> list[datetime]:
         """Return when the emulator admitted requests of this run to a deployment."""
-        answer: Any = call(f"{self._services.emulator_url}/emulator/admissions?deployment={name}").json
-        times = [datetime.fromisoformat(each["at"]) for each in answer["admissions"]]
+        admitted = admissions(self._services, name)
+        times = [datetime.fromisoformat(each["at"]) for each in admitted]
         return [at for at in times if at >= self._seen.began]
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from bench._drain_clients import SYSTEM
-from local.stack import ROOT, machine_environment
+from local.stack import ROOT, Services, machine_environment
+from tests.integration.calls import call
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -71,3 +73,18 @@ def write_deployments(
     file = folder / "deployments.yaml"
     file.write_text(yaml.safe_dump(content), encoding="utf-8")
     return file
+
+
+def admissions(services: Services, deployment: str) -> list[dict[str, Any]]:
+    """Return what the emulator has admitted to a deployment, oldest first."""
+    answer = call(f"{services.emulator_url}/emulator/admissions?deployment={deployment}")
+    found: list[dict[str, Any]] = answer.json["admissions"]
+    return found
+
+
+def use_of_limit(admitted: Sequence[datetime], requests: float) -> float:
+    """Return what was admitted as a share of the limit a minute, from the first to the last admission."""
+    if len(admitted) < 2:
+        return 0.0
+    minutes = (admitted[-1] - admitted[0]) / timedelta(minutes=1)
+    return (len(admitted) - 1) / (minutes * requests)

@@ -26,9 +26,17 @@ def is_known() -> bool:
 def usage(pid: int) -> Usage:
     """Return what a running process has used, without its children. Raises OSError if it has ended."""
     figures, ticks = _figures(pid), os.sysconf("SC_CLK_TCK")
-    lines = (_PROC / str(pid) / "status").read_text(encoding="utf-8").splitlines()
-    peak = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
-    return Usage((int(figures[_USER]) + int(figures[_SYSTEM])) / ticks, peak // 1024)
+    return Usage((int(figures[_USER]) + int(figures[_SYSTEM])) / ticks, peak_memory(pid) or 0)
+
+
+def peak_memory(pid: int | None = None) -> int | None:
+    """Return the peak resident memory in MB of a process (this one); None if the system does not tell.
+
+    The kernel's figure for a process includes its parent's.
+    """
+    status = _PROC / str(pid or "self") / "status"
+    lines = status.read_text(encoding="utf-8").splitlines() if status.exists() else []
+    return next((int(line.split()[1]) // 1024 for line in lines if line.startswith("VmHWM:")), None)
 
 
 def children() -> set[int]:

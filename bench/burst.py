@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from bench._burst_work import Work
-from bench._measured import figures_of, write_deployments
+from bench._measured import admissions, figures_of, use_of_limit, write_deployments
 from bench._report import machine, show
 from bench.drain import document
 from local.deployments_file import ACCOUNT_ID
@@ -110,10 +110,8 @@ def utilisation(services: Services, deployments: int) -> float:
     """Return what was admitted as a share of the limits, from each first to each last admission."""
     shares = []
     for number in range(deployments):
-        answer = call(f"{services.emulator_url}/emulator/admissions?deployment=d{number}")
-        times = [datetime.fromisoformat(each["at"]) for each in answer.json["admissions"]]
-        minutes = (times[-1] - times[0]).total_seconds() / 60
-        shares.append((len(times) - 1) / (minutes * _REQUESTS / deployments))
+        times = [datetime.fromisoformat(each["at"]) for each in admissions(services, f"d{number}")]
+        shares.append(use_of_limit(times, _REQUESTS / deployments))
     return round(sum(shares) / len(shares), 3)
 
 

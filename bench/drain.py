@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from bench._drain_clients import CLIENTS, DEPLOYMENT, Work
-from bench._measured import figures_of, write_deployments
+from bench._measured import admissions, figures_of, write_deployments
 from bench._report import machine, show
 from local.stack import Behaviour, Services, app_settings, run_services
 from shared.documents.backlog import INBOX
@@ -118,7 +118,7 @@ def run(client: str, case: Case, documents: int, *, limited: bool) -> dict[str, 
         with run_services(folder, behaviour) as services:
             settings = app_settings(services, _deployments_file(folder, case))
             asyncio.run(prepare(settings, texts if client == "lamplighter" else []))
-            before = len(_admissions(services))
+            before = len(admissions(services, DEPLOYMENT))
             work = Work(
                 f"{services.emulator_url}/{_ACCOUNT}/openai/v1/",
                 texts,
@@ -137,7 +137,7 @@ def run(client: str, case: Case, documents: int, *, limited: bool) -> dict[str, 
             figures = figures_of("bench._drain_clients", [client, *pinned], work)
             if case.halved:
                 halving.join()
-            admitted = _admissions(services)[before:]
+            admitted = admissions(services, DEPLOYMENT)[before:]
             bill = call(f"{services.emulator_url}/emulator/bill").json
     rejected = bill["totals"]["rejected"]
     figures |= {"rejected": rejected, "lost": documents - figures.pop("answered")}
@@ -161,7 +161,7 @@ def utilisation(admitted: list[dict[str, Any]], case: Case, halved_at: list[date
 def _halve_limits(services: Services, before: int, after: float, halved_at: list[datetime]) -> None:
     """Halve the deployment's limits some seconds after the client's first request, if there is one."""
     until = time.monotonic() + _FIRST_REQUEST
-    while len(_admissions(services)) <= before:
+    while len(admissions(services, DEPLOYMENT)) <= before:
         if time.monotonic() > until:
             return
         time.sleep(0.1)
@@ -169,12 +169,6 @@ def _halve_limits(services: Services, before: int, after: float, halved_at: list
     body = json.dumps({"deployment": DEPLOYMENT, "share": 0.5}).encode()
     call(f"{services.emulator_url}/emulator/limits", "POST", body)
     halved_at.append(datetime.now().astimezone())
-
-
-def _admissions(services: Services) -> list[dict[str, Any]]:
-    answer = call(f"{services.emulator_url}/emulator/admissions?deployment={DEPLOYMENT}")
-    admissions: list[dict[str, Any]] = answer.json["admissions"]
-    return admissions
 
 
 def _deployments_file(folder: Path, case: Case) -> Path:

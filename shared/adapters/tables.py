@@ -28,7 +28,7 @@ Change = Insert | Replace | Remove
 _ABSENT = frozenset({"EntityNotFound", "ResourceNotFound"})
 # Azure's SDK does not repeat a POST after a broken connection. Here it may: each change is an insert, names
 # the version that it replaces, or may be repeated.
-_REPEATED = {"retry_on_methods": ("GET", "PUT", "POST", "DELETE")}
+_REPEATED = {"retry_on_methods": ("POST",)}
 _SYSTEM = ("PartitionKey", "RowKey", "Timestamp")
 
 

@@ -17,7 +17,7 @@ STORAGE = "DOCUMENTS_STORAGE"
 DRAIN_QUEUE = "drain"
 """The queue of messages that each name a deployment with documents to answer."""
 
-# The part of NCRONTAB that both the host and our own timer read: numbers, ranges, lists and steps.
+# The part of NCRONTAB that Azure's host and the local one both read: numbers, ranges, lists and steps.
 _FIELDS = ((0, 59), (0, 59), (0, 23), (1, 31), (1, 12), (0, 6))  # smallest and largest value of each field
 _PART = re.compile(r"(?:\*|(\d{1,2})(?:-(\d{1,2}))?)(?:/0*([1-9]\d?))?", re.ASCII)
 

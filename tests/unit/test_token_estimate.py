@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import base64
 import random
-from pathlib import Path
 
 import pytest
 
 from local.emulator.tokens import count
 from shared.documents.token_estimate import MOST_BYTES_PER_TOKEN, estimate
 
-ROOT = Path(__file__).parents[2]
 DICE = random.Random(1)
 TEXTS = {
     "English": "The supplier shall deliver the goods within thirty days after the order was confirmed. ",
