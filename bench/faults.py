@@ -21,7 +21,7 @@ from bench._report import machine, show
 from tests.simulation.run import Report, simulate
 from tests.simulation.sabotage import VARIANTS
 
-_CHUNK = 25
+_CHUNK = 10
 
 
 @dataclass

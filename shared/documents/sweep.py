@@ -47,6 +47,7 @@ _ENOUGH = 16  # from this number of uploads of a deployment on, its rows are rea
 _NEWEST = 1000  # unknown uploads that a look ahead keeps
 _LATEST = timedelta(minutes=5)  # a look ahead looks up every unknown upload that is younger
 _LAP_SECONDS, _ACCOUNT_SECONDS, _RESERVE = 1.0, 1.5, 1.0  # shares of a sweep; the reserve is for the vanished
+_BETWEEN_CLEARINGS = timedelta(minutes=5)  # leftovers exist only if a process died before it deleted them
 _SAVE_SECONDS = 5.0  # to save the position of a sweep that its caller cancels
 
 
@@ -99,6 +100,7 @@ class Sweep:
         self._partition = partition
         self._take_in = take_in
         self._seen = Seen()
+        self._cleared_at: datetime | None = None
         self._lap = Lap(clock, ledger, settings.deployments, self._seen)
 
     async def last(self) -> LastSweep | None:
@@ -121,9 +123,11 @@ class Sweep:
             raise
         await write_position(self._tables, at)
         self._publish(at, report)
-        for name in self._settings.deployments:
-            for leftover in await self._ledger.leftovers(name):
-                await self._results.clear(leftover)
+        if self._cleared_at is None or now - self._cleared_at >= _BETWEEN_CLEARINGS:
+            for name in self._settings.deployments:
+                for leftover in await self._ledger.leftovers(name):
+                    await self._results.clear(leftover)
+            self._cleared_at = now
         return report
 
     async def _account(self, at: Position, report: SweepReport, until: float) -> None:

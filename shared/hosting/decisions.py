@@ -22,9 +22,9 @@ async def keep_decision(step: Decision, view: View) -> bool:
     if _is_bookkeeping(record):
         return False
     changed = not _is_decided(record, step)
-    updated = _with_decision(record, step)
-    if updated != record:
-        await view.save(updated)
+    decision = _last_decision(record, step)
+    if decision != record.decision:
+        await view.save(replace(record, decision=decision))
     if changed:
         await _save_decision(step, view)
     return changed
@@ -44,7 +44,7 @@ async def move(
     if _is_bookkeeping(before) or _is_bookkeeping(after):
         await view.save(after)
         return
-    await view.save(_with_decision(after, step))
+    await view.save(replace(after, decision=_last_decision(after, step)))
     if not _is_decided(before, step):
         await _save_decision(step, view)
 
@@ -60,8 +60,8 @@ def _is_decided(record: DeploymentRecord, step: Decision) -> bool:
     return (kept.observed, kept.wanted, kept.action) == (step.observed, step.wanted.up, step.action)
 
 
-def _with_decision(record: DeploymentRecord, step: Decision) -> DeploymentRecord:
-    decision = LastDecision(
+def _last_decision(record: DeploymentRecord, step: Decision) -> LastDecision:
+    return LastDecision(
         observed=step.observed,
         wanted=step.wanted.up,
         action=step.action,
@@ -70,7 +70,6 @@ def _with_decision(record: DeploymentRecord, step: Decision) -> DeploymentRecord
         kept=step.wanted.reason[:_LONGEST_REASON] if step.wanted.scarce else "",
         count=record.decision.count + (not _is_decided(record, step)),
     )
-    return replace(record, decision=decision)
 
 
 async def _save_decision(step: Decision, view: View) -> None:

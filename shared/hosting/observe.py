@@ -175,7 +175,7 @@ class View:
         """Return the input of the plan."""
         configs = self.configured.items()
         kept = {name: self._why_kept(name) for name, config in configs if config.keep_if_scarce}
-        picture = replace(self.picture, kept=kept)
+        picture = replace(self.picture, kept=kept) if kept else self.picture
         return Observation(self.now, self.azure, picture, self._working, self.context.timing)
 
     def record(self, name: str) -> DeploymentRecord:

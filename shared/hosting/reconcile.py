@@ -220,16 +220,14 @@ def _documents_wait(decision: Decision, view: View) -> str | None:
 
 
 async def _is_idle(context: HostingContext, account: Account, configured: Configs) -> bool:
-    known, now = await context.ledger.account(account.resource_id), context.clock.now()
-    if known.listed_at is None or now - known.listed_at >= IDLE_LIST:
-        return False
-    records = await context.ledger.records(account.resource_id)
+    records, now = await context.ledger.records(account.resource_id), context.clock.now()
     if any(
         record.state is not RecordState.ABSENT or _in_doubt(record, now, context.timing)
         for record in records.values()
     ):
         return False
-    if known.problem:
+    known = await context.ledger.account(account.resource_id)
+    if known.problem or known.listed_at is None or now - known.listed_at >= IDLE_LIST:
         return False
     picture = await context.picture(account.resource_id, configured, now, records=records)
     return not any(picture.wanted(name).up for name in configured)

@@ -70,12 +70,22 @@ def planned_lead(config: DeploymentConfig, create: CreateTime = PRIOR) -> timede
     return create.quantile(LEAD_SHARE) if config.lead is None else config.lead
 
 
-@functools.lru_cache(maxsize=1024)
 def windows_ahead(
     windows: tuple[WeeklyWindow | OneOffWindow, ...], closures: tuple[Closure, ...], now: datetime
 ) -> tuple[Interval, ...]:
-    """Return the windows of the next eight days, and those of yesterday, which may still be open."""
-    return tuple(intervals(windows, now - timedelta(days=1), now + timedelta(days=8), closures))
+    """Return the windows of the next eight days, and those of yesterday, which may still be open.
+
+    Those of an hour more on both sides may be among them.
+    """
+    return _windows_around(windows, closures, now.replace(minute=0, second=0, microsecond=0))
+
+
+@functools.lru_cache(maxsize=1024)
+def _windows_around(
+    windows: tuple[WeeklyWindow | OneOffWindow, ...], closures: tuple[Closure, ...], hour: datetime
+) -> tuple[Interval, ...]:
+    since, until = hour - timedelta(days=1), hour + timedelta(days=8, hours=1)
+    return tuple(intervals(windows, since, until, closures))
 
 
 def wanted(

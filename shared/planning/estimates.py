@@ -41,7 +41,9 @@ class CreateTime:
     def longer_than(self, span: timedelta) -> float:
         """Return the probability that a create takes longer than this."""
         seconds = span.total_seconds()
-        return 1.0 if seconds <= 0 else 1.0 - _NORMAL.cdf((math.log(seconds) - self.mu) / self.sigma)
+        if seconds <= 0:
+            return 1.0
+        return 0.5 * math.erfc((math.log(seconds) - self.mu) / (self.sigma * math.sqrt(2.0)))
 
     def excess(self, span: timedelta) -> timedelta:
         """Return by how much a create takes longer than this, on average over all creates."""

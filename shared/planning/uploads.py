@@ -7,6 +7,7 @@ is left. If Azure bills by the hour, a paid hour is used to its end.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -37,11 +38,12 @@ def with_batch(batches: Sequence[Batch], batch: Batch) -> tuple[Batch, ...]:
     return (*batches, batch)[-MOST_BATCHES:]
 
 
+@functools.lru_cache(maxsize=256)
 def start_at(
-    arrivals: Sequence[datetime],
+    arrivals: tuple[datetime, ...],
     start_within: timedelta,
     create: CreateTime,
-    batches: Sequence[Batch],
+    batches: tuple[Batch, ...],
     unit: timedelta,
 ) -> datetime:
     """Return when to create for waiting documents. `arrivals`: their times, oldest first.

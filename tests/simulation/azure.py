@@ -102,6 +102,9 @@ class Azure:
     def created_by(self, side: str, found: Generation) -> None:
         self._owners[_key(found)] = side
 
+    def lost_its_tags(self, found: Generation) -> bool:
+        return self._tagless.get(_key(found), False)
+
     def remove_all_of(self, side: str) -> None:
         """Delete everything that a side has left."""
         for azure in self.accounts.values():
@@ -327,7 +330,7 @@ class Azure:
             return
         self._world.disturbed(0.0)
         self._world.judge.created_from_outside(name)
-        self._owners[_key(put)] = owner
+        self.created_by(owner, put)
         self._world.call_later(seconds, self._delete_from_outside, put)
 
     def _delete_from_outside(self, found: Generation) -> None:

@@ -28,7 +28,7 @@ _LARGE_TEXT = "x " * 50_000  # 25,000 tokens by its bytes, and at most 100,000 b
 def draw(seed: int) -> Scenario:
     """Draw the scenario of a seed; the same seed always gives the same scenario."""
     random = Random(seed)
-    lasts = random.uniform(3600, 7200)
+    lasts = random.uniform(2700, 5400)
     configs = tuple(_config(number, random, lasts) for number in range(random.randint(2, 4)))
     storms, at = [], random.uniform(0, 900)
     while at < lasts:
@@ -158,6 +158,7 @@ def _with_backlog(scenario: Scenario, random: Random) -> Scenario:
     return replace(
         scenario,
         quick=True,
+        blobs_a_page=100,
         configs=tuple(replace(each, spec=spec) if each is chosen else each for each in scenario.configs),
         uploads=(*scenario.uploads, *files),
     )

@@ -68,7 +68,9 @@ class Deployment:
     state: str = "absent"
     absent_since: float = -1.0
     writes: list[float] = field(default_factory=list)
-    doubts: list[float] = field(default_factory=list)  # when a PUT was sent whose outcome is unknown
+    doubts: defaultdict[str, list[float]] = field(
+        default_factory=lambda: defaultdict(list)
+    )  # side → when it sent a PUT whose outcome is unknown
     intended: list[float] = field(default_factory=list)  # when a create was recorded whose end is unknown
 
     @property
@@ -255,9 +257,9 @@ class Judge:
         """Count writes from zero: a deployment that others created answers, so the refusal has ended."""
         self.deployments[deployment].writes.clear()
 
-    def put_in_doubt(self, deployment: str) -> None:
+    def put_in_doubt(self, deployment: str, by: str) -> None:
         """Record a PUT whose outcome its sender does not know."""
-        self.deployments[deployment].doubts.append(self._world.seconds())
+        self.deployments[deployment].doubts[by].append(self._world.seconds())
 
     def put_refused(self, account: str, deployment: str, code: str, sent_at: float) -> None:
         azure = self._world.azure.accounts[account]
@@ -350,14 +352,16 @@ class Judge:
     def delete_took_effect(self, found: Generation, sent_at: float, by: str) -> None:
         world, now = self._world, self._world.seconds()
         owner, created = world.azure.owner(found), world.since_start(found.created)
+        mistaken = False
         if owner not in (by, "both"):
-            # Created without a tag while our PUT for that name was in doubt: documented.
+            # Created without a tag, or shown without it, while a PUT of that name was in doubt: documented.
             known = self.deployments[found.name]
-            in_doubt = by == "ours" and owner == "foreign"
-            in_doubt &= any(at <= created <= at + _IN_DOUBT for at in (*known.doubts, *known.intended))
-            if sent_at > created + self._late_list() and not in_doubt:
+            untagged = owner == "foreign" or world.azure.lost_its_tags(found)
+            writes = (*known.doubts[by], *(known.intended if by == "ours" else ()))
+            mistaken = untagged and any(at <= created <= at + _IN_DOUBT for at in writes)
+            if sent_at > created + self._late_list() and not mistaken:
                 self.fault("foreign", f"{found.name} of {owner} was deleted by {by}")
-        if owner in ("ours", "twin"):
+        if owner in ("ours", "twin") and not mistaken:
             self._cuts(found, owner, now, sent_at)
         if owner == "ours":
             self.alarms.over("no effect", found.name)

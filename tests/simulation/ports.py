@@ -108,11 +108,9 @@ class SimBlobs(_Storage):
     """An implementation of `shared.ports.Blobs` with faults."""
 
     async def list(self, container: str, token: str | None, limit: int) -> BlobPage:
-        # Pages of four, so that walks take several.
         blobs = self._process.side.blobs
-        return await self._call(
-            f"list {container}", lambda: _now(blobs.list(container, token, min(limit, 4)))
-        )
+        limit = min(limit, self._world.scenario.blobs_a_page)
+        return await self._call(f"list {container}", lambda: _now(blobs.list(container, token, limit)))
 
     async def stat(self, container: str, name: str) -> BlobItem | None:
         return await self._call(f"stat {name}", lambda: _now(self._process.side.blobs.stat(container, name)))
@@ -285,8 +283,8 @@ class SimAzure:
         try:
             await process.arrive()
         except BaseException:
-            if what == "PUT" and self._of_ours:
-                world.judge.put_in_doubt(deployment)
+            if what == "PUT":
+                world.judge.put_in_doubt(deployment, process.side.name)
             raise
         if (refused := world.azure.refuses(what, deployment, capacity)) is not None:
             if self._of_ours and refused.code != "InsufficientQuota":
@@ -296,8 +294,8 @@ class SimAzure:
         trouble = world.weather.arm_write()
         if trouble is not None:
             world.trouble(f"{process.name} {what} {deployment}: {trouble}")
-        if what == "PUT" and trouble in ("unavailable", "lost", "late") and self._of_ours:
-            world.judge.put_in_doubt(deployment)
+        if what == "PUT" and trouble in ("unavailable", "lost", "late"):
+            world.judge.put_in_doubt(deployment, process.side.name)
         match trouble:
             case "busy":
                 raise ProviderBusy("busy", code="RequestConflict")

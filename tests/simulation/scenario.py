@@ -107,6 +107,7 @@ class Scenario:
     storage_hangs: bool = False  # storage in a storm may hang until the adapters give up
     phantoms: bool = False  # storage may claim that a missing result exists
     rows_a_page: int = 1000
+    blobs_a_page: int = 4  # so few that walks take several pages
     quick: bool = False  # the model answers within a second
     twin: Twin | None = None
 

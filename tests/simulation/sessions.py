@@ -23,13 +23,13 @@ async def judge_sessions(world: World) -> None:
     """Check that each of our generations has one session, with its true start and end."""
     ledger = Ledger(world.tables)
     for resource_id, azure in world.azure.accounts.items():
-        ours: defaultdict[str, list[Generation]] = defaultdict(list)
+        by_name: defaultdict[str, list[Generation]] = defaultdict(list)
         for found in azure.generations:
-            if world.azure.owner(found) == "ours":
-                ours[found.name].append(found)
-        for name, generations in sorted(ours.items()):
+            by_name[found.name].append(found)
+        for name, generations in sorted(by_name.items()):
+            ours = [found for found in generations if world.azure.owner(found) == "ours"]
             of = _by_generation(generations, await ledger.sessions(HostedId(resource_id, name)))
-            for found, successor in zip_longest(generations, generations[1:]):
+            for found, successor in zip_longest(ours, ours[1:]):
                 if {id(found), id(successor)} & world.judge.created_late:
                     continue  # the app cannot know what it is, or takes it for the one before: documented
                 if (objection := _objection(world, found, of[id(found)])) is not None:
