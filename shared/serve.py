@@ -99,6 +99,7 @@ class Serving:
             return await self._slices(config, until, check_first=check_first)
         finally:
             self.tools.drained_here.discard(config.name)
+            self.tools.hosted_here.discard(config.name)
 
     async def _slices(self, config: DeploymentConfig, until: float, *, check_first: bool) -> Served:
         """Wait until open, drain, use the paid minute; repeat until no document is left."""
@@ -198,11 +199,7 @@ class Serving:
         account = await self.context.ledger.account(config.account)
         if account.endpoint is None:
             return DrainReport(halted="the account was never looked at")
-        self.tools.answering_here.add(config.name)
-        try:
-            report = await drain(self.tools, config, account.endpoint, until)
-        finally:
-            self.tools.answering_here.discard(config.name)
+        report = await drain(self.tools, config, account.endpoint, until)
         if report.heard or report.trouble:
             await note_slice(
                 self.context.ledger,
@@ -255,7 +252,13 @@ class Serving:
         return await self.tools.documents.has_unfinished(config.name)
 
     async def _record(self, config: DeploymentConfig) -> DeploymentRecord:
-        return await self.context.ledger.record(config.hosted_id)
+        """Read the record, and note for the intake whether the deployment is hosted."""
+        record = await self.context.ledger.record(config.hosted_id)
+        if record.state in (RecordState.CREATING, RecordState.OPEN):
+            self.tools.hosted_here.add(config.name)
+        else:
+            self.tools.hosted_here.discard(config.name)
+        return record
 
     async def _pass(self, config: DeploymentConfig) -> PassReport:
         return await pass_over(self.context, self.settings, self.settings.accounts[config.account])

@@ -144,7 +144,7 @@ def assemble(
     documents, ledger = DocumentLedger(tables, clock), Ledger(tables)
     results, sources = Results(blobs, documents), sources or Sources(blobs)
     tools = DrainTools(clock, timing, tables, model, documents, results, ledger, settings.prices, sources)
-    intake = Intake(clock, tables, blobs, documents, results, settings, sources, tools.answering_here)
+    intake = Intake(clock, tables, blobs, documents, results, settings, sources, tools.hosted_here)
     return Lamplighter(
         settings=settings,
         context=HostingContext(

@@ -20,8 +20,8 @@ from shared.timing import Timing
 class DrainTools:
     """The tools that every slice uses. `gate`: a suspect is processed alone in its process.
 
-    `drained_here`: the deployments whose drain lease a worker of this process holds. `answering_here`: those
-    of them that answer documents now.
+    `drained_here`: the deployments whose drain lease a worker of this process holds. `hosted_here`: those of
+    them that are created or open, so that what waits for them is read soon.
     """
 
     clock: Clock
@@ -35,7 +35,7 @@ class DrainTools:
     sources: Sources
     gate: SoloGate = field(default_factory=SoloGate)
     drained_here: set[str] = field(default_factory=set)
-    answering_here: set[str] = field(default_factory=set)
+    hosted_here: set[str] = field(default_factory=set)
     _pacers: dict[str, tuple[int, Pacer]] = field(default_factory=dict)
 
     def pacer(self, config: DeploymentConfig, generation: Generation) -> Pacer:

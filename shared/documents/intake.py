@@ -14,6 +14,7 @@ from dataclasses import replace
 from shared.alerts import event
 from shared.documents.backlog import INBOX, UNKNOWN_DEPLOYMENT, DocumentLedger, gone, identify, is_final
 from shared.documents.results import Results, source_of
+from shared.documents.seen import Seen
 from shared.documents.source import Sources, refuse_by_least
 from shared.documents.sweep import SWEEP_SECONDS, Sweep, SweepReport, is_nobodys
 from shared.documents.sweep_position import SWEEPS, LastSweep
@@ -63,17 +64,20 @@ class Intake:
         results: Results,
         settings: Settings,
         sources: Sources,
-        answering_here: Container[str] = (),
+        hosted_here: Container[str] = (),
     ) -> None:
-        """Take the parts. `answering_here`: the deployments that answer a worker of this process now."""
+        """Take the parts. `hosted_here`: hosted deployments that a worker of this process drains now."""
         self.sources = sources
-        self._answering_here = answering_here
+        self._hosted_here = hosted_here
         self._clock = clock
         self._blobs = blobs
         self._ledger = ledger
         self._results = results
         self._settings = settings
-        self._sweep = Sweep(clock, tables, blobs, ledger, results, settings, self._partition, self.take_in)
+        self._seen = Seen()
+        self._sweep = Sweep(
+            clock, tables, blobs, ledger, results, settings, self._partition, self.take_in, self._seen
+        )
 
     async def arrived(self, name: str, *, looked_at: str | None = None) -> Document | None:
         """Record the current version of the blob of that name.
@@ -86,9 +90,11 @@ class Intake:
         if item is None or not item.size or is_nobodys(item):
             return None
         document, looked = identify(item, self._partition(name)), item.etag == looked_at
-        if await self._is_new(item, document, looked_at=looked):
-            return document
-        return await self.take_in(item, looked_at=looked)
+        with self._seen.recording(document.id):
+            if await self._is_new(item, document, looked_at=looked):
+                self._seen.note_waiting(document.id)
+                return document
+            return await self.take_in(item, looked_at=looked)
 
     async def take_in(self, item: BlobItem, *, looked_at: bool = False) -> Document:
         """Record an upload, or complete an interrupted step for it. Raises StorageError if that fails."""
@@ -121,8 +127,8 @@ class Intake:
             return False
         try:
             refuse_by_size(item.size, self._settings.max_document_bytes)
-            if config.name in self._answering_here:
-                # The drain reads it soon, and refuses it then: nothing is hosted for it alone.
+            if config.name in self._hosted_here:
+                # It is hosted for another document. The drain reads this one soon, and refuses it then.
                 refuse_by_least(item.size, config)
             elif not looked_at:
                 await self.sources.look_at(INBOX, item.name, item.etag, item.size, config, prices)

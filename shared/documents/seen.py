@@ -1,13 +1,14 @@
 """Remember what a process has seen of inbox and ledger, so that it need not look up every upload again.
 
 It is only a cache: unknown uploads are looked up. Two readers write it. The walk over the inbox notes the
-uploads there; the lap over the unfinished rows notes the recorded documents. When one reaches its end, its
-notes replace those of its previous round, so that deleted uploads are forgotten.
+uploads there; the lap over the unfinished rows notes the recorded documents, as events do. When a reader
+reaches its end, its notes replace those of its previous round, so that deleted uploads are forgotten.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 
 LIMIT = 250_000
 """The most documents to remember; about 90 bytes each."""
@@ -20,6 +21,7 @@ class Seen:
 
     def __init__(self) -> None:
         self._marks: dict[int, int] = {}
+        self._being_recorded: set[str] = set()
 
     def begin_walk(self) -> None:
         """Begin a walk over the inbox."""
@@ -45,6 +47,15 @@ class Seen:
         """Note that it is recorded and unfinished."""
         self._mark(document_id, _WAITS)
 
+    @contextlib.contextmanager
+    def recording(self, document_id: str) -> Iterator[None]:
+        """Count an upload as accounted for while its event is handled: sweeps leave it to the event."""
+        self._being_recorded.add(document_id)
+        try:
+            yield
+        finally:
+            self._being_recorded.discard(document_id)
+
     def note_left(self, document_id: str, archived: bool) -> None:
         """Note that it is recorded and final, and that its file stays in the inbox."""
         self._mark(document_id, _LEFT_ARCHIVED if archived else _LEFT)
@@ -55,6 +66,8 @@ class Seen:
 
     def is_accounted(self, document_id: str, archived: bool) -> bool:
         """Return whether an upload needs no action."""
+        if document_id in self._being_recorded:
+            return True
         left = _LEFT_ARCHIVED if archived else _LEFT
         return bool(self._marks.get(_key(document_id), 0) & (_WAITS | _WAITED | left))
 

@@ -89,6 +89,7 @@ class Sweep:
         settings: Settings,
         partition: Callable[[str], str],
         take_in: Callable[[BlobItem], Awaitable[Document]],
+        seen: Seen,
     ) -> None:
         """`partition` returns an upload's partition by its name. `take_in` records an upload."""
         self._clock = clock
@@ -99,7 +100,7 @@ class Sweep:
         self._settings = settings
         self._partition = partition
         self._take_in = take_in
-        self._seen = Seen()
+        self._seen = seen
         self._cleared_at: datetime | None = None
         self._lap = Lap(clock, ledger, settings.deployments, self._seen)
 
@@ -195,13 +196,17 @@ class Sweep:
                 continue
             document_id = id_of(item, self._partition(item.name))
             self._seen.note_here(document_id)
-            if self._seen.is_accounted(document_id, item.archived):
+            upload = _Upload(item.modified_at, document_id, item)
+            if self._is_accounted(upload):
                 continue
             if not item.size and now - item.modified_at < REST:
                 resting += 1
             else:
-                unknown.append(_Upload(item.modified_at, document_id, item))
+                unknown.append(upload)
         return unknown, resting
+
+    def _is_accounted(self, upload: _Upload) -> bool:
+        return self._seen.is_accounted(upload.document_id, upload.item.archived)
 
     async def _look_ahead(self, at: Position, report: SweepReport, part: LapPart, until: float) -> None:
         """List the inbox faster than the walk, and record the newest of the unknown uploads."""
@@ -259,6 +264,8 @@ class Sweep:
         return [upload for upload in uploads if upload.document_id not in waiting]
 
     async def _record(self, upload: _Upload, report: SweepReport) -> None:
+        if self._is_accounted(upload):
+            return  # its event came since the inbox was listed
         try:
             document = await self._take_in(upload.item)
         except Exception as error:  # one bad upload must not delay the others, or the passes

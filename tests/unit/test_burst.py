@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shared.errors import Changed, StorageError
-from shared.model import DocumentState, ModelAnswer, ModelRequest, UploadStart
+from shared.model import DocumentState, ModelAnswer, ModelRequest, RecordState, UploadStart
 from tests.fakes.world import World, config
 
 
@@ -124,6 +124,40 @@ async def test_an_upload_whose_deployment_is_drained_here_is_read_once() -> None
     await draining
     assert (await world.document("clauses/late.txt")).state is DocumentState.DONE
     assert reads["clauses/late.txt"] == 1
+
+
+async def test_an_upload_is_not_looked_at_while_its_deployment_is_created() -> None:
+    """It is hosted for another document already, and the drain reads this one soon."""
+    world = World.of(config())
+    world.upload("clauses/first.txt")
+    flow = asyncio.create_task(world.app.document_uploaded("clauses/first.txt"))
+    await world.clock.sleep(10)
+    assert (await world.record()).state is RecordState.CREATING
+    world.blobs.read = None  # type: ignore[assignment]
+    world.upload("clauses/second.txt")
+    await world.app.document_uploaded("clauses/second.txt")
+    assert (await world.document("clauses/second.txt")).state is DocumentState.WAITING
+    flow.cancel()
+
+
+async def test_a_sweep_leaves_an_upload_to_the_event_that_records_it() -> None:
+    """Both would read it and its rows. A later sweep of the process does not look it up either."""
+    world = World.of(config())
+    read = world.blobs.read
+
+    async def slow(container: str, name: str, etag: str | None = None) -> bytes:
+        await world.clock.sleep(3)
+        return await read(container, name, etag)
+
+    world.blobs.read = slow  # type: ignore[method-assign]
+    world.upload("clauses/a.txt")
+    event = asyncio.create_task(world.app.intake.arrived("clauses/a.txt"))
+    await world.clock.sleep(1)
+    beside = await world.app.intake.sweep()
+    document = await event
+    after = await world.app.intake.sweep()
+    assert document is not None and document.state is DocumentState.WAITING
+    assert [(report.seen, report.taken_in) for report in (beside, after)] == [(1, 0), (1, 0)]
 
 
 async def test_what_cannot_be_read_is_refused_by_its_drain_for_the_same_reason() -> None:

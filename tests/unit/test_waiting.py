@@ -152,10 +152,10 @@ def test_a_document_waits_for_others_as_long_as_its_promise_allows() -> None:
 
 def test_where_many_follow_it_waits_longer() -> None:
     """Those that follow are in time even if the first is late."""
-    few = start_at([START], 30 * MINUTE, PRIOR, [Batch(1, 1200, 0)] * 10, MINUTE)
-    many = start_at([START], 30 * MINUTE, PRIOR, [Batch(20, 1200, 10)] * 10, MINUTE)
-    over = start_at([START], 30 * MINUTE, PRIOR, [Batch(20, 1200, 0)] * 10, MINUTE)
-    together = start_at([START] * 20, 30 * MINUTE, PRIOR, [Batch(20, 1200, 0)] * 10, MINUTE)
+    few = start_at((START,), 30 * MINUTE, PRIOR, (Batch(1, 1200, 0),) * 10, MINUTE)
+    many = start_at((START,), 30 * MINUTE, PRIOR, (Batch(20, 1200, 10),) * 10, MINUTE)
+    over = start_at((START,), 30 * MINUTE, PRIOR, (Batch(20, 1200, 0),) * 10, MINUTE)
+    together = start_at((START,) * 20, 30 * MINUTE, PRIOR, (Batch(20, 1200, 0),) * 10, MINUTE)
     assert few < over < many
     assert together < over
 
