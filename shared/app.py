@@ -27,6 +27,8 @@ from shared.serve import SLICE_SECONDS, End, Served, Serving
 
 TICK = timedelta(minutes=1)
 """The time between two ticks of the timers, with the default RECONCILE_SCHEDULE."""
+PASSES_WAIT_SECONDS = 10.0
+"""For this long passes wait for the sweep, so that they know of what it records, and windows open in time."""
 OUTCOMES = {
     Outcome.DONE: "a pass was made",
     Outcome.HELD: "another pass has the account now",
@@ -62,18 +64,23 @@ class Lamplighter:
     async def reconcile(self) -> list[PassReport]:
         """Sweep the inbox, then make one pass over every account, each independent of the others.
 
-        Raises PartFailed after all were tried.
+        The passes do not wait longer than `PASSES_WAIT_SECONDS` for the sweep of a large inbox. Raises
+        PartFailed after all were tried.
         """
-        problems = await self._sweep()
-        reports, failed = await pass_over_all(self.context, self.settings)
-        problems += failed
+        sweeping = asyncio.create_task(self._sweep())
+        try:
+            await asyncio.wait([sweeping], timeout=PASSES_WAIT_SECONDS)
+            reports, failed = await pass_over_all(self.context, self.settings)
+            problems = await sweeping + failed
+        finally:
+            sweeping.cancel()
         if problems:
             raise PartFailed(problems, reports)
         return reports
 
     async def _sweep(self) -> list[str]:
         try:
-            # A listing that hangs must not keep windows from opening and closing.
+            # A listing that hangs must not keep the timer from its next tick.
             async with asyncio.timeout(2 * SWEEP_SECONDS):
                 report = await self.intake.sweep()
         except (LamplighterError, TimeoutError) as error:

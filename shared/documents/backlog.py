@@ -33,6 +33,7 @@ FOLDERS = 1000
 
 _PAGE = 200
 _APART = 1.0  # seconds between two transactions of a partition with claims and outcomes
+_ARRIVALS_APART = 0.1  # the same before one with arrivals
 _MOST = 1000  # rows in one answer of Azure
 _SPARSE = 10  # if fewer than one row in 10 is wanted, reading single rows by key is cheaper
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,64}~\d{8}T\d{6}-[0-9a-f]{16}")
@@ -136,7 +137,7 @@ class DocumentLedger:
         if document.state is DocumentState.FAILED:
             changes.append(Replace(f"f {key}", values, etag=None))
         try:
-            await self._writes.write(document.deployment, changes)
+            await self._writes.write(document.deployment, changes, apart=_ARRIVALS_APART)
         except AlreadyExists:
             return False
         return True

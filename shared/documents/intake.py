@@ -243,7 +243,7 @@ class Intake:
     # --- the sweep ----------------------------------------------------------------------------
 
     async def sweep(self) -> SweepReport:
-        """Account for uploads in the inbox, for 10 s at most, from where the last sweep stopped."""
+        """Account for uploads in the inbox, for 25 s at most, from where the last sweep stopped."""
         return await self._sweep.run()
 
     async def last_sweep(self) -> LastSweep | None:

@@ -1,6 +1,6 @@
 """Sweep the inbox: account for every upload, even if its event was lost, and however many wait.
 
-A sweep takes 10 s at most and continues where the last one stopped; nothing is read as a whole. In order:
+A sweep takes 25 s at most and continues where the last one stopped; nothing is read as a whole. In order:
 
 1. The lap: unfinished rows, oldest first, a page at a time. The walk need not look up the uploads they name.
 2. The walk: the inbox, a page at a time. It looks up every unknown upload, and records a new one.
@@ -37,7 +37,7 @@ from shared.errors import Changed, Missing, StorageError, shown
 from shared.model import Document, Settings
 from shared.ports import BlobItem, Blobs, Clock, Tables
 
-SWEEP_SECONDS = 10.0
+SWEEP_SECONDS = 25.0
 REST = timedelta(minutes=10)
 """How long an empty blob rests after its last change; see Note [What is not final yet]."""
 
