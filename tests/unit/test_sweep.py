@@ -17,7 +17,7 @@ from shared.documents.backlog import DOCUMENTS, identify, short_id
 from shared.documents.seen import Seen
 from shared.documents.sweep_position import LastSweep
 from shared.errors import StorageError
-from shared.model import Document, DocumentState, UploadStart
+from shared.model import ALWAYS, Document, DocumentState, RecordState, UploadStart
 from shared.ports import BlobItem, BlobPage, Insert, Page, Remove, Replace, Row
 from shared.reports.status import listed
 from shared.rows import to_values
@@ -205,6 +205,28 @@ async def test_a_sweep_that_is_ended_by_its_time_limit_goes_on_where_it_was(
                 await world.app.intake.sweep()
     assert pages == [None, *(f"clauses/{number}.txt" for number in ("09", "09", "19", "19", "29"))]
     assert (await world.app.documents.demand("clauses")).unfinished == 30
+
+
+async def test_a_sweep_that_takes_long_does_not_delay_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The passes wait for a while, and then run beside the sweep, which still ends."""
+    monkeypatch.setattr("shared.app.PASSES_WAIT_SECONDS", 0.05)
+    world, listed = World.of(config("clauses", ALWAYS)), asyncio.Event()
+    world.upload("clauses/a.txt")
+    list_page = world.blobs.list
+
+    async def slow(container: str, token: str | None, limit: int) -> Any:
+        await listed.wait()
+        return await list_page(container, token, limit)
+
+    world.blobs.list = slow  # type: ignore[method-assign]
+    timer = asyncio.create_task(world.app.reconcile())
+    async with asyncio.timeout(30):
+        while (await world.record()).state is not RecordState.CREATING:
+            await asyncio.sleep(0.01)
+        assert not await world.app.documents.has_unfinished("clauses")
+        listed.set()
+        await timer
+    assert await world.app.documents.has_unfinished("clauses")
 
 
 async def test_an_inbox_that_is_not_accounted_for_is_reported(caplog: pytest.LogCaptureFixture) -> None:
