@@ -247,15 +247,14 @@ class SimAzure:
 
     async def delete(self, account: str, deployment: str, *, timeout: float) -> None:
         azure, sent_at = self._world.azure.accounts[account], self._world.seconds()
+        ignored = False
 
         def act() -> None:
+            nonlocal ignored
             now = self._world.now()
             found = azure.find(azure.account, deployment, now)
             if self._world.azure.ignores_delete(deployment):
-                if self._of_ours:
-                    self._world.judge.alarms.met(
-                        "no effect", deployment, Alert.DELETE_WITHOUT_EFFECT, lasts=LIST_LAG + _UNSEEN
-                    )
+                ignored = True
                 return
             try:
                 deleted = azure.delete(azure.account, deployment, now)
@@ -268,6 +267,10 @@ class SimAzure:
         if self._of_ours:
             self._world.judge.delete_sent(deployment)
         await self._write("DELETE", account, deployment, timeout, act)
+        if ignored and self._of_ours:  # and its sender knows that Azure accepted it
+            self._world.judge.alarms.met(
+                "no effect", deployment, Alert.DELETE_WITHOUT_EFFECT, lasts=LIST_LAG + _UNSEEN
+            )
 
     async def _write(
         self,
