@@ -23,9 +23,10 @@ from tests.simulation.azure import Azure
 from tests.simulation.judge import Judge
 from tests.simulation.messages import Messages
 from tests.simulation.people import People
-from tests.simulation.ports import SimAzure, SimBlobs, SimTables
 from tests.simulation.process import Process
 from tests.simulation.scenario import OTHER_ACCOUNT, START, Scenario, Twin, Upload
+from tests.simulation.sim_azure import SimAzure
+from tests.simulation.sim_storage import SimBlobs, SimTables
 from tests.simulation.weather import Weather
 
 TICK = 60.0

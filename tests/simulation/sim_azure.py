@@ -1,20 +1,18 @@
-"""The ports that a simulated process uses: the fakes behind latency, faults and crashes."""
+"""Azure as a simulated process meets it: the true state behind latency, faults and crashes."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from local.emulator import specification
 from local.emulator.state import Generation
 from shared.alerts import Alert
-from shared.documents.backlog import DOCUMENTS
 from shared.errors import (
     AccessDenied,
-    AlreadyExists,
     DeploymentNotFound,
     ModelUnavailable,
     OutcomeUnknown,
@@ -22,15 +20,12 @@ from shared.errors import (
     RateLimited,
     RequestRefused,
     ServiceRefused,
-    StorageError,
 )
 from shared.model import TINY, DeploymentSpec, Hosted, ModelAnswer, ModelRequest
-from shared.ports import BlobItem, BlobPage, Insert, Page, Remove, Replace, Row
 from shared.providers.azure_openai.probe import probe
-from shared.timing import TIMING
 from tests.fakes.azure import body_of, prompt_tokens, refusal
 from tests.simulation.azure import Trouble
-from tests.simulation.scenario import KILLS, KILLS_READING, REFUSALS
+from tests.simulation.scenario import KILLS, REFUSALS
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process
@@ -42,144 +37,6 @@ LIST_LAG = 300.0
 """Longest delay of a LIST in seconds; until then the app cannot know that a DELETE had no effect."""
 _UNSEEN = 180.0  # seconds for which storage may hide an accepted DELETE and refuse a pass
 _EFFECT_LATE_BY = (5.0, 30.0, 70.0, 90.0, 100.0, 110.0, 118.0, 400.0)  # seconds; the last is past quarantine
-
-
-class _Storage:
-    def __init__(self, process: Process) -> None:
-        self._process = process
-        self._world = process.world
-
-    async def _call(self, what: str, act: Callable[[], T]) -> T:
-        """Call a fake, with latency and faults around it. Fakes never wait, so their effect is immediate."""
-        await self._process.arrive()
-        trouble = self._world.weather.storage()
-        if trouble is not None:
-            self._world.trouble(f"{self._process.name} {what}: storage, {trouble}")
-        if trouble in ("hangs", "hangs_and_does"):
-            # The adapters give up a call after 10 to 30 s.
-            patience = self._world.random.uniform(5, 30)
-            self._world.disturbed(patience)
-            await self._process.sleep(patience)
-        if trouble in ("refused", "hangs"):
-            raise StorageError(f"{what}: refused")
-        result = act()
-        if trouble in ("lost", "hangs_and_does"):
-            raise StorageError(f"{what}: the answer was lost")
-        await self._process.depart()
-        return result
-
-
-def _now(coroutine: Any) -> Any:
-    """Return the result of a fake's coroutine, which awaits nothing."""
-    try:
-        coroutine.send(None)
-    except StopIteration as done:
-        return done.value
-    raise AssertionError("a fake awaited something")
-
-
-class SimTables(_Storage):
-    """An implementation of `shared.ports.Tables` with faults."""
-
-    async def get(self, table: str, partition: str, key: str) -> Row | None:
-        tables = self._process.side.tables
-        return await self._call(f"get {table}", lambda: _now(tables.get(table, partition, key)))
-
-    async def page(self, table: str, partition: str, start: str, stop: str, limit: int) -> Page:
-        tables = self._process.side.tables
-        if table == DOCUMENTS:
-            limit = min(limit, self._world.scenario.rows_a_page)
-        return await self._call(
-            f"page {table}", lambda: _now(tables.page(table, partition, start, stop, limit))
-        )
-
-    async def write(
-        self, table: str, partition: str, changes: Sequence[Insert | Replace | Remove]
-    ) -> tuple[str, ...]:
-        def act() -> tuple[str, ...]:
-            etags: tuple[str, ...] = _now(self._process.side.tables.write(table, partition, changes))
-            self._world.judge.rows_written(self._process, table, partition, changes)
-            return etags
-
-        return await self._call(f"write {table}", act)
-
-
-class SimBlobs(_Storage):
-    """An implementation of `shared.ports.Blobs` with faults."""
-
-    async def list(self, container: str, token: str | None, limit: int) -> BlobPage:
-        blobs = self._process.side.blobs
-        limit = min(limit, self._world.scenario.blobs_a_page)
-        return await self._call(f"list {container}", lambda: _now(blobs.list(container, token, limit)))
-
-    async def stat(self, container: str, name: str) -> BlobItem | None:
-        return await self._call(f"stat {name}", lambda: _now(self._process.side.blobs.stat(container, name)))
-
-    async def read(self, container: str, name: str, etag: str | None = None) -> bytes:
-        process = self._process
-
-        def act() -> bytes:
-            data: bytes = _now(process.side.blobs.read(container, name, etag))
-            if KILLS_READING.encode() in data and self._world.judge.works_on(process, KILLS_READING):
-                process.killed(f"reads {name}")
-            return data
-
-        return await self._call(f"read {name}", act)
-
-    async def create(self, container: str, name: str, data: bytes, content_type: str) -> str:
-        world, side = self._world, self._process.side
-
-        def act() -> str:
-            if world.scenario.phantoms and container == "results" and world.weather.phantom():
-                world.trouble(f"storage says that {name} exists")
-                raise AlreadyExists("a blob of that name is there already")
-            etag: str = _now(side.blobs.create(container, name, data, content_type))
-            if side is world.ours:
-                world.judge.blob_created(container, name)
-            return etag
-
-        return await self._call(f"create {name}", act)
-
-    async def copy(self, container: str, name: str, etag: str, to_container: str, to_name: str) -> None:
-        blobs = self._process.side.blobs
-        await self._call(
-            f"copy {name}", lambda: _now(blobs.copy(container, name, etag, to_container, to_name))
-        )
-
-    async def delete(self, container: str, name: str, etag: str) -> bool:
-        return await self._call(
-            f"delete {name}", lambda: _now(self._process.side.blobs.delete(container, name, etag))
-        )
-
-    async def acquire_lease(self, container: str, name: str, seconds: int) -> str | None:
-        asked_at = self._world.seconds()
-        blobs = self._process.side.blobs
-
-        def act() -> str | None:
-            lease: str | None = _now(blobs.acquire_lease(container, name, seconds))
-            return lease
-
-        try:
-            lease = await self._call(f"lease {name}", act)
-        except StorageError:
-            self._world.disturbed(seconds)  # the lease may be held, and no process knows
-            raise
-        if lease is not None and name.startswith("accounts/"):
-            self._process.passes[name.removeprefix("accounts/")] = asked_at
-        return lease
-
-    async def renew_lease(self, container: str, name: str, lease: str) -> bool:
-        return await self._call(
-            f"renew {name}", lambda: _now(self._process.side.blobs.renew_lease(container, name, lease))
-        )
-
-    async def release_lease(self, container: str, name: str, lease: str) -> None:
-        blobs = self._process.side.blobs
-        try:
-            await self._call(f"release {name}", lambda: _now(blobs.release_lease(container, name, lease)))
-        except StorageError:
-            self._world.disturbed(TIMING.blob_lease_seconds)  # it is held, and nobody uses it
-            raise
 
 
 class SimAzure:
