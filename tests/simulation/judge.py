@@ -14,6 +14,7 @@ from shared.hosting.ledger import account_key
 from shared.model import BillingUnit, UploadStart
 from shared.planning.uploads import PAID_MARGIN
 from shared.ports import Insert, Remove, Replace
+from shared.timing import TIMING
 from tests.simulation.alarms import Alarms
 from tests.simulation.need import excuse, needed_until, paid_from
 from tests.simulation.unanswered import Unanswered
@@ -29,6 +30,7 @@ WRITES_AN_HOUR = (
     17  # for one deployment that Azure always refuses: one per five minutes, the first ones sooner
 )
 _SOON = 60.0
+_SKEW = TIMING.clock_skew.total_seconds()
 _IN_DOUBT = 250.0  # seconds: four minutes, plus the difference of clocks
 LOOK_LIMIT = 30.0
 START_LIMIT = 240.0
@@ -125,12 +127,13 @@ class Judge:
         for change in changes:
             if table == "workleases":
                 self._lease_row(process, partition, change, now)
-            elif not ours:
-                continue
-            elif table == "documents":
+            elif table == "documents" and ours:
                 self._document_row(process, partition, change, now)
             elif table == "deployments" and partition != "accounts" and isinstance(change, Insert | Replace):
-                self._record_row(partition, change.key, change.values, now)
+                if ours:
+                    self._record_row(partition, change.key, change.values, now)
+                elif change.values["state"] == "creating" and not change.values["settled"]:
+                    self.put_in_doubt(change.key, process.side.name)  # a create whose end is unknown
 
     def _document_row(
         self, process: Process, deployment: str, change: Insert | Replace | Remove, now: float
@@ -358,7 +361,7 @@ class Judge:
             known = self.deployments[found.name]
             untagged = owner == "foreign" or world.azure.lost_its_tags(found)
             writes = (*known.doubts[by], *(known.intended if by == "ours" else ()))
-            mistaken = untagged and any(at <= created <= at + _IN_DOUBT for at in writes)
+            mistaken = untagged and any(at - _SKEW <= created <= at + _IN_DOUBT for at in writes)
             if sent_at > created + self._late_list() and not mistaken:
                 self.fault("foreign", f"{found.name} of {owner} was deleted by {by}")
         if owner in ("ours", "twin") and not mistaken:
