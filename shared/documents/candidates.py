@@ -16,7 +16,11 @@ _MOST = 200  # documents that one read finds; other workers may change them befo
 
 
 class Candidates:
-    """The unfinished documents of a deployment that are neither claimed nor pausing, oldest first."""
+    """The unfinished documents of a deployment that are neither claimed nor pausing, oldest first.
+
+    Of those that one read finds, the ones that were never refused come first: a slice may end at a document
+    that Azure always refuses, and those behind it would wait for ever.
+    """
 
     def __init__(self, tools: DrainTools, deployment: str) -> None:
         self._tools = tools
@@ -35,6 +39,7 @@ class Candidates:
         if self._found or (running and self._clock.monotonic() < self._look_at):
             return
         self.suspect = None
+        found = []
         async for document in self._tools.claimable(self._deployment):
             if document.id in running or document.id in left:
                 continue
@@ -43,11 +48,16 @@ class Candidates:
                 if self._clock.now() - document.arrived_at > SUSPECT_PATIENCE:
                     break  # later documents must not delay it for ever
                 continue
-            self._found.append(document)
-            if len(self._found) == _MOST:
+            found.append(document)
+            if len(found) == _MOST:
                 break
+        self._found.extend(sorted(found, key=_was_refused))
         self._look_at = self._clock.monotonic() + LOOK
 
     def take(self) -> Document | None:
         """Return the next document, and do not return it again."""
         return self._found.popleft() if self._found else None
+
+
+def _was_refused(document: Document) -> bool:
+    return document.unanswered > 0 or document.attempts > 0

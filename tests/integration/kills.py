@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -212,6 +213,9 @@ class _Killing:
         name, text = self._write(deployment)
         try:
             answer = self._stack.submit(deployment, name, text)
+            if answer.status == HTTPStatus.SERVICE_UNAVAILABLE:
+                # Storage or this machine was busy, and the answer says to try again.
+                answer = self._stack.submit(deployment, name, text)
         except (OSError, HTTPException):
             if not self._stack.has_died_within(_DEATH):
                 raise

@@ -176,6 +176,30 @@ async def test_one_document_that_is_refused_for_ever_is_to_blame(error: ModelErr
     assert hosted_minutes(world) < 60
 
 
+async def test_what_was_refused_is_asked_after_the_others() -> None:
+    """It arrived first. A slice ends where it is refused again, and would never reach the others."""
+    world = World.of(config(capacity=6))
+    refused = ServiceRefused("400 unsupported_value", code="unsupported_value", status=400)
+    asked = list[str]()
+
+    def fault(request: ModelRequest) -> ModelError | None:
+        asked.append(request.text)
+        return refused if request.text == "refused" else None
+
+    meets(world, fault)
+    world.upload("clauses/a.txt", "refused")
+    await ticks(world, 4)
+    assert "refused" in asked
+    asked.clear()
+    world.clock.advance(120)
+    world.upload("clauses/b.txt", "later")
+    await world.app.reconcile()
+    with contextlib.suppress(PartFailed):
+        await world.app.drain_backlog(SLICE)
+    assert (await world.document("clauses/b.txt")).state is DocumentState.DONE
+    assert [text for text in asked if text != TINY.text] == ["later", "refused"]
+
+
 async def test_a_limit_that_others_use_up_blames_nobody() -> None:
     """429 for all but tiny requests, and the headers say that nothing is left: the document waits."""
     world = World.of(config())
