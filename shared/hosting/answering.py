@@ -26,11 +26,13 @@ async def note_slice(
 ) -> None:
     """Record whether a slice `answered` a request, and the `trouble` in which it ended.
 
-    Passes probe a deployment in trouble, and delete it if the trouble lasts. A record that is not open, or
-    that another writer changes meanwhile, is not changed: the other writer has newer information.
+    Passes probe a deployment in trouble, and delete it if the trouble lasts. An answer without trouble also
+    counts if it has begun to close: documents that wait may open it again. A record in another state, or that
+    another writer changes meanwhile, is not changed: the other writer has newer information.
     """
     before = await ledger.record(of)
-    if before.state is not RecordState.OPEN:
+    closes = before.state is RecordState.CLOSING and answered and trouble is None
+    if before.state is not RecordState.OPEN and not closes:
         return
     generation, backoff = before.generation, before.backoff
     if answered:

@@ -23,7 +23,17 @@ from shared.errors import (
     RequestRefused,
     ServiceRefused,
 )
-from shared.model import TINY, Document, DocumentState, ModelAnswer, ModelRequest, OneOffWindow, Task
+from shared.hosting.answering import Trouble, note_slice
+from shared.model import (
+    TINY,
+    Document,
+    DocumentState,
+    ModelAnswer,
+    ModelRequest,
+    OneOffWindow,
+    RecordState,
+    Task,
+)
 from shared.timing import TIMING
 from tests.fakes.clock import START
 from tests.fakes.world import World, config
@@ -174,6 +184,31 @@ async def test_one_document_that_is_refused_for_ever_is_to_blame(error: ModelErr
     assert (odd.state, odd.attempts) == (DocumentState.FAILED, MAX_ATTEMPTS - 1)
     assert "gave up after 5 attempts" in odd.reason
     assert hosted_minutes(world) < 60
+
+
+async def test_an_answer_opens_again_what_closes_for_lack_of_one() -> None:
+    """The answer comes while it closes, and others wait: the next pass does not delete it."""
+    world = World.of(config(capacity=6))
+    outage = ModelUnavailable("500", status=500)
+    meets(world, lambda request: outage if request.text != TINY.text else None)
+    world.upload("clauses/a.txt")
+    while (record := await world.record()).generation.unanswered_since is None:
+        await ticks(world, 1)
+    closing = replace(record, state=RecordState.CLOSING)
+    await world.app.context.ledger.save(closing)
+    for answered in (False, True):
+        trouble = None if answered else Trouble(world.clock.now(), "500", silent=False)
+        await note_slice(
+            world.app.context.ledger,
+            record.hosted_id,
+            world.clock.now(),
+            answered=answered,
+            trouble=trouble,
+        )
+        is_noted = (await world.record()).generation.unanswered_since is None
+        assert is_noted == answered
+    await world.app.reconcile()
+    assert (await world.record()).state is RecordState.OPEN
 
 
 async def test_what_was_refused_is_asked_after_the_others() -> None:
