@@ -27,12 +27,17 @@ _POLL = 5.0  # so seldom that our own calls do not count
 
 @dataclass(frozen=True)
 class Work:
-    """What to do. `names`: uploads whose events come now; `waiting`: none come, the sweep must find them."""
+    """What to do. `names`: uploads whose events come now; `waiting`: none come, the sweep must find them.
+
+    `apart`: seconds between two documents of the floor, as the deployments' limits admit them to the app. A
+    process that mostly waits needs about a fifth more CPU time for the same calls.
+    """
 
     settings: dict[str, str]
     names: list[str]
     waiting: bool
     seconds: float
+    apart: float
 
 
 class Calls:
@@ -62,7 +67,7 @@ async def _app(work: Work) -> dict[str, Any]:
     calls = Calls()
     app, until = App(work.settings), time.monotonic() + work.seconds
     current = await app.current()
-    gate = asyncio.Semaphore(_INVOCATIONS)
+    gate, before = asyncio.Semaphore(_INVOCATIONS), time.process_time()
 
     async def event(name: str) -> None:
         async with gate:
@@ -95,7 +100,7 @@ async def _app(work: Work) -> dict[str, Any]:
     for timer in timers:
         timer.cancel()
     await asyncio.gather(*timers, return_exceptions=True)
-    cpu, calls_made = time.process_time(), calls.to(*(work.settings[key] for key in _STORAGE))
+    cpu, calls_made = time.process_time() - before, calls.to(*(work.settings[key] for key in _STORAGE))
     demands = [await current.documents.demand(name) for name in current.settings.deployments]
     finished, opened = await stored_results(app), []
     for config in current.settings.deployments.values():
@@ -146,7 +151,8 @@ async def _floor(work: Work) -> dict[str, Any]:
         inbox, kept = blobs.get_container_client("inbox"), blobs.get_container_client("floor")
         await kept.create_container()
 
-        async def document(name: str) -> None:
+        async def document(number: int, name: str) -> None:
+            await asyncio.sleep(number * work.apart)
             async with gate:
                 text = await (await inbox.download_blob(name)).readall()
                 messages = [
@@ -164,7 +170,7 @@ async def _floor(work: Work) -> dict[str, Any]:
                 await inbox.delete_blob(name)
 
         before = time.process_time()
-        await asyncio.gather(*(document(name) for name in work.names))
+        await asyncio.gather(*(document(number, name) for number, name in enumerate(work.names)))
         return {"cpu_s": time.process_time() - before}
 
 

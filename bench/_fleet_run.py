@@ -23,7 +23,7 @@ from local.host.host_json import read_queue_settings
 from local.host.storage import send
 from local.stack import ROOT, Part, Services, app_settings, run_services
 from shared.app import TICK, Lamplighter
-from shared.documents.backlog import is_final
+from shared.documents.identity import is_final
 from shared.model import Document
 from shared.settings.bindings import DRAIN_QUEUE
 from shared.timing import TIMING

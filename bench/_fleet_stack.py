@@ -15,7 +15,7 @@ from bench.drain import document
 from local.deployments_file import ACCOUNT_ID
 from local.stack import GRACE_SECONDS, ROOT, Behaviour, Part, machine_environment, run_part
 from shared.app import Lamplighter
-from shared.documents.backlog import INBOX
+from shared.documents.identity import INBOX
 from shared.model import RecordState
 from shared.wiring import App
 

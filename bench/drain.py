@@ -24,7 +24,7 @@ from bench._drain_clients import CLIENTS, DEPLOYMENT, Work
 from bench._measured import admissions, figures_of, write_deployments
 from bench._report import machine, show
 from local.stack import Behaviour, Services, app_settings, run_services
-from shared.documents.backlog import INBOX
+from shared.documents.identity import INBOX
 from shared.model import RecordState
 from shared.wiring import App
 from tests.integration.calls import call

@@ -32,7 +32,8 @@ from bench._arguments import whole
 from bench._report import machine, show
 from local.azurite import Azurite, run_azurite
 from shared.adapters.blobs import AzureBlobs
-from shared.documents.backlog import INBOX, DocumentLedger, identify, short_id
+from shared.documents.backlog import DocumentLedger
+from shared.documents.identity import INBOX, identify, short_id
 from shared.documents.intake import Intake
 from shared.model import UploadStart
 from shared.ports import BlobItem

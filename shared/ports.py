@@ -54,6 +54,14 @@ class Page:
 
 
 @dataclass(frozen=True)
+class Keys:
+    """Keys of rows in their order, and whether more follow."""
+
+    keys: tuple[str, ...]
+    more: bool
+
+
+@dataclass(frozen=True)
 class Insert:
     """Write a row that must not exist yet."""
 
@@ -90,6 +98,10 @@ class Tables(Protocol):
 
     async def page(self, table: str, partition: str, start: str, stop: str, limit: int) -> Page:
         """Return rows with start <= key < stop, in key order, at most `limit`. Safe to repeat."""
+        ...
+
+    async def keys(self, table: str, partition: str, start: str, stop: str, limit: int) -> Keys:
+        """Return the keys of the rows of `page`, for a sixth of its CPU time. Safe to repeat."""
         ...
 
     async def write(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from shared.ports import Clock, Insert, Page, Remove, Replace, Row, Tables
+from shared.ports import Clock, Insert, Keys, Page, Remove, Replace, Row, Tables
 
 _RESOLUTION = timedelta(seconds=1)  # of the Date header
 
@@ -62,6 +62,10 @@ class TimedTables:
         page = await self._tables.page(table, partition, start, stop, limit)
         self._clock.correct(sent_at, page.server_time)
         return page
+
+    async def keys(self, table: str, partition: str, start: str, stop: str, limit: int) -> Keys:
+        """See the port."""
+        return await self._tables.keys(table, partition, start, stop, limit)
 
     async def write(
         self, table: str, partition: str, changes: Sequence[Insert | Replace | Remove]

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError
@@ -20,7 +20,7 @@ from azure.data.tables.aio import TableClient, TableServiceClient
 from shared.adapters.credentials import storage_credential
 from shared.adapters.storage import RETRIES, Call, Limits, Transport, call, says
 from shared.errors import AlreadyExists, Changed, Missing
-from shared.ports import Insert, Page, Remove, Replace, Row, Value
+from shared.ports import Insert, Keys, Page, Remove, Replace, Row, Value
 
 T = TypeVar("T")
 Change = Insert | Replace | Remove
@@ -30,6 +30,15 @@ _ABSENT = frozenset({"EntityNotFound", "ResourceNotFound"})
 # the version that it replaces, or may be repeated.
 _REPEATED = {"retry_on_methods": ("POST",)}
 _SYSTEM = ("PartitionKey", "RowKey", "Timestamp")
+
+
+class _Between(NamedTuple):
+    """Rows of a partition with start <= key < stop, at most `limit`."""
+
+    partition: str
+    start: str
+    stop: str
+    limit: int
 
 
 class AzureTables:
@@ -64,25 +73,40 @@ class AzureTables:
         def note_time(response: Any) -> None:
             times.append(parsedate_to_datetime(response.http_response.headers["Date"]))
 
-        async def rows() -> tuple[list[Row], bool]:
+        between = _Between(partition, start, stop, limit)
+        found, more = await self._entities(table, between, raw_response_hook=note_time)
+        # No row can have been read before the time of the first answer.
+        return Page(tuple([_row(entity) for entity in found]), more, times[0])
+
+    async def keys(self, table: str, partition: str, start: str, stop: str, limit: int) -> Keys:
+        """See the port."""
+        between = _Between(partition, start, stop, limit)
+        found, more = await self._entities(table, between, select=["RowKey"])
+        return Keys(tuple([entity["RowKey"] for entity in found]), more)
+
+    async def _entities(
+        self, table: str, between: _Between, **options: Any
+    ) -> tuple[list[TableEntity], bool]:
+        """Return entities, and whether more follow."""
+        parameters = {"partition": between.partition, "start": between.start, "stop": between.stop}
+
+        async def entities() -> tuple[list[TableEntity], bool]:
             pages = self._table(table).query_entities(
                 "PartitionKey eq @partition and RowKey ge @start and RowKey lt @stop",
-                parameters={"partition": partition, "start": start, "stop": stop},
-                results_per_page=limit,
-                raw_response_hook=note_time,
+                parameters=parameters,
+                results_per_page=between.limit,
+                **options,
             )
-            by_page, found = pages.by_page(), list[Row]()
+            by_page, found = pages.by_page(), list[TableEntity]()
             async for page in by_page:
-                found += [_row(entity) async for entity in page]
+                found += [entity async for entity in page]
                 # Azure may return fewer rows than requested, even none, with a token for the rest.
-                if len(found) >= limit:
+                if len(found) >= between.limit:
                     return found, bool(by_page.continuation_token)  # type: ignore[attr-defined]
             return found, False
 
         async with self._call(table):
-            found, more = await self._with_table(table, rows)
-        # No row can have been read before the time of the first answer.
-        return Page(tuple(found), more, times[0])
+            return await self._with_table(table, entities)
 
     async def write(self, table: str, partition: str, changes: Sequence[Change]) -> tuple[str, ...]:
         """See the port.

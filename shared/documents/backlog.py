@@ -12,82 +12,30 @@ from __future__ import annotations
 
 import bisect
 import contextlib
-import hashlib
 import re
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 from shared.documents.grouped_writes import GroupedWrites
-from shared.errors import AlreadyExists, Changed, Missing
+from shared.documents.identity import UNKNOWN_DEPLOYMENT, arrived_at, is_final, short_id, short_id_at
+from shared.errors import AlreadyExists, Changed
 from shared.model import Demand, Document, DocumentState
-from shared.ports import BlobItem, Clock, Insert, Remove, Replace, Tables
+from shared.ports import Clock, Insert, Remove, Replace, Tables
 from shared.rows import from_row, to_values
 
-INBOX = "inbox"  # container
 DOCUMENTS = "documents"  # table
-UNKNOWN_DEPLOYMENT = "_unknown"
-"""The partition of uploads to folders that cannot be a deployment's name."""
 FOLDERS = 1000
 """The most folders of no deployment that are read: uploads may create any number of them."""
 
 _PAGE = 200
 _APART = 1.0  # seconds between two transactions of a partition with claims and outcomes
 _ARRIVALS_APART = 0.1  # the same before one with arrivals
+_EVENTS_APART = 0.5  # the same before one with arrivals by events, of which many more come at once
 _MOST = 1000  # rows in one answer of Azure
 _SPARSE = 10  # if fewer than one row in 10 is wanted, reading single rows by key is cheaper
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,64}~\d{8}T\d{6}-[0-9a-f]{16}")
 _KINDS = {DocumentState.FAILED: "f ", DocumentState.WAITING: "w ", DocumentState.CLAIMED: "w "}
-_FINAL = frozenset(
-    {DocumentState.DONE, DocumentState.FAILED, DocumentState.SUPERSEDED, DocumentState.WITHDRAWN}
-)
-
-
-def is_final(document: Document) -> bool:
-    """Return whether the document is in a final state."""
-    return document.state in _FINAL
-
-
-def identify(item: BlobItem, deployment: str) -> Document:
-    """Return the document of an upload: the same container, name and ETag are always the same document."""
-    return Document(
-        id=id_of(item, deployment),
-        deployment=deployment,
-        name=item.name,
-        source_etag=item.etag,
-        size=item.size,
-        arrived_at=item.modified_at.astimezone(UTC),
-    )
-
-
-def id_of(item: BlobItem, deployment: str) -> str:
-    """Return the id of an upload's document."""
-    digest = hashlib.sha256(f"{INBOX}\n{item.name}\n{item.etag}".encode()).hexdigest()[:16]
-    return f"{deployment}~{short_id_at(item.modified_at)}-{digest}"
-
-
-def gone(error: Missing | Changed, container: str = INBOX) -> tuple[DocumentState, str]:
-    """Return the final state and its reason for a document whose source was deleted or overwritten."""
-    if isinstance(error, Missing):
-        place = "the inbox" if container == INBOX else container
-        return DocumentState.WITHDRAWN, f"the file was deleted from {place} before it was answered"
-    return DocumentState.SUPERSEDED, "the file was overwritten before it was answered; see the newer document"
-
-
-def deployment_of(document_id: str) -> str:
-    """Return the deployment (or other folder) with which a document's id begins; empty for an empty id."""
-    return document_id.partition("~")[0]
-
-
-def short_id(document: Document) -> str:
-    """Return the id without the deployment, for names inside a deployment's folder."""
-    return document.id.partition("~")[2]
-
-
-def short_id_at(at: datetime) -> str:
-    """Return the start of the short ids of documents that arrived at `at`. Ids sort by it."""
-    at = at.astimezone(UTC)
-    return f"{at.year:04}{at:%m%dT%H%M%S}"  # %Y does not pad years
 
 
 @dataclass(frozen=True)
@@ -128,7 +76,7 @@ class DocumentLedger:
         self._writes = GroupedWrites(tables, DOCUMENTS, clock)
         self._noted: set[str] = set()
 
-    async def add(self, document: Document) -> bool:
+    async def add(self, document: Document, *, by_event: bool = False) -> bool:
         """Record an arrival, or an upload refused at once (in a final state). False if it is known."""
         key, values = short_id(document), to_values(document)
         changes: list[Insert | Replace | Remove] = [Insert(f"d {key}", values)]
@@ -137,7 +85,8 @@ class DocumentLedger:
         if document.state is DocumentState.FAILED:
             changes.append(Replace(f"f {key}", values, etag=None))
         try:
-            await self._writes.write(document.deployment, changes, apart=_ARRIVALS_APART)
+            apart = _EVENTS_APART if by_event else _ARRIVALS_APART
+            await self._writes.write(document.deployment, changes, apart=apart)
         except AlreadyExists:
             return False
         return True
@@ -161,7 +110,7 @@ class DocumentLedger:
 
     async def knows(self, deployment: str) -> bool:
         """Return whether any document was ever recorded for a deployment or folder of that name."""
-        return bool((await self._tables.page(DOCUMENTS, deployment, "d ", "d ~", 1)).rows)
+        return bool((await self._tables.keys(DOCUMENTS, deployment, "d ", "d ~", 1)).keys)
 
     async def get(self, document_id: str) -> Document | None:
         """Return a document's current row; None for an unknown or malformed id."""
@@ -192,12 +141,12 @@ class DocumentLedger:
         wanted = {f"w {document_id.partition('~')[2]}": document_id for document_id in document_ids}
         keys, at, found = sorted(wanted), 0, set[str]()
         while at < len(keys):
-            page = await self._tables.page(DOCUMENTS, deployment, keys[at], f"{keys[-1]} ", _MOST)
-            hits = {wanted[row.key] for row in page.rows if row.key in wanted}
+            read = await self._tables.keys(DOCUMENTS, deployment, keys[at], f"{keys[-1]} ", _MOST)
+            hits = {wanted[key] for key in read.keys if key in wanted}
             found |= hits
-            if not page.more or len(hits) * _SPARSE < len(page.rows):
+            if not read.more or len(hits) * _SPARSE < len(read.keys):
                 break
-            at = bisect.bisect_right(keys, page.rows[-1].key)
+            at = bisect.bisect_right(keys, read.keys[-1])
         return found
 
     async def _each(self, deployment: str, kind: str) -> AsyncIterator[Document]:
@@ -211,13 +160,13 @@ class DocumentLedger:
 
     async def has_unfinished(self, deployment: str) -> bool:
         """Return whether a document of a deployment is unfinished."""
-        return bool((await self._tables.page(DOCUMENTS, deployment, "w ", "w ~", 1)).rows)
+        return bool((await self._tables.keys(DOCUMENTS, deployment, "w ", "w ~", 1)).keys)
 
     async def demand(self, deployment: str) -> Demand:
         """See the port."""
-        page = await self._tables.page(DOCUMENTS, deployment, "w ", "w ~", _PAGE)
-        arrivals = tuple(at for row in page.rows if isinstance(at := row.values["arrived_at"], datetime))
-        return Demand(len(page.rows), page.more, arrivals)
+        found = await self._tables.keys(DOCUMENTS, deployment, "w ", "w ~", _PAGE)
+        arrivals = tuple([arrived_at(key.removeprefix("w ")) for key in found.keys])
+        return Demand(len(found.keys), found.more, arrivals)
 
     async def listed(self, deployment: str, state: DocumentState | None, start: str, limit: int) -> History:
         """Return documents of a state, or of any, whose short id is not below `start`, oldest first.
@@ -251,8 +200,8 @@ class DocumentLedger:
     async def failed_since(self, deployment: str, since: datetime) -> tuple[int, bool]:
         """Count failed documents that arrived since then, up to a page; return whether there are more."""
         start = f"f {short_id_at(since)}"
-        page = await self._tables.page(DOCUMENTS, deployment, start, "f ~", _PAGE)
-        return len(page.rows), page.more
+        found = await self._tables.keys(DOCUMENTS, deployment, start, "f ~", _PAGE)
+        return len(found.keys), found.more
 
     async def asked(self, deployment: str, since: datetime, limit: int) -> tuple[datetime, ...] | None:
         """Return when documents since then arrived and were finished; None if there are more than `limit`."""

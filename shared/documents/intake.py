@@ -12,11 +12,13 @@ from collections.abc import Container
 from dataclasses import replace
 
 from shared.alerts import event
-from shared.documents.backlog import INBOX, UNKNOWN_DEPLOYMENT, DocumentLedger, gone, identify, is_final
+from shared.documents.backlog import DocumentLedger
+from shared.documents.identity import INBOX, UNKNOWN_DEPLOYMENT, gone, identify, is_final
+from shared.documents.litter import is_nobodys
 from shared.documents.results import Results, source_of
 from shared.documents.seen import Seen
 from shared.documents.source import Sources, refuse_by_least
-from shared.documents.sweep import SWEEP_SECONDS, Sweep, SweepReport, is_nobodys
+from shared.documents.sweep import SWEEP_SECONDS, Sweep, SweepReport
 from shared.documents.sweep_position import SWEEPS, LastSweep
 from shared.errors import (
     BlobRefused,
@@ -36,7 +38,6 @@ __all__ = [
     "Intake",
     "LastSweep",
     "SweepReport",
-    "gone",
     "refuse_by_size",
 ]
 
@@ -134,7 +135,7 @@ class Intake:
                 await self.sources.look_at(INBOX, item.name, item.etag, item.size, config, prices)
         except (DocumentRefused, Missing, Changed, BlobRefused):
             return False
-        return await self._ledger.add(document)
+        return await self._ledger.add(document, by_event=True)
 
     async def _examine(
         self, item: BlobItem, document: Document, known: Document | None, *, looked_at: bool = False

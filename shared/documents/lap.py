@@ -10,7 +10,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from shared.documents.backlog import DocumentLedger, deployment_of
+from shared.documents.backlog import DocumentLedger
+from shared.documents.identity import deployment_of
 from shared.documents.seen import Seen
 from shared.model import Document
 from shared.ports import Clock

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from shared.ports import BlobItem
+
 _FILES = frozenset(
     {
         "thumbs.db",
@@ -77,3 +79,8 @@ def is_litter(name: str) -> bool:
         or any(pattern.fullmatch(file) for pattern in _PATTERNS)
         or any(folder in _FOLDERS or folder.startswith(".trash-") for folder in folders)
     )
+
+
+def is_nobodys(item: BlobItem) -> bool:
+    """Return whether a blob is no document and is never touched: litter, or a folder marker."""
+    return is_litter(item.name) or (not item.size and (item.is_folder or item.name.endswith("/")))

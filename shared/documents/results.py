@@ -23,7 +23,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from shared.alerts import Alert, alert, event
-from shared.documents.backlog import INBOX, DocumentLedger, Leftover, short_id
+from shared.documents.backlog import DocumentLedger, Leftover
+from shared.documents.identity import INBOX, short_id
 from shared.documents.stored_result import Spent, read_result
 from shared.errors import (
     AlreadyExists,

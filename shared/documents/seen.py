@@ -56,6 +56,11 @@ class Seen:
         finally:
             self._being_recorded.discard(document_id)
 
+    @property
+    def is_recording(self) -> bool:
+        """Return whether events record uploads now."""
+        return bool(self._being_recorded)
+
     def note_left(self, document_id: str, archived: bool) -> None:
         """Note that it is recorded and final, and that its file stays in the inbox."""
         self._mark(document_id, _LEFT_ARCHIVED if archived else _LEFT)

@@ -18,7 +18,7 @@ from shared.documents.candidates import LOOK, Candidates
 from shared.documents.claims import LAST_BACKOFF, Claims, backoff
 from shared.documents.drain_report import DrainReport
 from shared.documents.drain_tools import DrainTools
-from shared.documents.intake import gone
+from shared.documents.identity import gone
 from shared.documents.results import source_of
 from shared.documents.retry import with_retry
 from shared.documents.waiting import first_done

@@ -26,10 +26,11 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from shared.alerts import Alert, alert, event
-from shared.documents.backlog import INBOX, DocumentLedger, deployment_of, gone, id_of, is_final
+from shared.documents.backlog import DocumentLedger
 from shared.documents.condemned import settle_condemned
+from shared.documents.identity import INBOX, deployment_of, gone, id_of, is_final
 from shared.documents.lap import Lap, LapPart
-from shared.documents.litter import is_litter
+from shared.documents.litter import is_nobodys
 from shared.documents.results import Results
 from shared.documents.seen import Seen
 from shared.documents.sweep_position import LastSweep, Position, read_position, write_position
@@ -48,6 +49,7 @@ _NEWEST = 1000  # unknown uploads that a look ahead keeps
 _LATEST = timedelta(minutes=5)  # a look ahead looks up every unknown upload that is younger
 _LAP_SECONDS, _ACCOUNT_SECONDS, _RESERVE = 1.0, 1.5, 1.0  # shares of a sweep; the reserve is for the vanished
 _BETWEEN_CLEARINGS = timedelta(minutes=5)  # leftovers exist only if a process died before it deleted them
+_LEFT_TO_EVENTS = timedelta(seconds=30)  # during a burst of events, younger uploads are left to theirs
 _SAVE_SECONDS = 5.0  # to save the position of a sweep that its caller cancels
 
 
@@ -191,13 +193,14 @@ class Sweep:
     def _unknown(self, items: Sequence[BlobItem], part: LapPart) -> tuple[list[_Upload], int]:
         """Return the unknown uploads, and the number of resting ones."""
         unknown, resting, now = list[_Upload](), 0, part.server_time or self._clock.now()
+        events_come = self._seen.is_recording
         for item in items:
             if is_nobodys(item):
                 continue
             document_id = id_of(item, self._partition(item.name))
             self._seen.note_here(document_id)
             upload = _Upload(item.modified_at, document_id, item)
-            if self._is_accounted(upload):
+            if self._is_accounted(upload) or (events_come and now - item.modified_at < _LEFT_TO_EVENTS):
                 continue
             if not item.size and now - item.modified_at < REST:
                 resting += 1
@@ -323,8 +326,3 @@ class Sweep:
             alert(Alert.UNACCOUNTED_DOCUMENTS, f"{remedy}: {shown(first)}")
         if (why := at.why_behind(now)) is not None:
             alert(Alert.INBOX_BEHIND, why)
-
-
-def is_nobodys(item: BlobItem) -> bool:
-    """Return whether a blob is no document and is never touched: litter, or a folder marker."""
-    return is_litter(item.name) or (not item.size and (item.is_folder or item.name.endswith("/")))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.alerts import Alert
-from shared.documents.backlog import INBOX
+from shared.documents.identity import INBOX
 from shared.ports import Replace, Tables
 from shared.rows import from_row, to_values
 

@@ -14,7 +14,7 @@ from typing import Any, ParamSpec
 from urllib.parse import parse_qsl, unquote
 
 from shared.app import Lamplighter
-from shared.documents.backlog import is_final
+from shared.documents.identity import is_final
 from shared.documents.intake import refuse_by_size
 from shared.doors.hold_body import read_request
 from shared.doors.http_body import LARGEST_WRAPPING, UnsupportedBody, unwrap

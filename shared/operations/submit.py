@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from shared.app import Lamplighter
-from shared.documents.backlog import INBOX
+from shared.documents.identity import INBOX
 from shared.documents.intake import refuse_by_size
 from shared.documents.litter import is_litter
 from shared.documents.results import file_name

@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared.app import Lamplighter
-from shared.documents.backlog import UNKNOWN_DEPLOYMENT, History, short_id, short_id_at
+from shared.documents.backlog import History
+from shared.documents.identity import UNKNOWN_DEPLOYMENT, short_id, short_id_at
 from shared.documents.results import RESULTS, file_name
 from shared.errors import (
     InvalidRequest,

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from shared.app import Lamplighter
-from shared.documents.backlog import UNKNOWN_DEPLOYMENT
+from shared.documents.identity import UNKNOWN_DEPLOYMENT
 from shared.documents.sweep_position import LastSweep
 from shared.model import (
     AccountRecord,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -386,6 +387,30 @@ async def test_no_request_is_sent_twice(emulated: Azure, drop: str) -> None:
         await emulated.model.ask(endpoint, "clauses", HELLO, timeout=SECONDS)
     assert (lost.value.code, lost.value.status) == ("connection", None)
     assert (await bill_of(emulated))["totals"]["requests_answered"] == (1 if drop == "before" else 2)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"no HTTP at all\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc",
+    ],
+)
+async def test_an_answer_that_http_does_not_permit_is_a_broken_connection(answer: bytes) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"}")  # of the request's body
+        writer.write(answer)
+        writer.close()
+
+    model = AzureModel()
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        endpoint = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/contoso/"
+        with pytest.raises(ModelUnavailable) as broken:
+            await model.ask(endpoint, "clauses", HELLO, timeout=SECONDS)
+        await model.close()
+    assert broken.value.code == "connection"
 
 
 @pytest.mark.parametrize(

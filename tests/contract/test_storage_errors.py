@@ -125,6 +125,7 @@ async def test_a_table_that_is_being_deleted_is_an_error(
     for attempt in (
         tables.write("things", "p", [Insert("a", {"n": 1})]),
         tables.page("things", "p", "a", "z", 9),
+        tables.keys("things", "p", "a", "z", 9),
     ):
         with pytest.raises(StorageError, match=r"TableBeingDeleted.*30 s") as caught:
             await attempt
@@ -198,6 +199,7 @@ async def test_a_table_service_that_hangs_is_an_error_within_the_limit(
     await _all_end_in_time(
         tables.get("things", "p", "k"),
         tables.page("things", "p", "a", "z", 10),
+        tables.keys("things", "p", "a", "z", 10),
         tables.write("things", "p", [Insert("k", {"n": 1})]),
         tables.write("things", "p", [Replace("k", {"n": 1}, "v1")]),
         tables.write("things", "p", [Insert("a", {"n": 1}), Remove("b", "v1")]),

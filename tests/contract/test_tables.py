@@ -11,7 +11,7 @@ import pytest
 from local.azurite import Azurite
 from shared.adapters.tables import AzureTables
 from shared.errors import AlreadyExists, Changed
-from shared.ports import Insert, Remove, Replace, Tables
+from shared.ports import Insert, Keys, Remove, Replace, Tables
 from tests.fakes.clock import VirtualClock
 from tests.fakes.tables import SKEW, MemoryTables
 
@@ -45,6 +45,7 @@ async def test_a_missing_row_is_none(tables: Tables) -> None:
     """Neither a missing table nor a missing row is an error."""
     assert await tables.get("nothing", "p", "k") is None
     assert (await tables.page("nothing", "p", "a", "z", 10)).rows == ()
+    assert (await tables.keys("nothing", "p", "a", "z", 10)).keys == ()
 
 
 async def test_a_row_is_inserted_once(tables: Tables) -> None:
@@ -120,6 +121,8 @@ async def test_pages_come_in_key_order_with_more_to_follow(tables: Tables) -> No
     """A page holds the first rows of the range and says whether more follow."""
     for key in ("w 3", "w 1", "d 9", "w 2", "x 1"):
         await tables.write("things", "p", [Insert(key, {"n": 1})])
+    assert await tables.keys("things", "p", "w ", "w ~", 2) == Keys(("w 1", "w 2"), more=True)
+    assert await tables.keys("things", "p", "w 2 ", "w ~", 2) == Keys(("w 3",), more=False)
     first = await tables.page("things", "p", "w ", "w ~", 2)
     assert ([row.key for row in first.rows], first.more) == (["w 1", "w 2"], True)
     rest = await tables.page("things", "p", "w 2 ", "w ~", 2)

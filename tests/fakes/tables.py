@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from shared.errors import AlreadyExists, Changed
-from shared.ports import Clock, Insert, Page, Remove, Replace, Row, Value
+from shared.ports import Clock, Insert, Keys, Page, Remove, Replace, Row, Value
 
 
 class MemoryTables:
@@ -24,14 +24,13 @@ class MemoryTables:
         return self._rows(table, partition).get(key)
 
     async def page(self, table: str, partition: str, start: str, stop: str, limit: int) -> Page:
-        rows = self._rows(table, partition)
-        keys = self._keys.get((table, partition))
-        if keys is None:
-            keys = self._keys[table, partition] = sorted(rows)
-        first, last = bisect_left(keys, start), bisect_left(keys, stop)
-        found = tuple([rows[key] for key in keys[first : min(last, first + limit)]])
+        found, rows = self._between(table, partition, start, stop, limit), self._rows(table, partition)
         # A response's Date has whole seconds.
-        return Page(found, last - first > limit, self._clock.now().replace(microsecond=0))
+        server_time = self._clock.now().replace(microsecond=0)
+        return Page(tuple([rows[key] for key in found.keys]), found.more, server_time)
+
+    async def keys(self, table: str, partition: str, start: str, stop: str, limit: int) -> Keys:
+        return self._between(table, partition, start, stop, limit)
 
     async def write(
         self, table: str, partition: str, changes: Sequence[Insert | Replace | Remove]
@@ -51,6 +50,13 @@ class MemoryTables:
         for table, partition in [key for key in self._partitions if key[0] in tables]:
             del self._partitions[table, partition]
             self._keys.pop((table, partition), None)
+
+    def _between(self, table: str, partition: str, start: str, stop: str, limit: int) -> Keys:
+        keys = self._keys.get((table, partition))
+        if keys is None:
+            keys = self._keys[table, partition] = sorted(self._rows(table, partition))
+        first, last = bisect_left(keys, start), bisect_left(keys, stop)
+        return Keys(tuple(keys[first : min(last, first + limit)]), last - first > limit)
 
     def _rows(self, table: str, partition: str) -> dict[str, Row]:
         return self._partitions.setdefault((table, partition), {})

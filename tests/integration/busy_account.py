@@ -19,7 +19,8 @@ from shared.adapters.openai import AzureModel
 from shared.adapters.storage_clock import StorageClock
 from shared.adapters.tables import AzureTables
 from shared.app import Lamplighter
-from shared.documents.backlog import DOCUMENTS, INBOX, short_id
+from shared.documents.backlog import DOCUMENTS
+from shared.documents.identity import INBOX, short_id
 from shared.hosting.reconcile import PassReport
 from shared.model import Account, Document, DocumentState, RecordState
 from shared.ports import Insert, Page, Row

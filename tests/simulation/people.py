@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from shared.app import Lamplighter
-from shared.documents.backlog import INBOX, identify, short_id
+from shared.documents.identity import INBOX, identify, short_id
 from shared.errors import DocumentRefused, StorageError
 from shared.hosting.ledger import Ledger
 from shared.model import DeploymentConfig, Document, DocumentState, Hold, UploadStart

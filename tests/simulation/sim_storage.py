@@ -10,7 +10,7 @@ from shared.errors import (
     AlreadyExists,
     StorageError,
 )
-from shared.ports import BlobItem, BlobPage, Insert, Page, Remove, Replace, Row
+from shared.ports import BlobItem, BlobPage, Insert, Keys, Page, Remove, Replace, Row
 from shared.timing import TIMING
 from tests.simulation.scenario import KILLS_READING
 
@@ -67,6 +67,14 @@ class SimTables(_Storage):
             limit = min(limit, self._world.scenario.rows_a_page)
         return await self._call(
             f"page {table}", lambda: _now(tables.page(table, partition, start, stop, limit))
+        )
+
+    async def keys(self, table: str, partition: str, start: str, stop: str, limit: int) -> Keys:
+        tables = self._process.side.tables
+        if table == DOCUMENTS:
+            limit = min(limit, self._world.scenario.rows_a_page)
+        return await self._call(
+            f"keys {table}", lambda: _now(tables.keys(table, partition, start, stop, limit))
         )
 
     async def write(

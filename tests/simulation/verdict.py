@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from shared.documents.backlog import INBOX, DocumentLedger, is_final, short_id
+from shared.documents.backlog import DocumentLedger
+from shared.documents.identity import INBOX, is_final, short_id
 from shared.model import Document, DocumentState
 from tests.simulation.people import Version
 from tests.simulation.scenario import LARGE

@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 
 from shared.app import Lamplighter
-from shared.documents.backlog import INBOX
+from shared.documents.identity import INBOX
 from shared.model import Settings
 from shared.timing import TIMING
 from shared.wiring import assemble

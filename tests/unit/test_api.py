@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from shared.documents.backlog import identify
+from shared.documents.identity import identify
 from shared.doors import api
 from shared.doors.prefer import wait_seconds
 from shared.errors import ProviderRefused

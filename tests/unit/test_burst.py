@@ -141,8 +141,13 @@ async def test_an_upload_is_not_looked_at_while_its_deployment_is_created() -> N
 
 
 async def test_a_sweep_leaves_an_upload_to_the_event_that_records_it() -> None:
-    """Both would read it and its rows. A later sweep of the process does not look it up either."""
+    """Both would read it and its rows. A later sweep of the process does not look it up either.
+
+    While events come, a sweep also leaves other young uploads to them, but none that is 30 s old.
+    """
     world = World.of(config())
+    world.upload("clauses/without_event.txt")
+    world.clock.advance(30)
     read = world.blobs.read
 
     async def slow(container: str, name: str, etag: str | None = None) -> bytes:
@@ -151,13 +156,15 @@ async def test_a_sweep_leaves_an_upload_to_the_event_that_records_it() -> None:
 
     world.blobs.read = slow  # type: ignore[method-assign]
     world.upload("clauses/a.txt")
+    world.upload("clauses/its_event_comes_late.txt")
     event = asyncio.create_task(world.app.intake.arrived("clauses/a.txt"))
     await world.clock.sleep(1)
     beside = await world.app.intake.sweep()
     document = await event
     after = await world.app.intake.sweep()
     assert document is not None and document.state is DocumentState.WAITING
-    assert [(report.seen, report.taken_in) for report in (beside, after)] == [(1, 0), (1, 0)]
+    assert [(report.seen, report.taken_in) for report in (beside, after)] == [(3, 1), (3, 1)]
+    assert (await world.document("clauses/without_event.txt")).state is DocumentState.WAITING
 
 
 async def test_what_cannot_be_read_is_refused_by_its_drain_for_the_same_reason() -> None:

@@ -13,7 +13,8 @@ import pytest
 from shared.alerts import forget
 from shared.app import PartFailed
 from shared.documents import backlog, sweep
-from shared.documents.backlog import DOCUMENTS, identify, short_id
+from shared.documents.backlog import DOCUMENTS
+from shared.documents.identity import identify, short_id
 from shared.documents.seen import Seen
 from shared.documents.sweep_position import LastSweep
 from shared.errors import StorageError

@@ -8,7 +8,8 @@ import uuid
 from collections.abc import Sequence
 from datetime import timedelta
 
-from shared.documents.backlog import DOCUMENTS, INBOX
+from shared.documents.backlog import DOCUMENTS
+from shared.documents.identity import INBOX
 from shared.documents.intake import SWEEPS
 from shared.documents.results import FAILED, PROCESSED, RESULTS
 from shared.errors import StorageError

@@ -1,0 +1,70 @@
+"""Say which document an upload is: its id, which begins with its deployment and the time of its arrival."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+
+from shared.errors import Changed, Missing
+from shared.model import Document, DocumentState
+from shared.ports import BlobItem
+
+INBOX = "inbox"  # container
+UNKNOWN_DEPLOYMENT = "_unknown"
+"""The partition of uploads to folders that cannot be a deployment's name."""
+
+_FINAL = frozenset(
+    {DocumentState.DONE, DocumentState.FAILED, DocumentState.SUPERSEDED, DocumentState.WITHDRAWN}
+)
+
+
+def is_final(document: Document) -> bool:
+    """Return whether the document is in a final state."""
+    return document.state in _FINAL
+
+
+def identify(item: BlobItem, deployment: str) -> Document:
+    """Return the document of an upload: the same container, name and ETag are always the same document."""
+    return Document(
+        id=id_of(item, deployment),
+        deployment=deployment,
+        name=item.name,
+        source_etag=item.etag,
+        size=item.size,
+        arrived_at=item.modified_at.astimezone(UTC),
+    )
+
+
+def id_of(item: BlobItem, deployment: str) -> str:
+    """Return the id of an upload's document."""
+    digest = hashlib.sha256(f"{INBOX}\n{item.name}\n{item.etag}".encode()).hexdigest()[:16]
+    return f"{deployment}~{short_id_at(item.modified_at)}-{digest}"
+
+
+def gone(error: Missing | Changed, container: str = INBOX) -> tuple[DocumentState, str]:
+    """Return the final state and its reason for a document whose source was deleted or overwritten."""
+    if isinstance(error, Missing):
+        place = "the inbox" if container == INBOX else container
+        return DocumentState.WITHDRAWN, f"the file was deleted from {place} before it was answered"
+    return DocumentState.SUPERSEDED, "the file was overwritten before it was answered; see the newer document"
+
+
+def deployment_of(document_id: str) -> str:
+    """Return the deployment (or other folder) with which a document's id begins; empty for an empty id."""
+    return document_id.partition("~")[0]
+
+
+def short_id(document: Document) -> str:
+    """Return the id without the deployment, for names inside a deployment's folder."""
+    return document.id.partition("~")[2]
+
+
+def short_id_at(at: datetime) -> str:
+    """Return the start of the short ids of documents that arrived at `at`. Ids sort by it."""
+    at = at.astimezone(UTC)
+    return f"{at.year:04}{at:%m%dT%H%M%S}"  # %Y does not pad years
+
+
+def arrived_at(short: str) -> datetime:
+    """Return the time with which a short id starts: the document's arrival, as storage has whole seconds."""
+    return datetime.fromisoformat(f"{short[:15]}Z")
