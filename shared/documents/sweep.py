@@ -164,7 +164,7 @@ class Sweep:
                     return True
                 anew = True
                 self._seen.begin_walk()
-                at.begin_walk(self._clock.now())
+                at.begin_walk(self._clock.now() - _LEFT_TO_EVENTS)  # it may leave younger ones
             try:
                 page = await self._blobs.list(INBOX, at.token or None, _LISTED)
             except StorageError:

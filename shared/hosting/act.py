@@ -16,7 +16,7 @@ from shared.hosting.decisions import move
 from shared.hosting.delete import delete
 from shared.hosting.observe import View
 from shared.hosting.probe import probe
-from shared.model import Action, Generation, Hosted, RecordState
+from shared.model import Action, Hosted, RecordState
 from shared.planning.decide import is_same_generation
 from shared.planning.decision import Decision
 from shared.planning.generations import next_generation, without_intent
@@ -112,12 +112,6 @@ async def _take_up(step: Decision, view: View) -> None:
     await view.count_workers(step.deployment)
 
 
-def _may_earlier_exist(generation: Generation) -> bool:
-    """Return whether the generation before was seen, and Azure has accepted no delete of it."""
-    earlier, deleted_at = generation.earlier_created_at, generation.deleted_at
-    return earlier is not None and (deleted_at is None or deleted_at <= earlier)
-
-
 def _tagged_deadline(azure: Hosted) -> datetime | None:
     try:
         deadline = datetime.fromisoformat(azure.spec.tags.get(DELETE_AFTER_TAG, ""))
@@ -134,8 +128,8 @@ async def _forget(step: Decision, view: View) -> None:
     await view.save_session(step.deployment, gone=True)
     if record.state is RecordState.CREATING and not record.settled:
         record = replace(record, doubted_at=record.changed_at)
-        if record.generation.created_at is None and _may_earlier_exist(record.generation):
-            # LISTs left that one out, and the next create may find it: it is still one generation.
+        if record.generation.created_at is None:
+            # Nothing shows that it ever existed. LISTs may have left out the one before, which is seen again.
             record = without_intent(record)
     record = replace(record, generation=replace(record.generation, missed_since=None))
     await move(step, view, record, state=RecordState.ABSENT)

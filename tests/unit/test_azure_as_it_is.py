@@ -143,6 +143,68 @@ async def test_a_create_without_an_answer_in_the_place_of_what_lists_left_out_is
     assert (session.started_at, session.generation) == (generation.created, 1)
 
 
+async def test_what_lists_left_out_while_it_was_deleted_has_one_session() -> None:
+    """A create in its place had no answer and no effect, the next one is refused, and it is seen again."""
+    world = World.of(config("clauses", OneOffWindow(START, START + timedelta(minutes=20))))
+    await ticks(world, 15)
+    listed, put = world.azure.deployments, world.azure.put
+    (seen,) = (await listed(ACCOUNT.resource_id, timeout=1)).values()
+    await world.until(lambda: world.azure.count("delete") == 1, timedelta(minutes=30))
+    await ticks(world, 3)
+
+    async def unanswered(account: str, spec: DeploymentSpec, *, timeout: float) -> Hosted:
+        world.azure.put = refused  # type: ignore[method-assign]
+        raise OutcomeUnknown("the connection was reset")
+
+    async def refused(account: str, spec: DeploymentSpec, *, timeout: float) -> Hosted:
+        world.azure.deployments = lingering  # type: ignore[method-assign]
+        raise ProviderBusy("it is being deleted")
+
+    async def lingering(account: str, *, timeout: float) -> Mapping[str, Hosted]:
+        return {"clauses": replace(seen, status=Observed.DELETING, said="Deleting")}
+
+    world.azure.put = unanswered  # type: ignore[method-assign]
+    world.upload("clauses/a.txt")
+    await world.until(lambda: world.azure.deployments == lingering, timedelta(hours=1))
+    await ticks(world, 5)
+    world.azure.put, world.azure.deployments = put, listed  # type: ignore[method-assign]
+    await ticks(world, 30)
+    assert (await world.document("clauses/a.txt")).state is DocumentState.DONE
+    sessions = await world.app.context.ledger.sessions(CLAUSES)
+    generations = world.azure.state.generations
+    assert [each.started_at for each in sessions] == [each.created for each in generations]
+    assert len(generations) == 2
+
+
+async def test_a_create_without_an_answer_after_a_delete_has_its_own_session() -> None:
+    """LISTs leave it out until it is given up, and the next create finds it."""
+    world = World.of(config("clauses", OneOffWindow(START, START + timedelta(minutes=20))))
+    await world.until(lambda: world.azure.count("delete") == 1, timedelta(minutes=40))
+    await ticks(world, 3)
+    put, listed = world.azure.put, world.azure.deployments
+
+    async def unanswered(account: str, spec: DeploymentSpec, *, timeout: float) -> Hosted:
+        world.azure.put = found  # type: ignore[method-assign]
+        await put(account, spec, timeout=timeout)
+        raise OutcomeUnknown("the connection was reset")
+
+    async def found(account: str, spec: DeploymentSpec, *, timeout: float) -> Hosted:
+        world.azure.put, world.azure.deployments = put, listed  # type: ignore[method-assign]
+        return await put(account, spec, timeout=timeout)
+
+    world.azure.put = unanswered  # type: ignore[method-assign]
+    lists(world, without="clauses")
+    world.azure.put = unanswered  # type: ignore[method-assign]
+    world.upload("clauses/a.txt")
+    await world.until(lambda: world.azure.count("put") == 3, timedelta(hours=1))
+    await ticks(world, 30)
+    assert (await world.document("clauses/a.txt")).state is DocumentState.DONE
+    sessions = await world.app.context.ledger.sessions(CLAUSES)
+    generations = world.azure.state.generations
+    assert [each.started_at for each in sessions] == [each.created for each in generations]
+    assert len(generations) == 2
+
+
 async def test_the_app_looks_each_minute_for_half_an_hour_after_a_write() -> None:
     """An idle account would be listed every 15 minutes only, and what LISTs missed would stand so long."""
     world = World.of(config())
