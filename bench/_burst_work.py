@@ -62,6 +62,7 @@ class Calls:
 async def _app(work: Work) -> dict[str, Any]:
     """Handle the events as the host does, beside the timers, until every document is done."""
     from shared.app import PartFailed
+    from shared.serve import SLICE_SECONDS
     from shared.wiring import App
 
     calls = Calls()
@@ -69,9 +70,21 @@ async def _app(work: Work) -> dict[str, Any]:
     current = await app.current()
     gate, before = asyncio.Semaphore(_INVOCATIONS), time.process_time()
 
+    messages = asyncio.TaskGroup()
+
+    async def message(name: str) -> None:
+        while await current.drain(name, SLICE_SECONDS):
+            pass  # the next message
+
     async def event(name: str) -> None:
         async with gate:
-            await current.document_uploaded(name)
+            following = await current.document_uploaded(name)
+        if following is not None:
+            await message(following)
+
+    async def queue_drains() -> None:
+        for name in await current.due():
+            messages.create_task(message(name))
 
     async def tick(timer: Callable[[], Awaitable[object]]) -> None:
         while True:
@@ -89,17 +102,17 @@ async def _app(work: Work) -> dict[str, Any]:
 
     timers = [
         asyncio.create_task(tick(current.reconcile)),
-        asyncio.create_task(tick(lambda: current.drain_backlog(_TICK - time.time() % _TICK - 2))),
+        asyncio.create_task(tick(queue_drains)),
     ]
-    events = [asyncio.create_task(event(name)) for name in ([] if work.waiting else work.names)]
-    await asyncio.gather(*events)
-    while time.monotonic() < until:
-        if not await has_unfinished() and len(await stored_results(app)) >= len(work.names):
-            break
-        await asyncio.sleep(_POLL)
-    for timer in timers:
-        timer.cancel()
-    await asyncio.gather(*timers, return_exceptions=True)
+    async with messages:
+        await asyncio.gather(*(event(name) for name in ([] if work.waiting else work.names)))
+        while time.monotonic() < until:
+            if not await has_unfinished() and len(await stored_results(app)) >= len(work.names):
+                break
+            await asyncio.sleep(_POLL)
+        for timer in timers:
+            timer.cancel()
+        await asyncio.gather(*timers, return_exceptions=True)
     cpu, calls_made = time.process_time() - before, calls.to(*(work.settings[key] for key in _STORAGE))
     demands = [await current.documents.demand(name) for name in current.settings.deployments]
     finished, opened = await stored_results(app), []

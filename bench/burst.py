@@ -44,10 +44,10 @@ _CASES = {"one": (1, False), "ten": (10, False), "waiting": (1, True)}
 
 @dataclass(frozen=True)
 class Quick(Behaviour):
-    """The emulator with quick creates; answers take a fifth of a second."""
+    """The emulator with creates as quick as any in Azure; answers take a fifth of a second."""
 
-    provision_median: float = 2.0
-    provision_p95: float = 2.0
+    provision_median: float = 75.0
+    provision_p95: float = 75.0
     warmup_seconds: float = 0.0
     latency_seconds: float = 0.2
     quota: int = 100_000
@@ -74,7 +74,7 @@ def burst(documents: int, deployments: int, *, waiting: bool) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="burst-") as name, run_services(Path(name), Quick()) as services:
         settings = app_settings(services, deployments_file(Path(name), deployments))
         asyncio.run(upload(settings, names))
-        patience = _PATIENCE * max(documents / _REQUESTS * 60, 60.0)
+        patience = _PATIENCE * max(documents / _REQUESTS * 60, 120.0)
         apart = 60 / _REQUESTS
         found = figures_of(_WORK, ["app"], Work(settings, names, waiting, patience, apart))
         use = utilisation(services, deployments)
