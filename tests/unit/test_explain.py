@@ -371,7 +371,7 @@ async def test_the_listing_tells_of_the_sweep() -> None:
         "began_at": START.isoformat(),
         "age_seconds": 42.0,
         "unaccounted": 0,
-        "walked_at": START.isoformat(),
+        "walked_at": (START - timedelta(seconds=30)).isoformat(),
         "resting": 0,
     }
     status = (await command(world, "status")).out
