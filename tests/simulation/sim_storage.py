@@ -62,20 +62,20 @@ class SimTables(_Storage):
         return await self._call(f"get {table}", lambda: _now(tables.get(table, partition, key)))
 
     async def page(self, table: str, partition: str, start: str, stop: str, limit: int) -> Page:
-        tables = self._process.side.tables
-        if table == DOCUMENTS:
-            limit = min(limit, self._world.scenario.rows_a_page)
+        tables, limit = self._process.side.tables, self._most(table, limit)
         return await self._call(
             f"page {table}", lambda: _now(tables.page(table, partition, start, stop, limit))
         )
 
     async def keys(self, table: str, partition: str, start: str, stop: str, limit: int) -> Keys:
-        tables = self._process.side.tables
-        if table == DOCUMENTS:
-            limit = min(limit, self._world.scenario.rows_a_page)
+        tables, limit = self._process.side.tables, self._most(table, limit)
         return await self._call(
             f"keys {table}", lambda: _now(tables.keys(table, partition, start, stop, limit))
         )
+
+    def _most(self, table: str, limit: int) -> int:
+        """Return how many rows an answer has at most: few of documents, so that reads take several pages."""
+        return min(limit, self._world.scenario.rows_a_page) if table == DOCUMENTS else limit
 
     async def write(
         self, table: str, partition: str, changes: Sequence[Insert | Replace | Remove]

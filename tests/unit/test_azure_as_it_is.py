@@ -143,6 +143,15 @@ async def test_a_create_without_an_answer_in_the_place_of_what_lists_left_out_is
     assert (session.started_at, session.generation) == (generation.created, 1)
 
 
+async def check_two_sessions(world: World) -> None:
+    """Check that the document is answered, and that each of the two generations has its one session."""
+    assert (await world.document("clauses/a.txt")).state is DocumentState.DONE
+    sessions = await world.app.context.ledger.sessions(CLAUSES)
+    generations = world.azure.state.generations
+    assert [each.started_at for each in sessions] == [each.created for each in generations]
+    assert len(generations) == 2
+
+
 async def test_what_lists_left_out_while_it_was_deleted_has_one_session() -> None:
     """A create in its place had no answer and no effect, the next one is refused, and it is seen again."""
     world = World.of(config("clauses", OneOffWindow(START, START + timedelta(minutes=20))))
@@ -169,11 +178,7 @@ async def test_what_lists_left_out_while_it_was_deleted_has_one_session() -> Non
     await ticks(world, 5)
     world.azure.put, world.azure.deployments = put, listed  # type: ignore[method-assign]
     await ticks(world, 30)
-    assert (await world.document("clauses/a.txt")).state is DocumentState.DONE
-    sessions = await world.app.context.ledger.sessions(CLAUSES)
-    generations = world.azure.state.generations
-    assert [each.started_at for each in sessions] == [each.created for each in generations]
-    assert len(generations) == 2
+    await check_two_sessions(world)
 
 
 async def test_a_create_without_an_answer_after_a_delete_has_its_own_session() -> None:
@@ -192,17 +197,12 @@ async def test_a_create_without_an_answer_after_a_delete_has_its_own_session() -
         world.azure.put, world.azure.deployments = put, listed  # type: ignore[method-assign]
         return await put(account, spec, timeout=timeout)
 
-    world.azure.put = unanswered  # type: ignore[method-assign]
     lists(world, without="clauses")
     world.azure.put = unanswered  # type: ignore[method-assign]
     world.upload("clauses/a.txt")
     await world.until(lambda: world.azure.count("put") == 3, timedelta(hours=1))
     await ticks(world, 30)
-    assert (await world.document("clauses/a.txt")).state is DocumentState.DONE
-    sessions = await world.app.context.ledger.sessions(CLAUSES)
-    generations = world.azure.state.generations
-    assert [each.started_at for each in sessions] == [each.created for each in generations]
-    assert len(generations) == 2
+    await check_two_sessions(world)
 
 
 async def test_the_app_looks_each_minute_for_half_an_hour_after_a_write() -> None:
