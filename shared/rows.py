@@ -38,8 +38,9 @@ def from_row(kind: type[T], row: Row) -> T:
     """
     columns = _columns(typing.cast(Any, kind))
     values: dict[str, Any] = {**columns.absent, **row.values}
-    for name in row.values.keys() - columns.known:
-        del values[name]
+    if not columns.known.issuperset(row.values):
+        for name in row.values.keys() - columns.known:
+            del values[name]
     for name, convert in columns.converted:
         if name in row.values:
             values[name] = convert(values[name])

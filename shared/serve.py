@@ -29,6 +29,8 @@ SLICE_SECONDS = 420.0
 SLOW_POLL_SECONDS = 20.0
 """Seconds between passes while a create is refused, or is too young to be ready. The record is read more
 often."""
+_POLL_SHARE, _LONGEST_POLL_SECONDS = 0.04, 10.0
+"""Once a create may be ready, the pause between passes is this share of its age, and this at most."""
 SOONEST = 0.02
 """The share of creates that finish before a flow makes passes more often than the timer."""
 TO_DELETE = 4.0
@@ -171,8 +173,7 @@ class Serving:
             if report is not None:
                 if not self._is_worth_waiting(config, report):
                     return False
-                pause = poll_seconds if self.may_be_ready(record) else SLOW_POLL_SECONDS
-                next_pass = clock.monotonic() + pause
+                next_pass = clock.monotonic() + self._until_next_pass(record)
             # Read the record between our passes too: a timer's pass may open it, and we hold the drain lease.
             await clock.sleep(poll_seconds)
         return False
@@ -185,6 +186,14 @@ class Serving:
         again_at = decision.again_at if decision is not None else None
         soon = again_at is None or again_at - self.context.clock.now() <= LONGEST_WAIT
         return config.mode is not Mode.OBSERVE and soon
+
+    def _until_next_pass(self, record: DeploymentRecord) -> float:
+        """Return seconds: more for a create that takes longer, and more still if it cannot be ready yet."""
+        begun = record.generation.intent_at
+        if begun is None or not self.may_be_ready(record):
+            return SLOW_POLL_SECONDS
+        age = (self.context.clock.now() - begun).total_seconds()
+        return max(self.context.timing.poll_seconds, min(_POLL_SHARE * age, _LONGEST_POLL_SECONDS))
 
     def may_be_ready(self, record: DeploymentRecord, ahead: timedelta = timedelta(0)) -> bool:
         """Return whether its create will have taken as long as the quickest creates do, `ahead` from now."""

@@ -61,8 +61,8 @@ def short_id(document: Document) -> str:
 
 def short_id_at(at: datetime) -> str:
     """Return the start of the short ids of documents that arrived at `at`. Ids sort by it."""
-    at = at.astimezone(UTC)
-    return f"{at.year:04}{at:%m%dT%H%M%S}"  # %Y does not pad years
+    text = at.astimezone(UTC).isoformat(timespec="seconds")
+    return text.replace("-", "").replace(":", "")[:15]
 
 
 def arrived_at(short: str) -> datetime:

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from shared.alerts import event
 from shared.documents.backlog import DocumentLedger
-from shared.documents.identity import INBOX, UNKNOWN_DEPLOYMENT, gone, identify, is_final
+from shared.documents.identity import INBOX, UNKNOWN_DEPLOYMENT, gone, id_of, identify, is_final
 from shared.documents.litter import is_nobodys
 from shared.documents.results import Results, source_of
 from shared.documents.seen import Seen
@@ -90,16 +90,15 @@ class Intake:
         item = await self._blobs.stat(INBOX, name)
         if item is None or not item.size or is_nobodys(item):
             return None
-        document, looked = identify(item, self._partition(name)), item.etag == looked_at
-        with self._seen.recording(document.id):
-            if await self._is_new(item, document, looked_at=looked):
-                self._seen.note_waiting(document.id)
-                return document
-            return await self.take_in(item, looked_at=looked)
+        with self._seen.recording(id_of(item, self._partition(name))):
+            return await self.take_in(item, looked_at=item.etag == looked_at, by_event=True)
 
-    async def take_in(self, item: BlobItem, *, looked_at: bool = False) -> Document:
+    async def take_in(self, item: BlobItem, *, looked_at: bool = False, by_event: bool = False) -> Document:
         """Record an upload, or complete an interrupted step for it. Raises StorageError if that fails."""
         document = identify(item, self._partition(item.name))
+        if await self._is_new(item, document, looked_at=looked_at, by_event=by_event):
+            self._seen.note_waiting(document.id)
+            return document
         if document.deployment not in self._settings.deployments:
             await self._ledger.note_folder(document.deployment)
         known = await self._ledger.get(document.id)
@@ -118,10 +117,10 @@ class Intake:
             # It is accounted for: only its owner can change that, and no sweep checks it again.
             return await self._leave(document, known, error.reason)
 
-    async def _is_new(self, item: BlobItem, document: Document, *, looked_at: bool) -> bool:
+    async def _is_new(self, item: BlobItem, document: Document, *, looked_at: bool, by_event: bool) -> bool:
         """Record an upload that can be answered, without reading rows first, and return True.
 
-        False: it is known, which is rare after an event, or it needs a closer look.
+        False: it is known, which is rare, or it needs a closer look.
         """
         config, prices = self._settings.deployments.get(document.deployment), self._settings.prices
         if item.archived or config is None:
@@ -135,7 +134,7 @@ class Intake:
                 await self.sources.look_at(INBOX, item.name, item.etag, item.size, config, prices)
         except (DocumentRefused, Missing, Changed, BlobRefused):
             return False
-        return await self._ledger.add(document, by_event=True)
+        return await self._ledger.add(document, by_event=by_event)
 
     async def _examine(
         self, item: BlobItem, document: Document, known: Document | None, *, looked_at: bool = False

@@ -56,13 +56,11 @@ _SUFFIXES = (
     ".!qb",
     ".swp",
 )
-_PATTERNS = tuple(
-    re.compile(pattern, re.IGNORECASE | re.DOTALL)
-    for pattern in (
-        r"\.~lock\..+#",  # LibreOffice: who has the document open
-        r"#.+#",  # Emacs: saved by itself
-        r"\..+\.sw[a-p]",  # vim: further swap files
-    )
+_PATTERN = re.compile(
+    r"\.~lock\..+#"  # LibreOffice: who has the document open
+    r"|#.+#"  # Emacs: saved by itself
+    r"|\..+\.sw[a-p]",  # vim: further swap files
+    re.DOTALL,
 )
 
 
@@ -76,8 +74,9 @@ def is_litter(name: str) -> bool:
         file in _FILES
         or file.startswith(_PREFIXES)
         or file.endswith(_SUFFIXES)
-        or any(pattern.fullmatch(file) for pattern in _PATTERNS)
-        or any(folder in _FOLDERS or folder.startswith(".trash-") for folder in folders)
+        or _PATTERN.fullmatch(file) is not None
+        or not _FOLDERS.isdisjoint(folders)
+        or any(folder.startswith(".trash-") for folder in folders)
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -17,6 +18,7 @@ _MANY = 1000
 _FEW = 100
 
 
+@functools.lru_cache(maxsize=1024)
 def account_key(resource_id: str) -> str:
     """Return a partition key or blob name for an account. ARM ids ignore case; keys contain no slash."""
     return resource_id.strip("/").lower().replace("/", "|")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import uuid
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -18,7 +19,7 @@ from shared.errors import (
 from shared.ports import BlobItem, BlobPage, Clock
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Blob:
     item: BlobItem
     data: bytes
@@ -39,10 +40,10 @@ class MemoryBlobs:
 
     async def list(self, container: str, token: str | None, limit: int) -> BlobPage:
         blobs = self._blobs(container)
-        names = sorted(name for name in blobs if token is None or name > token)
-        more = len(names) > limit
-        items = tuple(blobs[name].item for name in names[:limit])
-        return BlobPage(items, names[limit - 1] if more else None)
+        names = sorted(blobs)
+        first = 0 if token is None else bisect_right(names, token)
+        page, more = names[first : first + limit], first + limit < len(names)
+        return BlobPage(tuple([blobs[name].item for name in page]), page[-1] if more else None)
 
     async def stat(self, container: str, name: str) -> BlobItem | None:
         blob = self._there(container).get(name)
@@ -77,25 +78,21 @@ class MemoryBlobs:
         now = self._clock.monotonic()
         if blob.lease is not None and now < blob.leased_until:
             return None
-        lease = uuid.uuid4().hex
-        self._blobs(container)[name] = replace(
-            blob, lease=lease, lease_seconds=seconds, leased_until=now + seconds
-        )
-        return lease
+        blob.lease, blob.lease_seconds, blob.leased_until = uuid.uuid4().hex, seconds, now + seconds
+        return blob.lease
 
     async def renew_lease(self, container: str, name: str, lease: str) -> bool:
         blob = self._containers.get(container, {}).get(name)
         # As in Azure, an expired lease can be renewed if no other lease was taken since.
         if blob is None or blob.lease != lease:
             return False
-        until = self._clock.monotonic() + blob.lease_seconds
-        self._blobs(container)[name] = replace(blob, leased_until=until)
+        blob.leased_until = self._clock.monotonic() + blob.lease_seconds
         return True
 
     async def release_lease(self, container: str, name: str, lease: str) -> None:
         blob = self._containers.get(container, {}).get(name)
         if blob is not None and blob.lease == lease:
-            self._blobs(container)[name] = replace(blob, lease=None)
+            blob.lease = None
 
     # --- changes from outside the app -----------------------------------------------------------
 
@@ -109,7 +106,7 @@ class MemoryBlobs:
     def set_archived(self, container: str, name: str, archived: bool) -> None:
         """Move a blob to the archive tier or back. As in Azure, its ETag and time do not change."""
         blob = self._blobs(container)[name]
-        self._blobs(container)[name] = replace(blob, item=replace(blob.item, archived=archived))
+        blob.item = replace(blob.item, archived=archived)
 
     def item(self, container: str, name: str) -> BlobItem:
         """Return a blob's entry as a listing shows it."""

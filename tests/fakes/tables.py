@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from bisect import bisect_left
+from bisect import bisect_left, insort
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from shared.errors import AlreadyExists, Changed
-from shared.ports import Clock, Insert, Keys, Page, Remove, Replace, Row, Value
+from shared.ports import Clock, Insert, Keys, Page, Remove, Replace, Row
 
 
 class MemoryTables:
@@ -37,13 +37,10 @@ class MemoryTables:
     ) -> tuple[str, ...]:
         keys = {change.key for change in changes}
         assert len(keys) == len(changes) <= 100, "Azure refuses such a transaction: it has 100 rows at most"
-        before = self._rows(table, partition)
-        rows = dict(before)
-        etags = tuple(self._apply(rows, change) for change in changes)
-        self._partitions[table, partition] = rows
-        if any(isinstance(change, Remove) or change.key not in before for change in changes):
-            self._keys.pop((table, partition), None)
-        return etags
+        rows = self._rows(table, partition)
+        for change in changes:  # all or none
+            _check(rows, change)
+        return tuple(self._apply((table, partition), change) for change in changes)
 
     def lose(self, *tables: str) -> None:
         """Delete these tables from outside."""
@@ -61,26 +58,28 @@ class MemoryTables:
     def _rows(self, table: str, partition: str) -> dict[str, Row]:
         return self._partitions.setdefault((table, partition), {})
 
-    def _apply(self, rows: dict[str, Row], change: Insert | Replace | Remove) -> str:
-        match change:
-            case Insert(key, values):
-                if key in rows:
-                    raise AlreadyExists("a row of that key is there already")
-                return self._put(rows, key, values)
-            case Replace(key, values, etag):
-                if etag is not None and (key not in rows or rows[key].etag != etag):
-                    raise Changed("the row is not the version that was named")
-                return self._put(rows, key, values)
-            case Remove(key, etag):
-                if key not in rows or rows[key].etag != etag:
-                    raise Changed("the row is not the version that was named")
-                del rows[key]
-                return ""
-
-    def _put(self, rows: dict[str, Row], key: str, values: Mapping[str, Value]) -> str:
+    def _apply(self, partition: tuple[str, str], change: Insert | Replace | Remove) -> str:
+        rows, keys, key = self._partitions[partition], self._keys.get(partition), change.key
+        if isinstance(change, Remove):
+            del rows[key]
+            if keys is not None:
+                del keys[bisect_left(keys, key)]
+            return ""
+        if keys is not None and key not in rows:
+            insort(keys, key)
         etag = f"v{next(self._etags)}"
-        rows[key] = Row(key, dict(values), etag, self._clock.now())
+        rows[key] = Row(key, dict(change.values), etag, self._clock.now())
         return etag
+
+
+def _check(rows: Mapping[str, Row], change: Insert | Replace | Remove) -> None:
+    match change:
+        case Insert(key) if key in rows:
+            raise AlreadyExists("a row of that key is there already")
+        case Replace(key, _, etag) if etag is not None and (key not in rows or rows[key].etag != etag):
+            raise Changed("the row is not the version that was named")
+        case Remove(key, etag) if key not in rows or rows[key].etag != etag:
+            raise Changed("the row is not the version that was named")
 
 
 SKEW = timedelta(seconds=2)

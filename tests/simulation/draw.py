@@ -28,13 +28,13 @@ _LARGE_TEXT = "x " * 50_000  # 25,000 tokens by its bytes, and at most 100,000 b
 def draw(seed: int) -> Scenario:
     """Draw the scenario of a seed; the same seed always gives the same scenario."""
     random = Random(seed)
-    lasts = random.uniform(2700, 5400)
+    lasts = random.uniform(2700, 5100)
     configs = tuple(_config(number, random, lasts) for number in range(random.randint(2, 4)))
-    storms, at = [], random.uniform(0, 900)
+    storms, at = [], random.uniform(0, 600)
     while at < lasts:
         length = random.uniform(200, 900)
         storms.append((at, min(at + length, lasts)))
-        at += length + random.uniform(600, 2400)
+        at += length + random.uniform(600, 2000)
     outages = []
     if random.random() < 0.25:
         begins = random.uniform(0, lasts)
@@ -180,7 +180,7 @@ def _config(number: int, random: Random, lasts: float) -> DeploymentConfig:
     windows: list[OneOffWindow | WeeklyWindow] = []
     if kind in ("batch", "hours", "both"):
         begins = START + timedelta(seconds=round(random.uniform(1200, lasts)))
-        ends = begins + timedelta(seconds=round(random.uniform(600, 3600)))
+        ends = begins + timedelta(seconds=round(random.uniform(600, 1800)))
         grace = timedelta(seconds=random.choice((0, 0, 300)) if kind != "batch" else 0)
         if kind != "batch" and random.random() < 0.2:
             # 02:10 to 02:50 in the night in which that hour does not exist: it means 03:10 to 03:50.

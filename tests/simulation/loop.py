@@ -6,7 +6,7 @@ import asyncio
 import heapq
 import itertools
 from collections.abc import Callable, Coroutine
-from contextvars import Context
+from contextvars import Context, copy_context
 from typing import Any, TypeVarTuple
 
 Ts = TypeVarTuple("Ts")
@@ -16,35 +16,64 @@ class Stuck(Exception):
     """Raised when no event is left and the simulation has not ended."""
 
 
+class _Handle(asyncio.TimerHandle):
+    """A handle without asyncio's support for debugging: of timers, and of callbacks that run at once."""
+
+    __slots__ = ()
+
+    def __init__(
+        self, callback: Callable[..., object], args: tuple[Any, ...], context: Context | None
+    ) -> None:
+        self._callback: Any = callback
+        self._args: Any = args
+        self._context = copy_context() if context is None else context
+        self._cancelled = False
+        self._source_traceback = None
+
+    def cancel(self) -> None:
+        """See asyncio."""
+        self._cancelled = True
+        self._callback = self._args = None
+
+
 class VirtualLoop(asyncio.BaseEventLoop):
     """A loop that runs callbacks and timers as asyncio does, but never waits. It has no sockets."""
 
     def __init__(self) -> None:
         super().__init__()
         self._seconds = 0.0
-        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []  # a heap
+        self._timers: list[tuple[float, int, _Handle]] = []  # a heap
         self._number = itertools.count()  # orders timers of the same instant
-        self.set_exception_handler(lambda *_: None)  # ignore errors of tasks that a dead process leaves
 
     def time(self) -> float:
         """Return virtual seconds since the start."""
         return self._seconds
 
-    # Simulations spend much of their time here: both leave out asyncio's checks of threads and closed loops.
+    # Simulations spend much of their time here: these leave out asyncio's checks of threads and closed loops.
+
+    def create_task(self, coro: Any, *, name: Any = None, context: Context | None = None) -> Any:
+        """See asyncio."""
+        return asyncio.Task(coro, loop=self, name=name, context=context)
 
     def call_soon(
         self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.Handle:
         """See asyncio."""
-        handle = asyncio.Handle(callback, args, self, context)
+        handle = _Handle(callback, args, context)
         self._ready.append(handle)  # type: ignore[attr-defined]
         return handle
+
+    def call_later(
+        self, delay: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """See asyncio."""
+        return self.call_at(self._seconds + delay, callback, *args, context=context)
 
     def call_at(
         self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """See asyncio. Timers of the same instant run in the order of the calls."""
-        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        timer = _Handle(callback, args, context)
         heapq.heappush(self._timers, (when, next(self._number), timer))
         return timer
 
@@ -56,15 +85,21 @@ class VirtualLoop(asyncio.BaseEventLoop):
         ready, timers = self._ready, self._timers  # type: ignore[attr-defined]
         while timers and (not ready or timers[0][0] <= self._seconds):
             when, _, timer = heapq.heappop(timers)
-            if not timer.cancelled():
+            if not timer._cancelled:
                 self._seconds = max(self._seconds, when)
                 ready.append(timer)
         if not ready:
             raise Stuck
         for _ in range(len(ready)):
             handle = ready.popleft()
-            if not handle._cancelled:
-                handle._run()
+            if handle._cancelled:
+                continue
+            try:
+                handle._context.run(handle._callback, *handle._args)
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException:  # of a task that a dead process left
+                pass
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:

@@ -37,7 +37,7 @@ class Process:
         self._monotonic = random.uniform(0, 1e5)
         self._random = random
         self._loop = asyncio.get_running_loop()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], None] = {}  # in order
 
     # --- its clock: implements `shared.ports.Clock` -----------------------------------------------
 
@@ -59,8 +59,8 @@ class Process:
     def spawn(self, what: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[None]:
         """Start an invocation."""
         task = asyncio.create_task(self._run(what, work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = None
+        task.add_done_callback(self._tasks.pop)
         task.add_done_callback(lambda _: work.close())  # it may have been cancelled before it began
         return task
 
@@ -82,7 +82,7 @@ class Process:
             self.alive = False
             self.world.judge.died(self)
             self.world.crashed(self)
-            for task in self._tasks:
+            for task in list(self._tasks):
                 task.cancel()
 
     def killed(self, what: str) -> None:
@@ -121,7 +121,7 @@ class Process:
             await asyncio.sleep(self._random.uniform(0.5, 4))
         elif chance > 0.88:
             await asyncio.sleep(0.1 * self._random.random())
-        elif chance > 0.7:
+        elif chance > 0.8:
             await asyncio.sleep(0)
         if self._paused_until > self._loop.time() or not self.alive:
             await self._gate()

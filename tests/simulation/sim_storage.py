@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared.documents.backlog import DOCUMENTS
@@ -57,35 +57,37 @@ def _now(coroutine: Any) -> Any:
 class SimTables(_Storage):
     """An implementation of `shared.ports.Tables` with faults."""
 
-    async def get(self, table: str, partition: str, key: str) -> Row | None:
+    # These return the coroutine of `_call`: one of their own would be resumed at every step of it.
+
+    def get(self, table: str, partition: str, key: str) -> Coroutine[Any, Any, Row | None]:
         tables = self._process.side.tables
-        return await self._call(f"get {table}", lambda: _now(tables.get(table, partition, key)))
+        return self._call(f"get {table}", lambda: _now(tables.get(table, partition, key)))
 
-    async def page(self, table: str, partition: str, start: str, stop: str, limit: int) -> Page:
+    def page(
+        self, table: str, partition: str, start: str, stop: str, limit: int
+    ) -> Coroutine[Any, Any, Page]:
         tables, limit = self._process.side.tables, self._most(table, limit)
-        return await self._call(
-            f"page {table}", lambda: _now(tables.page(table, partition, start, stop, limit))
-        )
+        return self._call(f"page {table}", lambda: _now(tables.page(table, partition, start, stop, limit)))
 
-    async def keys(self, table: str, partition: str, start: str, stop: str, limit: int) -> Keys:
+    def keys(
+        self, table: str, partition: str, start: str, stop: str, limit: int
+    ) -> Coroutine[Any, Any, Keys]:
         tables, limit = self._process.side.tables, self._most(table, limit)
-        return await self._call(
-            f"keys {table}", lambda: _now(tables.keys(table, partition, start, stop, limit))
-        )
+        return self._call(f"keys {table}", lambda: _now(tables.keys(table, partition, start, stop, limit)))
 
     def _most(self, table: str, limit: int) -> int:
         """Return how many rows an answer has at most: few of documents, so that reads take several pages."""
         return min(limit, self._world.scenario.rows_a_page) if table == DOCUMENTS else limit
 
-    async def write(
+    def write(
         self, table: str, partition: str, changes: Sequence[Insert | Replace | Remove]
-    ) -> tuple[str, ...]:
+    ) -> Coroutine[Any, Any, tuple[str, ...]]:
         def act() -> tuple[str, ...]:
             etags: tuple[str, ...] = _now(self._process.side.tables.write(table, partition, changes))
             self._world.judge.rows_written(self._process, table, partition, changes)
             return etags
 
-        return await self._call(f"write {table}", act)
+        return self._call(f"write {table}", act)
 
 
 class SimBlobs(_Storage):

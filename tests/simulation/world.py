@@ -252,7 +252,8 @@ class World:
                 continue
             host = side.some_host()
             if host is None:
-                self.disturbed(TICK if not side.gone else 0.0)
+                if not side.gone:
+                    self.disturbed(TICK)
                 return
             process, app = host
             if timer == "reconcile":

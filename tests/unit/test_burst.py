@@ -21,9 +21,9 @@ async def states(world: World, count: int) -> Counter[DocumentState]:
     return Counter([(await world.document(name)).state for name in names(count)])
 
 
-async def test_a_burst_costs_few_reads_and_writes() -> None:
-    """One flow drains; the others record their upload and are done. Rows are read and written together."""
-    world, calls = World.of(config(capacity=1200)), Counter[str]()
+def counted_calls(world: World) -> Counter[str]:
+    """Count the calls to its tables from now on."""
+    calls = Counter[str]()
 
     def counted(kind: str) -> Any:
         call = getattr(world.tables, kind)
@@ -36,6 +36,13 @@ async def test_a_burst_costs_few_reads_and_writes() -> None:
 
     for kind in ("get", "page", "write"):
         setattr(world.tables, kind, counted(kind))
+    return calls
+
+
+async def test_a_burst_costs_few_reads_and_writes() -> None:
+    """One flow drains; the others record their upload and are done. Rows are read and written together."""
+    world = World.of(config(capacity=1200))
+    calls = counted_calls(world)
     for name in names(100):
         world.upload(name)
     await asyncio.gather(*(world.app.document_uploaded(name) for name in names(100)))
@@ -43,6 +50,18 @@ async def test_a_burst_costs_few_reads_and_writes() -> None:
     assert calls["get documents"] + calls["page documents"] <= 40
     assert calls["write documents"] <= 60  # an arrival, a claim and an end for each of a hundred
     assert await states(world, 100) == {DocumentState.DONE: 100}
+
+
+async def test_a_sweep_records_new_uploads_without_reading_a_row_for_each() -> None:
+    """It learns of the few that are known from the write."""
+    world = World.of(config(capacity=1200))
+    for name in names(100):
+        world.upload(name)
+    calls = counted_calls(world)
+    await world.app.intake.sweep()
+    assert calls["get documents"] + calls["page documents"] <= 3
+    assert calls["write documents"] <= 15
+    assert await states(world, 100) == {DocumentState.WAITING: 100}
 
 
 async def test_claims_are_made_shortly_before_the_requests() -> None:

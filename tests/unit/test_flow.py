@@ -45,6 +45,19 @@ async def test_an_upload_is_answered_and_its_deployment_deleted() -> None:
     assert document.cost > 0 and document.prompt_tokens == stored["usage"]["prompt_tokens"]
 
 
+async def test_a_create_that_takes_long_is_looked_at_less_often() -> None:
+    """Each look is a LIST. It may be as late as a few percent of the create, and never more than 10 s."""
+    world = World.of(config())
+    world.azure.provision_seconds = 300
+    world.upload("clauses/letter.txt")
+    await world.app.document_uploaded("clauses/letter.txt")
+    assert (await world.document("clauses/letter.txt")).state is DocumentState.DONE
+    generation = (await world.record()).generation
+    assert generation.opened_at and generation.created_at
+    assert generation.opened_at - generation.created_at < timedelta(seconds=315)
+    assert world.azure.count("list") <= 40
+
+
 async def test_twenty_uploads_at_once_share_one_deployment() -> None:
     """One invocation drives the flow; the others record their upload and return."""
     world = World.of(config())
