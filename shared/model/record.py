@@ -17,7 +17,7 @@ class Generation:
     owned: bool = True  # False: another owner's deployment, used and never changed
     intent_at: datetime | None = None  # when its create was decided
     created_at: datetime | None = None  # Azure's own createdAt
-    earlier_created_at: datetime | None = None  # of the generation before: a stale LIST may show it
+    earlier_created_at: datetime | None = None  # of the generation before; see `is_past`
     succeeded_at: datetime | None = None  # when Azure was first seen to say Succeeded
     opened_at: datetime | None = None  # when the first request succeeded
     seen_at: datetime | None = None  # when a pass last saw a change in Azure

@@ -62,12 +62,13 @@ def _fits(created_at: datetime | None, intent_at: datetime, timing: Timing) -> b
 
 
 def is_past(azure: Hosted, record: DeploymentRecord, now: datetime, timing: Timing) -> bool:
-    """Return whether a stale LIST shows our deleted generation before the one in the record."""
+    """Return whether a stale LIST shows a deleted generation of ours, the last one or one before it."""
     generation, created_at = record.generation, azure.created_at
     if created_at is None or generation.intent_at is None or created_at == generation.created_at:
         return False
     is_recent = now - generation.intent_at < timing.list_lag + timing.quarantine
-    return is_recent and created_at == generation.earlier_created_at
+    earlier = generation.earlier_created_at
+    return is_recent and earlier is not None and created_at <= earlier
 
 
 def observe(azure: Hosted | None, record: DeploymentRecord, owner: Owner, timing: Timing) -> Observed:

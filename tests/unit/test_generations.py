@@ -7,13 +7,22 @@ from datetime import timedelta
 
 import pytest
 
-from shared.errors import ProviderRefused
+from shared.errors import OutcomeUnknown, ProviderRefused
 from shared.hosting.create import our_tags
-from shared.model import Backoff, Batch, DeploymentRecord, Generation, History, LastDecision, RecordState
+from shared.model import (
+    Backoff,
+    Batch,
+    DeploymentRecord,
+    Generation,
+    History,
+    Hosted,
+    LastDecision,
+    RecordState,
+)
 from shared.planning.generations import next_generation, without_intent
 from tests.fakes.clock import START
 from tests.fakes.records import changed
-from tests.fakes.world import ACCOUNT, World, config
+from tests.fakes.world import ACCOUNT, World, config, hosted
 
 LONG_AGO = START - timedelta(days=2)
 LAST = Generation(
@@ -111,6 +120,26 @@ async def test_whichever_way_it_begins_nothing_of_the_last_one_is_left(way: str)
     assert (backoff.not_before, backoff.unanswered_runs) == (None, 1)
     answered = way in ("found", "used")
     assert (backoff.failures, backoff.problem) == ((0, "") if answered else (2, "no quota"))
+
+
+@pytest.mark.parametrize("earlier", [timedelta(0), timedelta(minutes=2)])
+async def test_a_late_list_may_show_any_generation_before(earlier: timedelta) -> None:
+    """The outcome of a create is unknown. What a LIST shows now is the last generation, or one before it."""
+    last = replace(LAST, owned=True, created_at=START - timedelta(minutes=1))
+    world = await world_with(replace(RECORD, generation=last), document=True)
+    world.azure.fail_next("put", OutcomeUnknown("no answer"))
+    await world.app.reconcile()
+    context = world.app.context
+    late = hosted("clauses", "Succeeded", last.created_at - earlier, tags=our_tags(context.owner))
+
+    async def listed(account: str, *, timeout: float) -> dict[str, Hosted]:
+        return {"clauses": late}
+
+    world.azure.deployments = listed  # type: ignore[method-assign]
+    world.clock.advance(60)
+    await world.app.reconcile()
+    record = await world.record()
+    assert (record.state, record.generation.created_at) == (RecordState.CREATING, None)
 
 
 async def world_with(record: DeploymentRecord, *, document: bool, adopt: bool = False) -> World:
