@@ -397,7 +397,8 @@ class Judge:
             known = self.deployments[name]
             starts = config.uploads is UploadStart.ON_DEMAND and not world.scenario.create_may_fail(name)
             waits = starts and known.recorded and known.state == "absent" and not self._troublesome(known)
-            if not waits or world.azure.account_of(name) is not azure:
+            # While a twin's deployment has its name, it does not wait for a slot.
+            if not waits or world.azure.account_of(name) is not azure or world.azure.find(name) is not None:
                 continue
             due = known.oldest + config.start_within.total_seconds()
             due = max(due, unneeded, world.disturbed_until, *world.people.hold_ends(name), 0.0)
