@@ -37,6 +37,7 @@ LIST_LAG = 300.0
 """Longest delay of a LIST in seconds; until then the app cannot know that a DELETE had no effect."""
 _UNSEEN = 180.0  # seconds for which storage may hide an accepted DELETE and refuse a pass
 _EFFECT_LATE_BY = (5.0, 30.0, 70.0, 90.0, 100.0, 110.0, 118.0, 400.0)  # seconds; the last is past quarantine
+LATEST_EFFECT = max(_EFFECT_LATE_BY)
 
 
 class SimAzure:

@@ -25,7 +25,7 @@ from tests.simulation.messages import Messages
 from tests.simulation.people import People
 from tests.simulation.process import Process
 from tests.simulation.scenario import OTHER_ACCOUNT, START, Scenario, Twin, Upload
-from tests.simulation.sim_azure import SimAzure
+from tests.simulation.sim_azure import LATEST_EFFECT, SimAzure
 from tests.simulation.sim_storage import SimBlobs, SimTables
 from tests.simulation.weather import Weather
 
@@ -188,7 +188,8 @@ class World:
         side.gone = True
         for process, _ in list(side.hosts):
             process.crash()
-        self.call_later(twin.leaves, self.azure.remove_all_of, side.name)
+        for seconds in (twin.leaves, max(twin.leaves, LATEST_EFFECT)):  # its last PUTs may take effect late
+            self.call_later(seconds, self.azure.remove_all_of, side.name)
         self.disturbed(twin.leaves)
 
     def run_beside(self, work: Coroutine[Any, Any, Any]) -> None:
