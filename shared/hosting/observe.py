@@ -28,7 +28,14 @@ from shared.model import (
     RecordState,
 )
 from shared.planning.decision import Observation
-from shared.planning.observed import is_expected_gone, is_ours, is_past, observe
+from shared.planning.generations import next_generation
+from shared.planning.observed import (
+    is_expected_gone,
+    is_of_a_doubted_create,
+    is_ours,
+    is_past,
+    observe,
+)
 from shared.planning.picture import Picture
 from shared.planning.scarcity import why_kept
 from shared.ports import Backlog, Blobs, Clock, Provider, Tables
@@ -219,6 +226,9 @@ class View:
             if not is_used:
                 await self._note_missing(record, listed_before if azure is None else None)
             return
+        if is_of_a_doubted_create(azure, record):
+            record = next_generation(record, intent_at=azure.created_at, created_at=azure.created_at)
+            generation = record.generation
         noted = replace(
             generation,
             missed_since=None,

@@ -71,6 +71,16 @@ def is_past(azure: Hosted, record: DeploymentRecord, now: datetime, timing: Timi
     return is_recent and earlier is not None and created_at <= earlier
 
 
+def is_of_a_doubted_create(azure: Hosted, record: DeploymentRecord) -> bool:
+    """Return whether a deployment of ours is newer than what the record is about.
+
+    A create was given up without a known outcome, and the next one was refused, perhaps because of it.
+    """
+    known, created_at = record.generation.created_at, azure.created_at
+    refused = record.state is RecordState.DELETING and record.generation.seen_at is None
+    return refused and known is not None and created_at is not None and created_at > known
+
+
 def observe(azure: Hosted | None, record: DeploymentRecord, owner: Owner, timing: Timing) -> Observed:
     """Return the observed state of a deployment."""
     if azure is None:

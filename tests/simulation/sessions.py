@@ -66,7 +66,8 @@ def _objection(world: World, found: Generation, sessions: list[HostingSession]) 
     if session.ended_after is None or session.ended_by is None:
         late = (world.now() - ended).total_seconds()
         return f"it has been gone for {late:.0f} s, and its session has no end" if late > _SOON else None
-    slack += timedelta(seconds=world.scenario.list_lag)
+    missed = sum(each.seconds for each in world.scenario.happenings if each.what == "missed")
+    slack += timedelta(seconds=world.scenario.list_lag + missed)  # until then LISTs may not show it
     if session.ended_after - slack <= ended <= session.ended_by + slack:
         return None
     return (
