@@ -78,7 +78,8 @@ def burst(documents: int, deployments: int, *, waiting: bool) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="burst-") as name, run_services(Path(name), Quick()) as services:
         settings = app_settings(services, deployments_file(Path(name), deployments))
         asyncio.run(upload(settings, names))
-        patience = _PATIENCE * max(documents / _REQUESTS * 60, 120.0)
+        creates = deployments * Quick.provision_median  # one after another on one account
+        patience = _PATIENCE * max(documents / _REQUESTS * 60, 120.0) + 2 * creates
         apart = 60 / _REQUESTS
         found = figures_of(_WORK, ["app"], Work(settings, names, waiting, patience, apart))
         use = utilisation(services, deployments)
@@ -107,7 +108,8 @@ def deploy_bare(services: Services) -> None:
     }
     url = f"{services.emulator_url}{ACCOUNT_ID}/deployments/{_BARE}?api-version=2024-10-01"
     bearer = {"Authorization": "Bearer bench", "Content-Type": "application/json"}
-    call(url, "PUT", json.dumps(body).encode(), bearer)
+    while call(url, "PUT", json.dumps(body).encode(), bearer).status == 409:
+        time.sleep(1)  # a delete of the app is under way
     while call(url, headers=bearer).json["properties"]["provisioningState"] != "Succeeded":
         time.sleep(0.2)
 
