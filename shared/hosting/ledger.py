@@ -46,6 +46,7 @@ class Ledger:
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
+        self._read: dict[tuple[str, str], DeploymentRecord] = {}  # as last read: most have not changed
 
     async def accounts(self) -> list[AccountRecord]:
         """Return every account that a pass has ever read."""
@@ -64,14 +65,23 @@ class Ledger:
 
     async def records(self, resource_id: str) -> dict[str, DeploymentRecord]:
         """Return the records of an account's deployments, by name."""
-        page = await self._tables.page(DEPLOYMENTS, account_key(resource_id), _FIRST, _LAST, _MANY)
-        found = (record_row.from_row(row) for row in page.rows)
+        partition = account_key(resource_id)
+        page = await self._tables.page(DEPLOYMENTS, partition, _FIRST, _LAST, _MANY)
+        found = [self._record(partition, row) for row in page.rows]
         return {record.deployment: record for record in found}
 
     async def record(self, of: HostedId) -> DeploymentRecord:
         """Return one deployment's record, a new one if there is none."""
-        row = await self._tables.get(DEPLOYMENTS, account_key(of.placement), of.deployment)
-        return record_row.from_row(row) if row else DeploymentRecord(of.placement, of.deployment)
+        partition = account_key(of.placement)
+        row = await self._tables.get(DEPLOYMENTS, partition, of.deployment)
+        return self._record(partition, row) if row else DeploymentRecord(of.placement, of.deployment)
+
+    def _record(self, partition: str, row: Row) -> DeploymentRecord:
+        """Return the record in a row. An ETag names the content, so a known version is not parsed again."""
+        found = self._read.get((partition, row.key))
+        if found is None or found.etag != row.etag:
+            found = self._read[partition, row.key] = record_row.from_row(row)
+        return found
 
     async def save(self, record: DeploymentRecord) -> DeploymentRecord:
         """Save a deployment's record by compare-and-swap."""

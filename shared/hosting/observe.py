@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from shared.alerts import event
 from shared.errors import ProviderError, StorageError
@@ -229,26 +230,27 @@ class View:
         if is_of_a_doubted_create(azure, record):
             record = next_generation(record, intent_at=azure.created_at, created_at=azure.created_at)
             generation = record.generation
-        noted = replace(
-            generation,
-            missed_since=None,
-            created_at=generation.created_at or azure.created_at,
-            sku=azure.spec.sku,
-            capacity=azure.spec.capacity,
-            tokens_per_minute=azure.tokens_per_minute,
-            requests_per_minute=azure.requests_per_minute,
-            token_renewal=azure.token_renewal,
-            request_renewal=azure.request_renewal,
-        )
+        seen: dict[str, Any] = {
+            "missed_since": None,
+            "created_at": generation.created_at or azure.created_at,
+            "sku": azure.spec.sku,
+            "capacity": azure.spec.capacity,
+            "tokens_per_minute": azure.tokens_per_minute,
+            "requests_per_minute": azure.requests_per_minute,
+            "token_renewal": azure.token_renewal,
+            "request_renewal": azure.request_renewal,
+        }
         if azure.spec.longest_life is not None and azure.created_at is not None:
             last = azure.created_at + azure.spec.longest_life
-            noted = replace(noted, delete_after=min(generation.delete_after or last, last))
+            seen["delete_after"] = min(generation.delete_after or last, last)
         if observe(azure, record, self.context.owner, self.context.timing) is Observed.SUCCEEDED:
-            noted = replace(noted, succeeded_at=generation.succeeded_at or self.now)
+            seen["succeeded_at"] = generation.succeeded_at or self.now
         # A create whose answer was lost has taken effect.
         settled = record.settled or record.state is RecordState.CREATING
-        if (noted, settled) != (generation, record.settled) or noted.seen_at is None:
-            await self.save(replace(record, settled=settled, generation=replace(noted, seen_at=self.now)))
+        is_known = seen.items() <= vars(generation).items() and generation.seen_at is not None
+        if settled != record.settled or not is_known:
+            noted = replace(generation, **seen, seen_at=self.now)
+            await self.save(replace(record, settled=settled, generation=noted))
             await self.save_session(name)
 
     async def _note_missing(self, record: DeploymentRecord, listed_before: datetime | None) -> None:

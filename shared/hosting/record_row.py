@@ -85,7 +85,7 @@ def from_row(row: Row) -> DeploymentRecord:
     )
 
 
-# Cached: each pass reads every record again, and most parts of most records have not changed.
+# Cached: most parts of a record that has changed are as before.
 _generation = functools.lru_cache(maxsize=1024)(Generation)
 _backoff = functools.lru_cache(maxsize=1024)(Backoff)
 

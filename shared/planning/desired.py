@@ -182,6 +182,7 @@ def _for_documents(
     return Wanted(False, reason, changes_at=min(at, changes_at or at))
 
 
+@functools.lru_cache(maxsize=1024)
 def clock_time(at: datetime) -> str:
     """Format a time for a reason."""
     return f"{at:%Y-%m-%d %H:%M:%S}".removesuffix(":00") + " UTC"

@@ -24,13 +24,15 @@ class MemoryTables:
         return self._rows(table, partition).get(key)
 
     async def page(self, table: str, partition: str, start: str, stop: str, limit: int) -> Page:
-        found, rows = self._between(table, partition, start, stop, limit), self._rows(table, partition)
+        keys, more = self._between(table, partition, start, stop, limit)
+        rows = self._rows(table, partition)
         # A response's Date has whole seconds.
         server_time = self._clock.now().replace(microsecond=0)
-        return Page(tuple([rows[key] for key in found.keys]), found.more, server_time)
+        return Page(tuple([rows[key] for key in keys]), more, server_time)
 
     async def keys(self, table: str, partition: str, start: str, stop: str, limit: int) -> Keys:
-        return self._between(table, partition, start, stop, limit)
+        keys, more = self._between(table, partition, start, stop, limit)
+        return Keys(tuple(keys), more)
 
     async def write(
         self, table: str, partition: str, changes: Sequence[Insert | Replace | Remove]
@@ -48,12 +50,14 @@ class MemoryTables:
             del self._partitions[table, partition]
             self._keys.pop((table, partition), None)
 
-    def _between(self, table: str, partition: str, start: str, stop: str, limit: int) -> Keys:
+    def _between(
+        self, table: str, partition: str, start: str, stop: str, limit: int
+    ) -> tuple[list[str], bool]:
         keys = self._keys.get((table, partition))
         if keys is None:
             keys = self._keys[table, partition] = sorted(self._rows(table, partition))
         first, last = bisect_left(keys, start), bisect_left(keys, stop)
-        return Keys(tuple(keys[first : min(last, first + limit)]), last - first > limit)
+        return keys[first : min(last, first + limit)], last - first > limit
 
     def _rows(self, table: str, partition: str) -> dict[str, Row]:
         return self._partitions.setdefault((table, partition), {})

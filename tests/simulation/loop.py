@@ -44,6 +44,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._seconds = 0.0
         self._timers: list[tuple[float, int, _Handle]] = []  # a heap
         self._number = itertools.count()  # orders timers of the same instant
+        self._context = Context()  # of timers that only wake a task
 
     def time(self) -> float:
         """Return virtual seconds since the start."""
@@ -77,6 +78,13 @@ class VirtualLoop(asyncio.BaseEventLoop):
         heapq.heappush(self._timers, (when, next(self._number), timer))
         return timer
 
+    def elapse(self, seconds: float) -> asyncio.Future[None]:
+        """Return a future that is done after `seconds`. It costs half of `asyncio.sleep`."""
+        future = self.create_future()
+        timer = _Handle(_elapsed, (future,), self._context)
+        heapq.heappush(self._timers, (self._seconds + seconds, next(self._number), timer))
+        return future
+
     def _write_to_self(self) -> None:
         """Do nothing: asyncio would wake its wait for sockets, and this loop never waits."""
 
@@ -100,6 +108,18 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 raise
             except BaseException:  # of a task that a dead process left
                 pass
+
+
+def _elapsed(future: asyncio.Future[None]) -> None:
+    if not future.done():  # its task may have been cancelled
+        future.set_result(None)
+
+
+def running_loop() -> VirtualLoop:
+    """Return the loop that runs. There is no other kind in a simulation."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    return loop
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:

@@ -7,9 +7,10 @@ from collections.abc import Coroutine
 from contextvars import ContextVar
 from datetime import datetime, timedelta
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from shared.errors import LamplighterError
+from tests.simulation.loop import running_loop
 
 if TYPE_CHECKING:
     from tests.simulation.world import Side
@@ -36,7 +37,7 @@ class Process:
         self._paused_until = 0.0
         self._monotonic = random.uniform(0, 1e5)
         self._random = random
-        self._loop = asyncio.get_running_loop()
+        self._loop = running_loop()
         self._tasks: dict[asyncio.Task[None], None] = {}  # in order
 
     # --- its clock: implements `shared.ports.Clock` -----------------------------------------------
@@ -51,8 +52,9 @@ class Process:
 
     async def sleep(self, seconds: float) -> None:
         """Sleep for `seconds`, and longer if the process is paused."""
-        await asyncio.sleep(max(0.0, seconds))
-        await self._gate()
+        await (self._loop.elapse(seconds) if seconds > 0 else asyncio.sleep(0))
+        if not self._runs():
+            await self._gate()
 
     # --- its life -------------------------------------------------------------------------------
 
@@ -104,39 +106,58 @@ class Process:
         """Return the seconds for which it has been paused so far."""
         return self._pauses - max(0.0, self._paused_until - self._loop.time())
 
+    # Most calls need not wait, so these are no coroutines: `arrive` and `depart` for callers in no hurry.
+
+    def arrives(self) -> Coroutine[Any, Any, None] | None:
+        """Apply a crash or a pause before a call takes effect. Return its latency to await, or None."""
+        self.world.steps += 1
+        return self._before() if self._runs() else self._before_late()
+
+    def departs(self) -> Coroutine[Any, Any, None] | None:
+        """Apply a crash after a call took effect. Return the latency of its answer to await, or None."""
+        chance = self._random.random()
+        if chance < self.world.weather.crash:
+            self._dies("after")
+        if chance > 0.9:
+            return self.sleep(0.2 * self._random.random())
+        return None if self._runs() else self._gate()
+
     async def arrive(self) -> None:
         """Apply latency, a crash or a pause before a call takes effect."""
-        self.world.steps += 1
-        if self._paused_until > self._loop.time() or not self.alive:
-            await self._gate()
-        chance = self._random.random()
-        weather = self.world.weather
-        if chance < weather.crash:
-            self.world.note(f"{self.name} dies before its call")
-            self.crash()
-            raise Crashed
-        if chance < weather.pause:
-            self.pause(self._random.choice((20.0, 50.0, 100.0, 300.0)))
-        elif chance > 0.97:
-            await asyncio.sleep(self._random.uniform(0.5, 4))
-        elif chance > 0.88:
-            await asyncio.sleep(0.1 * self._random.random())
-        elif chance > 0.8:
-            await asyncio.sleep(0)
-        if self._paused_until > self._loop.time() or not self.alive:
-            await self._gate()
+        if (wait := self.arrives()) is not None:
+            await wait
 
     async def depart(self) -> None:
         """Apply latency or a crash after a call took effect."""
+        if (wait := self.departs()) is not None:
+            await wait
+
+    def _before(self) -> Coroutine[Any, Any, None] | None:
         chance = self._random.random()
-        if chance < self.world.weather.crash:
-            self.world.note(f"{self.name} dies after its call")
-            self.crash()
-            raise Crashed
-        if chance > 0.9:
-            await asyncio.sleep(0.2 * self._random.random())
-        if self._paused_until > self._loop.time() or not self.alive:
-            await self._gate()
+        weather = self.world.weather
+        if chance < weather.crash:
+            self._dies("before")
+        if chance < weather.pause:
+            self.pause(self._random.choice((20.0, 50.0, 100.0, 300.0)))
+            return self._gate()
+        if chance > 0.97:
+            return self.sleep(self._random.uniform(0.5, 4))
+        if chance > 0.88:
+            return self.sleep(0.1 * self._random.random())
+        return self.sleep(0) if chance > 0.8 else None
+
+    async def _before_late(self) -> None:
+        await self._gate()
+        if (wait := self._before()) is not None:
+            await wait
+
+    def _dies(self, when: str) -> NoReturn:
+        self.world.note(f"{self.name} dies {when} its call")
+        self.crash()
+        raise Crashed
+
+    def _runs(self) -> bool:
+        return self.alive and self._paused_until <= self._loop.time()
 
     async def _gate(self) -> None:
         while self.alive and self._paused_until > self._loop.time():

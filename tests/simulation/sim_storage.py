@@ -6,12 +6,10 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared.documents.backlog import DOCUMENTS
-from shared.errors import (
-    AlreadyExists,
-    StorageError,
-)
+from shared.errors import AlreadyExists, StorageError
 from shared.ports import BlobItem, BlobPage, Insert, Keys, Page, Remove, Replace, Row
 from shared.timing import TIMING
+from tests.fakes.blobs import MemoryBlobs
 from tests.simulation.scenario import KILLS_READING
 
 if TYPE_CHECKING:
@@ -25,33 +23,27 @@ class _Storage:
         self._process = process
         self._world = process.world
 
-    async def _call(self, what: str, act: Callable[[], T]) -> T:
+    async def _call(self, what: str, act: Callable[..., Coroutine[Any, Any, T]], *given: Any) -> T:
         """Call a fake, with latency and faults around it. Fakes never wait, so their effect is immediate."""
-        await self._process.arrive()
+        process = self._process
+        if (wait := process.arrives()) is not None:
+            await wait
         trouble = self._world.weather.storage()
         if trouble is not None:
-            self._world.trouble(f"{self._process.name} {what}: storage, {trouble}")
-        if trouble in ("hangs", "hangs_and_does"):
-            # The adapters give up a call after 10 to 30 s.
-            patience = self._world.random.uniform(5, 30)
-            self._world.disturbed(patience)
-            await self._process.sleep(patience)
-        if trouble in ("refused", "hangs"):
-            raise StorageError(f"{what}: refused")
-        result = act()
+            self._world.trouble(f"{process.name} {what}: storage, {trouble}")
+            if trouble in ("hangs", "hangs_and_does"):
+                # The adapters give up a call after 10 to 30 s.
+                patience = self._world.random.uniform(5, 30)
+                self._world.disturbed(patience)
+                await process.sleep(patience)
+            if trouble in ("refused", "hangs"):
+                raise StorageError(f"{what}: refused")
+        result = await act(*given)
         if trouble in ("lost", "hangs_and_does"):
             raise StorageError(f"{what}: the answer was lost")
-        await self._process.depart()
+        if (wait := process.departs()) is not None:
+            await wait
         return result
-
-
-def _now(coroutine: Any) -> Any:
-    """Return the result of a fake's coroutine, which awaits nothing."""
-    try:
-        coroutine.send(None)
-    except StopIteration as done:
-        return done.value
-    raise AssertionError("a fake awaited something")
 
 
 class SimTables(_Storage):
@@ -60,20 +52,19 @@ class SimTables(_Storage):
     # These return the coroutine of `_call`: one of their own would be resumed at every step of it.
 
     def get(self, table: str, partition: str, key: str) -> Coroutine[Any, Any, Row | None]:
-        tables = self._process.side.tables
-        return self._call(f"get {table}", lambda: _now(tables.get(table, partition, key)))
+        return self._call(f"get {table}", self._process.side.tables.get, table, partition, key)
 
     def page(
         self, table: str, partition: str, start: str, stop: str, limit: int
     ) -> Coroutine[Any, Any, Page]:
-        tables, limit = self._process.side.tables, self._most(table, limit)
-        return self._call(f"page {table}", lambda: _now(tables.page(table, partition, start, stop, limit)))
+        page, limit = self._process.side.tables.page, self._most(table, limit)
+        return self._call(f"page {table}", page, table, partition, start, stop, limit)
 
     def keys(
         self, table: str, partition: str, start: str, stop: str, limit: int
     ) -> Coroutine[Any, Any, Keys]:
-        tables, limit = self._process.side.tables, self._most(table, limit)
-        return self._call(f"keys {table}", lambda: _now(tables.keys(table, partition, start, stop, limit)))
+        keys, limit = self._process.side.tables.keys, self._most(table, limit)
+        return self._call(f"keys {table}", keys, table, partition, start, stop, limit)
 
     def _most(self, table: str, limit: int) -> int:
         """Return how many rows an answer has at most: few of documents, so that reads take several pages."""
@@ -82,8 +73,8 @@ class SimTables(_Storage):
     def write(
         self, table: str, partition: str, changes: Sequence[Insert | Replace | Remove]
     ) -> Coroutine[Any, Any, tuple[str, ...]]:
-        def act() -> tuple[str, ...]:
-            etags: tuple[str, ...] = _now(self._process.side.tables.write(table, partition, changes))
+        async def act() -> tuple[str, ...]:
+            etags = await self._process.side.tables.write(table, partition, changes)
             self._world.judge.rows_written(self._process, table, partition, changes)
             return etags
 
@@ -93,19 +84,22 @@ class SimTables(_Storage):
 class SimBlobs(_Storage):
     """An implementation of `shared.ports.Blobs` with faults."""
 
+    @property
+    def _blobs(self) -> MemoryBlobs:
+        return self._process.side.blobs
+
     async def list(self, container: str, token: str | None, limit: int) -> BlobPage:
-        blobs = self._process.side.blobs
         limit = min(limit, self._world.scenario.blobs_a_page)
-        return await self._call(f"list {container}", lambda: _now(blobs.list(container, token, limit)))
+        return await self._call(f"list {container}", self._blobs.list, container, token, limit)
 
     async def stat(self, container: str, name: str) -> BlobItem | None:
-        return await self._call(f"stat {name}", lambda: _now(self._process.side.blobs.stat(container, name)))
+        return await self._call(f"stat {name}", self._blobs.stat, container, name)
 
     async def read(self, container: str, name: str, etag: str | None = None) -> bytes:
         process = self._process
 
-        def act() -> bytes:
-            data: bytes = _now(process.side.blobs.read(container, name, etag))
+        async def act() -> bytes:
+            data = await self._blobs.read(container, name, etag)
             if KILLS_READING.encode() in data and self._world.judge.works_on(process, KILLS_READING):
                 process.killed(f"reads {name}")
             return data
@@ -115,11 +109,11 @@ class SimBlobs(_Storage):
     async def create(self, container: str, name: str, data: bytes, content_type: str) -> str:
         world, side = self._world, self._process.side
 
-        def act() -> str:
+        async def act() -> str:
             if world.scenario.phantoms and container == "results" and world.weather.phantom():
                 world.trouble(f"storage says that {name} exists")
                 raise AlreadyExists("a blob of that name is there already")
-            etag: str = _now(side.blobs.create(container, name, data, content_type))
+            etag = await side.blobs.create(container, name, data, content_type)
             if side is world.ours:
                 world.judge.blob_created(container, name)
             return etag
@@ -127,26 +121,15 @@ class SimBlobs(_Storage):
         return await self._call(f"create {name}", act)
 
     async def copy(self, container: str, name: str, etag: str, to_container: str, to_name: str) -> None:
-        blobs = self._process.side.blobs
-        await self._call(
-            f"copy {name}", lambda: _now(blobs.copy(container, name, etag, to_container, to_name))
-        )
+        await self._call(f"copy {name}", self._blobs.copy, container, name, etag, to_container, to_name)
 
     async def delete(self, container: str, name: str, etag: str) -> bool:
-        return await self._call(
-            f"delete {name}", lambda: _now(self._process.side.blobs.delete(container, name, etag))
-        )
+        return await self._call(f"delete {name}", self._blobs.delete, container, name, etag)
 
     async def acquire_lease(self, container: str, name: str, seconds: int) -> str | None:
         asked_at = self._world.seconds()
-        blobs = self._process.side.blobs
-
-        def act() -> str | None:
-            lease: str | None = _now(blobs.acquire_lease(container, name, seconds))
-            return lease
-
         try:
-            lease = await self._call(f"lease {name}", act)
+            lease = await self._call(f"lease {name}", self._blobs.acquire_lease, container, name, seconds)
         except StorageError:
             self._world.disturbed(seconds)  # the lease may be held, and no process knows
             raise
@@ -155,14 +138,11 @@ class SimBlobs(_Storage):
         return lease
 
     async def renew_lease(self, container: str, name: str, lease: str) -> bool:
-        return await self._call(
-            f"renew {name}", lambda: _now(self._process.side.blobs.renew_lease(container, name, lease))
-        )
+        return await self._call(f"renew {name}", self._blobs.renew_lease, container, name, lease)
 
     async def release_lease(self, container: str, name: str, lease: str) -> None:
-        blobs = self._process.side.blobs
         try:
-            await self._call(f"release {name}", lambda: _now(blobs.release_lease(container, name, lease)))
+            await self._call(f"release {name}", self._blobs.release_lease, container, name, lease)
         except StorageError:
             self._world.disturbed(TIMING.blob_lease_seconds)  # it is held, and nobody uses it
             raise
