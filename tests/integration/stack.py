@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -185,9 +186,7 @@ class Stack:
 
     def documents(self, deployment: str) -> list[dict[str, Any]]:
         """Return the documents of a deployment by arrival, as the API lists them."""
-        answer = self.api(f"documents?deployment={deployment}")
-        assert answer.status == 200, answer.body
-        return list(answer.json["documents"])
+        return list(self._read(f"documents?deployment={deployment}")["documents"])
 
     def states(self, deployment: str) -> Counter[tuple[str, str]]:
         """Return names and states of a deployment's documents, as the API lists them."""
@@ -195,9 +194,15 @@ class Stack:
 
     def deployment(self, name: str) -> dict[str, Any]:
         """Return a deployment as the API shows it."""
-        answer = self.api("deployments")
-        assert answer.status == 200, answer.body
-        return next(each for each in answer.json["deployments"] if each["deployment"] == name)
+        return next(each for each in self._read("deployments")["deployments"] if each["deployment"] == name)
+
+    def _read(self, path: str) -> Any:
+        answer = self.api(path)
+        if answer.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            # Storage or this machine was busy, and the answer says to try again.
+            answer = self.api(path)
+        assert answer.status == HTTPStatus.OK, answer.body
+        return answer.json
 
     # --- the storage ------------------------------------------------------------------------
 
