@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from local.emulator.state import Generation
 from shared.hosting.ledger import Ledger
 from shared.model import HostedId, HostingSession
+from shared.timing import TIMING
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -68,6 +69,9 @@ def _objection(world: World, found: Generation, sessions: list[HostingSession]) 
         return f"it has been gone for {late:.0f} s, and its session has no end" if late > _SOON else None
     missed = sum(each.seconds for each in world.scenario.happenings if each.what == "missed")
     slack += timedelta(seconds=world.scenario.list_lag + missed)  # until then LISTs may not show it
+    if found.name in world.azure.ignored:
+        # A DELETE that did nothing is believed until then. What vanishes meanwhile is taken for its effect.
+        slack += TIMING.settle
     if session.ended_after - slack <= ended <= session.ended_by + slack:
         return None
     return (
