@@ -37,6 +37,7 @@ from shared.model import (
     Task,
     UploadStart,
     WeeklyWindow,
+    prompt,
 )
 from shared.planning.decision import Observation
 from shared.planning.observed import OWNER_TAG
@@ -73,7 +74,7 @@ def deployment(number: int) -> DeploymentConfig:
         uploads=UploadStart.ON_DEMAND if not windows else UploadStart.SCHEDULED,
         lead=None,
         max_session=timedelta(hours=12),
-        task=Task("", 1),
+        task=Task(prompt(""), 1),
         start_within=timedelta(minutes=0 if windows else 30),
     )
 

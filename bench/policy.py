@@ -33,6 +33,7 @@ from shared.model import (
     RecordState,
     Task,
     UploadStart,
+    prompt,
 )
 from shared.planning import estimates, uploads
 from shared.planning.desired import UNITS
@@ -98,7 +99,7 @@ def replay(trace: Trace, limit: float, billing: BillingUnit, creates: CreateTime
         uploads=UploadStart.ON_DEMAND,
         lead=None,
         max_session=timedelta(days=30),
-        task=Task("", 1),
+        task=Task(prompt(""), 1),
         start_within=timedelta(seconds=limit),
     )
     prices = Prices("USD", {"GlobalStandard": PRICE}, 0.0, 0.0, billing, BillingStart.CREATE)

@@ -110,7 +110,7 @@ class App:
 
     async def close(self) -> None:
         """Close the connections."""
-        for adapter in (self.tables, self.blobs, self.provider, self._model):
+        for adapter in (self.tables, self.blobs, self.provider, self._model, self._sources):
             await adapter.close()
 
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 _REFUSED = {
-    "every": "allOf oneOf not if then else dependentRequired dependentSchemas dependencies prefixItems",
+    "every": "allOf oneOf not if then else dependentRequired dependentSchemas dependencies prefixItems "
+    "default",
     "string": "minLength maxLength pattern format",
     "number": "minimum maximum exclusiveMinimum exclusiveMaximum multipleOf",
     "object": "patternProperties unevaluatedProperties propertyNames minProperties maxProperties",

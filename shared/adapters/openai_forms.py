@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from shared.adapters.openai_errors import code_of, says
+from shared.json_schema.sent import as_sent
 from shared.model import ModelRequest
 
 if TYPE_CHECKING:
@@ -31,13 +32,13 @@ class Form:
         arguments: dict[str, Any] = {
             "model": deployment,
             "messages": [
-                {"role": self.task_from, "content": request.system_prompt},
-                {"role": "user", "content": request.text},
+                {"role": self.task_from if each.role == "system" else each.role, "content": each.content}
+                for each in request.messages
             ],
             self.limit: request.max_output_tokens,
         }
         if request.response_schema is not None:
-            schema = {"name": "answer", "schema": request.response_schema, "strict": True}
+            schema = {"name": "answer", "schema": as_sent(request.response_schema), "strict": True}
             arguments["response_format"] = {"type": "json_schema", "json_schema": schema}
         return arguments
 

@@ -1,20 +1,26 @@
-"""Build the request for a text and check its cost, so that nothing is deployed for an impossible request."""
+"""Build a request about a text, and take or refuse the answer."""
 
 from __future__ import annotations
 
 import functools
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.documents import token_estimate
 from shared.errors import DocumentRefused
-from shared.model import DeploymentConfig, ModelAnswer, ModelRequest, Prices, Task
-from shared.money.cost import token_cost
+from shared.json_schema.formats import format_checker
+from shared.model import DeploymentConfig, Message, ModelAnswer, ModelRequest, Slot, Task, Template
 
-_PER_REQUEST = 11  # tokens around the two messages and before the reply
+_PER_MESSAGE, _PER_REPLY = 4, 3  # tokens around a message, and before the reply
 # No supported encoding needs more than twice the bytes of UTF-8: UTF-16 has two for an ASCII letter.
 _FILE_BYTES_PER_BYTE = 2
+_CORRECT = "Correct the following answer and change nothing else in it. What is wrong with it: {what}."
+_QUOTE = (
+    "These quotes do not stand in the document: {places}. Answer again, and quote the document word for "
+    "word, or leave a quote empty."
+)
 _MARK = 3  # bytes of the longest byte order mark
 
 
@@ -25,23 +31,41 @@ class Question:
     request: ModelRequest
     prompt_tokens: int
 
+    @property
+    def tokens(self) -> int:
+        """Return the estimate of the prompt and the most tokens of the answer."""
+        return self.prompt_tokens + self.request.max_output_tokens
 
-def question(text: str, config: DeploymentConfig, prices: Prices, *, spent: float = 0.0) -> Question:
-    """Build the request for a document. `spent`: its cost so far, in the currency of the prices.
 
-    Raises DocumentRefused if the deployment as configured could never admit it, or if it would exceed
-    max_cost_per_document.
-    """
+def question(text: str, config: DeploymentConfig, query: str = "") -> Question:
+    """Build the request that asks a query about a text."""
     task = config.task
-    estimate = token_estimate.estimate(text) + _of_prompt(task.system_prompt)
-    refuse_more_than_admitted(estimate + task.max_output_tokens, config)
-    cap, cost = task.max_cost_per_document, spent + token_cost(estimate, task.max_output_tokens, prices)
-    if cap is not None and cost > cap:
-        raise DocumentRefused(
-            f"it would cost up to {cost:.4f} {prices.currency}, and max_cost_per_document is {cap:.4f}"
-        )
-    request = ModelRequest(task.system_prompt, text, task.max_output_tokens, task.response_schema)
+    messages = tuple([each.message(text, query) for each in task.messages])
+    request = ModelRequest(messages, task.max_output_tokens, task.response_schema)
+    estimate = token_estimate.estimate(text) + token_estimate.estimate(query) + _of_prompt(task.messages)
     return Question(request, estimate)
+
+
+def repair(asked: Question, answer: ModelAnswer, unusable: AnswerUnusable) -> Question | None:
+    """Return the request for a corrected answer; None for an answer without a form to correct.
+
+    It holds the answer and what is wrong with it, not the document: that costs little, and the model is not
+    led to a new answer.
+    """
+    if asked.request.response_schema is None or not answer.text.strip():
+        return None
+    text = f"{_CORRECT.format(what=unusable)}\n\n{answer.text}"
+    request = replace(asked.request, messages=(Message("user", text),))
+    return Question(request, token_estimate.estimate(text) + _PER_MESSAGE + _PER_REPLY)
+
+
+def quote_again(asked: Question, answer: ModelAnswer, wrong: Sequence[str]) -> Question:
+    """Return the request that asks again because some quotes do not stand in the text. `wrong`: pointers."""
+    complaint = _QUOTE.format(places=", ".join(wrong))
+    more = Message("assistant", answer.text), Message("user", complaint)
+    request = replace(asked.request, messages=(*asked.request.messages, *more))
+    tokens = sum(token_estimate.estimate(each.content) + _PER_MESSAGE for each in more)
+    return Question(request, asked.prompt_tokens + tokens)
 
 
 def least_tokens(size: int, task: Task) -> int:
@@ -50,7 +74,7 @@ def least_tokens(size: int, task: Task) -> int:
     Never more than the tokens that `question` computes once the file is read.
     """
     text = max(0, size - _MARK) // _FILE_BYTES_PER_BYTE // token_estimate.MOST_BYTES_PER_TOKEN
-    return text + _of_prompt(task.system_prompt) + task.max_output_tokens
+    return text + _of_prompt(task.messages) + task.max_output_tokens
 
 
 def refuse_more_than_admitted(tokens: int, config: DeploymentConfig) -> None:
@@ -64,9 +88,11 @@ def refuse_more_than_admitted(tokens: int, config: DeploymentConfig) -> None:
 
 
 @functools.lru_cache(maxsize=256)
-def _of_prompt(system_prompt: str) -> int:
+def _of_prompt(messages: tuple[Template, ...]) -> int:
     """Return the tokens of a request beside the document's text."""
-    return token_estimate.estimate(system_prompt) + _PER_REQUEST
+    pieces = [piece for message in messages for piece in message.pieces if not isinstance(piece, Slot)]
+    literal = sum(map(token_estimate.estimate, pieces))
+    return literal + _PER_MESSAGE * len(messages) + _PER_REPLY
 
 
 class AnswerUnusable(Exception):
@@ -95,15 +121,19 @@ def accept(answer: ModelAnswer, request: ModelRequest) -> Any:
         json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise AnswerUnusable("the model's answer is not valid JSON") from None
-    if schema is None:
-        return value
+    if schema is not None and (where := conform(value, schema)) is not None:
+        raise AnswerUnusable(f"the model's answer does not conform to the schema at {where}")
+    return value
+
+
+def conform(value: Any, schema: Mapping[str, Any]) -> str | None:
+    """Return the place in the schema to which a value does not conform; None if it conforms."""
     from jsonschema import Draft202012Validator, ValidationError
 
     try:
-        Draft202012Validator(schema).validate(value)
+        Draft202012Validator(schema, format_checker=format_checker()).validate(value)
     except ValidationError as error:
-        where = "/".join(str(part) for part in error.absolute_schema_path)
-        raise AnswerUnusable(f"the model's answer does not conform to the schema at {where}") from None
+        return "/".join(map(str, error.absolute_schema_path))
     except (RecursionError, ArithmeticError):
-        raise AnswerUnusable("the model's answer cannot be held against the schema") from None
-    return value
+        return "a number or a depth that cannot be checked"
+    return None

@@ -94,7 +94,7 @@ class Witness:
         if self._asked != {document.id} or (answer := await self._ask_little(asked.request)) is None:
             return False
         if isinstance(error, RateLimited) and answer.remaining_tokens is not None:
-            need = asked.prompt_tokens + asked.request.max_output_tokens
+            need = asked.tokens
             return min(need, admitted // 2) <= answer.remaining_tokens
         return not await self._others_in_trouble(document)
 
@@ -103,7 +103,9 @@ class Witness:
         seconds = self._work.timing.probe_seconds
         if not self._work.allows(seconds):
             return None
-        small = replace(request, text=TINY.text, max_output_tokens=TINY.max_output_tokens)
+        task = [each for each in request.messages if each.role in ("system", "developer")]
+        messages = (*task, TINY.messages[-1])
+        small = replace(request, messages=messages, max_output_tokens=TINY.max_output_tokens)
         try:
             return await self._model.ask(self._endpoint, self._deployment, small, timeout=seconds)
         except ModelError:

@@ -6,20 +6,21 @@ import codecs
 import unicodedata
 
 from shared.documents.damage import refuse_damaged
-from shared.documents.mime import is_raw_form, is_raw_mail
+from shared.documents.mime import is_raw_form
 from shared.errors import DocumentRefused
 
 _AFTER_DAMAGE = 256 * 1024  # bytes after the first damage that decide whether a file is UTF-8 nevertheless
 _STRETCH = 1024 * 1024  # bytes that are searched or decoded at a time: a copy of all would double the memory
 _TELLING = 16 * 1024  # bytes by which UTF-16 or UTF-32 without a byte order mark is recognised
-_KINDS = {
-    b"%PDF": "a PDF",
-    b"PK\x03\x04": "a ZIP or Office file",
-    b"\xd0\xcf\x11\xe0": "an old Office file",
-    b"\x89PNG": "a picture",
-    b"\xff\xd8\xff": "a picture",
-    b"GIF8": "a picture",
-    b"\x1f\x8b": "a compressed file",
+_PICTURE = "the file is a picture: run text recognition (OCR) on it, and upload its text"
+_OLD_WORD = "the file has an old Word format: save it as docx or PDF"
+_NO_TEXT = {
+    b"\x89PNG": _PICTURE,
+    b"\xff\xd8\xff": _PICTURE,
+    b"GIF8": _PICTURE,
+    b"\xdb\xa5-\0": _OLD_WORD,
+    b"1\xbe\0\0": _OLD_WORD,
+    b"\x1f\x8b": "the file is compressed: unpack it",
 }
 _BYTE_ORDER_MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -37,7 +38,7 @@ _BINARY = bytes(set(range(0x20)) - set(b"\t\n\v\f\r\x1a\x1b"))
 _PRINTABLE = bytes((*range(0x20, 0x7F), *b"\t\n\r"))
 _LEADING = bytes(range(0xC0, 0x100))  # the first bytes of UTF-8's sequences
 
-_AS_TEXT = "save it as text (txt, md, json, csv)"
+_AS_TEXT = "save it as text (txt, md, json, csv), docx or PDF"
 _AS_UTF8 = "save it again as UTF-8"
 
 
@@ -49,14 +50,9 @@ def read_text(data: bytes) -> str:
     """
     if not data:
         raise DocumentRefused("the file is empty")
-    kind = next((name for magic, name in _KINDS.items() if data.startswith(magic)), None)
-    if kind is not None:
-        raise DocumentRefused(f"the file is {kind}, not plain text: {_AS_TEXT}")
-    if is_raw_mail(data):
-        raise DocumentRefused(
-            "the file is a mail with its technical header (as in .eml files): "
-            "save the mail's text as txt, or its attachment as a file"
-        )
+    reason = next((why for start, why in _NO_TEXT.items() if data.startswith(start)), None)
+    if reason is not None:
+        raise DocumentRefused(reason)
     if is_raw_form(data):
         raise DocumentRefused(
             "the file is the body of a web form, with the document wrapped in it: send the document by itself"

@@ -17,6 +17,7 @@ file: if it cannot be written, that is a log line, and the document is done neve
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import PurePosixPath
@@ -24,6 +25,7 @@ from typing import Any
 
 from shared.alerts import Alert, alert, event
 from shared.documents.backlog import DocumentLedger, Leftover
+from shared.documents.checkpoints import Checkpoints
 from shared.documents.identity import INBOX, short_id
 from shared.documents.stored_result import Spent, read_result
 from shared.errors import (
@@ -95,6 +97,10 @@ class Results:
         self._ledger = ledger
         self._seen: set[str] = set()  # results that were written or read, of documents not settled yet
 
+    def checkpoints(self, document: Document) -> Checkpoints:
+        """Return where the answers of this run are kept until it is done."""
+        return Checkpoints(self._blobs, document)
+
     async def spent(self, document: Document) -> Spent | None:
         """Return the document's cost when this run's result was stored; None if there is no result.
 
@@ -117,12 +123,19 @@ class Results:
         return spent
 
     async def store(
-        self, document: Document, answer: ModelAnswer, value: Any, asked_at: datetime, answered_at: datetime
+        self,
+        document: Document,
+        answer: ModelAnswer,
+        value: Any,
+        asked_at: datetime,
+        answered_at: datetime,
+        evidence: Sequence[Mapping[str, Any]] | None = None,
     ) -> None:
         """Write the result once. If the result exists, keep it, so that every run has exactly one.
 
-        `document`: with this answer charged. Raises ResultUnusable, with an alert, if another blob has the
-        result's name; another StorageError if it cannot be written.
+        `document`: with this answer charged. `evidence`: where the answer's quotes stand. Raises
+        ResultUnusable, with an alert, if another blob has the result's name; another StorageError if it
+        cannot be written.
         """
         name = result_name(document)
         body = {
@@ -136,6 +149,7 @@ class Results:
                 "run": document.run,
             },
             "answer": value,
+            **({} if evidence is None else {"evidence": evidence}),
             "model": answer.model,
             "usage": {
                 "prompt_tokens": answer.prompt_tokens,

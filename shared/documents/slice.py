@@ -7,20 +7,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import math
-from collections import Counter
+from collections.abc import Sequence
 from datetime import timedelta
 
 from shared.alerts import Alert, alert
-from shared.documents.ask import AnswerUnusable, Question, accept, question
+from shared.documents.answers import carry_out
+from shared.documents.ask import AnswerUnusable
 from shared.documents.blame import Witness
 from shared.documents.candidates import LOOK, Candidates
+from shared.documents.checkpoints import forget
 from shared.documents.claims import LAST_BACKOFF, Claims, backoff
 from shared.documents.drain_report import DrainReport
 from shared.documents.drain_tools import DrainTools
+from shared.documents.evidence import Searchable, check
 from shared.documents.identity import gone
+from shared.documents.job import LONGEST_PAUSE, CapacityTooSmall, HandedBack, Job, Line
+from shared.documents.plan import Plan, plan
+from shared.documents.readers.part import Part
 from shared.documents.results import source_of
-from shared.documents.retry import with_retry
+from shared.documents.source import apart
 from shared.documents.waiting import first_done
 from shared.errors import (
     BlobRefused,
@@ -35,24 +42,12 @@ from shared.errors import (
 )
 from shared.hosting.answering import note_slice
 from shared.hosting.leases import WorkLease
-from shared.model import DeploymentConfig, DeploymentRecord, Document, DocumentState, ModelAnswer
+from shared.model import DeploymentConfig, DeploymentRecord, Document, DocumentState
 
 AT_ONCE = 256
 """The most documents in progress at once."""
 _AHEAD = 5.0  # seconds: documents are claimed so long before the pacer admits them, at the deployment's rate
 _LEAST_AHEAD = 2
-WARM_UP = timedelta(minutes=5)
-"""How long after its first answer a deployment may still answer some requests with 404."""
-
-_LONGEST_PAUSE = 60.0  # seconds: no rate limit has a longer window, whatever a header claims
-
-
-class HandedBack(Exception):
-    """The slice ends or the deployment closes: the document waits again, without an attempt counted."""
-
-
-class CapacityTooSmall(HandedBack):
-    """Azure gave the deployment less than the configured capacity, which the document needs."""
 
 
 class Slice:
@@ -67,16 +62,12 @@ class Slice:
         work: WorkLease,
         record: DeploymentRecord,
     ) -> None:
-        generation = record.generation
         self._tools = tools
         self._clock = tools.clock
         self._timing = tools.timing
         self._config = config
-        self._endpoint = endpoint
         self._until = until
         self._work = work
-        self._opened_at = generation.opened_at
-        self._pacer = tools.pacer(config, generation)
         self._running: dict[str, asyncio.Task[None]] = {}
         self._unsent: set[str] = set()  # those in progress that the pacer has not admitted yet
         self._candidates = Candidates(tools, config.name)
@@ -84,7 +75,7 @@ class Slice:
         self._alone = ""  # the suspect in progress: no other document is started beside it
         self._claims = Claims(tools, work.holder)
         self._witness = Witness(tools.model, tools.documents, work, endpoint, config.name)
-        self._timeouts: Counter[str] = Counter()  # by document, not charged yet
+        self._line = Line(tools, config, endpoint, work, record, self._witness)
         self._noted = False
         self._errors: list[Exception] = []
 
@@ -118,7 +109,7 @@ class Slice:
         is_open = await self._work.is_open()
         self._read_record_at = self._clock.monotonic() + LOOK
         if self._work.record is not None:
-            self._pacer = self._tools.pacer(self._config, self._work.record.generation)
+            self._line.pacer = self._tools.pacer(self._config, self._work.record.generation)
         return is_open
 
     def _may_go_on(self) -> bool:
@@ -131,7 +122,7 @@ class Slice:
         if self._alone in self._running:
             return
         await self._candidates.look(self._running, self._claims.left)
-        ahead = max(_LEAST_AHEAD, int(self._pacer.limits.requests_per_minute / 60 * _AHEAD))
+        ahead = max(_LEAST_AHEAD, int(self._line.pacer.limits.requests_per_minute / 60 * _AHEAD))
         while len(self._unsent) < ahead and len(self._running) < AT_ONCE:
             document = self._candidates.take()
             if document is None:
@@ -193,15 +184,15 @@ class Slice:
                 return
             container, name, version = source_of(document)
             try:
-                text = await self._tools.sources.text(container, name, version)
+                parts = await self._tools.sources.read(container, name, version, self._config)
             except (Missing, Changed) as error:
                 await self._claims.settle(document, *gone(error, container))
                 return
             except BlobRefused as error:
                 await self._claims.settle(document, DocumentState.FAILED, error.reason)
                 return
-            asked = question(text, self._config, self._tools.prices, spent=document.cost)
-            self._refuse_beyond_capacity(asked)
+            planned = await apart(parts, plan, parts, self._config, self._tools.prices, spent=document.cost)
+            self._line.refuse_beyond_capacity(planned.largest)
         except DocumentRefused as error:
             await self._claims.settle(document, DocumentState.FAILED, str(error))
         except CapacityTooSmall as error:
@@ -211,50 +202,51 @@ class Slice:
         except StorageError as error:
             await self._storage_failed(document, error)
         else:
-            await self._answer_question(document, asked, last_start, cut_short=self._until < claim_allows)
+            await self._ask_about(document, parts, planned, last_start, cut_short=self._until < claim_allows)
 
-    def _refuse_beyond_capacity(self, asked: Question) -> None:
-        """Raise CapacityTooSmall if it fits into sku.capacity, but not into the capacity that Azure gave."""
-        need, limit = asked.prompt_tokens + asked.request.max_output_tokens, self._pacer.limits.tokens_at_once
-        if need > limit:
-            raise CapacityTooSmall(
-                f"it needs about {need:,} tokens at once, and Azure gave the deployment {limit:,} a minute, "
-                "less than sku.capacity asks for: it waits until Azure gives more"
-            )
-
-    async def _answer_question(
-        self, document: Document, asked: Question, last_start: float, *, cut_short: bool
+    async def _ask_about(
+        self, document: Document, parts: Sequence[Part], planned: Plan, last_start: float, *, cut_short: bool
     ) -> None:
-        asked_at, answers_before = self._clock.now(), self._witness.answers
+        asked_at, answers_before, task = self._clock.now(), self._witness.answers, self._config.task
+        kept = self._tools.results.checkpoints(document) if planned.has_many else None
+        text = await apart(parts, Searchable, parts) if task.quotes else None
+        sent = functools.partial(self._unsent.discard, document.id)
+        job = Job(document, self._line, self._claims, last_start, sent, kept, text)
         try:
-            answer = await self._ask(document, asked, last_start)
-            self._witness.saw_answer()
-            document = self._charged_for_timeouts(document, asked)
-            document = self._claims.charged(document, answer.prompt_tokens, answer.completion_tokens)
-            value = accept(answer, asked.request)
-            await self._tools.results.store(document, answer, value, asked_at, self._clock.now())
-            await self._claims.done(document)
+            value = await carry_out(job, planned, task, functools.partial(self._plan, job, parts))
+            evidence = check(value, task.quotes, text) if text else None
+            now = self._clock.now()
+            await self._tools.results.store(job.document, job.whole_answer, value, asked_at, now, evidence)
+            await self._claims.done(job.document)
             await self._note_answer()
+            await forget(kept)
         except (DocumentRefused, RequestRefused) as error:
             self._witness.saw_answer()
-            await self._claims.settle(document, DocumentState.FAILED, str(error))
+            await self._claims.settle(job.document, DocumentState.FAILED, str(error))
             await self._note_answer()
+            await forget(kept)
         except AnswerUnusable as error:
-            await self._claims.give_back(document, str(error), blame=True)
+            await self._claims.give_back(job.document, str(error), blame=True)
         except HandedBack as error:
-            await self._claims.give_back(self._charged_for_timeouts(document, asked), str(error))
+            await self._claims.give_back(job.document, str(error))
         except StorageError as error:
-            await self._storage_failed(document, error)
+            await self._storage_failed(job.document, error)
         except ModelError as error:
-            document = self._charged_for_timeouts(document, asked)
             self._witness.saw_failure(error, asked_at, answers_before, cut_short=cut_short)
             # Retries that the slice's end cuts short are no evidence.
             in_doubt = cut_short and isinstance(error, ModelUnavailable)
-            admitted = self._pacer.limits.tokens_at_once
+            admitted = self._line.pacer.limits.tokens_at_once
+            asked = job.refused or planned.largest
             blame = not in_doubt and await self._witness.accuses(
-                document, asked, error, answers_before, admitted
+                job.document, asked, error, answers_before, admitted
             )
-            await self._claims.give_back(document, str(error), blame=blame, rest=self._rest(document, error))
+            rest = self._rest(job.document, error)
+            await self._claims.give_back(job.document, str(error), blame=blame, rest=rest)
+
+    async def _plan(self, job: Job, parts: Sequence[Part], most: int) -> Plan:
+        """Plan again with requests of `most` tokens."""
+        prices, spent = self._tools.prices, job.document.cost
+        return await apart(parts, plan, parts, self._config, prices, spent=spent, most=most)
 
     async def _note_answer(self) -> None:
         """Record an answer at once if passes may soon delete the deployment for never answering."""
@@ -274,7 +266,7 @@ class Slice:
     def _rest(self, document: Document, error: ModelError) -> timedelta:
         """Return the pause of a document that is not to blame."""
         if isinstance(error, RateLimited):
-            return timedelta(seconds=min(error.retry_after or 0.0, _LONGEST_PAUSE))
+            return timedelta(seconds=min(error.retry_after or 0.0, LONGEST_PAUSE))
         return backoff(document.unanswered + 1, self._timing)
 
     async def _storage_failed(self, document: Document, error: StorageError) -> None:
@@ -282,49 +274,4 @@ class Slice:
         self._errors.append(error)
         await self._claims.give_back(
             document, str(error), rest=backoff(document.unanswered + 1, self._timing)
-        )
-
-    async def _ask(self, document: Document, asked: Question, last_start: float) -> ModelAnswer:
-        refusal: RateLimited | None = None
-
-        async def ask() -> ModelAnswer:
-            nonlocal refusal
-            tokens = self._pacer.estimate(asked.prompt_tokens, asked.request.max_output_tokens)
-            tokens = min(tokens, self._pacer.limits.tokens_at_once)
-            sent_at = await self._pacer.admit(tokens, last_start)
-            if sent_at is None:
-                raise refusal or HandedBack("it waits for the deployment's rate limit")
-            self._unsent.discard(document.id)
-            # Await nothing between this check and the request: see Note: the fence in docs/design.md.
-            if not self._work.allows(self._timing.request_seconds):
-                raise HandedBack("the deployment is closing, or the slice has ended")
-            self._witness.saw_question(document)
-            try:
-                return await self._tools.model.ask(
-                    self._endpoint, self._config.name, asked.request, timeout=self._timing.request_seconds
-                )
-            except ModelUnavailable as error:
-                self._timeouts[document.id] += error.code == "timeout"
-                raise
-            except RateLimited as error:
-                refusal = error
-                self._pacer.refused(sent_at, tokens)
-                raise
-
-        warming_up = self._opened_at is not None and self._clock.now() - self._opened_at < WARM_UP
-        answer = await with_retry(
-            ask,
-            self._clock,
-            until=last_start,
-            warming_up=warming_up,
-            pause_everybody=lambda seconds: self._pacer.pause(min(seconds, _LONGEST_PAUSE)),
-        )
-        self._pacer.learn(asked.prompt_tokens, answer)
-        return answer
-
-    def _charged_for_timeouts(self, document: Document, asked: Question) -> Document:
-        """Add what Azure may have charged for requests that timed out: a prompt and a full answer each."""
-        timeouts = self._timeouts.pop(document.id, 0)
-        return self._claims.charged(
-            document, timeouts * asked.prompt_tokens, timeouts * asked.request.max_output_tokens
         )

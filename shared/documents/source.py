@@ -12,15 +12,19 @@ import contextlib
 import re
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from shared.documents.ask import least_tokens, question, refuse_more_than_admitted
+from shared.documents.ask import least_tokens, refuse_more_than_admitted
+from shared.documents.plan import plan
 from shared.documents.read import how_many, read_text
+from shared.documents.readers.formats import format_of
+from shared.documents.readers.part import MOST_TEXT, Part
+from shared.documents.readers.sandbox import Sandbox
 from shared.documents.results import source_of
 from shared.errors import DocumentRefused, DocumentTooLarge
-from shared.model import DeploymentConfig, Document, Prices
+from shared.model import DeploymentConfig, Document, Large, Prices
 from shared.ports import Blobs
 
 P = ParamSpec("P")
@@ -40,6 +44,8 @@ WIDEST = 64_000_000
 """Most bytes in memory of a text that is larger there than its file: one emoji makes Python store every
 character in four bytes, another alphabet in two. The request consists of copies as wide as the text."""
 _FOUR_BYTES = re.compile(rb"[\xf0-\xf4][\x80-\xbf]{3}")  # a character of UTF-8 such as an emoji
+_PACKED = (".docx", ".docm", ".xlsx", ".xlsm", ".pptx", ".odt", ".ods", ".pdf", ".zip")
+_UNPACKS_TO = 10  # times its size: no honest archive among those measured unpacks to more
 _CONTINUING = bytes(range(0x80, 0xC0))  # the other bytes of UTF-8's sequences than the first
 _OF_A_TEXT = 1000  # bytes of overhead that Python adds at most
 _LOOK = 2.0  # seconds between checks whether a place in the queue is still wanted
@@ -107,6 +113,7 @@ class Sources:
 
     def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
+        self.sandbox = Sandbox()
         self._to_look_at = Memory(TO_LOOK_AT)
         self._to_answer = Memory(TO_ANSWER)
 
@@ -124,16 +131,15 @@ class Sources:
 
         Raises DocumentRefused with the reason, Missing, Changed and StorageError.
         """
-        refuse_by_least(size, config)
-        async with self._to_look_at.held(size):
-            text = await self.text(container, name, etag)
-            await _apart(size, question, text, config, prices, spent=spent)
+        async with self._to_look_at.held(memory_for(name, size)):
+            parts = await self.read(container, name, etag, config)
+            await apart(parts, plan, parts, config, prices, spent=spent)
 
-    async def look_at_body(self, body: bytes, config: DeploymentConfig, prices: Prices) -> None:
+    async def look_at_body(self, name: str, body: bytes, config: DeploymentConfig, prices: Prices) -> None:
         """Check a file that is in memory already. Raises DocumentRefused."""
-        refuse_by_least(len(body), config)
-        async with self._to_look_at.held(len(body)):
-            await _apart(len(body), _examine, body, config, prices)
+        async with self._to_look_at.held(memory_for(name, len(body))):
+            parts = await self.parts_of(body, config)
+            await apart(parts, plan, parts, config, prices)
 
     @contextlib.asynccontextmanager
     async def room_for(self, document: Document, wanted: Callable[[], bool]) -> AsyncIterator[bool]:
@@ -142,30 +148,53 @@ class Sources:
         size = document.size
         if etag is None and (item := await self._blobs.stat(container, name)):
             size = item.size  # its owner may have corrected it since it was requeued
-        async with self._to_answer.held(size, wanted) as entered:
+        async with self._to_answer.held(memory_for(name, size), wanted) as entered:
             yield entered
 
-    async def text(self, container: str, name: str, etag: str | None) -> str:
-        """Return the text of a file for which memory is held.
+    async def read(self, container: str, name: str, etag: str | None, config: DeploymentConfig) -> list[Part]:
+        """Return the parts of a file for which memory is held.
 
         Raises DocumentRefused, Missing, Changed and StorageError.
         """
-        data = await self._blobs.read(container, name, etag)
-        return await _apart(len(data), _text, data)
+        return await self.parts_of(await self._blobs.read(container, name, etag), config)
+
+    async def parts_of(self, data: bytes, config: DeploymentConfig) -> list[Part]:
+        """Return the parts of a file that is in memory. Raises DocumentRefused."""
+        if format_of(data) is not None:
+            return await self.sandbox.read(data)
+        refuse_by_least(len(data), config)
+        if len(data) <= SMALL:
+            return [Part(_plain_text(data))]
+        return [Part(await _in_thread(_plain_text, data))]
+
+    async def close(self) -> None:
+        """End the process that reads files."""
+        await self.sandbox.close()
+
+
+def memory_for(name: str, size: int) -> int:
+    """Return the bytes to hold for a file of `size` bytes: the text of a packed one is larger than the file.
+
+    By its name, as nothing is read yet; a wrong name costs memory, and changes nothing else.
+    """
+    return size if not name.lower().endswith(_PACKED) else size + min(_UNPACKS_TO * size, MOST_TEXT)
 
 
 def refuse_by_least(size: int, config: DeploymentConfig) -> None:
     """Raise DocumentTooLarge if the deployment could not admit even the shortest text of such a file.
 
-    `size`: bytes. The configured capacity counts: Azure may give less for a time.
+    `size`: bytes. The configured capacity counts: Azure may give less for a time. A document that may be
+    asked in pieces is never too large by its size.
     """
+    if config.task.large is not Large.WHOLE:
+        return
     try:
         refuse_more_than_admitted(least_tokens(size, config.task), config)
     except DocumentRefused as refusal:
         raise DocumentTooLarge(str(refusal)) from None
 
 
-def _text(data: bytes) -> str:
+def _plain_text(data: bytes) -> str:
     if 4 * len(data) > WIDEST and _FOUR_BYTES.search(data):
         # Check this before decoding, which alone would take four times the file's size.
         _refuse_wide(4 * (len(data) - how_many(data, _CONTINUING)), len(data))
@@ -179,14 +208,14 @@ def _refuse_wide(size: int, size_of_file: int) -> None:
         raise DocumentRefused("its text takes more memory than the app has for one document: split it")
 
 
-def _examine(data: bytes, config: DeploymentConfig, prices: Prices) -> None:
-    question(_text(data), config, prices)
-
-
-async def _apart(size: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run the work in a thread if it would delay the event loop, and with it the renewal of leases."""
-    if size <= SMALL:
+async def apart(parts: Sequence[Part], work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run work on a document's parts, in a thread if it would delay the event loop and leases with it."""
+    if sum(len(part.text) for part in parts) <= SMALL:
         return work(*args, **kwargs)
+    return await _in_thread(work, *args, **kwargs)
+
+
+async def _in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     running = asyncio.get_running_loop().run_in_executor(_THREADS, lambda: work(*args, **kwargs))
     try:
         await asyncio.wait([running])

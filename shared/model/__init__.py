@@ -13,6 +13,7 @@ from shared.model.configured import Configs as Configs
 from shared.model.configured import DeploymentConfig as DeploymentConfig
 from shared.model.configured import DeploymentSpec as DeploymentSpec
 from shared.model.configured import HostedId as HostedId
+from shared.model.configured import Large as Large
 from shared.model.configured import Mode as Mode
 from shared.model.configured import OneOffWindow as OneOffWindow
 from shared.model.configured import Owner as Owner
@@ -25,8 +26,12 @@ from shared.model.documents import Demand as Demand
 from shared.model.documents import Document as Document
 from shared.model.documents import DocumentState as DocumentState
 from shared.model.inference import TINY as TINY
+from shared.model.inference import Message as Message
 from shared.model.inference import ModelAnswer as ModelAnswer
 from shared.model.inference import ModelRequest as ModelRequest
+from shared.model.inference import Slot as Slot
+from shared.model.inference import Template as Template
+from shared.model.inference import prompt as prompt
 from shared.model.record import Backoff as Backoff
 from shared.model.record import Batch as Batch
 from shared.model.record import DeploymentRecord as DeploymentRecord

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from shared.errors import SettingProblem, UnknownDeployment
 from shared.model import azure_openai
+from shared.model.inference import Template
 
 
 class UploadStart(StrEnum):
@@ -85,14 +86,36 @@ class Closure:
     reason: str | None = None
 
 
+class Large(StrEnum):
+    """What becomes of a document that does not fit into one request."""
+
+    WHOLE = "whole"  # it is refused
+    MAP_REDUCE = "map_reduce"  # each piece is asked about, and the answers are combined
+    RETRIEVE = "retrieve"  # each query takes the passages that fit best; the rest before a negative answer
+
+
 @dataclass(frozen=True)
 class Task:
-    """The request that the model gets for each document."""
+    """What the model is asked about each document, which stands in one of the messages.
 
-    system_prompt: str
+    `queries`: each is asked by itself, or all `together`; without any, there is one request.
+    `context_tokens`: the most that the model takes in one request, with the answer; None if only the
+    deployment's limit counts.
+    `not_found`: the answer that says that the document does not have what a query asks for. `quotes`: the
+    fields of an answer that quote the document; with `require_quotes` an answer with another quote fails.
+    """
+
+    messages: tuple[Template, ...]
     max_output_tokens: int
     response_schema: Mapping[str, Any] | None = None
     max_cost_per_document: float | None = None  # in the currency of the prices, over all runs
+    queries: tuple[str, ...] = ()
+    together: bool = False
+    large: Large = Large.WHOLE
+    context_tokens: int | None = None
+    not_found: str | None = None
+    quotes: tuple[str, ...] = ()
+    require_quotes: bool = False
 
 
 @dataclass(frozen=True)

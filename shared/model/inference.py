@@ -4,20 +4,65 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message of a conversation with the model. Roles: system, developer, user, assistant."""
+
+    role: str
+    content: str
+
+
+class Slot(StrEnum):
+    """A place in a message, as it is written in deployments.yaml."""
+
+    DOCUMENT = "{document}"
+    QUERY = "{query}"
+
+
+@dataclass(frozen=True)
+class Template:
+    """A message of every request: literal pieces, and slots for what differs."""
+
+    role: str
+    pieces: tuple[str, ...]
+
+    @property
+    def literal(self) -> str | None:
+        """Return its content if it has no slot."""
+        return None if any(isinstance(piece, Slot) for piece in self.pieces) else "".join(self.pieces)
+
+    def message(self, document: str, query: str) -> Message:
+        """Return the message of a request. What looks like a slot in the document stays as it is."""
+        filled = {Slot.DOCUMENT: document, Slot.QUERY: query}
+        content = [filled[piece] if isinstance(piece, Slot) else piece for piece in self.pieces]
+        return Message(self.role, "".join(content))
+
+
+def prompt(system_prompt: str, *, queries: bool = False) -> tuple[Template, ...]:
+    """Return the usual messages: what to do, then the document, and the query below it."""
+    asked = (Slot.DOCUMENT, "\n\n", Slot.QUERY) if queries else (Slot.DOCUMENT,)
+    return Template("system", (system_prompt,)), Template("user", asked)
 
 
 @dataclass(frozen=True)
 class ModelRequest:
     """One request to the model."""
 
-    system_prompt: str
-    text: str
+    messages: tuple[Message, ...]
     max_output_tokens: int
     response_schema: Mapping[str, Any] | None = None
 
+    @property
+    def text(self) -> str:
+        """Return the content of the last message, which the model answers."""
+        return self.messages[-1].content
 
-TINY = ModelRequest(system_prompt="Answer with one word.", text="ready?", max_output_tokens=16)
+
+TINY = ModelRequest((Message("system", "Answer with one word."), Message("user", "ready?")), 16)
 """The cheapest request that shows whether a deployment answers."""
 
 

@@ -42,7 +42,7 @@ async def submit(app: Lamplighter, config: DeploymentConfig, name: str, body: by
     """
     _check_name(name, config)
     refuse_by_size(len(body), app.settings.max_document_bytes)
-    await app.intake.sources.look_at_body(body, config, app.settings.prices)
+    await app.intake.sources.look_at_body(name, body, config, app.settings.prices)
     blob, version = await _store(app, config, name, body)
     document = await app.intake.arrived(blob, looked_at=version)
     if document is None:

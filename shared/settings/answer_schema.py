@@ -3,14 +3,18 @@
 Sources: Azure's page "Structured outputs" (supported types, unsupported type-specific keywords, 5 levels,
 100 properties), OpenAI's guide of the same name (`allOf`, `not`, conditions; 10 levels, 5,000 properties),
 and the keywords that the openai SDKs refuse before they send a schema. What all of them refuse is a mistake;
-what Azure's page refuses and newer models accept is a warning.
+limits of Azure's page that newer models exceed are a warning. Constraints are neither: they are sent in words
+(shared/json_schema/sent.py), and answers are checked against them.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from typing import Any
+
+from shared.json_schema.formats import CHECKED_FORMATS
+from shared.json_schema.subschemas import subschemas
 
 _ANOTHER_WAY = "describe it in the prompt instead"
 _NAME_ALL = 'name every property under "properties"'
@@ -29,19 +33,9 @@ REFUSED = {
 }
 """Keywords that no model accepts, each with its remedy."""
 
-_DOUBTFUL = frozenset(
-    (
-        *("minLength", "maxLength", "pattern", "format", "minItems", "maxItems"),
-        *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
-    )
-)
 _SAYS_WHAT_IT_IS = frozenset({"type", "$ref", "anyOf", "enum", "const", *REFUSED})
 _BESIDE_REFERENCE = frozenset({"$ref", "$defs", "definitions", "$comment"})
 
-_ONE = ("items", "not", "if", "then", "else", "contains", "propertyNames", "additionalProperties")
-_ONE_MORE = ("additionalItems", "unevaluatedItems", "unevaluatedProperties")
-_MANY = ("anyOf", "oneOf", "allOf", "prefixItems")
-_NAMED = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies")
 _IN_PLACE = ("anyOf", "oneOf", "allOf")
 
 _STRICT = 'structured output needs "additionalProperties": false and every property in "required"'
@@ -57,8 +51,10 @@ def schema_mistakes(schema: Any) -> list[str]:
     found: dict[str, list[str]] = {}
     if "anyOf" in schema:
         found['"anyOf" is refused at the top: put it into a property'] = ["#/anyOf"]
-    for place, part in _subschemas(schema, "#"):
-        for what, where in _mistakes_of(part, place, schema):
+    parts = [*subschemas(schema)]
+    looked_into = {id(part) for _, part in parts}
+    for place, part in parts:
+        for what, where in (*_mistakes_of(part, place), *_wrong_reference(part, place, schema, looked_into)):
             found.setdefault(what, []).append(where)
     if loop := _reference_to_itself(schema):
         found["a $ref leads to itself without a property or an item in between: name a type there"] = [loop]
@@ -67,9 +63,9 @@ def schema_mistakes(schema: Any) -> list[str]:
 
 
 def schema_warnings(schema: Mapping[str, Any]) -> list[str]:
-    """Return what some models refuse, or what is likely not intended. `schema`: one without mistakes."""
+    """Return what some models refuse, is not checked, or not intended. `schema`: one without mistakes."""
     found: dict[str, list[str]] = {}
-    for place, part in _subschemas(schema, "#"):
+    for place, part in subschemas(schema):
         for what, where in _doubts_of(part, place):
             found.setdefault(what, []).append(where)
     warnings = [_with_places(warning, places) for warning, places in found.items()]
@@ -84,7 +80,7 @@ def _with_places(what: str, places: list[str]) -> str:
     return f"{what} (at {', '.join(places[:_PLACES_SHOWN])}{more})"
 
 
-def _mistakes_of(part: Any, place: str, root: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _mistakes_of(part: Any, place: str) -> Iterator[tuple[str, str]]:
     if not isinstance(part, dict):
         yield f"true and false are refused as schemas: {_name_a_type()}", place
         return
@@ -104,8 +100,19 @@ def _mistakes_of(part: Any, place: str, root: Mapping[str, Any]) -> Iterator[tup
         yield f'has no "type": {_name_a_type()}', place
     if "array" in _listed(part.get("type")) and "items" not in part:
         yield 'an array without "items": write what it holds, such as "items": {"type": "string"}', place
-    if "$ref" in part and _target(root, part["$ref"]) is None:
+
+
+def _wrong_reference(
+    part: Any, place: str, root: Mapping[str, Any], looked_into: Set[int]
+) -> Iterator[tuple[str, str]]:
+    """Yield a mistake if a $ref leads nowhere, or to what is neither looked into nor sent stripped."""
+    if not isinstance(part, dict) or "$ref" not in part:
+        return
+    target = _target(root, part["$ref"])
+    if target is None:
         yield "a $ref must name a place in the same file", place
+    elif id(target) not in looked_into:
+        yield 'a $ref must lead to a schema: move what it names into "$defs"', place
 
 
 def _is_expression(pattern: str) -> bool:
@@ -124,42 +131,17 @@ def _name_a_type() -> str:
 def _doubts_of(part: Any, place: str) -> Iterator[tuple[str, str]]:
     if not isinstance(part, dict):
         return
-    for keyword in part:
-        if keyword in _DOUBTFUL:
-            yield (
-                (
-                    f'"{keyword}" is refused by Azure for fine-tuned and older models, and taken by some '
-                    "newer ones: remove it, or try it with one document"
-                ),
-                f"{place}/{keyword}",
-            )
-    if "default" in part:
-        yield '"default" is refused by some models, and has no effect: remove it', f"{place}/default"
+    if (form := part.get("format")) is not None and form not in CHECKED_FORMATS:
+        what = (
+            f'the format "{form}" is told to the model, but no answer is checked for it: write a "pattern" '
+            f"for it, or one of {', '.join(CHECKED_FORMATS)}"
+        )
+        yield what, f"{place}/format"
     if "$ref" in part and (beside := [name for name in part if name not in _BESIDE_REFERENCE]):
         what = f'some models refuse "{beside[0]}" beside a $ref: move it to where the $ref leads'
         yield what, f"{place}/{beside[0]}"
     if "object" in _listed(part.get("type")) and not part.get("properties"):
         yield 'an object without "properties" is always {} in the answer: name some, or remove it', place
-
-
-def _subschemas(schema: Any, place: str) -> Iterator[tuple[str, Any]]:
-    """Yield a schema and every schema in it with its place, also true, false, and those in refused parts."""
-    yield place, schema
-    if not isinstance(schema, dict):
-        return
-    for key in (*_ONE, *_ONE_MORE):
-        part = schema.get(key)
-        # Here true and false are valid: they allow or forbid.
-        if isinstance(part, dict) or (key == "items" and isinstance(part, bool)):
-            yield from _subschemas(part, f"{place}/{key}")
-    for key in _MANY:
-        for number, part in enumerate(_listed(schema.get(key, []))):
-            yield from _subschemas(part, f"{place}/{key}/{number}")
-    for key in _NAMED:
-        named = schema.get(key)
-        for name, part in named.items() if isinstance(named, dict) else ():
-            if isinstance(part, dict | bool):
-                yield from _subschemas(part, f"{place}/{key}/{name}")
 
 
 def _is_strict(schema: Mapping[str, Any]) -> bool:
@@ -203,12 +185,12 @@ def _reference_to_itself(root: Mapping[str, Any]) -> str | None:
         done.add(id(part))
         return loops
 
-    return next((place for place, part in _subschemas(root, "#") if visit(part, frozenset())), None)
+    return next((place for place, part in subschemas(root) if visit(part, frozenset())), None)
 
 
 def _beyond(schema: Mapping[str, Any], limits: Mapping[str, int]) -> list[str]:
     sizes = dict.fromkeys(limits, 0)
-    for _, part in _subschemas(schema, "#"):
+    for _, part in subschemas(schema):
         if not isinstance(part, dict):
             continue
         names = [str(name) for key in ("properties", "$defs", "definitions") for name in part.get(key, {})]

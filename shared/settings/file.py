@@ -6,12 +6,13 @@ in the validation's context. Checks that involve several sections are in `mistak
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from shared.model import BillingStart, BillingUnit, Mode, UploadStart
+from shared.model import BillingStart, BillingUnit, Large, Mode, Slot, Template, UploadStart, prompt
 from shared.model.azure_openai import DEVELOPER_TIER, DEVELOPER_TIER_LIFE
 from shared.schedule.windows import DAY
 from shared.settings.values import (
@@ -35,6 +36,7 @@ from shared.settings.values import (
 
 SKUS = ("Standard", "GlobalStandard", "DataZoneStandard", "DeveloperTier", "ProvisionedManaged")
 
+_SLOT = re.compile("|".join(map(re.escape, Slot)))
 _SHORTEST_SESSION = timedelta(minutes=30)
 
 
@@ -174,11 +176,72 @@ class _Uploads(_Section):
     start_within: Span = timedelta(0)
 
 
+class MessageSection(_Section):
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str
+
+
+class _Evidence(_Section):
+    quotes: Annotated[list[Text], Field(min_length=1)]
+    require: bool = False
+
+
 class TaskSection(_Section):
-    system_prompt: Prompt
+    system_prompt: Prompt | None = None
+    messages: list[MessageSection] = Field(default_factory=list)
     response_schema: Schema | None = None
     max_output_tokens: Positive
     max_cost_per_document: Price | None = None
+    queries: list[Text] = Field(default_factory=list)
+    ask: Literal["one_by_one", "together"] = "one_by_one"
+    large: Large = Large.WHOLE
+    context_tokens: Positive | None = None
+    not_found: Text | None = None
+    evidence: _Evidence | None = None
+
+    @model_validator(mode="after")
+    def _asks_about_the_document(self) -> Self:
+        if (self.system_prompt is None) is not bool(self.messages):
+            raise ValueError("write either system_prompt or messages")
+        slots = [(each.role, slot) for each in self.messages for slot in _SLOT.findall(each.content)]
+        if self.messages and [role for role, slot in slots if slot == Slot.DOCUMENT] != ["user"]:
+            raise ValueError(f"write {Slot.DOCUMENT} once, in a message of the user, for the document's text")
+        if self.messages and self.messages[-1].role != "user":
+            raise ValueError("the last message must be the user's, as the model answers it")
+        asked = sum(slot == Slot.QUERY for _, slot in slots)
+        if self.messages and asked != bool(self.queries):
+            raise ValueError(
+                f"write {Slot.QUERY} once, for each of the queries"
+                if self.queries
+                else f"{Slot.QUERY} has no meaning without queries: write the question itself, or queries"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_large(self) -> Self:
+        if self.large is Large.RETRIEVE and not self.queries:
+            raise ValueError("large: retrieve looks for passages by queries: write queries, or map_reduce")
+        if self.large is Large.RETRIEVE and self.not_found is None and self.response_schema is None:
+            raise ValueError("large: retrieve needs not_found: the answer that says that nothing was found")
+        if self.large is Large.RETRIEVE and self.ask == "together":
+            raise ValueError("large: retrieve asks each query by itself: remove ask: together")
+        if self.evidence and self.response_schema is None:
+            raise ValueError("evidence names fields of an answer with a schema: write response_schema")
+        return self
+
+    @property
+    def templates(self) -> tuple[Template, ...]:
+        """Return the messages of every request."""
+        if self.system_prompt is not None:
+            return prompt(self.system_prompt, queries=bool(self.queries))
+        return tuple(Template(each.role, _pieces(each.content)) for each in self.messages)
+
+
+def _pieces(content: str) -> tuple[str, ...]:
+    """Return the literal pieces of a message, and the slots between them."""
+    literal = _SLOT.split(content)
+    slots = [*map(Slot, _SLOT.findall(content)), ""]
+    return tuple(piece for pair in zip(literal, slots, strict=True) for piece in pair if piece)
 
 
 class DeploymentSection(_Section):

@@ -32,7 +32,7 @@ from shared.errors import (
     RequestRefused,
     ServiceRefused,
 )
-from shared.model import DeploymentSpec, ModelRequest, Observed
+from shared.model import DeploymentSpec, Message, ModelRequest, Observed
 from shared.ports import Model, Offer, Provider, Quota
 from shared.providers.azure_openai.arm import AzureOpenAI, checked_endpoint
 from tests.fakes.azure import MemoryAzure, renamed
@@ -48,7 +48,7 @@ SPEC = DeploymentSpec(
     capacity=120,
     tags={"lamplighter": "test"},
 )
-HELLO = ModelRequest("Be brief.", "hello", 50)
+HELLO = ModelRequest((Message("system", "Be brief."), Message("user", "hello")), 50)
 SECONDS = 20.0
 
 
@@ -224,7 +224,7 @@ async def test_succeeded_is_not_ready(azure: Azure) -> None:
 async def test_a_content_filter_refuses_the_request(azure: Azure) -> None:
     """The refusal carries Azure's code and no text of the document."""
     endpoint = await azure.ready()
-    request = replace(HELLO, text="a secret [[content_filter]]")
+    request = replace(HELLO, messages=(Message("user", "a secret [[content_filter]]"),))
     with pytest.raises(RequestRefused) as refusal:
         await azure.model.ask(endpoint, "clauses", request, timeout=SECONDS)
     assert refusal.value.code == "content_filter"
@@ -645,11 +645,11 @@ async def test_every_property_of_a_deployment_is_set_as_configured(emulated: Azu
 
 
 async def test_an_answer_conforms_to_the_requested_schema(emulated: Azure) -> None:
-    """A response schema is sent in the form that Azure expects."""
+    """It is sent in the form that Azure expects, without the constraints that fine-tuned models refuse."""
     endpoint = await emulated.ready()
     schema = {
         "type": "object",
-        "properties": {"title": {"type": "string"}},
+        "properties": {"title": {"type": "string", "minLength": 3, "format": "date", "default": ""}},
         "required": ["title"],
         "additionalProperties": False,
     }

@@ -189,7 +189,7 @@ class MemoryAzure:
 
 def prompt_tokens(request: ModelRequest) -> int:
     """Estimate the tokens of a request: about four bytes per token."""
-    return math.ceil(len((request.system_prompt + request.text).encode()) / 4)
+    return math.ceil(len("".join(each.content for each in request.messages).encode()) / 4)
 
 
 def body_of(spec: DeploymentSpec) -> Specification:

@@ -26,6 +26,7 @@ from shared.model import (
     Task,
     UploadStart,
     WeeklyWindow,
+    prompt,
 )
 from shared.planning.picture import Picture
 from shared.providers.azure_openai.states import status_of
@@ -78,7 +79,7 @@ def config(
         uploads=uploads,
         lead=timedelta(minutes=15),
         max_session=max_session,
-        task=task or Task("Summarise.", 100),
+        task=task or Task(prompt("Summarise."), 100),
         mode=mode,
         adopt=adopt,
     )

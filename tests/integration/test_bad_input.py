@@ -7,7 +7,7 @@ from tests.integration.stack import SECRET, Stack, letter, run_stack
 
 PICTURE = b"\x89PNG\r\n\x1a\n" + SECRET.encode() + bytes(100)
 UPLOADS = {
-    "mail/picture.txt": (PICTURE, "a picture, not plain text"),
+    "mail/picture.txt": (PICTURE, "a picture: run text recognition"),
     "mail/binary.txt": (SECRET.encode() + bytes(100), "binary, not plain text"),
     "mail/blank.txt": (b" \n\t", "nothing but white space"),
     "mail/large.txt": (SECRET.encode() * 300, "limits.max_document_bytes is 2,000"),

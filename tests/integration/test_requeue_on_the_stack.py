@@ -26,13 +26,13 @@ def test_a_dead_letter_is_requeued_by_http(tmp_path: Path, azurite: Azurite) -> 
     """Twenty concurrent calls cause one run, which the timers start; `failed` is empty after it."""
     text = f"{letter('Refused')} [[content_filter]]"
     with run_stack(tmp_path, azurite, {"mail": {}}) as stack:
-        stack.upload("mail/letter.txt", "%PDF-1.7")
+        stack.upload("mail/letter.txt", "GIF89a")
         stack.wait("it failed", lambda: stack.states("mail") == {("letter.txt", "failed"): 1})
         [document] = stack.documents("mail")
         assert stack.post("documents/mail~20261124T000000-0123456789abcdef/requeue").status == 404
         requeue = f"documents/{document['id']}/requeue"
         refused = stack.post(requeue)
-        assert (refused.status, refused.json["error"][:17]) == (409, "the file is a PDF")
+        assert (refused.status, refused.json["error"][:17]) == (409, "the file is a pic")
         # The content filter refuses the second run: the note says so, and the source stays where it is.
         stack.overwrite(document["moved_to"], text)
         assert stack.post(requeue).status == 202
@@ -74,7 +74,7 @@ async def test_dead_letters_are_requeued_by_command(
     blobs, tables = AzureBlobs(azurite.blob_uri), AzureTables(azurite.table_uri)
     documents = DocumentLedger(tables, SystemClock())
     for number in range(3):
-        await blobs.create("inbox", f"mail/{number}.txt", b"%PDF", "text/plain")
+        await blobs.create("inbox", f"mail/{number}.txt", b"GIF89a", "text/plain")
     options = Options(
         accounts=(account_id("mail"),),
         provision_median=0.1,
@@ -104,7 +104,7 @@ async def test_dead_letters_are_requeued_by_command(
         code, answer = await run("requeue", dead[0].id)
         assert (code, answer["documents"][0]["error"]) == (
             1,
-            "the file is a PDF, not plain text: save it as text (txt, md, json, csv)",
+            "the file is a picture: run text recognition (OCR) on it, and upload its text",
         )
         for each in dead:
             container, _, name = each.moved_to.partition("/")

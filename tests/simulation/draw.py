@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import time, timedelta
 from random import Random
 
-from shared.model import BillingUnit, DeploymentConfig, OneOffWindow, Task, UploadStart, WeeklyWindow
+from shared.model import BillingUnit, DeploymentConfig, OneOffWindow, Task, UploadStart, WeeklyWindow, prompt
 from tests.fakes.world import ACCOUNT, config
 from tests.simulation.scenario import (
     HOPELESS,
@@ -198,7 +198,7 @@ def _config(number: int, random: Random, lasts: float) -> DeploymentConfig:
         *windows,
         uploads=UploadStart.SCHEDULED if kind in ("batch", "hours") else UploadStart.ON_DEMAND,
         capacity=random.choice((20, 120)),
-        task=Task("Summarise.", 100),
+        task=Task(prompt("Summarise."), 100),
         max_session=timedelta(minutes=random.choice((90, 720, 720))),
     )
     waits = kind in ("ad_hoc", "both") and random.random() < 0.5

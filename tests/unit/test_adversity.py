@@ -281,6 +281,6 @@ async def test_an_account_with_nothing_left_is_not_asked_any_more() -> None:
 )
 def test_an_answer_that_breaks_the_validator_is_just_unusable(text: str, schema: dict[str, Any]) -> None:
     """What a model answers is untrusted."""
-    request = ModelRequest("", "", 10, {"type": "object", **schema})
-    with pytest.raises(AnswerUnusable, match="cannot be held against the schema"):
+    request = ModelRequest((), 10, {"type": "object", **schema})
+    with pytest.raises(AnswerUnusable, match="cannot be checked"):
         accept(ModelAnswer(text, "stop", "m", 1, 1), request)

@@ -123,25 +123,34 @@ def test_what_every_model_takes_is_neither_refused_nor_warned_of(schema: dict[st
     assert schema_warnings(schema) == []
 
 
-@pytest.mark.parametrize(
-    ("part", "keyword"),
-    [
-        *(({**STRING, key: 1}, key) for key in ("minLength", "maxLength")),
-        *(({**STRING, key: "date"}, key) for key in ("format", "pattern")),
-        *(({"type": "number", key: 1}, key) for key in ("minimum", "maximum", "multipleOf")),
-        *(({"type": "number", key: 1}, key) for key in ("exclusiveMinimum", "exclusiveMaximum")),
-        *(({"type": "array", "items": STRING, key: 1}, key) for key in ("minItems", "maxItems")),
-        ({**STRING, "default": "x"}, "default"),
-        ({"$ref": "#/$defs/b", "description": "the date"}, "description"),
-    ],
-)
-def test_what_some_models_refuse_is_warned_of(part: dict[str, Any], keyword: str) -> None:
-    """Azure's page refuses it, and newer models take it."""
-    schema = {**strict(a={"type": "array", "items": part}), "$defs": {"b": STRING}}
+def test_what_stands_beside_a_reference_is_warned_of() -> None:
+    """Some models refuse it."""
+    schema = {**strict(a={"$ref": "#/$defs/b", "description": "the date"}), "$defs": {"b": STRING}}
     assert schema_mistakes(schema) == []
-    (warning,) = schema_warnings(schema)
-    assert f'"{keyword}"' in warning
-    assert f"(at #/properties/a/items/{keyword})" in warning
+    assert schema_warnings(schema) == [
+        'some models refuse "description" beside a $ref: move it to where the $ref leads '
+        "(at #/properties/a/description)"
+    ]
+
+
+def test_a_format_that_is_not_checked_is_warned_of() -> None:
+    """It is only a word to the model; those that are checked, and all other constraints, are no doubt."""
+    schema = strict(a={**STRING, "format": "uri"}, b={**STRING, "format": "date", "minLength": 1})
+    assert schema_mistakes(schema) == []
+    assert schema_warnings(schema) == [
+        'the format "uri" is told to the model, but no answer is checked for it: write a "pattern" for it, '
+        "or one of date, date-time, duration, email, hostname, ipv4, ipv6, time, uuid "
+        "(at #/properties/a/format)"
+    ]
+
+
+@pytest.mark.parametrize("reference", ["#/components/date", "#/properties", "#/properties/a/default"])
+def test_a_reference_to_what_is_no_part_of_the_schema_is_refused(reference: str) -> None:
+    """Nothing there would be looked into, or sent without what the service refuses."""
+    schema = {**strict(a={**STRING, "default": {}}, b={"$ref": reference}), "components": {"date": STRING}}
+    assert schema_mistakes(schema) == [
+        'a $ref must lead to a schema: move what it names into "$defs" (at #/properties/b)'
+    ]
 
 
 def test_an_object_that_can_hold_nothing_is_warned_of() -> None:

@@ -33,6 +33,7 @@ from shared.model import (
     OneOffWindow,
     RecordState,
     Task,
+    prompt,
 )
 from shared.timing import TIMING
 from tests.fakes.clock import START
@@ -287,7 +288,7 @@ async def test_a_probe_that_is_limited_or_judged_shows_that_the_deployment_is_th
 
 async def test_requests_that_time_out_count_towards_the_cap() -> None:
     """Azure may charge for abandoned requests: a document whose answer never ends reaches its cost limit."""
-    world = World.of(config(task=Task("Summarise.", 1000, max_cost_per_document=0.005)))
+    world = World.of(config(task=Task(prompt("Summarise."), 1000, max_cost_per_document=0.005)))
     meets(
         world,
         lambda asked: ModelUnavailable("no answer", code="timeout") if asked.text != TINY.text else None,

@@ -272,14 +272,16 @@ def test_validate_warns_of_what_may_be_meant(file: Path, capsys: pytest.CaptureF
     assert "02:30 is skipped and it opens at 03:30" in moved[0]["remedy"]
 
 
-def test_validate_warns_of_what_some_models_refuse(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_validate_warns_of_what_no_answer_is_checked_for(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A keyword of the answer schema, with its key in the file and its place in the schema."""
-    schema = SCHEMA | {"properties": {"title": {"type": "string", "maxLength": 80}}}
+    schema = SCHEMA | {"properties": {"title": {"type": "string", "format": "uri"}}}
     file.with_name("answer.json").write_text(json.dumps(schema))
     file.write_text(FILE.replace("prompt.md,", "prompt.md, response_schema: answer.json,"))
     _, document = validated(capsys, file)
     shown = {each["key"]: each["remedy"] for each in document["warnings"]}
-    assert "(at #/properties/title/maxLength)" in shown["deployments.clauses.task.response_schema"]
+    assert "(at #/properties/title/format)" in shown["deployments.clauses.task.response_schema"]
 
 
 def test_validate_tells_what_round_the_clock_costs(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -95,7 +95,7 @@ async def test_status_and_explain_name_what_failed_and_the_command_that_lists_it
     for command_line in (["status"], ["explain", "clauses"]):
         assert "documents --state failed" not in (await command(world, *command_line)).out
     for name in ("clauses/a.txt", "clauses/b.txt", "elsewhere/c.txt"):
-        world.upload(name, b"%PDF-1.4")
+        world.upload(name, b"GIF89a")
     await world.app.intake.sweep()
     counts = "(clauses: 2, folders of no deployment: 1)"
     line = f"{counts}: python -m shared documents --state failed --since 2026-11-16"
@@ -113,7 +113,7 @@ async def test_status_and_explain_name_what_failed_and_the_command_that_lists_it
     listed = await command(world, "documents", "--state", "failed", "--since", "2026-11-16")
     reasons = {line.split()[4]: line for line in listed.out.splitlines()[1:]}
     assert set(reasons) == {"a.txt", "b.txt", "c.txt"}
-    assert "PDF" in reasons["a.txt"] and "no deployment is called 'elsewhere'" in reasons["c.txt"]
+    assert "picture" in reasons["a.txt"] and "no deployment is called 'elsewhere'" in reasons["c.txt"]
     world.clock.advance(8 * 86400)
     assert "documents --state failed" not in (await command(world, "status")).out
     with pytest.raises(UnknownDeployment, match="no deployment is called 'nobody'"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shared.documents.read import read_text
+from shared.documents.readers.formats import Format, format_of
 from tests.unit.test_read import refusal
 
 LETTER = "Für die Prüfung der fünf Verträge benötigen wir größere Mengen Öl, schöne Grüße.\n" * 20
@@ -78,9 +79,9 @@ def test_a_text_of_many_control_characters_is_refused() -> None:
         "Return-Path: <a@b>\nReceived: from x (y [1.2.3.4])\n\tby z; Mon, 3 Mar 2025\nSubject: Hi\n\nText\n",
     ],
 )
-def test_a_raw_mail_is_refused(mail: str) -> None:
+def test_a_raw_mail_is_recognised(mail: str) -> None:
     """Whatever the file is called."""
-    assert "save the mail's text as txt" in refusal(mail.encode())
+    assert format_of(mail.encode()) is Format.MAIL
 
 
 @pytest.mark.parametrize(
@@ -95,6 +96,7 @@ def test_a_raw_mail_is_refused(mail: str) -> None:
 )
 def test_prose_that_looks_like_a_mail_is_read(text: str) -> None:
     """People copy a mail's first lines, and write about mail."""
+    assert format_of(text.encode()) is None
     assert read_text(text.encode()) == text
 
 

@@ -62,7 +62,7 @@ async def lively() -> World:
         config("clauses", OneOffWindow(START + timedelta(hours=20), START + timedelta(hours=22)))
     )
     world.upload("clauses/a.txt")
-    world.upload("clauses/b.txt", b"%PDF-1.4")
+    world.upload("clauses/b.txt", b"GIF89a")
     await world.until(lambda: world.results() != [], timedelta(minutes=10))
     await command(world, "up", "clauses", *HOLD)
     world.upload("clauses/c.txt")

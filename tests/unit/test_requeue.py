@@ -16,7 +16,7 @@ from shared.app import PartFailed
 from shared.documents.results import result_name
 from shared.doors import api
 from shared.errors import InvalidRequest, StorageError
-from shared.model import Document, DocumentState, OneOffWindow, RecordState, Task, UploadStart
+from shared.model import Document, DocumentState, OneOffWindow, RecordState, Task, UploadStart, prompt
 from shared.ports import Replace
 from shared.rows import to_values
 from tests.fakes.clock import START
@@ -130,10 +130,10 @@ async def test_what_fails_again_has_the_new_reason_beside_it() -> None:
     world, before = await dead_letter()
     note = await world.blobs.read("failed", note_of(before))
     await requeue(world, before)
-    correct(world, before, b"%PDF")
+    correct(world, before, b"GIF89a")
     again = await finished(world)
     assert (again.state, again.run, again.moved_to) == (DocumentState.FAILED, 2, before.moved_to)
-    assert "PDF" in again.reason
+    assert "picture" in again.reason
     assert world.blobs.names("failed") == [kept_name(before), note_of(before)]
     assert await world.blobs.read("failed", note_of(before)) == f"{again.reason}\n".encode() != note
     correct(world, before, b"Dear all")
@@ -167,13 +167,13 @@ async def _write(world: World, document: Document) -> None:
 
 async def test_what_still_cannot_be_answered_is_refused_and_costs_nothing() -> None:
     """Over its cost limit, too large or no text: 409 with the reason, and nothing is changed or deployed."""
-    world = World.of(config(task=Task("Summarise.", 100, None, 0.01)))
+    world = World.of(config(task=Task(prompt("Summarise."), 100, None, 0.01)))
     before = await failed(world)
     await _write(world, replace(before, cost=0.0099))
     creates = world.azure.count("put")
     assert "max_cost_per_document" in (await requeue(world, before, 409))["error"]
     await _write(world, before)
-    for data, reason in ((b"", "empty"), (b"x" * 1_000_001, "max_document_bytes"), (b"%PDF", "PDF")):
+    for data, reason in ((b"", "empty"), (b"x" * 1_000_001, "max_document_bytes"), (b"GIF89a", "picture")):
         correct(world, before, data)
         assert reason in (await requeue(world, before, 409))["error"]
     assert (await world.document(NAME)).state is DocumentState.FAILED
@@ -389,7 +389,7 @@ async def test_a_crash_between_any_two_steps_loses_nothing(outcome: DocumentStat
         world, before = await dead_letter()
         await requeue(world, before)
         if outcome is DocumentState.FAILED:
-            correct(world, before, b"%PDF")
+            correct(world, before, b"GIF89a")
         for _ in range(10):
             await world.app.reconcile()
             world.clock.advance(30)
@@ -412,7 +412,7 @@ async def test_a_crash_between_any_two_steps_loses_nothing(outcome: DocumentStat
             assert await world.blobs.read("processed", world.blobs.names("processed")[0]) == b"Dear all"
         else:
             assert world.blobs.names("failed") == [kept_name(before), note_of(before)], dies_at
-            assert "PDF" in (await world.blobs.read("failed", note_of(before))).decode()
+            assert "picture" in (await world.blobs.read("failed", note_of(before))).decode()
         page = await world.tables.page("documents", "clauses", "c ", "c ~", 10)
         assert page.rows == (), "nothing is left to tidy up"
         if survived:
@@ -448,7 +448,7 @@ async def test_requeue_everything_that_failed(monkeypatch: pytest.MonkeyPatch) -
     world = World.of(config("clauses", NIGHT))
     documents = []
     for name in ("c", "a", "b"):
-        world.upload(f"clauses/{name}.txt", "%PDF")
+        world.upload(f"clauses/{name}.txt", "GIF89a")
         await world.app.document_uploaded(f"clauses/{name}.txt")
         document = await world.document(f"clauses/{name}.txt")
         correct(world, document, name.encode())

@@ -10,7 +10,7 @@ import pytest
 
 from shared.documents.results import finished_name, result_name, text_name
 from shared.errors import StorageError
-from shared.model import Document, DocumentState, Task
+from shared.model import Document, DocumentState, Task, prompt
 from tests.fakes.clock import START
 from tests.fakes.world import World, config
 from tests.unit.test_adversity import tick
@@ -196,7 +196,7 @@ async def test_a_text_file_that_cannot_be_written_keeps_no_document(
 async def test_a_structured_answer_has_no_text_file() -> None:
     """It is for programs."""
     schema = {"type": "object", "properties": {"title": {"type": "string"}}, "required": ["title"]}
-    world = World.of(config(task=Task("Summarise.", 100, schema)))
+    world = World.of(config(task=Task(prompt("Summarise."), 100, schema)))
     world.azure.answer = '{"title": "a letter"}'
     await waiting(world)
     await tick(world, 10)

@@ -17,6 +17,7 @@ from shared.model import (
     OneOffWindow,
     UploadStart,
     WeeklyWindow,
+    prompt,
 )
 from shared.settings.load import load
 from tests.unit.schedules import WORKDAYS, at, weekly
@@ -57,7 +58,7 @@ def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
     assert clauses.uploads is UploadStart.ON_DEMAND
     assert (clauses.lead, clauses.max_session) == (None, timedelta(hours=12))
     assert clauses.windows == (weekly("09:00", "18:00", days=WORKDAYS),)
-    assert clauses.task.system_prompt == "List the clauses."
+    assert clauses.task.messages == prompt("List the clauses.")
     assert clauses.task.max_cost_per_document is None
     assert not clauses.keep_if_scarce and config(tmp_path, keep_if_scarce="true").keep_if_scarce
 
@@ -210,4 +211,4 @@ def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     assert loaded(tmp_path, b"\xef\xbb\xbf" + changed({}).encode()).installation == "contoso-test"
     (tmp_path / "marked.md").write_bytes(b"\xef\xbb\xbfList.")
     task = {"system_prompt": "marked.md", "max_output_tokens": "10"}
-    assert config(tmp_path, task=task).task.system_prompt == "List."
+    assert config(tmp_path, task=task).task.messages == prompt("List.")

@@ -10,6 +10,7 @@ import pytest
 
 from shared import alerts
 from shared.errors import SettingsError, StorageError
+from shared.model import prompt
 from shared.settings.blob import LAST_GOOD, SettingsBlob
 from tests.fakes.blobs import MemoryBlobs
 from tests.fakes.clock import VirtualClock
@@ -35,7 +36,7 @@ async def test_a_change_is_taken_up_without_a_redeploy(blobs: MemoryBlobs) -> No
     blobs.upload("config", "deployments.yaml", FILE.replace("500", "600").encode())
     assert (await source.load()).deployments["clauses"].task.max_output_tokens == 600
     blobs.upload("config", "tasks/prompt.md", b"List the risks.")
-    assert (await source.load()).deployments["clauses"].task.system_prompt == "List the risks."
+    assert (await source.load()).deployments["clauses"].task.messages == prompt("List the risks.")
 
 
 async def test_a_first_version_that_is_broken_is_an_error(blobs: MemoryBlobs) -> None:
@@ -96,7 +97,7 @@ async def test_a_crowded_container_hides_no_file(blobs: MemoryBlobs, monkeypatch
     first = await source.load()
     assert await source.load() is first
     blobs.upload("config", "tasks/prompt.md", b"List the risks.")
-    assert (await source.load()).deployments["clauses"].task.system_prompt == "List the risks."
+    assert (await source.load()).deployments["clauses"].task.messages == prompt("List the risks.")
 
 
 def _holds(data: bytes) -> Callable[[MemoryBlobs], object]:

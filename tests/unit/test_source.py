@@ -9,11 +9,13 @@ from collections.abc import Iterator
 import pytest
 
 from shared.documents import source
-from shared.documents.ask import least_tokens, question
+from shared.documents.ask import least_tokens
+from shared.documents.plan import plan
 from shared.documents.read import read_text
+from shared.documents.readers.part import Part
 from shared.documents.source import SMALL, TO_LOOK_AT, Memory, Sources
 from shared.errors import DocumentRefused
-from shared.model import DocumentState, Task
+from shared.model import DocumentState, Task, prompt
 from tests.fakes.blobs import MemoryBlobs
 from tests.fakes.clock import VirtualClock
 from tests.fakes.world import PRICES, World, config
@@ -126,29 +128,22 @@ async def test_cancelling_just_as_the_turn_comes_loses_no_room() -> None:
 # --- refused unread ----------------------------------------------------------------------------------
 
 
-class CountedBlobs(MemoryBlobs):
-    """Blobs that know how many bytes were read, and how many were being read at most."""
-
-    read_bytes = 0
-
-    async def read(self, container: str, name: str, etag: str | None = None) -> bytes:
-        data = await super().read(container, name, etag)
-        self.read_bytes += len(data)
-        return data
-
-
 async def test_what_no_minute_admits_is_refused_by_its_size_alone() -> None:
-    """A thousand tokens a minute: a file that has more even at two bytes a letter is not read at all."""
-    blobs = CountedBlobs(VirtualClock())
-    sources, task = Sources(blobs), Task("", 0)
+    """A thousand tokens a minute: a file that has more even at two bytes a letter is not decoded.
+
+    Its size says nothing of a file with pictures in it: that one is read.
+    """
+    blobs = MemoryBlobs(VirtualClock())
+    sources, task = Sources(blobs), Task(prompt(""), 0)
     deployment = config(capacity=1, task=task)
-    blobs.upload("inbox", "fits", ("x " * 900).encode("utf-16"))
-    blobs.upload("inbox", "does not", b"x" * 24_000)
+    page = b"<html><img src='data:" + b"x" * 24_000 + b"'><p>A short page."
+    for name, data in (("fits", ("x " * 900).encode("utf-16")), ("does not", bytes(24_000)), ("page", page)):
+        blobs.upload("inbox", name, data)
     await sources.look_at("inbox", "fits", None, 3602, deployment, PRICES)
-    assert blobs.read_bytes == 3602
     with pytest.raises(DocumentRefused, match="the deployment admits 1,000 a minute"):
         await sources.look_at("inbox", "does not", None, 24_000, deployment, PRICES)
-    assert blobs.read_bytes == 3602
+    await sources.look_at("inbox", "page", None, len(page), deployment, PRICES)
+    await sources.close()
 
 
 def _files() -> Iterator[bytes]:
@@ -166,11 +161,11 @@ def test_the_size_alone_never_refuses_what_reading_would_admit() -> None:
     compared = 0
     for data in _files():
         try:
-            asked = question(read_text(data), GENEROUS, PRICES)
+            asked = plan([Part(read_text(data))], GENEROUS, PRICES).largest
         except DocumentRefused:
             continue
         compared += 1
-        found = asked.prompt_tokens + GENEROUS.task.max_output_tokens
+        found = asked.tokens
         assert least_tokens(len(data), GENEROUS.task) <= found
     assert compared > 20
 
@@ -178,7 +173,7 @@ def test_the_size_alone_never_refuses_what_reading_would_admit() -> None:
 async def test_the_configured_capacity_counts() -> None:
     """An upload that no minute admits becomes a dead letter with the reason, and nothing is deployed."""
     world = World.of(config(capacity=1))
-    world.upload("clauses/a.txt", b"\x00" * 30_000)  # not even refused as no text: it was not read
+    world.upload("clauses/a.txt", b"\x00" * 30_000)  # not even refused as no text: it was not decoded
     await world.tick()
     document = await world.document("clauses/a.txt")
     assert document.state is DocumentState.FAILED
@@ -191,9 +186,9 @@ async def test_a_text_that_python_keeps_at_four_bytes_a_character_is_bounded(
     """One emoji makes a text four times as large in memory; its length alone is no reason to refuse it."""
     monkeypatch.setattr(source, "WIDEST", 1 * MB)
     sources = Sources(MemoryBlobs(VirtualClock()))
-    await sources.look_at_body(b"x" * 3_000_000, GENEROUS, PRICES)
+    await sources.look_at_body("a", b"x" * 3_000_000, GENEROUS, PRICES)
     with pytest.raises(DocumentRefused, match="takes more memory"):
-        await sources.look_at_body(b"x" * 300_000 + "📄".encode(), GENEROUS, PRICES)
+        await sources.look_at_body("a", b"x" * 300_000 + "📄".encode(), GENEROUS, PRICES)
 
 
 # --- the event loop ----------------------------------------------------------------------------------
@@ -212,7 +207,7 @@ async def test_the_loop_goes_on_while_a_large_file_is_decoded(encoding: str) -> 
             turns += 1
 
     beats = asyncio.create_task(beat())
-    await sources.look_at_body(data, GENEROUS, PRICES)
+    await sources.look_at_body("a", data, GENEROUS, PRICES)
     beats.cancel()
     assert turns > 2
 
@@ -221,15 +216,15 @@ async def test_large_files_are_looked_at_one_after_the_other(monkeypatch: pytest
     """Six files of 20 MB: never two of them are in memory at once."""
     blobs, together, most = MemoryBlobs(VirtualClock()), 0, 0
 
-    async def counted(self: Sources, container: str, name: str, etag: str | None) -> str:
+    async def counted(self: Sources, *_: object) -> list[Part]:
         nonlocal together, most
         together += 1
         most = max(most, together)
         await asyncio.sleep(0)
         together -= 1
-        return "its text"
+        return [Part("its text")]
 
-    monkeypatch.setattr(Sources, "text", counted)
+    monkeypatch.setattr(Sources, "read", counted)
     sources = Sources(blobs)
     looks = (sources.look_at("inbox", "x", None, TO_LOOK_AT, GENEROUS, PRICES) for _ in range(6))
     await asyncio.gather(*looks)

@@ -89,6 +89,10 @@ def parser() -> argparse.ArgumentParser:
     each.add_argument(
         "file", nargs="?", type=path, metavar="FILE", help="DEPLOYMENTS_FILE, or deployments.yaml"
     )
+    each.add_argument(
+        "--training", type=path, metavar="JSONL", help="warn if the task differs from this training file"
+    )
+    each.add_argument("--deployment", metavar="NAME", help="the one that --training is about")
 
     each = add("preview", "the coming days by schedule and hold, and what they cost against always-on")
     length = each.add_mutually_exclusive_group()

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from shared.doors.cli.exits import Exit
 from shared.doors.cli.terminal import Terminal, clean, table
-from shared.errors import InvalidRequest
+from shared.errors import InvalidRequest, SettingProblem
 from shared.model import ALWAYS, Closure, DeploymentConfig, OneOffWindow, Settings, WeeklyWindow
 from shared.schedule.windows import HOUR, every_week, intervals
 from shared.settings.blob import PREFIX
 from shared.settings.load import load
+from shared.settings.training import differences, examples
 from shared.settings.warnings import settings_warnings
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -33,7 +34,7 @@ def validate(options: argparse.Namespace, terminal: Terminal, environment: Mappi
         raise InvalidRequest(f"DEPLOYMENTS_FILE is {place}: name the FILE that you mean to upload")
     settings = load(Path(place), environment, *(["the argument FILE"] if options.file else []))
     deployments = [_document(each, settings) for each in settings.deployments.values()]
-    warnings = settings_warnings(settings, datetime.now(UTC))
+    warnings = [*settings_warnings(settings, datetime.now(UTC)), *_training_differences(options, settings)]
     document = {
         "file": place,
         "installation": settings.installation,
@@ -69,6 +70,24 @@ def validate(options: argparse.Namespace, terminal: Terminal, environment: Mappi
         ],
     )
     return Exit.OK
+
+
+def _training_differences(options: argparse.Namespace, settings: Settings) -> Iterator[SettingProblem]:
+    """Yield how the task of a deployment differs from the file by which its model was trained."""
+    if options.training is None:
+        return
+    names = [options.deployment] if options.deployment else [*settings.deployments]
+    if len(names) > 1:
+        raise InvalidRequest(f"--training: name one of the deployments with --deployment: {', '.join(names)}")
+    config = settings.find(names[0])
+    try:
+        with options.training.open(encoding="utf-8-sig") as file:
+            found = list(examples(file))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = "it is not UTF-8 text" if isinstance(error, ValueError) else error.strerror
+        raise InvalidRequest(f"--training: {options.training} cannot be read: {reason}") from None
+    for difference in differences(config.task, found):
+        yield SettingProblem(f"deployments.{config.name}.task", "", f"{difference} ({options.training})")
 
 
 def _document(config: DeploymentConfig, settings: Settings) -> dict[str, Any]:

@@ -117,6 +117,7 @@ OBJECT = {
         ({"oneOf": [{"type": "string"}]}, "In context=('properties', 'a'), 'oneOf' is not permitted."),
         ({"type": "string", "format": "date"}, "In context=('properties', 'a'), 'format' is not permitted."),
         ({"type": "number", "minimum": 0}, "In context=('properties', 'a'), 'minimum' is not permitted."),
+        ({"type": "string", "default": ""}, "In context=('properties', 'a'), 'default' is not permitted."),
         (
             {"anyOf": [{"type": "null"}, {"type": "array", "items": {"not": {}}}]},
             "In context=('properties', 'a', 'anyOf', '1', 'items'), 'not' is not permitted.",

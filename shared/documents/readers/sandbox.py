@@ -1,0 +1,167 @@
+"""Read files in a child process with limits, so that no file harms the app. Loads no parser itself.
+
+Note [The reader's child]. Parsers in C and Rust abort, hang and take gigabytes on hostile files. A child that
+was started once forks for each file, which costs milliseconds. It gets the file through a socket, an empty
+environment and no name. `multiprocessing` does not work in a Functions worker, which has no `__main__`, and
+forking the worker itself is unsafe, as it has threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from shared.documents.readers import zygote
+from shared.documents.readers.part import Part
+from shared.errors import DocumentRefused
+
+SECONDS = 9
+"""CPU seconds for reading one file, in all tries."""
+_MOST = 50_000_000  # bytes of an answer: a child that was taken over may send any number
+_RECEIVED = 256 * 1024  # bytes at a time
+_FORKS = hasattr(os, "fork")
+_TOO_LONG = "reading it takes too long: split it, or save its text"
+_FAILED = "the program that reads such files failed on it twice: open it and save it again, or save its text"
+_LEAST_ENVIRONMENT = {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}  # Windows
+_LIMITS = {-getattr(signal, name, 0) for name in ("SIGXCPU", "SIGALRM")}
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What reading a file took. Unknown, and so 0, where a process cannot fork."""
+
+    cpu_seconds: float = 0.0
+    peak_bytes: int = 0
+
+
+class Sandbox:
+    """Read files, one after another, each within its own limits. `usage`: of the last one."""
+
+    usage = Usage()
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Lock()
+        self._child: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+
+    async def read(self, data: bytes) -> list[Part]:
+        """Return the parts of a file. Raises DocumentRefused with a reason for the file's owner."""
+        async with self._turn:
+            left = float(SECONDS)
+            for _ in range(2):  # the system may have ended the first child for want of memory
+                began = time.monotonic()
+                status, answer = await (self._ask(data, left) if _FORKS else _ask_once(data, left))
+                if status == 0:
+                    return await asyncio.to_thread(_parts, answer)
+                if status in _LIMITS:
+                    raise DocumentRefused(_TOO_LONG)
+                left = max(1.0, left - (time.monotonic() - began))
+        raise DocumentRefused(_FAILED)
+
+    async def close(self) -> None:
+        """End the child."""
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+        if self._child is not None:
+            await asyncio.to_thread(self._child.wait)
+            self._child = None
+
+    async def _ask(self, data: bytes, seconds: float) -> tuple[int, bytes]:
+        """Return how a fork ended, and its answer."""
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair()
+        with ours:
+            ours.setblocking(False)
+            with contextlib.suppress(OSError):  # the fork may end before it has read the file
+                with theirs:
+                    self._send(theirs, round(seconds))
+                await loop.sock_sendall(ours, data)
+                ours.shutdown(socket.SHUT_WR)
+            answer = await _received(ours)
+        if len(answer) < zygote.STATUS.size:  # the child itself has ended: a fork leaves its status
+            await self.close()
+            return 1, b""
+        size = zygote.STATUS.size
+        status, *usage = zygote.STATUS.unpack(answer[-size:])
+        self.usage = Usage(*usage)
+        return status, answer[:-size]
+
+    def _send(self, connection: socket.socket, seconds: int) -> None:
+        """Hand a connection to the child. Start the child first if there is none, or anew if it has ended."""
+        if self._child is None or self._control is None or self._child.poll() is not None:
+            self._start()
+        assert self._control is not None
+        socket.send_fds(self._control, [bytes([seconds])], [connection.fileno()])
+
+    def _start(self) -> None:
+        if self._control is not None:
+            self._control.close()
+        self._control, theirs = socket.socketpair()
+        with theirs:
+            self._child = subprocess.Popen(  # noqa: S603 this program
+                _command(),
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env={},
+                start_new_session=True,
+            )
+
+
+async def _received(connection: socket.socket) -> bytes:
+    """Return what comes until the other end is closed."""
+    loop, received = asyncio.get_running_loop(), bytearray()
+    while len(received) < _MOST:
+        try:
+            piece = await loop.sock_recv(connection, _RECEIVED)
+        except ConnectionResetError:  # the fork left data unread; what it has sent comes all the same
+            continue
+        if not piece:
+            break
+        received += piece
+    return bytes(received)
+
+
+def _command(*mode: str) -> list[str]:
+    paths = [str(Path(path).resolve()) for path in sys.path]
+    return [sys.executable, "-I", zygote.__file__, json.dumps(paths), *mode]
+
+
+async def _ask_once(data: bytes, seconds: float) -> tuple[int, bytes]:
+    """Do the same without forks, as on Windows: one process for each file, limited by time alone."""
+
+    def run() -> tuple[int, bytes]:
+        try:
+            done = subprocess.run(  # noqa: S603 this program
+                _command("once"), input=data, capture_output=True, timeout=seconds, env=_LEAST_ENVIRONMENT
+            )
+        except subprocess.TimeoutExpired:
+            raise DocumentRefused(_TOO_LONG) from None
+        return done.returncode, done.stdout
+
+    return await asyncio.to_thread(run)
+
+
+def _parts(answer: bytes) -> list[Part]:
+    """Return the parts of an answer, which is untrusted. Raises DocumentRefused if it is a refusal."""
+    try:
+        found = json.loads(answer)
+        if "refused" not in found:
+            return [
+                Part(text, page, tuple(heading), sheet, row, tuple(inside))
+                for text, page, heading, sheet, row, inside in found["parts"]
+            ]
+        reason = str(found["refused"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise DocumentRefused(_FAILED) from None
+    raise DocumentRefused(reason)

@@ -1,0 +1,101 @@
+"""Run the reader's child: `python -I zygote.py PATHS [once]`, started by `sandbox` alone.
+
+PATHS: the directories of `sys.path` as JSON. This process has one thread, loads the parsers once, and forks
+for each file. Each fork sets its own limits and exits. With `once`, as on Windows, it reads one file without
+limits of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import signal
+import socket
+import struct
+import sys
+from pathlib import Path
+
+MEMORY = 512_000_000
+"""Bytes of address space of a fork."""
+STATUS = struct.Struct("<bfQ")
+"""How a fork ended, after its answer: its exit code, or the number of the signal, negative; the CPU seconds
+that it took, and the most bytes that it had in memory."""
+_TOO_MUCH = "reading it takes more memory than the app has for one file: split it, or save its text"
+_WAIT = 3  # times the CPU seconds that a fork may exist
+
+
+def answer(data: bytes) -> bytes:
+    """Return the parts, or the reason for a refusal, as JSON."""
+    from shared.documents.readers import child
+    from shared.errors import DocumentRefused
+
+    try:
+        parts = child.read(data)
+        found = {"parts": [(p.text, p.page, p.heading, p.sheet, p.row, p.inside) for p in parts]}
+        return json.dumps(found, ensure_ascii=False).encode("utf-8", "replace")
+    except DocumentRefused as refusal:
+        return json.dumps({"refused": str(refusal)}).encode()
+    except MemoryError:
+        return json.dumps({"refused": _TOO_MUCH}).encode()
+
+
+def serve(control: socket.socket) -> None:
+    """Fork for each file until the app closes its end: also when the app was killed."""
+    while True:
+        request, files, _, _ = socket.recv_fds(control, 1, 1)
+        if not request:
+            return
+        with socket.socket(fileno=files[0]) as connection:
+            fork = os.fork()
+            if fork == 0:
+                _read_within_limits(connection, request[0])
+            _, status, usage = os.wait4(fork, 0)
+            ended = os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
+            with contextlib.suppress(OSError):  # the app does not wait for it any more
+                connection.sendall(STATUS.pack(*ended))
+
+
+def _read_within_limits(connection: socket.socket, seconds: int) -> None:
+    """Answer one file and exit, whatever happens."""
+    try:
+        _limit(seconds)
+        with connection.makefile("rb") as stream:
+            data = stream.read()
+        connection.sendall(answer(data))
+    except BaseException:  # a parser in Rust raises one of its own
+        os._exit(1)
+    os._exit(0)
+
+
+def _limit(seconds: int) -> None:
+    import resource
+
+    with contextlib.suppress(OSError):  # if the instance runs out of memory, this process ends, not the app
+        Path("/proc/self/oom_score_adj").write_text("1000")
+    for kind, limit, most in (
+        (resource.RLIMIT_CPU, seconds, seconds + 1),  # the first one is a signal of its own
+        (resource.RLIMIT_CORE, 0, 0),
+        (resource.RLIMIT_FSIZE, 0, 0),
+        (resource.RLIMIT_AS, MEMORY, MEMORY),
+    ):
+        with contextlib.suppress(ValueError, OSError):  # macOS refuses the last one
+            resource.setrlimit(kind, (limit, most))
+    signal.alarm(_WAIT * seconds)
+
+
+def main() -> None:
+    """Load the parsers and serve."""
+    sys.path[:] = json.loads(sys.argv[1])
+    if sys.argv[2:] == ["once"]:
+        sys.stdout.buffer.write(answer(sys.stdin.buffer.read()))
+        return
+    from shared.documents.readers import child  # noqa: F401 before forking, so that each fork has it
+
+    gc.freeze()
+    serve(socket.socket(fileno=0))
+
+
+if __name__ == "__main__":
+    main()
