@@ -361,7 +361,7 @@ def command_run(arguments: list[str]) -> int:
     files = [Path(name).absolute() for name in options.files] or sorted((ROOT / "samples").glob("[!.]*"))
     for path in files:
         if not path.is_file() or not os.access(str(path), os.R_OK):
-            raise Problem(f"{path} is not a file that can be read: name documents (txt, md, json or csv).")
+            raise Problem(f"{path} is not a file that can be read: name documents.")
     flags = [*PARENT, *(["--keep"] if options.keep else [])]
     flags += ["--upstream", options.upstream] if options.upstream else []
     with ready_clone():

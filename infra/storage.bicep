@@ -8,7 +8,7 @@ param uploaderId string
 param vnetEnabled bool
 
 // The app's containers. The host creates its own (azure-webjobs-*) itself.
-var containers = ['inbox', 'results', 'processed', 'failed', 'leases', 'config', 'deployments-last-good']
+var containers = ['inbox', 'results', 'processed', 'failed', 'checkpoints', 'leases', 'config', 'deployments-last-good']
 var tables = ['deployments', 'sessions', 'decisions', 'documents', 'workleases', 'sweeps', 'holds']
 var packageContainer = 'app-package'
 
@@ -101,6 +101,23 @@ resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2024-01
             actions: {
               baseBlob: {
                 delete: { daysAfterModificationGreaterThan: processedRetentionDays }
+              }
+            }
+          }
+        }
+        {
+          // The app deletes them when a document is finished; these are what a crash left behind.
+          name: 'delete-checkpoints'
+          enabled: true
+          type: 'Lifecycle'
+          definition: {
+            filters: {
+              blobTypes: ['blockBlob']
+              prefixMatch: ['checkpoints/']
+            }
+            actions: {
+              baseBlob: {
+                delete: { daysAfterModificationGreaterThan: 30 }
               }
             }
           }

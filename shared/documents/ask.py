@@ -37,13 +37,17 @@ class Question:
         return self.prompt_tokens + self.request.max_output_tokens
 
 
-def question(text: str, config: DeploymentConfig, query: str = "") -> Question:
-    """Build the request that asks a query about a text."""
+def question(
+    text: str, config: DeploymentConfig, query: str = "", prompt_tokens: int | None = None
+) -> Question:
+    """Build the request that asks a query about a text. `prompt_tokens`: the estimate, if it is known."""
     task = config.task
     messages = tuple([each.message(text, query) for each in task.messages])
     request = ModelRequest(messages, task.max_output_tokens, task.response_schema)
-    estimate = token_estimate.estimate(text) + token_estimate.estimate(query) + _of_prompt(task.messages)
-    return Question(request, estimate)
+    if prompt_tokens is None:
+        variable = token_estimate.estimate(text) + token_estimate.estimate(query)
+        prompt_tokens = variable + _of_prompt(task.messages)
+    return Question(request, prompt_tokens)
 
 
 def repair(asked: Question, answer: ModelAnswer, unusable: AnswerUnusable) -> Question | None:

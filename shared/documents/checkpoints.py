@@ -1,11 +1,13 @@
 """Keep the answers for a document of many requests until it is done, so that a crash repeats those in flight.
 
 Each answer is a blob, named after the run and the request. It says what the document had cost by then: a
-crash loses no cost. Blobs that a crash leaves behind are deleted by the storage account's policy.
+crash loses no cost. A request that was refused for its length is kept, too, and never sent again. Blobs that
+a crash leaves behind are deleted by the storage account's policy.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import json
@@ -14,19 +16,22 @@ from dataclasses import asdict, dataclass, replace
 from shared.documents.ask import Question
 from shared.documents.identity import short_id
 from shared.errors import AlreadyExists, BlobRefused, ContainerMissing, Missing, StorageError
-from shared.model import Document, ModelAnswer
+from shared.model import Document, ModelAnswer, ModelRequest
 from shared.ports import Blobs
 
 CHECKPOINTS = "checkpoints"
+TOO_LONG = frozenset({"context_length_exceeded", "string_above_max_length"})
+"""Azure's codes for a request that is longer than the model's context."""
 _KINDS = ("prompt", "completion")
 _MANY = 1e12  # more than any document's tokens or dollars
 
 
 @dataclass(frozen=True)
 class Kept:
-    """An answer, and what the document had cost when it came."""
+    """An answer, or Azure's code of the request's refusal, and what the document had cost when it came."""
 
     answer: ModelAnswer
+    refused: str
     prompt_tokens: int
     completion_tokens: int
     cost: float
@@ -48,26 +53,30 @@ class Checkpoints:
         self._blobs = blobs
         self._folder = f"{document.deployment}/{short_id(document)}.{document.run}"
         # The first try of a run finds nothing.
-        self._may_exist = bool(document.crashes or document.reason)
-        self._names: set[str] = set()
+        self.may_exist = bool(document.crashes or document.reason)
+        self._etags: dict[str, str] = {}  # of the blobs that are there, empty if it is not known
+        self._read: dict[str, Kept | None] = {}
 
     async def find(self, asked: Question) -> Kept | None:
-        """Return the answer that an earlier try kept for this request. Its content is untrusted."""
-        if not self._may_exist:
-            return None
+        """Return what an earlier try kept for this request. It is read once, and its content is untrusted."""
         name = self._name(asked)
+        if self.may_exist and name not in self._read:
+            self._read[name] = await self._found(name)
+        return self._read.get(name)
+
+    async def _found(self, name: str) -> Kept | None:
         try:
-            kept = _parsed(await self._blobs.read(CHECKPOINTS, name))
+            data = await self._blobs.read(CHECKPOINTS, name)
         except (Missing, ContainerMissing, BlobRefused):
             return None
-        self._names.add(name)
-        return kept
+        self._etags[name] = ""
+        return _parsed(data)
 
-    async def keep(self, asked: Question, answer: ModelAnswer, document: Document) -> None:
-        """Keep an answer. `document`: with its cost so far."""
-        name = self._name(asked)
+    async def keep(self, asked: Question, answer: ModelAnswer, document: Document, refused: str = "") -> None:
+        """Keep an answer, or the code of a refusal. `document`: with its cost so far."""
         body = {
             "answer": {"text": answer.text, "model": answer.model},
+            "refused": refused,
             "usage": {"prompt_tokens": answer.prompt_tokens, "completion_tokens": answer.completion_tokens},
             "spent": {
                 "prompt_tokens": document.prompt_tokens,
@@ -75,20 +84,30 @@ class Checkpoints:
                 "cost": document.cost,
             },
         }
-        self._names.add(name)
+        name, data = self._name(asked), json.dumps(body).encode()
         with contextlib.suppress(AlreadyExists):
-            await self._blobs.create(CHECKPOINTS, name, json.dumps(body).encode(), "application/json")
+            self._etags[name] = await self._blobs.create(CHECKPOINTS, name, data, "application/json")
 
     async def clear(self) -> None:
-        """Delete the answers of a finished document."""
-        for name in self._names:
-            if (item := await self._blobs.stat(CHECKPOINTS, name)) is not None:
-                with contextlib.suppress(BlobRefused):  # a policy keeps it; the document is finished anyway
-                    await self._blobs.delete(CHECKPOINTS, name, item.etag)
+        """Delete what was kept for a finished document."""
+        await asyncio.gather(*map(self._delete, list(self._etags)))
+
+    async def _delete(self, name: str) -> None:
+        etag = self._etags[name]
+        if not etag:
+            item = await self._blobs.stat(CHECKPOINTS, name)
+            etag = item.etag if item else ""
+        if etag:
+            with contextlib.suppress(BlobRefused):  # a policy keeps it; the document is finished anyway
+                await self._blobs.delete(CHECKPOINTS, name, etag)
 
     def _name(self, asked: Question) -> str:
-        request = json.dumps(asdict(asked.request), sort_keys=True)
-        return f"{self._folder}/{hashlib.sha256(request.encode()).hexdigest()[:32]}.json"
+        return f"{self._folder}/{key_of(asked.request)}.json"
+
+
+def key_of(request: ModelRequest) -> str:
+    """Return the name of a request's answer among those of a run."""
+    return hashlib.sha256(json.dumps(asdict(request), sort_keys=True).encode()).hexdigest()[:32]
 
 
 async def forget(kept: Checkpoints | None) -> None:
@@ -102,10 +121,12 @@ def _parsed(data: bytes) -> Kept | None:
     try:
         body = json.loads(data)
         text, model = str(body["answer"]["text"]), str(body["answer"]["model"])
+        refused = str(body["refused"])
         tokens = [int(body[part][f"{kind}_tokens"]) for part in ("usage", "spent") for kind in _KINDS]
         cost = float(body["spent"]["cost"])
     except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
         return None
-    if not all(0 <= number < _MANY for number in (*tokens, cost)):
+    if refused not in ("", *TOO_LONG) or not all(0 <= number < _MANY for number in (*tokens, cost)):
         return None
-    return Kept(ModelAnswer(text, "stop", model, tokens[0], tokens[1]), tokens[2], tokens[3], cost)
+    answer = ModelAnswer(text, "stop", model, tokens[0], tokens[1])
+    return Kept(answer, refused, tokens[2], tokens[3], cost)

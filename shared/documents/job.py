@@ -1,127 +1,28 @@
-"""Ask about one document in one slice: each request is paced, fenced, retried and charged."""
+"""Answer one document's requests: repair answers, check quotes, keep what was answered, and its cost."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeVar
 
 from shared.documents.ask import AnswerUnusable, Question, accept, quote_again, repair
-from shared.documents.blame import Witness
-from shared.documents.checkpoints import Checkpoints
+from shared.documents.checkpoints import TOO_LONG, Checkpoints
 from shared.documents.claims import Claims
-from shared.documents.drain_tools import DrainTools
 from shared.documents.evidence import Searchable, check, missing
-from shared.documents.pacer import Pacer
-from shared.documents.retry import with_retry
-from shared.errors import (
-    DocumentRefused,
-    ModelError,
-    ModelUnavailable,
-    RateLimited,
-    RequestRefused,
-    StorageError,
-)
-from shared.hosting.leases import WorkLease
-from shared.model import DeploymentConfig, DeploymentRecord, Document, ModelAnswer
+from shared.documents.line import HandedBack, Line
+from shared.documents.plan import Ask, Plan, refuse_above_cap
+from shared.errors import DocumentRefused, ModelError, RequestRefused, StorageError
+from shared.model import Document, ModelAnswer
 
 T = TypeVar("T")
 
-_AT_ONCE = 16  # requests of one document in progress
-WARM_UP = timedelta(minutes=5)
-"""How long after its first answer a deployment may still answer some requests with 404."""
-LONGEST_PAUSE = 60.0
-"""Seconds: no rate limit has a longer window, whatever a header claims."""
-
-
-class HandedBack(Exception):
-    """The slice ends or the deployment closes: the document waits again, without an attempt counted."""
-
-
-class CapacityTooSmall(HandedBack):
-    """Azure gave the deployment less than the configured capacity, which the document needs."""
-
-
-class Line:
-    """The way from one slice to its deployment, which all of its documents share."""
-
-    def __init__(
-        self,
-        tools: DrainTools,
-        config: DeploymentConfig,
-        endpoint: str,
-        work: WorkLease,
-        record: DeploymentRecord,
-        witness: Witness,
-    ) -> None:
-        self._tools = tools
-        self.config = config
-        self._endpoint = endpoint
-        self._opened_at = record.generation.opened_at
-        self.work = work
-        self.witness = witness
-        self.pacer: Pacer = tools.pacer(config, record.generation)
-
-    async def ask(
-        self, job: Job, asked: Question, last_start: float, sent: Callable[[], None]
-    ) -> ModelAnswer:
-        """Return the answer to a request that starts before monotonic `last_start`.
-
-        `sent`: called when the request is admitted. Raises HandedBack, RequestRefused, another ModelError.
-        """
-        refusal: RateLimited | None = None
-        tools, seconds = self._tools, self._tools.timing.request_seconds
-
-        async def ask() -> ModelAnswer:
-            nonlocal refusal
-            tokens = self.pacer.estimate(asked.prompt_tokens, asked.request.max_output_tokens)
-            tokens = min(tokens, self.pacer.limits.tokens_at_once)
-            sent_at = await self.pacer.admit(tokens, last_start)
-            if sent_at is None:
-                raise refusal or HandedBack("it waits for the deployment's rate limit")
-            sent()
-            # Await nothing between this check and the request: see Note: the fence in docs/design.md.
-            if not self.work.allows(seconds):
-                raise HandedBack("the deployment is closing, or the slice has ended")
-            self.witness.saw_question(job.document)
-            try:
-                return await tools.model.ask(self._endpoint, self.config.name, asked.request, timeout=seconds)
-            except ModelUnavailable as error:
-                if error.code == "timeout":  # Azure may charge for it
-                    job.charge(asked.prompt_tokens, asked.request.max_output_tokens)
-                raise
-            except RateLimited as error:
-                refusal = error
-                self.pacer.refused(sent_at, tokens)
-                raise
-
-        warming_up = self._opened_at is not None and tools.clock.now() - self._opened_at < WARM_UP
-        answer = await with_retry(
-            ask,
-            tools.clock,
-            until=last_start,
-            warming_up=warming_up,
-            pause_everybody=lambda seconds: self.pacer.pause(min(seconds, LONGEST_PAUSE)),
-        )
-        self.pacer.learn(asked.prompt_tokens, answer)
-        self.witness.saw_answer()
-        job.charge(answer.prompt_tokens, answer.completion_tokens)
-        return answer
-
-    def refuse_beyond_capacity(self, asked: Question) -> None:
-        """Raise CapacityTooSmall if it fits into sku.capacity, but not into the capacity that Azure gave."""
-        need, limit = asked.tokens, self.pacer.limits.tokens_at_once
-        if need > limit:
-            raise CapacityTooSmall(
-                f"it needs about {need:,} tokens at once, and Azure gave the deployment {limit:,} a minute, "
-                "less than sku.capacity asks for: it waits until Azure gives more"
-            )
-
 
 class Job:
-    """The requests for one document. `document`: with the cost of all of them so far."""
+    """The requests for one document, in one try."""
 
     def __init__(
         self,
@@ -134,66 +35,119 @@ class Job:
         text: Searchable | None = None,
     ) -> None:
         """`kept`: where answers are kept until the document is done. `text`: where quotes are looked for."""
-        self.document = document
+        self._before = document  # with the cost of all earlier tries
+        self._charged = _Tokens()  # by this try
+        self._promised = _Tokens()  # to the requests in progress, at most
+        self._used = _Tokens()  # by the answers that make up the result
         self._model = ""
-        self._prompt_tokens = self._completion_tokens = 0
         self.refused: Question | None = None
         """The request to which the model did not answer."""
+        self.progressed = False
+        """Whether this try has kept an answer, which no later one asks for again."""
         self._line = line
         self._claims = claims
         self._last_start = last_start
         self._sent = sent
         self._kept = kept
         self._text = text
-        self._slots = asyncio.Semaphore(_AT_ONCE)
         self._over = False
 
-    async def answer(self, asked: Question) -> Any:
-        """Return the value of the model's answer, repaired once if it has not the required form.
-
-        Raises AnswerUnusable, DocumentRefused, HandedBack, RequestRefused, another ModelError, StorageError.
-        """
-        found = await self._kept.find(asked) if self._kept else None
-        if found is not None:
-            self.document = found.charged(self.document)
-            self._count(found.answer)
-            return accept(found.answer, asked.request)
-        answer, value = await self._repaired(asked, await self.ask(asked))
-        answer, value = await self._quoted(asked, answer, value)
-        if self._kept is not None:
-            await self._kept.keep(asked, answer, self.document)
-        return value
-
-    async def ask(self, asked: Question) -> ModelAnswer:
-        """Return the model's answer. Raises HandedBack, RequestRefused, another ModelError."""
-        try:
-            answer = await self._line.ask(self, asked, self._last_start, self._sent)
-        except ModelError:
-            self.refused = asked
-            raise
-        self._count(answer)
-        return answer
+    @property
+    def document(self) -> Document:
+        """Return the document with the cost of all requests so far."""
+        return self._claims.charged(self._before, self._charged.prompt, self._charged.completion)
 
     @property
     def whole_answer(self) -> ModelAnswer:
         """Return model and tokens of all answers, without their texts."""
-        return ModelAnswer("", "stop", self._model, self._prompt_tokens, self._completion_tokens)
+        return ModelAnswer("", "stop", self._model, self._used.prompt, self._used.completion)
 
-    def _count(self, answer: ModelAnswer) -> None:
+    async def recall(self, plan: Plan) -> None:
+        """Find what earlier tries kept, so that its cost is known before anything is asked.
+
+        Raises RequestRefused if the model has refused one of the requests for its length, StorageError.
+        """
+        if self._kept is not None and self._kept.may_exist:
+            chains = plan.asks if plan.is_search else [(ask,) for ask in plan.certain]
+            await self.each([partial(self._recall, chain) for chain in chains], plan.at_once)
+
+    async def _recall(self, asks: Sequence[Ask]) -> None:
+        for ask in asks:
+            if await self._found(ask.question) is None:
+                break
+
+    async def answer(self, ask: Ask) -> Any:
+        """Return the value of the model's answer, repaired once if it has not the required form.
+
+        Raises AnswerUnusable, DocumentRefused, HandedBack, RequestRefused, another ModelError, StorageError.
+        """
+        asked = ask.question
+        found = await self._found(asked)
+        if found is None:
+            refuse_above_cap(self._cost_with(asked), self._cap, self._line.currency)
+            answer, value = await self._repaired(asked, await self._ask(asked, self._sent_in_time))
+            answer, value = await self._quoted(asked, answer, value)
+            if self._kept is not None:
+                await self._kept.keep(asked, answer, self.document)
+                self.progressed = True
+        else:
+            answer, value = found
+        self._used.add(answer.prompt_tokens, answer.completion_tokens)
         self._model = answer.model
-        self._prompt_tokens += answer.prompt_tokens
-        self._completion_tokens += answer.completion_tokens
+        return value
+
+    async def affords(self, ask: Ask) -> bool:
+        """Return whether the document's cap admits one more request; one whose answer is kept is free."""
+        asked = ask.question
+        return await self._found(asked) is not None or self._fits_cap(asked)
+
+    async def _found(self, asked: Question) -> tuple[ModelAnswer, Any] | None:
+        """Return an answer that an earlier try kept, if it is still acceptable."""
+        kept = await self._kept.find(asked) if self._kept else None
+        if kept is None:
+            return None
+        if kept.refused:
+            self._before = kept.charged(self._before)
+            raise RequestRefused("the document is longer than the model's context", code=kept.refused)
+        try:
+            value = accept(kept.answer, asked.request)
+        except AnswerUnusable:
+            return None
+        if self._wrong_quotes(value):
+            return None
+        self._before = kept.charged(self._before)
+        return kept.answer, value
+
+    async def _ask(self, asked: Question, sent: Callable[[], None]) -> ModelAnswer:
+        """Return the model's answer. Raises HandedBack, RequestRefused, another ModelError."""
+        most = asked.prompt_tokens, asked.request.max_output_tokens
+        self._promised.add(*most)
+        try:
+            return await self._line.ask(self, asked, self._last_start, sent)
+        except ModelError as error:
+            self.refused = asked
+            if self._kept is not None and error.code in TOO_LONG:
+                await self._kept.keep(asked, self.whole_answer, self.document, error.code)
+            raise
+        finally:
+            self._promised.add(*(-tokens for tokens in most))
+
+    def _sent_in_time(self) -> None:
+        """Note that a request is admitted. Raises HandedBack if another one has failed while it waited."""
+        self._sent()
+        if self._over:
+            raise HandedBack("another request of the document has failed")
 
     async def _repaired(self, asked: Question, answer: ModelAnswer) -> tuple[ModelAnswer, Any]:
         try:
             return answer, accept(answer, asked.request)
         except AnswerUnusable as unusable:
             again = repair(asked, answer, unusable)
-            if again is None or not self.affords(again):
+            if again is None or not self._fits_cap(again):
                 raise
             with contextlib.suppress(HandedBack, ModelError):  # the first answer counts as an attempt then
-                repaired = await self.ask(again)
-                return repaired, accept(repaired, asked.request)
+                repaired = await self._ask(again, self._sent)
+                return _in_all(answer, repaired), accept(repaired, asked.request)
             raise
 
     async def _quoted(self, asked: Question, answer: ModelAnswer, value: Any) -> tuple[ModelAnswer, Any]:
@@ -201,9 +155,9 @@ class Job:
         if not (wrong := self._wrong_quotes(value)):
             return answer, value
         again = quote_again(asked, answer, wrong)
-        if self.affords(again):
-            answer, value = await self._repaired(again, await self.ask(again))
-            wrong = self._wrong_quotes(value)
+        if self._fits_cap(again):
+            second, value = await self._repaired(again, await self._ask(again, self._sent))
+            answer, wrong = _in_all(answer, second), self._wrong_quotes(value)
         if wrong:
             raise DocumentRefused(
                 f"{len(wrong)} quote(s) of its answer do not stand in it (at {', '.join(wrong[:5])})"
@@ -214,17 +168,18 @@ class Job:
         task = self._line.config.task
         return missing(check(value, task.quotes, self._text)) if self._text and task.require_quotes else []
 
-    async def each(self, work: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
+    async def each(self, work: Sequence[Callable[[], Awaitable[T]]], at_once: int) -> list[T]:
         """Do all of it, some at a time. If one fails, those in progress end before the error is raised."""
         self._over = False
-        outcomes = await asyncio.gather(*map(self._one, work), return_exceptions=True)
+        slots = asyncio.Semaphore(at_once)
+        outcomes = await asyncio.gather(*[self._one(each, slots) for each in work], return_exceptions=True)
         errors = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
         if errors:
             raise min(errors, key=_gravity)
         return [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
 
-    async def _one(self, work: Callable[[], Awaitable[T]]) -> T:
-        async with self._slots:
+    async def _one(self, work: Callable[[], Awaitable[T]], slots: asyncio.Semaphore) -> T:
+        async with slots:
             if self._over:
                 raise HandedBack("another request of the document has failed")
             try:
@@ -233,15 +188,41 @@ class Job:
                 self._over = True
                 raise
 
-    def affords(self, asked: Question) -> bool:
-        """Return whether the document's cap admits one more request."""
-        cap = self._line.config.task.max_cost_per_document
-        tokens = asked.prompt_tokens, asked.request.max_output_tokens
-        return cap is None or self._claims.charged(self.document, *tokens).cost <= cap
+    @property
+    def _cap(self) -> float | None:
+        return self._line.config.task.max_cost_per_document
+
+    def _fits_cap(self, asked: Question) -> bool:
+        return self._cap is None or self._cost_with(asked) <= self._cap
+
+    def _cost_with(self, asked: Question) -> float:
+        """Return what the document may cost with one more request, and with those in progress."""
+        prompt = self._promised.prompt + asked.prompt_tokens
+        completion = self._promised.completion + asked.request.max_output_tokens
+        return self._claims.charged(self.document, prompt, completion).cost
 
     def charge(self, prompt_tokens: int, completion_tokens: int) -> None:
         """Add tokens and their cost to the document; they are saved with its next change."""
-        self.document = self._claims.charged(self.document, prompt_tokens, completion_tokens)
+        self._charged.add(prompt_tokens, completion_tokens)
+
+
+@dataclass
+class _Tokens:
+    prompt: int = 0
+    completion: int = 0
+
+    def add(self, prompt: int, completion: int) -> None:
+        self.prompt += prompt
+        self.completion += completion
+
+
+def _in_all(first: ModelAnswer, second: ModelAnswer) -> ModelAnswer:
+    """Return the second answer with the tokens of both."""
+    return replace(
+        second,
+        prompt_tokens=first.prompt_tokens + second.prompt_tokens,
+        completion_tokens=first.completion_tokens + second.completion_tokens,
+    )
 
 
 def _gravity(error: BaseException) -> int:

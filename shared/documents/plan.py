@@ -7,13 +7,13 @@ cut, as `task.large` says. Estimates may be too low, so a request that must fit 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from shared.documents import token_estimate
 from shared.documents.ask import Question, question, refuse_more_than_admitted
-from shared.documents.chunks import Chunk, chunks
+from shared.documents.chunks import chunks
 from shared.documents.ranking import Ranking
 from shared.documents.readers.part import Part, joined
 from shared.errors import DocumentRefused
@@ -26,61 +26,68 @@ AT_ONCE = 8
 """Passages in one request."""
 _ROOM = 1.15
 _LEAST = 500  # characters of a piece; a task with room for less cannot be asked in pieces
+_MOST_REQUESTS, _MOST_CHARACTERS = 16, 4_000_000  # of one document in progress, which are in memory
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A stretch of the document, and its tokens by the estimate."""
+
+    text: str
+    tokens: int
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One request of a plan. Its text is built when it is sent: all texts would fill the memory.
+
+    `pieces`: in their order in the document. `prompt_tokens`: the estimate of its prompt.
+    """
+
+    config: DeploymentConfig
+    query: str
+    pieces: tuple[Piece, ...]
+    prompt_tokens: int
+
+    @property
+    def question(self) -> Question:
+        """Return the request."""
+        text = "\n\n".join([piece.text for piece in self.pieces])
+        return question(text, self.config, self.query, self.prompt_tokens)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to ask. `questions`: the requests that are sent in any case.
+    """What to ask. `queries`: [""] if there is no query.
 
-    `queries`: what is asked, [""] if there is no query. `search`: where each query looks for its answer;
-    without it, the questions cover the document once for each query.
+    `asks`: the requests for each query. All of them are sent; in a search one after another, those with the
+    best passages first, until one has an answer.
     """
 
-    questions: tuple[Question, ...]
     queries: tuple[str, ...]
-    search: Search | None = None
+    asks: tuple[tuple[Ask, ...], ...]
+    is_search: bool = False
+
+    @property
+    def certain(self) -> list[Ask]:
+        """Return the requests that are sent in any case."""
+        return [ask for asks in self.asks for ask in (asks[:1] if self.is_search else asks)]
 
     @property
     def has_many(self) -> bool:
         """Return whether it may need more than one answer."""
-        return self.search is not None or len(self.questions) > 1
+        return sum(map(len, self.asks)) > 1
+
+    @property
+    def at_once(self) -> int:
+        """Return how many of its requests may be in progress at a time."""
+        longest = max(sum(len(piece.text) for piece in ask.pieces) for asks in self.asks for ask in asks)
+        return max(1, min(_MOST_REQUESTS, _MOST_CHARACTERS // max(1, longest)))
 
     @property
     def largest(self) -> Question:
         """Return the request with the most tokens."""
-        return max(self.questions, key=lambda asked: asked.prompt_tokens)
-
-
-class Search:
-    """The passages of a document, and the requests that ask about the best of them."""
-
-    def __init__(self, passages: Sequence[Chunk], config: DeploymentConfig, most: int) -> None:
-        self.passages = passages
-        self._config = config
-        self._most = most
-
-    @cached_property
-    def _ranking(self) -> Ranking:
-        return Ranking([passage.text for passage in self.passages])
-
-    def groups(self, query: str) -> list[list[int]]:
-        """Return all passages in groups for one request each, the best first."""
-        order, groups = self._ranking.best(query), list[list[int]]()
-        free = self._most - question("", self._config, query).tokens
-        tokens = 0.0
-        for number in order:
-            more = _ROOM * token_estimate.estimate(self.passages[number].text) + 1
-            if not groups or len(groups[-1]) == AT_ONCE or tokens + more > free:
-                groups.append([])
-                tokens = 0.0
-            groups[-1].append(number)
-            tokens += more
-        return groups
-
-    def question(self, group: Sequence[int], query: str) -> Question:
-        """Return the request that asks a group of passages, in their order in the document."""
-        text = "\n\n".join(self.passages[number].text for number in sorted(group))
-        return question(text, self._config, query)
+        return max((ask for asks in self.asks for ask in asks), key=lambda ask: ask.prompt_tokens).question
 
 
 def plan(
@@ -90,67 +97,104 @@ def plan(
     *,
     spent: float = 0.0,
     most: int | None = None,
+    resumed: bool = False,
 ) -> Plan:
     """Plan the requests for a document. `spent`: its cost so far, in the currency of the prices.
 
-    `most`: the most tokens of a request, if it is less than what the task and the deployment admit. Raises
-    DocumentRefused if the deployment as configured could never admit the requests, or if they would exceed
-    max_cost_per_document.
+    `most`: the most tokens of a request, if it is less than what the task and the deployment admit.
+    `resumed`: an earlier try has paid for some of several requests, so the cap is checked as each is sent.
+    Raises DocumentRefused if the deployment as configured could never admit the requests, or if they would
+    exceed max_cost_per_document.
     """
     found = _plan(parts, config, most)
-    task = config.task
-    cap = task.max_cost_per_document
-    cost = spent + sum(
-        token_cost(asked.prompt_tokens, task.max_output_tokens, prices) for asked in found.questions
-    )
+    if not (resumed and found.has_many):
+        task = config.task
+        costs = [token_cost(ask.prompt_tokens, task.max_output_tokens, prices) for ask in found.certain]
+        refuse_above_cap(spent + sum(costs), task.max_cost_per_document, prices.currency)
+    return found
+
+
+def refuse_above_cap(cost: float, cap: float | None, currency: str) -> None:
+    """Raise DocumentRefused if a document would cost more than its cap."""
     if cap is not None and cost > cap:
         raise DocumentRefused(
-            f"it would cost up to {cost:.4f} {prices.currency}, and max_cost_per_document is {cap:.4f}"
+            f"it would cost up to {cost:.4f} {currency}, and max_cost_per_document is {cap:.4f}"
         )
-    return found
 
 
 def _plan(parts: Sequence[Part], config: DeploymentConfig, most: int | None) -> Plan:
     task, text = config.task, joined(parts)
     limit = min(most or config.spec.tokens_per_minute, config.spec.tokens_per_minute)
     queries = ("\n".join(_numbered(task.queries)),) if task.together else task.queries or ("",)
-    whole = Plan(tuple([question(text, config, query) for query in queries]), queries)
-    if _fits(whole.largest, config, limit):
-        return whole
+    whole = Piece(text, token_estimate.estimate(text))
+    asks = tuple([(_ask((whole,), config, query),) for query in queries])
+    tokens = max(ask.prompt_tokens for (ask,) in asks)
+    needed, context = math.ceil(_ROOM * tokens) + task.max_output_tokens, task.context_tokens
+    if tokens + task.max_output_tokens <= limit and (context is None or needed <= context):
+        return Plan(queries, asks)
     if task.large is Large.WHOLE:
-        refuse_more_than_admitted(whole.largest.tokens, config)
+        refuse_more_than_admitted(tokens + task.max_output_tokens, config)
         raise DocumentRefused(
-            f"it needs about {whole.largest.tokens:,} tokens, and the model takes {task.context_tokens:,}: "
-            "split the document, or set task.large"
+            f"it may need {needed:,} tokens, and the model takes {context:,}: split the document, or "
+            "set task.large"
         )
-    limit = min(limit, task.context_tokens or limit)
-    if task.large is Large.RETRIEVE:
-        search = Search(chunks(parts, _size(PASSAGE, limit, text, config, queries)), config, limit)
-        return Plan(
-            tuple([search.question(search.groups(query)[0], query) for query in queries]), queries, search
-        )
-    pieces = chunks(parts, _size(AT_ONCE * PASSAGE, limit, text, config, queries))
-    asked = [question(piece.text, config, query) for query in queries for piece in pieces]
-    return Plan(tuple(asked), queries)
+    return _cut(parts, config, queries, min(limit, context or limit))
 
 
 def _numbered(queries: Sequence[str]) -> list[str]:
     return [f"{number}. {query}" for number, query in enumerate(queries, start=1)]
 
 
-def _fits(asked: Question, config: DeploymentConfig, limit: int) -> bool:
-    context, answer = config.task.context_tokens, config.task.max_output_tokens
-    return asked.tokens <= limit and (context is None or _ROOM * asked.prompt_tokens + answer <= context)
+def _ask(pieces: Sequence[Piece], config: DeploymentConfig, query: str) -> Ask:
+    beside = question("", config, query).prompt_tokens
+    tokens = sum(piece.tokens for piece in pieces) + len(pieces) - 1
+    return Ask(config, query, tuple(pieces), beside + tokens)
 
 
-def _size(wanted: int, limit: int, text: str, config: DeploymentConfig, queries: Sequence[str]) -> int:
-    """Return the characters of a piece that fits into a request, `wanted` at most."""
-    free = limit - max(question("", config, query).tokens for query in queries)
-    dense = token_estimate.estimate(text) / max(1, len(text))  # tokens a character, more in its densest part
-    size = min(wanted, int(free / (2 * _ROOM * dense)))
-    if size < _LEAST:
-        raise DocumentRefused(
-            f"a request has room for about {max(0, size)} characters of it beside the prompt and the answer: "
-            "have sku.capacity raised, or lower task.max_output_tokens"
-        )
-    return size
+def _cut(parts: Sequence[Part], config: DeploymentConfig, queries: tuple[str, ...], limit: int) -> Plan:
+    """Plan requests of at most `limit` tokens, with the answer, about pieces of a document."""
+    beside = max(question("", config, query).prompt_tokens for query in queries)
+    free = limit - config.task.max_output_tokens - _ROOM * beside
+    remedy = (
+        "shorten the prompt and the queries"
+        if limit == config.task.context_tokens
+        else "have sku.capacity raised"
+    )
+    if config.task.large is Large.RETRIEVE:
+        passages = _pieces(parts, PASSAGE, free, remedy)
+        ranking = Ranking([passage.text for passage in passages])
+        groups = [_groups(passages, ranking.best(query), free) for query in queries]
+        pairs = zip(queries, groups, strict=True)
+        found = tuple([tuple([_ask(group, config, query) for group in each]) for query, each in pairs])
+        return Plan(queries, found, is_search=True)
+    pieces = _pieces(parts, AT_ONCE * PASSAGE, free, remedy)
+    return Plan(
+        queries, tuple([tuple([_ask((piece,), config, query) for piece in pieces]) for query in queries])
+    )
+
+
+def _pieces(parts: Sequence[Part], size: int, free: float, remedy: str) -> list[Piece]:
+    """Cut into pieces of `size` characters; into smaller ones until the densest has at most `free` tokens."""
+    while size >= _LEAST:
+        pieces = [Piece(each.text, token_estimate.estimate(each.text)) for each in chunks(parts, size)]
+        densest = _ROOM * max(piece.tokens for piece in pieces)
+        if densest <= free:
+            return pieces
+        size = min(size - 1, int(0.9 * size * max(0.0, free) / densest))
+    raise DocumentRefused(
+        f"a request has room for about {max(0, size)} characters of it beside the prompt and the answer: "
+        f"{remedy}, or lower task.max_output_tokens"
+    )
+
+
+def _groups(passages: Sequence[Piece], order: Sequence[int], free: float) -> list[list[Piece]]:
+    """Return all passages in groups for one request each, the best first."""
+    groups, tokens = list[list[int]](), 0.0
+    for number in order:
+        more = _ROOM * (passages[number].tokens + 1)
+        if not groups or len(groups[-1]) == AT_ONCE or tokens + more > free:
+            groups.append([])
+            tokens = 0.0
+        groups[-1].append(number)
+        tokens += more
+    return [[passages[number] for number in sorted(group)] for group in groups]

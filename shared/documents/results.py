@@ -9,14 +9,13 @@ Note [Done has a result]: "already exists" means that a blob exists, not whose i
 only after its result was written, or read and found to be this document's and this run's. Any other blob of
 that name raises an alert, and the document waits: no request is sent again, and nothing is overwritten.
 
-Note [Text for people]: an answer that is text is also written as a text file beside its result, by the
-process that has just written or read that result, before the document is done. The app never reads the text
-file: if it cannot be written, that is a log line, and the document is done nevertheless.
+Note [Files for people]: an answer is also written as text or Markdown beside its result, and its tables as
+CSV, by the process that has just written or read that result, before the document is done. The app never
+reads these files: if one cannot be written, that is a log line, and the document is done nevertheless.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -27,7 +26,8 @@ from shared.alerts import Alert, alert, event
 from shared.documents.backlog import DocumentLedger, Leftover
 from shared.documents.checkpoints import Checkpoints
 from shared.documents.identity import INBOX, short_id
-from shared.documents.stored_result import Spent, read_result
+from shared.documents.result_text import TEXT, for_people
+from shared.documents.stored_result import Spent, read_result, write_result
 from shared.errors import (
     AlreadyExists,
     BlobRefused,
@@ -41,7 +41,6 @@ from shared.model import Document, DocumentState, ModelAnswer
 from shared.ports import BlobItem, Blobs
 
 RESULTS, PROCESSED, FAILED = "results", "processed", "failed"
-_NOTE_TYPE = "text/plain; charset=utf-8"
 _LONGEST_NAME = 1000  # Azure allows 1,024 characters, counted in UTF-16
 
 
@@ -57,8 +56,12 @@ def result_name(document: Document) -> str:
 
 
 def text_name(document: Document) -> str:
-    """Return the name of the text file beside the result of this run."""
-    return f"{result_name(document).removesuffix('.json')}.txt"
+    """Return the name of the text file beside the result of this run, if its answer is text."""
+    return _beside(document, ".txt")
+
+
+def _beside(document: Document, end: str) -> str:
+    return f"{result_name(document).removesuffix('.json')}{end}"
 
 
 def finished_name(document: Document) -> str:
@@ -118,9 +121,8 @@ class Results:
         if found is None:
             raise self._unusable(document, "it is not the result of this document and run")
         self._seen.add(name)
-        spent, answer = found
-        await self._write_text(document, answer)
-        return spent
+        await self._write_for_people(document, found.answer, found.evidence)
+        return found.spent
 
     async def store(
         self,
@@ -138,31 +140,7 @@ class Results:
         cannot be written.
         """
         name = result_name(document)
-        body = {
-            "document": {
-                "id": document.id,
-                "deployment": document.deployment,
-                "name": file_name(document),
-                "source_etag": document.source_etag,
-                "size": document.size,
-                "arrived_at": document.arrived_at.isoformat(),
-                "run": document.run,
-            },
-            "answer": value,
-            **({} if evidence is None else {"evidence": evidence}),
-            "model": answer.model,
-            "usage": {
-                "prompt_tokens": answer.prompt_tokens,
-                "completion_tokens": answer.completion_tokens,
-            },
-            "spent": {
-                "prompt_tokens": document.prompt_tokens,
-                "completion_tokens": document.completion_tokens,
-                "cost": document.cost,
-            },
-            "timings": {"asked_at": asked_at.isoformat(), "answered_at": answered_at.isoformat()},
-        }
-        data = json.dumps(body, ensure_ascii=False, indent=2).encode()
+        data = write_result(document, file_name(document), answer, value, asked_at, answered_at, evidence)
         for _ in range(2):
             try:
                 await self._blobs.create(RESULTS, name, data, "application/json")
@@ -176,22 +154,21 @@ class Results:
                 raise
             else:
                 self._seen.add(name)
-                await self._write_text(document, value)
+                await self._write_for_people(document, value, evidence)
                 return
         raise self._unusable(document, "it appears and disappears")
 
-    async def _write_text(self, document: Document, answer: Any) -> None:
-        """Try once to write the text file; see Note [Text for people]."""
-        if not isinstance(answer, str):
-            return
-        data = (answer if answer.endswith("\n") else f"{answer}\n").encode(errors="replace")
-        try:
-            await self._blobs.create(RESULTS, text_name(document), data, _NOTE_TYPE)
-        except AlreadyExists:
-            return
-        except StorageError as error:
-            fields = {"deployment": document.deployment, "document": document.id, "code": error.code}
-            event("answer_not_written_as_text", **fields)
+    async def _write_for_people(self, document: Document, answer: Any, evidence: Any) -> None:
+        """Try once to write the files for people; see the note."""
+        for file in for_people(answer, evidence, file_name(document)):
+            try:
+                await self._blobs.create(RESULTS, _beside(document, file.end), file.data, file.content_type)
+            except AlreadyExists:
+                continue
+            except StorageError as error:
+                fields = {"deployment": document.deployment, "document": document.id, "code": error.code}
+                event("answer_not_written_as_text", **fields)
+                return
 
     def _unusable(self, document: Document, what: str) -> ResultUnusable:
         where = f"the container {RESULTS} (its name ends in .{short_id(document)}.{document.run}.json)"
@@ -302,7 +279,7 @@ class Results:
         note, data = _note_name(name), f"{document.reason}\n".encode()
         for _ in range(2):
             try:
-                await self._blobs.create(FAILED, note, data, _NOTE_TYPE)
+                await self._blobs.create(FAILED, note, data, TEXT)
             except AlreadyExists:
                 await self._delete_note(document.id, name)
             else:

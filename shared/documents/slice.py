@@ -23,9 +23,11 @@ from shared.documents.drain_report import DrainReport
 from shared.documents.drain_tools import DrainTools
 from shared.documents.evidence import Searchable, check
 from shared.documents.identity import gone
-from shared.documents.job import LONGEST_PAUSE, CapacityTooSmall, HandedBack, Job, Line
+from shared.documents.job import Job
+from shared.documents.line import LONGEST_PAUSE, CapacityTooSmall, HandedBack, Line
 from shared.documents.plan import Plan, plan
 from shared.documents.readers.part import Part
+from shared.documents.readers.sandbox import ReaderUnavailable
 from shared.documents.results import source_of
 from shared.documents.source import apart
 from shared.documents.waiting import first_done
@@ -42,7 +44,7 @@ from shared.errors import (
 )
 from shared.hosting.answering import note_slice
 from shared.hosting.leases import WorkLease
-from shared.model import DeploymentConfig, DeploymentRecord, Document, DocumentState
+from shared.model import DeploymentConfig, DeploymentRecord, Document, DocumentState, Large
 
 AT_ONCE = 256
 """The most documents in progress at once."""
@@ -191,7 +193,7 @@ class Slice:
             except BlobRefused as error:
                 await self._claims.settle(document, DocumentState.FAILED, error.reason)
                 return
-            planned = await apart(parts, plan, parts, self._config, self._tools.prices, spent=document.cost)
+            planned = await self._plan(document, parts, self._most())
             self._line.refuse_beyond_capacity(planned.largest)
         except DocumentRefused as error:
             await self._claims.settle(document, DocumentState.FAILED, str(error))
@@ -199,7 +201,7 @@ class Slice:
             self._witness.saw_trouble(self._clock.now(), str(error), silent=False)
             alert(Alert.CAPACITY_TOO_SMALL, str(error), deployment=document.deployment)
             await self._claims.give_back(document, str(error), rest=LAST_BACKOFF)
-        except StorageError as error:
+        except (StorageError, ReaderUnavailable) as error:
             await self._storage_failed(document, error)
         else:
             await self._ask_about(document, parts, planned, last_start, cut_short=self._until < claim_allows)
@@ -208,27 +210,29 @@ class Slice:
         self, document: Document, parts: Sequence[Part], planned: Plan, last_start: float, *, cut_short: bool
     ) -> None:
         asked_at, answers_before, task = self._clock.now(), self._witness.answers, self._config.task
-        kept = self._tools.results.checkpoints(document) if planned.has_many else None
+        keeps = planned.has_many or task.large is not Large.WHOLE
+        kept = self._tools.results.checkpoints(document) if keeps else None
         text = await apart(parts, Searchable, parts) if task.quotes else None
         sent = functools.partial(self._unsent.discard, document.id)
         job = Job(document, self._line, self._claims, last_start, sent, kept, text)
         try:
-            value = await carry_out(job, planned, task, functools.partial(self._plan, job, parts))
+            value = await carry_out(job, planned, task, lambda most: self._plan(job.document, parts, most))
             evidence = check(value, task.quotes, text) if text else None
             now = self._clock.now()
             await self._tools.results.store(job.document, job.whole_answer, value, asked_at, now, evidence)
             await self._claims.done(job.document)
             await self._note_answer()
-            await forget(kept)
         except (DocumentRefused, RequestRefused) as error:
             self._witness.saw_answer()
             await self._claims.settle(job.document, DocumentState.FAILED, str(error))
             await self._note_answer()
-            await forget(kept)
         except AnswerUnusable as error:
             await self._claims.give_back(job.document, str(error), blame=True)
         except HandedBack as error:
             await self._claims.give_back(job.document, str(error))
+            if job.progressed:  # its claim has ended, perhaps before the slice: it goes on where it was
+                self._claims.left.discard(document.id)
+            return
         except StorageError as error:
             await self._storage_failed(job.document, error)
         except ModelError as error:
@@ -237,16 +241,26 @@ class Slice:
             in_doubt = cut_short and isinstance(error, ModelUnavailable)
             admitted = self._line.pacer.limits.tokens_at_once
             asked = job.refused or planned.largest
-            blame = not in_doubt and await self._witness.accuses(
+            # A limit that admitted some of its requests admits the others later.
+            passing = in_doubt or (job.progressed and isinstance(error, RateLimited))
+            blame = not passing and await self._witness.accuses(
                 job.document, asked, error, answers_before, admitted
             )
             rest = self._rest(job.document, error)
             await self._claims.give_back(job.document, str(error), blame=blame, rest=rest)
+        if document.id not in self._claims.left:  # it is finished
+            await forget(kept)
 
-    async def _plan(self, job: Job, parts: Sequence[Part], most: int) -> Plan:
-        """Plan again with requests of `most` tokens."""
-        prices, spent = self._tools.prices, job.document.cost
-        return await apart(parts, plan, parts, self._config, prices, spent=spent, most=most)
+    def _most(self) -> int | None:
+        """Return the most tokens of a request about a document that may be cut; None for any other."""
+        cut = self._config.task.large is not Large.WHOLE
+        return self._line.pacer.limits.tokens_at_once if cut else None
+
+    async def _plan(self, document: Document, parts: Sequence[Part], most: int | None) -> Plan:
+        """Plan the requests, of at most `most` tokens. An earlier try may have paid for some."""
+        prices, spent = self._tools.prices, document.cost
+        resumed = bool(document.crashes or document.reason)
+        return await apart(parts, plan, parts, self._config, prices, spent=spent, most=most, resumed=resumed)
 
     async def _note_answer(self) -> None:
         """Record an answer at once if passes may soon delete the deployment for never answering."""
@@ -269,8 +283,8 @@ class Slice:
             return timedelta(seconds=min(error.retry_after or 0.0, LONGEST_PAUSE))
         return backoff(document.unanswered + 1, self._timing)
 
-    async def _storage_failed(self, document: Document, error: StorageError) -> None:
-        """Give it back after a storage error: no attempt and no crash. Keep its cost so far."""
+    async def _storage_failed(self, document: Document, error: StorageError | ReaderUnavailable) -> None:
+        """Give it back if storage or the reader failed: no attempt and no crash. Keep its cost so far."""
         self._errors.append(error)
         await self._claims.give_back(
             document, str(error), rest=backoff(document.unanswered + 1, self._timing)

@@ -1,12 +1,14 @@
-"""Read stored results."""
+"""Write results as JSON, and read stored ones."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from shared.model import Document
+from shared.model import Document, ModelAnswer
 
 _MANY = 1e12  # more than any document's tokens or dollars
 
@@ -20,20 +22,60 @@ class Spent:
     cost: float
 
 
-def read_result(document: Document, data: bytes) -> tuple[Spent, Any] | None:
-    """Return a stored result's cost and answer; None if it is not of this document and run.
+@dataclass(frozen=True)
+class Stored:
+    """A stored result. `evidence`: None if there is none. Answer and evidence are untrusted."""
 
-    The content is untrusted.
-    """
+    spent: Spent
+    answer: Any
+    evidence: Any
+
+
+def write_result(
+    document: Document,
+    file_name: str,
+    answer: ModelAnswer,
+    value: Any,
+    asked_at: datetime,
+    answered_at: datetime,
+    evidence: Sequence[Mapping[str, Any]] | None,
+) -> bytes:
+    """Return a result as it is stored. `document`: with its answer charged."""
+    body = {
+        "document": {
+            "id": document.id,
+            "deployment": document.deployment,
+            "name": file_name,
+            "source_etag": document.source_etag,
+            "size": document.size,
+            "arrived_at": document.arrived_at.isoformat(),
+            "run": document.run,
+        },
+        "answer": value,
+        **({} if evidence is None else {"evidence": evidence}),
+        "model": answer.model,
+        "usage": {"prompt_tokens": answer.prompt_tokens, "completion_tokens": answer.completion_tokens},
+        "spent": {
+            "prompt_tokens": document.prompt_tokens,
+            "completion_tokens": document.completion_tokens,
+            "cost": document.cost,
+        },
+        "timings": {"asked_at": asked_at.isoformat(), "answered_at": answered_at.isoformat()},
+    }
+    return json.dumps(body, ensure_ascii=False, indent=2).encode()
+
+
+def read_result(document: Document, data: bytes) -> Stored | None:
+    """Return a stored result; None if it is not of this document and run. The content is untrusted."""
     try:
         body = json.loads(data)
         whose, spent, answer = body["document"], body["spent"], body["answer"]
         if (whose["id"], whose["run"]) != (document.id, document.run):
             return None
         prompt_tokens, completion_tokens = int(spent["prompt_tokens"]), int(spent["completion_tokens"])
-        cost = float(spent["cost"])
+        cost, evidence = float(spent["cost"]), body.get("evidence")
     except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
         return None
     if not (0 <= prompt_tokens < _MANY and 0 <= completion_tokens < _MANY and 0 <= cost < _MANY):
         return None
-    return Spent(prompt_tokens, completion_tokens, cost), answer
+    return Stored(Spent(prompt_tokens, completion_tokens, cost), answer, evidence)

@@ -7,11 +7,13 @@ in the validation's context. Checks that involve several sections are in `mistak
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from shared.json_schema.subschemas import subschemas
 from shared.model import BillingStart, BillingUnit, Large, Mode, Slot, Template, UploadStart, prompt
 from shared.model.azure_openai import DEVELOPER_TIER, DEVELOPER_TIER_LIFE
 from shared.schedule.windows import DAY
@@ -225,8 +227,29 @@ class TaskSection(_Section):
             raise ValueError("large: retrieve needs not_found: the answer that says that nothing was found")
         if self.large is Large.RETRIEVE and self.ask == "together":
             raise ValueError("large: retrieve asks each query by itself: remove ask: together")
-        if self.evidence and self.response_schema is None:
+        if self.ask == "together" and not self.queries:
+            raise ValueError("ask: together has no meaning without queries: write queries, or remove it")
+        if len(set(self.queries)) < len(self.queries):
+            raise ValueError("queries has one twice, which would be asked and paid twice: remove it")
+        if self.context_tokens is not None and self.context_tokens <= self.max_output_tokens:
+            raise ValueError(
+                "context_tokens holds prompt and answer, so it must be above max_output_tokens: write the "
+                "model's context size"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _quotes_what_it_answers(self) -> Self:
+        if self.evidence is None:
+            return self
+        if self.response_schema is None:
             raise ValueError("evidence names fields of an answer with a schema: write response_schema")
+        known = {name for _, part in subschemas(self.response_schema) for name in _properties_of(part)}
+        if unknown := [name for name in self.evidence.quotes if name not in known]:
+            raise ValueError(
+                f"evidence.quotes has {unknown[0]!r}, and the schema has no such property: write one of "
+                f"{', '.join(sorted(known))}"
+            )
         return self
 
     @property
@@ -235,6 +258,10 @@ class TaskSection(_Section):
         if self.system_prompt is not None:
             return prompt(self.system_prompt, queries=bool(self.queries))
         return tuple(Template(each.role, _pieces(each.content)) for each in self.messages)
+
+
+def _properties_of(part: Any) -> Iterable[str]:
+    return part.get("properties", {}) if isinstance(part, dict) else ()
 
 
 def _pieces(content: str) -> tuple[str, ...]:

@@ -140,14 +140,17 @@ def test_the_instances_have_the_configured_memory(
 
 
 @pytest.mark.parametrize("days", [90, 14])
-def test_only_processed_documents_are_deleted_by_age(parameters: dict[str, object], days: int) -> None:
-    """Processed documents are deleted after so many days; waiting, failed ones and results never."""
+def test_only_what_is_done_is_deleted_by_age(parameters: dict[str, object], days: int) -> None:
+    """Processed documents after so many days, leftovers of a crash; waiting, failed ones and results never."""
     given = {} if days == 90 else {"processedRetentionDays": days}
     (policy,) = evaluate("main.bicep", {**parameters, **given}).of_type(
         "Microsoft.Storage/storageAccounts/managementPolicies"
     )
-    (rule,) = policy.properties["policy"]["rules"]
-    assert rule["definition"]["filters"]["prefixMatch"] == ["processed/"]
-    assert rule["definition"]["actions"] == {
-        "baseBlob": {"delete": {"daysAfterModificationGreaterThan": days}}
+    deleted = {
+        tuple(rule["definition"]["filters"]["prefixMatch"]): rule["definition"]["actions"]
+        for rule in policy.properties["policy"]["rules"]
+    }
+    assert deleted == {
+        ("processed/",): {"baseBlob": {"delete": {"daysAfterModificationGreaterThan": days}}},
+        ("checkpoints/",): {"baseBlob": {"delete": {"daysAfterModificationGreaterThan": 30}}},
     }

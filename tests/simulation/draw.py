@@ -22,6 +22,7 @@ from tests.simulation.scenario import (
     Upload,
 )
 
+QUERIES = ("Who?", "What?", "When?")
 _LARGE_TEXT = "x " * 50_000  # 25,000 tokens by its bytes, and at most 100,000 by any count
 
 
@@ -58,7 +59,24 @@ def draw(seed: int) -> Scenario:
         provision_median=random.choice((20.0, 60.0, 60.0, 150.0, 300.0)),
         billing=BillingUnit.HOUR if random.random() < 0.15 else BillingUnit.MINUTE,
     )
-    return _with_faults_of_real_azure(scenario, Random(seed + 7_000_003))
+    return _with_queries(_with_faults_of_real_azure(scenario, Random(seed + 7_000_003)), Random(-seed - 1))
+
+
+def _with_queries(scenario: Scenario, random: Random) -> Scenario:
+    """Let some deployments of some seeds ask several requests for each document."""
+    if random.random() >= 0.15:
+        return scenario
+    asked = [
+        replace(
+            each.task, messages=prompt("Summarise.", queries=True), queries=QUERIES[: random.randint(2, 3)]
+        )
+        for each in scenario.configs
+    ]
+    configs = zip(scenario.configs, asked, strict=True)
+    return replace(
+        scenario,
+        configs=tuple(replace(each, task=task) if random.random() < 0.6 else each for each, task in configs),
+    )
 
 
 def _with_faults_of_real_azure(scenario: Scenario, random: Random) -> Scenario:

@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from local.emulator.state import Generation
+from shared.documents.checkpoints import CHECKPOINTS, key_of
 from shared.hosting.ledger import account_key
-from shared.model import BillingUnit, UploadStart
+from shared.model import BillingUnit, ModelRequest, UploadStart
 from shared.planning.uploads import PAID_MARGIN
 from shared.ports import Insert, Remove, Replace
 from shared.timing import TIMING
@@ -98,6 +99,7 @@ class Judge:
         self.leaked_max = 0.0
         self.raw_leaked_max = 0.0
         self.late_cut = 0  # by a DELETE whose effect came after the quarantine: documented
+        self._kept: set[str] = set()  # answers to requests of documents that have several
         self.lone_deaths: Counter[str] = Counter()  # row → deaths of a process that worked on this row alone
         self.deaths: Counter[str] = Counter()  # row → deaths of a process that worked on it
         self.unanswered = Unanswered(world)
@@ -210,6 +212,8 @@ class Judge:
             self.results[name] += 1
             if self.results[name] > 1:
                 self.fault("doubled", f"{name} was written twice")
+        elif container == CHECKPOINTS:
+            self._kept.add(name.rpartition("/")[2])
 
     # --- requests -------------------------------------------------------------------------------
 
@@ -222,8 +226,13 @@ class Judge:
         finally:
             self._flights.remove(flight)
 
-    def asked(self, process: Process, deployment: str) -> None:
-        """Check that a request starts only if the record was open: workers read it every few seconds."""
+    def asked(self, process: Process, deployment: str, request: ModelRequest) -> None:
+        """Check that a request starts only if the record was open: workers read it every few seconds.
+
+        And that none is sent whose answer was kept. The next run of a document asks everything anew.
+        """
+        if self._kept and not self._world.scenario.requeues and f"{key_of(request)}.json" in self._kept:
+            self.fault("repeated", f"{process.name} asks {deployment} again what it has an answer to")
         known = self.deployments[deployment]
         if known.state in ("open", "creating") or process.side is not self._world.ours:
             return

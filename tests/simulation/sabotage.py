@@ -12,7 +12,7 @@ from unittest import mock
 
 from shared import serve
 from shared.adapters import storage_clock
-from shared.documents import blame, candidates, claims, drain_tools, intake, results
+from shared.documents import blame, candidates, checkpoints, claims, drain_tools, intake, results
 from shared.documents.alone import crashes_of
 from shared.hosting import act, create, decisions, delete, leases, observe
 from shared.model import Action, RecordState
@@ -316,6 +316,16 @@ def result_verified(stack: contextlib.ExitStack) -> None:
         self._seen.add(results.result_name(document))
 
     _put(stack, results.Results, "store", believing)
+
+
+@_variant
+def kept_answers(stack: contextlib.ExitStack) -> None:
+    """Ask everything again after a crash."""
+
+    async def nothing(*_: Any) -> None:
+        return None
+
+    _put(stack, checkpoints.Checkpoints, "find", nothing)
 
 
 VARIANTS = tuple(_PATCHES)

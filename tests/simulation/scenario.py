@@ -111,6 +111,15 @@ class Scenario:
     quick: bool = False  # the model answers within a second
     twin: Twin | None = None
 
+    @property
+    def requeues(self) -> bool:
+        """Return whether documents get a next run, which asks everything anew."""
+        return any(happening.what == "requeue" for happening in self.happenings)
+
+    def queries_of(self, deployment: str) -> tuple[str, ...]:
+        """Return what each document of a deployment is asked by itself."""
+        return next((each.task.queries for each in self.configs if each.name == deployment), ())
+
     def create_may_fail(self, deployment: str) -> bool:
         """Return whether creating it may fail, so that the next attempt is delayed."""
         troubles = {happening.what for happening in self.happenings if happening.deployment == deployment}

@@ -206,7 +206,7 @@ class SimAzure:
         if "[[" in request.text:
             self._refuse_marked(request.text, found)
         if not is_probe:
-            world.judge.asked(process, deployment)
+            world.judge.asked(process, deployment, request)
         with world.judge.in_flight(process, found):
             if trouble == "stands_still":
                 process.pause(world.random.uniform(150, 500))

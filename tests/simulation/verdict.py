@@ -31,14 +31,18 @@ async def _objection(world: World, version: Version) -> str | None:
         excused = found.deployment in world.scenario.refused or version.hopeless or LARGE in version.text
         return None if excused else f"it is still {found.state}: {found.reason}"
     written = [name for name in world.judge.results if found.id.partition("~")[2] in name]
-    stored = [name for name in written if not name.endswith(".txt")]  # the same answer as text, for people
+    stored = [name for name in written if name.endswith(".json")]  # the others are for people
     marked = "[[" in version.text and LARGE not in version.text
     match found.state:
         case DocumentState.DONE:
             ends_well = stored == [found.result] and not marked
             if ends_well:
                 body = (await world.blobs.read("results", found.result)).decode()
-                ends_well = f'"answer to {version.text}"' in body
+                queries = world.scenario.queries_of(found.deployment)
+                ends_well = all(
+                    f'"answer to {version.text}{query}"' in body
+                    for query in [f"\\n\\n{query}" for query in queries] or [""]
+                )
         case DocumentState.FAILED:
             ends_well = marked or world.judge.lone_deaths[f"w {short_id(found)}"] >= _LONE_DEATHS
         case DocumentState.SUPERSEDED:

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+PARSERS = {"lxml", "olefile", "pypdfium2", "python_calamine"}
 HEAVY = {
     *("aiohttp", "azure.core", "azure.data", "azure.identity", "azure.mgmt", "azure.storage", "holidays"),
     *("httpx", "jsonschema", "openai", "pydantic", "requests", "rich", "tenacity", "yaml"),
+    *PARSERS,
 }
 _CODE = """
 import importlib, json, sys
@@ -37,7 +39,7 @@ def loaded_with(module: str, *options: str) -> set[str]:
         ("shared.settings.load", {"jsonschema", "pydantic", "yaml"}),
         ("shared.__main__", set()),
         ("shared.doors.cli.main", {"jsonschema", "pydantic", "tenacity", "yaml"}),
-        ("shared.wiring", HEAVY - {"holidays", "httpx", "openai", "rich"}),
+        ("shared.wiring", HEAVY - PARSERS - {"holidays", "httpx", "openai", "rich"}),
     ],
 )
 def test_an_import_loads_only_what_it_needs(module: str, needs: set[str]) -> None:

@@ -57,7 +57,9 @@ async def test_a_wrong_form_is_corrected_without_the_document() -> None:
     """One request more, with the answer and what is wrong with it; both are charged."""
     world = world_of()
     asked = asked_of(world, TOO_LONG, SHORT)
-    assert (await stored(world))["answer"] == {"title": "Lease"}
+    result = await stored(world)
+    assert result["answer"] == {"title": "Lease"}
+    assert result["usage"] == {"prompt_tokens": 200, "completion_tokens": 20}
     first, repair = asked
     assert first.text == "A secret lease of land."
     assert repair.messages == (

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from shared.documents.results import finished_name, result_name, text_name
 from shared.errors import StorageError
-from shared.model import Document, DocumentState, Task, prompt
+from shared.model import Document, DocumentState, ModelAnswer, Task, prompt
 from tests.fakes.clock import START
 from tests.fakes.world import World, config
 from tests.unit.test_adversity import tick
@@ -193,11 +194,54 @@ async def test_a_text_file_that_cannot_be_written_keeps_no_document(
         assert await world.blobs.read("results", text_name(document)) == b"somebody's"
 
 
-async def test_a_structured_answer_has_no_text_file() -> None:
-    """It is for programs."""
-    schema = {"type": "object", "properties": {"title": {"type": "string"}}, "required": ["title"]}
-    world = World.of(config(task=Task(prompt("Summarise."), 100, schema)))
-    world.azure.answer = '{"title": "a letter"}'
-    await waiting(world)
-    await tick(world, 10)
-    assert world.blobs.names("results") == world.results() != []
+@pytest.mark.parametrize("dies", ["never", "after the result"])
+async def test_a_structured_answer_lies_there_for_people_too(
+    dies: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a page with the places of its quotes, and as a table; also if another worker has stored it."""
+    row = {"type": "object", "properties": {"quote": {"type": "string"}}}
+    schema = {"type": "object", "properties": {"clauses": {"type": "array", "items": row}}}
+    world = World.of(config(task=Task(prompt("Summarise."), 100, schema, quotes=("quote",))))
+    document = await waiting(world)
+    ask, create, lost = world.azure.ask, world.blobs.create, []
+
+    async def answering(*request: Any, **options: Any) -> ModelAnswer:
+        answer = '{"clauses": [{"quote": "some text"}, {"quote": "=1+1"}]}'
+        return replace(await ask(*request, **options), text=answer)
+
+    async def dying(container: str, name: str, data: bytes, content_type: str) -> str:
+        if name.endswith(".md") and dies != "never" and not lost:
+            lost.append(name)
+            raise RuntimeError("the process ends here")
+        return await create(container, name, data, content_type)
+
+    monkeypatch.setattr(world.azure, "ask", answering)
+    monkeypatch.setattr(world.blobs, "create", dying)
+    await tick(world, 20)
+    assert (await world.document(NAME)).state is DocumentState.DONE and bool(lost) == (dies != "never")
+    stem = result_name(document).removesuffix(".json")
+    assert world.blobs.names("results") == [f"{stem}{end}" for end in (".csv", ".json", ".md")]
+    page = await world.blobs.read("results", f"{stem}.md")
+    assert page.startswith(b"# private name.txt\n\n## Clauses\n\n| Quote |\n")
+    assert "| “=1+1” (not found in the document) |".encode() in page
+    rows = (await world.blobs.read("results", f"{stem}.csv")).decode("utf-8-sig").splitlines()
+    assert rows == [
+        "quote,quote (place)",
+        "some text,found in the document",
+        "'=1+1,not found in the document",
+    ]
+    assert world.azure.asked.count("some text") == 1, "nothing is asked again"
+
+
+@pytest.mark.parametrize(
+    "evidence", [1, {"at": 1}, [{"at": 1}, 2, {"at": "/a", "verified": True, "page": {}}]]
+)
+async def test_stored_evidence_is_not_trusted(evidence: Any) -> None:
+    """Whatever stands there, the document is done."""
+    world = World.of(config())
+    document = await waiting(world)
+    theirs = result_of(document, answer={"a": "b"}, evidence=evidence)
+    world.blobs.upload("results", result_name(document), theirs)
+    await tick(world, 8)
+    assert (await world.document(NAME)).state is DocumentState.DONE
+    assert len(world.blobs.names("results")) == 2

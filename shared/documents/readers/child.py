@@ -5,6 +5,8 @@ Only the child imports this module, as it loads native parsers.
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Iterable, Iterator
 
 from shared.documents.read import read_text
@@ -16,18 +18,27 @@ from shared.documents.readers.part import MOST_TEXT, Part, ReadInside
 from shared.errors import DocumentRefused
 
 _DEPTH = 5  # files inside of files
+_MEMORY = 22_000_000  # bytes in the app's memory of all parts
+_OF_A_PART = 120  # bytes in memory beside its text
 _AS_OFFICE = "save it as docx, xlsx, pptx or PDF"
 _PROTECTED = "the file is protected by a password: save it without one"
+_MAIN = re.compile(r"application/vnd\.(?:openxmlformats-officedocument|ms-\w+)\.[\w.]*\bmain\b")
 _OPEN_DOCUMENT = "application/vnd.oasis.opendocument."
 
 
 def read(data: bytes) -> list[Part]:
     """Return the parts of a file. Raises DocumentRefused with a reason for the file's owner."""
-    parts, size = list[Part](), 0
+    parts, size, memory, above = list[Part](), 0, 0, Part("").above
     for part in _parts(data, 0):
         size += len(part.text.encode(errors="replace"))
+        if part.above != above:  # it takes memory once, for all parts that follow each other below it
+            above = part.above
+            size += sum(len(name) for name in (*part.heading, part.sheet, *part.inside))
+        memory += sys.getsizeof(part.text) + _OF_A_PART
         if size > MOST_TEXT:
             raise DocumentRefused(f"its text has more than {MOST_TEXT:,} bytes: split it")
+        if memory > _MEMORY:
+            raise DocumentRefused("its text takes more memory than the app has for one document: split it")
         parts.append(part)
     if not parts:
         raise DocumentRefused("the file holds no text: run text recognition (OCR) on it, or upload its text")
@@ -74,11 +85,13 @@ def _of_package(data: bytes, read_inside: ReadInside) -> Iterable[Part]:
     types = (package.read("[Content_Types].xml") or b"").decode("utf-8", "replace")
     if kind.startswith("text"):
         return opendocument.read(package)
-    if kind.startswith("spreadsheet") or "spreadsheetml" in types or "ms-excel.sheet" in types:
+    main = _MAIN.search(types)  # a chart's workbook, and other files inside, have types too
+    named = main[0] if main else types
+    if kind.startswith("spreadsheet") or "spreadsheetml" in named or "ms-excel." in named:
         return sheets.read(data, package)
-    if "wordprocessingml" in types:
+    if "wordprocessingml" in named or "ms-word." in named:
         return word.read(package, read_inside)
-    if "presentationml" in types:
+    if "presentationml" in named or "ms-powerpoint." in named:
         return slides.read(package, read_inside)
     if kind or types:
         raise DocumentRefused(f"the file's format is not known here: {_AS_OFFICE}")

@@ -9,7 +9,8 @@ from enum import StrEnum
 from shared.documents.mime import is_raw_mail
 
 _MARKUP = re.compile(  # atomic, as a hostile file makes it try every division into comments otherwise
-    rb"(?>\s+|<\?[^>]*>|<!--.*?-->)*+<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL
+    rb"(?>\s+|<\?[^>]*>|<!--.*?-->)*+<(?:!doctype\s+html|html|head|body)(?![\w:.-])",
+    re.IGNORECASE | re.DOTALL,
 )
 _LOOKED_AT = 4096  # bytes
 _MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -30,7 +31,7 @@ _STARTS = {
     b"%PDF-": Format.PDF,
     b"PK\x03\x04": Format.PACKAGE,
     b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": Format.COMPOUND,
-    b"{\\rtf": Format.RTF,
+    **{b"{\\rtf" + follows: Format.RTF for follows in (b"0", b"1", b"\\", b" \\", b"{", b"}", b"\r", b"\n")},
 }
 
 

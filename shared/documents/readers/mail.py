@@ -21,6 +21,7 @@ from shared.errors import DocumentRefused
 
 _DEPTH = 20  # parts inside of parts
 _PARTS = 1000
+_REMARK = 200  # characters by which HTML may be longer than twice the plain text beside it
 _LONGEST_FIELD = 4000  # characters of a field with parameters that are parsed: it takes quadratic time
 _FIELDS = re.compile(rb"(?:\r?\n(?:[!-9;-~]++[ \t]*+:|[ \t]++[^\s]|>?From )(?:[^\r\n]|\r(?!\n))*+)*+")
 _FOLD = re.compile(rb"\r?\n(?=[ \t])")
@@ -42,7 +43,7 @@ def read(data: bytes, read_inside: ReadInside) -> Iterator[Part]:
     """
     mail = b"\n" + data.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
     whole = _entity(mail, 0, len(mail))
-    leaves = list(_Leaves(mail).of(whole))
+    leaves = list(_Leaves(mail, read_inside).of(whole))
     found = header(*(encoded_words(whole.text(name)) for name in ("from", "to", "cc", "date", "subject")))
     if found is None and not any(leaf.content.strip() for leaf in leaves):
         raise DocumentRefused("the file is damaged: open the mail in its mail program and save it again")
@@ -150,8 +151,9 @@ def _fields(head: bytes) -> dict[str, bytes]:
 class _Leaves:
     """Find the parts of a mail that hold no other parts."""
 
-    def __init__(self, mail: bytes) -> None:
+    def __init__(self, mail: bytes, read_inside: ReadInside) -> None:
         self._mail = mail
+        self._read_inside = read_inside
         self._found = 0
 
     def of(self, entity: _Entity, depth: int = 0) -> Iterator[_Entity]:
@@ -166,7 +168,7 @@ class _Leaves:
         if not children:
             yield entity
         elif entity.kind == "multipart/alternative":
-            yield from _one_of([list(self.of(child, depth + 1)) for child in children])
+            yield from _one_of([list(self.of(child, depth + 1)) for child in children], self._read_inside)
         else:
             for child in children:
                 yield from self.of(child, depth + 1)
@@ -199,9 +201,14 @@ class _Leaves:
         return _entity(self._mail, start, end)
 
 
-def _one_of(alternatives: list[list[_Entity]]) -> Iterator[_Entity]:
-    """Choose plain text before HTML, if there is some. The attachments of the others are kept."""
+def _one_of(alternatives: list[list[_Entity]], read_inside: ReadInside) -> Iterator[_Entity]:
+    """Choose plain text before HTML, if it says as much. The attachments of the others are kept."""
     best = max(alternatives, key=_rank)
+    page = max(alternatives, key=lambda alternative: _rank(alternative) == 1)
+    if _rank(best) == 2 and _rank(page) == 1:
+        plain, shown = (_length(alternative, read_inside) for alternative in (best, page))
+        if shown > _REMARK + 2 * plain:  # such as: this mail needs a program that shows HTML
+            best = page
     for alternative in alternatives:
         for leaf in alternative:
             yield leaf if alternative is best else replace(leaf, is_spare=True)
@@ -210,6 +217,11 @@ def _one_of(alternatives: list[list[_Entity]]) -> Iterator[_Entity]:
 def _rank(alternative: Iterable[_Entity]) -> int:
     kinds = {leaf.kind for leaf in alternative if leaf.is_body and leaf.content.strip()}
     return 2 if "text/plain" in kinds else int("text/html" in kinds)
+
+
+def _length(alternative: Iterable[_Entity], read_inside: ReadInside) -> int:
+    bodies = (leaf for leaf in alternative if leaf.is_body and not leaf.is_spare)
+    return sum(len(part.text) for leaf in bodies for part in _body(leaf, read_inside))
 
 
 def _body(leaf: _Entity, read_inside: ReadInside) -> Iterable[Part]:

@@ -14,7 +14,7 @@ One that cannot be read gives a part that says so: it is not dropped, and the re
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # a document may have 100,000
 class Part:
     """A piece of a document's text, without white space around it, and where it stands.
 
@@ -28,6 +28,11 @@ class Part:
     sheet: str = ""
     row: int | None = None
     inside: tuple[str, ...] = ()
+
+    @property
+    def above(self) -> tuple[tuple[str, ...], str, tuple[str, ...]]:
+        """What neighbours have in common: the headings, the sheet and the attachments."""
+        return self.heading, self.sheet, self.inside
 
 
 def joined(parts: Iterable[Part]) -> str:

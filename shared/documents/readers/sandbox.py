@@ -22,17 +22,25 @@ from pathlib import Path
 
 from shared.documents.readers import zygote
 from shared.documents.readers.part import Part
-from shared.errors import DocumentRefused
+from shared.errors import DocumentRefused, LamplighterError
 
 SECONDS = 9
 """CPU seconds for reading one file, in all tries."""
-_MOST = 50_000_000  # bytes of an answer: a child that was taken over may send any number
+_MOST = zygote.MOST + zygote.STATUS.size  # bytes received: a child that was taken over may send any number
 _RECEIVED = 256 * 1024  # bytes at a time
 _FORKS = hasattr(os, "fork")
 _TOO_LONG = "reading it takes too long: split it, or save its text"
 _FAILED = "the program that reads such files failed on it twice: open it and save it again, or save its text"
+_NOT_RUNNING = (
+    "the process that reads documents ends at once: check that the app was deployed with the packages of "
+    "requirements.txt for its platform, and has memory left"
+)
 _LEAST_ENVIRONMENT = {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}  # Windows
 _LIMITS = {-getattr(signal, name, 0) for name in ("SIGXCPU", "SIGALRM")}
+
+
+class ReaderUnavailable(LamplighterError):
+    """The process that reads files does not run, for whatever reason. No document is to blame."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +62,9 @@ class Sandbox:
         self._control: socket.socket | None = None
 
     async def read(self, data: bytes) -> list[Part]:
-        """Return the parts of a file. Raises DocumentRefused with a reason for the file's owner."""
+        """Return a file's parts. Raises DocumentRefused with a reason for its owner; ReaderUnavailable."""
         async with self._turn:
-            left = float(SECONDS)
+            left, status = float(SECONDS), None
             for _ in range(2):  # the system may have ended the first child for want of memory
                 began = time.monotonic()
                 status, answer = await (self._ask(data, left) if _FORKS else _ask_once(data, left))
@@ -65,6 +73,8 @@ class Sandbox:
                 if status in _LIMITS:
                     raise DocumentRefused(_TOO_LONG)
                 left = max(1.0, left - (time.monotonic() - began))
+        if status is None:  # files are opened in forks only: they do not end the child
+            raise ReaderUnavailable(_NOT_RUNNING)
         raise DocumentRefused(_FAILED)
 
     async def close(self) -> None:
@@ -76,8 +86,8 @@ class Sandbox:
             await asyncio.to_thread(self._child.wait)
             self._child = None
 
-    async def _ask(self, data: bytes, seconds: float) -> tuple[int, bytes]:
-        """Return how a fork ended, and its answer."""
+    async def _ask(self, data: bytes, seconds: float) -> tuple[int | None, bytearray]:
+        """Return how a fork ended, None if there was none, and its answer."""
         loop = asyncio.get_running_loop()
         ours, theirs = socket.socketpair()
         with ours:
@@ -88,13 +98,15 @@ class Sandbox:
                 await loop.sock_sendall(ours, data)
                 ours.shutdown(socket.SHUT_WR)
             answer = await _received(ours)
+        if len(answer) > _MOST:
+            return 1, bytearray()
         if len(answer) < zygote.STATUS.size:  # the child itself has ended: a fork leaves its status
             await self.close()
-            return 1, b""
-        size = zygote.STATUS.size
-        status, *usage = zygote.STATUS.unpack(answer[-size:])
+            return None, bytearray()
+        status, *usage = zygote.STATUS.unpack_from(answer, len(answer) - zygote.STATUS.size)
         self.usage = Usage(*usage)
-        return status, answer[:-size]
+        del answer[-zygote.STATUS.size :]
+        return status, answer
 
     def _send(self, connection: socket.socket, seconds: int) -> None:
         """Hand a connection to the child. Start the child first if there is none, or anew if it has ended."""
@@ -118,10 +130,10 @@ class Sandbox:
             )
 
 
-async def _received(connection: socket.socket) -> bytes:
-    """Return what comes until the other end is closed."""
+async def _received(connection: socket.socket) -> bytearray:
+    """Return what comes until the other end is closed, or is too much."""
     loop, received = asyncio.get_running_loop(), bytearray()
-    while len(received) < _MOST:
+    while len(received) <= _MOST:
         try:
             piece = await loop.sock_recv(connection, _RECEIVED)
         except ConnectionResetError:  # the fork left data unread; what it has sent comes all the same
@@ -129,7 +141,7 @@ async def _received(connection: socket.socket) -> bytes:
         if not piece:
             break
         received += piece
-    return bytes(received)
+    return received
 
 
 def _command(*mode: str) -> list[str]:
@@ -137,31 +149,40 @@ def _command(*mode: str) -> list[str]:
     return [sys.executable, "-I", zygote.__file__, json.dumps(paths), *mode]
 
 
-async def _ask_once(data: bytes, seconds: float) -> tuple[int, bytes]:
+async def _ask_once(data: bytes, seconds: float) -> tuple[int | None, bytearray]:
     """Do the same without forks, as on Windows: one process for each file, limited by time alone."""
 
-    def run() -> tuple[int, bytes]:
+    def run() -> tuple[int | None, bytearray]:
         try:
             done = subprocess.run(  # noqa: S603 this program
                 _command("once"), input=data, capture_output=True, timeout=seconds, env=_LEAST_ENVIRONMENT
             )
         except subprocess.TimeoutExpired:
             raise DocumentRefused(_TOO_LONG) from None
-        return done.returncode, done.stdout
+        return done.returncode, bytearray(done.stdout)
 
     return await asyncio.to_thread(run)
 
 
-def _parts(answer: bytes) -> list[Part]:
-    """Return the parts of an answer, which is untrusted. Raises DocumentRefused if it is a refusal."""
+def _parts(answer: bytearray) -> list[Part]:
+    """Return the parts of an answer, which is untrusted. Raises DocumentRefused if it is a refusal.
+
+    Line by line: all of it at once would delay the event loop, and take several times its memory.
+    """
+    parts, above, at = list[Part](), Part("").above, 0
     try:
-        found = json.loads(answer)
-        if "refused" not in found:
-            return [
-                Part(text, page, tuple(heading), sheet, row, tuple(inside))
-                for text, page, heading, sheet, row, inside in found["parts"]
-            ]
-        reason = str(found["refused"])
+        while (end := answer.find(b"\n", at)) >= 0:
+            found = json.loads(answer[at:end])
+            at = end + 1
+            if isinstance(found, dict):
+                raise DocumentRefused(str(found["refused"]))
+            text, page, row, *changed = found
+            if changed:
+                heading, sheet, inside = changed
+                above = tuple(heading), sheet, tuple(inside)
+            parts.append(Part(text, page, above[0], above[1], row, above[2]))
     except (ValueError, TypeError, KeyError, RecursionError):
-        raise DocumentRefused(_FAILED) from None
-    raise DocumentRefused(reason)
+        parts = []
+    if not parts:
+        raise DocumentRefused(_FAILED)
+    return parts

@@ -30,7 +30,20 @@ _HEADINGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
 _CELLS = ("td", "th")
 _LISTS = frozenset(("ol", "ul", "menu", "dir"))
 _KEEPS_LINES = frozenset(("pre", "textarea", "listing", "xmp"))
-_NEVER = frozenset(("head", "title", "script", "style", "template", "iframe", "noembed", "noframes"))
+_NEVER = frozenset(
+    {
+        *("head", "title", "script", "style", "template", "iframe", "noembed", "noframes"),
+        *(
+            "audio",
+            "video",
+            "canvas",
+            "datalist",
+            "desc",
+            "metadata",
+        ),  # text for other programs than browsers
+    }
+)
+_UNSEEN_INPUTS = ("hidden", "password", "file", "image", "range", "color")
 _HIDING = re.compile(r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)", re.IGNORECASE)
 _SPACE = re.compile(r"\s+")
 _WHOLE = re.compile(r"-?\d{1,6}")
@@ -115,6 +128,8 @@ class _Page:
             return True
         if element.tag == "body":  # a script shows it
             return False
+        if element.tag == "dialog" and element.get("open") is None:
+            return True
         return element.get("hidden") is not None or bool(_HIDING.search(element.get("style", "")))
 
     def _enter(self, element: etree._Element) -> None:
@@ -135,6 +150,8 @@ class _Page:
             self._pieces.append("\n")
         elif tag == "img":
             self._add(f" {element.get('alt', '')} ")
+        elif tag == "input":
+            self._add(f" {_filled_in(element)} ")
         self._keeps_lines += tag in _KEEPS_LINES
         self._add(element.text)
 
@@ -226,6 +243,14 @@ def _tidied(text: str, keeps_lines: bool) -> str:
     else:
         text = "\n".join(line.rstrip() for line in text.splitlines())
     return text.strip(_INVISIBLE)
+
+
+def _filled_in(field: etree._Element) -> str:
+    """Return what a field of a form shows."""
+    kind = field.get("type", "text").lower()
+    if kind in ("checkbox", "radio"):
+        return "☐" if field.get("checked") is None else "☒"
+    return "" if kind in _UNSEEN_INPUTS else field.get("value", "")
 
 
 def _first_number(numbered: etree._Element) -> int | None:

@@ -20,7 +20,7 @@ from shared.documents.readers.package import Package
 from shared.documents.readers.part import Part, ReadInside
 from shared.documents.readers.tables import row
 from shared.documents.readers.word_runs import SKIPPED, Runs
-from shared.documents.readers.word_styles import Styles, level_of
+from shared.documents.readers.word_styles import Styles, is_on, level_of
 
 _Block = etree._Element | str | Part  # a str: text that is read already
 _FILES = ("altChunk", "subDoc")
@@ -56,7 +56,8 @@ class _Document:
     def _repeated(self, kind: str) -> Iterator[Part]:
         """Read the headers or footers; sections whose texts are equal have one."""
         told = set[tuple[str, ...]]()
-        references = {value(entry, "id"): entry for entry in self._main.root.iter("{*}" + kind)}
+        entries = (entry for entry in self._main.root.iter("{*}" + kind) if self._is_used(entry))
+        references = {value(entry, "id"): entry for entry in entries}
         for reference in references.values():
             part = self._main.named(reference)
             if part is not None:
@@ -65,6 +66,17 @@ class _Document:
                 text = tuple(found.text for found in parts)
                 yield from () if text in told else parts
                 told.add(text)
+
+    def _is_used(self, reference: etree._Element) -> bool:
+        """Return whether Word shows it: those for first and even pages stay when they are turned off."""
+        match value(reference, "type"):
+            case "first":
+                return any(map(is_on, self._main.root.iter("{*}titlePg")))  # of any section: they inherit
+            case "even":
+                settings = [part.root for part in self._main.of_kind("settings")]
+                return any(is_on(mark) for root in settings for mark in root.iter("{*}evenAndOddHeaders"))
+            case _:
+                return True
 
     def _story(self, part: OfficePart, blocks: Iterable[_Block]) -> Iterator[Part]:
         """Read blocks, and after each what it refers to. A stack: notes may refer to notes without end."""
@@ -156,17 +168,18 @@ class _Document:
 
 def _blocks(parent: etree._Element) -> Iterator[etree._Element]:
     for block in within(parent, (*_PARAGRAPHS, *_FILES, "tr"), SKIPPED):
-        if local(block) != "tr" or not _deleted(block, "trPr", "del"):
+        if local(block) != "tr" or not (_has(block, "trPr", "del") or _has(block, "trPr", "hidden")):
             yield block
 
 
 def _cells(block: etree._Element) -> Iterator[etree._Element]:
     """Yield the cells of a row. The text of merged ones is in the first; the others are empty."""
     for cell in within(block, ("tc",), SKIPPED):
-        if not _deleted(cell, "tcPr", "cellDel"):
+        if not _has(cell, "tcPr", "cellDel"):
             yield cell
 
 
-def _deleted(element: etree._Element, properties: str, mark: str) -> bool:
+def _has(element: etree._Element, properties: str, mark: str) -> bool:
     found = first(element, properties)
-    return found is not None and first(found, mark) is not None
+    mark_found = None if found is None else first(found, mark)
+    return mark_found is not None and is_on(mark_found)

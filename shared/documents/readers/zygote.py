@@ -15,30 +15,50 @@ import signal
 import socket
 import struct
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from shared.documents.readers.part import Part
 
 MEMORY = 512_000_000
 """Bytes of address space of a fork."""
+MOST = 20_000_000
+"""Bytes of an answer: JSON writes some characters with more bytes than the text has."""
 STATUS = struct.Struct("<bfQ")
 """How a fork ended, after its answer: its exit code, or the number of the signal, negative; the CPU seconds
 that it took, and the most bytes that it had in memory."""
 _TOO_MUCH = "reading it takes more memory than the app has for one file: split it, or save its text"
 _WAIT = 3  # times the CPU seconds that a fork may exist
+_TABLES = (b"Gr\xc3\xb6\xc3\x9fe", b"Gr\xf6\xdfe: 5 m", b"A+AOQ- and B")  # UTF-8, an old encoding, and UTF-7
 
 
 def answer(data: bytes) -> bytes:
-    """Return the parts, or the reason for a refusal, as JSON."""
+    """Return the parts, or the reason for a refusal, as lines of JSON."""
     from shared.documents.readers import child
     from shared.errors import DocumentRefused
 
     try:
-        parts = child.read(data)
-        found = {"parts": [(p.text, p.page, p.heading, p.sheet, p.row, p.inside) for p in parts]}
-        return json.dumps(found, ensure_ascii=False).encode("utf-8", "replace")
+        found = b"".join(_lines(child.read(data)))
+        return found if len(found) < MOST else _refused(_TOO_MUCH)
     except DocumentRefused as refusal:
-        return json.dumps({"refused": str(refusal)}).encode()
+        return _refused(str(refusal))
     except MemoryError:
-        return json.dumps({"refused": _TOO_MUCH}).encode()
+        return _refused(_TOO_MUCH)
+
+
+def _lines(parts: Iterable[Part]) -> Iterator[bytes]:
+    """Yield each part's text, page and row, and what stands above it if that is another than before."""
+    above = None
+    for part in parts:
+        line = [part.text, part.page, part.row, *(part.above if part.above != above else ())]
+        above = part.above
+        yield json.dumps(line, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+
+
+def _refused(reason: str) -> bytes:
+    return json.dumps({"refused": reason}).encode() + b"\n"
 
 
 def serve(control: socket.socket) -> None:
@@ -50,6 +70,7 @@ def serve(control: socket.socket) -> None:
         with socket.socket(fileno=files[0]) as connection:
             fork = os.fork()
             if fork == 0:
+                control.close()  # the next files are none of its business
                 _read_within_limits(connection, request[0])
             _, status, usage = os.wait4(fork, 0)
             ended = os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
@@ -93,6 +114,9 @@ def main() -> None:
         return
     from shared.documents.readers import child  # noqa: F401 before forking, so that each fork has it
 
+    for text in _TABLES:  # the same for what is made when it is needed first
+        with contextlib.suppress(Exception):
+            answer(text)
     gc.freeze()
     serve(socket.socket(fileno=0))
 

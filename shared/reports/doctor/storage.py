@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from shared.documents.backlog import DOCUMENTS
+from shared.documents.checkpoints import CHECKPOINTS
 from shared.documents.identity import INBOX
 from shared.documents.intake import SWEEPS
 from shared.documents.results import FAILED, PROCESSED, RESULTS
@@ -18,7 +19,7 @@ from shared.hosting.ledger import DECISIONS, DEPLOYMENTS, HOLDS, SESSIONS
 from shared.ports import Blobs, Clock, Insert, Remove, Tables
 from shared.reports.doctor.findings import Finding, failed, ok, warning
 
-CONTAINERS = (INBOX, RESULTS, PROCESSED, FAILED, LEASES)
+CONTAINERS = (INBOX, RESULTS, PROCESSED, FAILED, CHECKPOINTS, LEASES)
 TABLES = (DOCUMENTS, DEPLOYMENTS, SESSIONS, DECISIONS, HOLDS, WORK_LEASES, SWEEPS)
 LARGEST_SKEW = timedelta(seconds=5)
 

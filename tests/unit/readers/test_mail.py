@@ -102,6 +102,16 @@ def test_the_text_is_followed_by_the_attachments(body: str, expected: list[str])
     assert texts(body) == expected
 
 
+@pytest.mark.parametrize("says_as_much", [True, False])
+def test_plain_text_that_only_points_to_the_html_is_not_chosen(says_as_much: bool) -> None:
+    """People see the HTML."""
+    page = f"Content-Type: text/html\n\n<p>{'The order is cancelled. ' * 30}"
+    plain = "The order is cancelled. " * 20 if says_as_much else "Your program does not show this mail."
+    found = texts(several("alternative", f"Content-Type: text/plain\n\n{plain}", page))
+    assert ("<p>" in found[0]) is not says_as_much
+    assert len(found) == 1
+
+
 def test_a_text_in_an_old_encoding_is_read_by_its_name_or_its_content() -> None:
     """Mail programs of old wrote none, or that of another computer."""
     for named in ("; charset=windows-1252", "; charset=us-ascii", "; charset=utf-8", ""):

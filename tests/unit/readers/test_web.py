@@ -33,6 +33,13 @@ def texts(page: str) -> list[str]:
         ),
         ('<ol><li>one<ol type="a"><li>in it</ol><li>two', ["1. one", "in it", "2. two"]),
         ("<select><option>red<option>blue</select><textarea> a\n b</textarea>", ["red", "blue", "a\n b"]),
+        (
+            "Name: <input value='Ann'><input type=hidden value=x><input type=submit value=Go>",
+            ["Name: Ann Go"],
+        ),
+        ("<input type=checkbox checked>Yes <input type=Checkbox value=n>No", ["☒ Yes ☐ No"]),
+        ("a<dialog>closed</dialog><dialog open>open</dialog>", ["a", "open"]),
+        ("a <video>Your browser is old</video><datalist><option>x</datalist>b", ["a b"]),
         ("&#8203;&nbsp;<p>&zwnj;&nbsp;&zwnj;<p>text", ["text"]),
         ("<html><body></body></html>", []),
     ],

@@ -209,6 +209,31 @@ def test_notes_follow_their_references() -> None:
     assert texts(body, members, **related) == ["a", "foot", "2", "comment", "b", "end"]
 
 
+@pytest.mark.parametrize("on", [True, False])
+def test_headers_of_first_and_even_pages_are_read_if_they_are_shown(on: bool) -> None:
+    """Word keeps them when a person turns them off."""
+    refer = "".join(
+        f"<w:headerReference w:type='{kind}' r:id='{kind}'/>" for kind in ("default", "first", "even")
+    )
+    title = f"<w:sectPr><w:titlePg w:val='{int(on)}'/></w:sectPr>"
+    members = {f"Word/{kind}.xml": xml("w:hdr", par(kind)) for kind in ("default", "first", "even")}
+    if on:
+        members["Word/settings.xml"] = xml("w:settings", "<w:evenAndOddHeaders/>")
+    related = {kind: f"header {kind}.xml" for kind in ("default", "first", "even")}
+    body = f"<w:p><w:pPr><w:sectPr>{refer}</w:sectPr></w:pPr></w:p>{par('body')}{title}"
+    found = texts(body, members, **related, **({"s": "settings settings.xml"} if on else {}))
+    assert found == (["default", "first", "even", "body"] if on else ["default", "body"])
+
+
+def test_hidden_rows_are_left_out() -> None:
+    """As hidden text is."""
+    rows = "".join(
+        f"<w:tr><w:trPr><w:hidden{value}/></w:trPr><w:tc>{par(text)}</w:tc></w:tr>"
+        for value, text in (("", "hidden"), (" w:val='0'", "shown"))
+    )
+    assert texts(f"<w:tbl>{rows}</w:tbl>") == ["shown"]
+
+
 def test_headers_come_first_and_footers_last() -> None:
     """Each once, however many sections have it, or one like it."""
     refer = "<w:sectPr><w:headerReference r:id='{}'/><w:footerReference r:id='f'/></w:sectPr>".format
