@@ -226,13 +226,13 @@ class Judge:
         finally:
             self._flights.remove(flight)
 
-    def asked(self, process: Process, deployment: str, request: ModelRequest) -> None:
-        """Check that a request starts only if the record was open: workers read it every few seconds.
-
-        And that none is sent whose answer was kept. The next run of a document asks everything anew.
-        """
+    def sends(self, process: Process, deployment: str, request: ModelRequest) -> None:
+        """Check that no request is sent whose answer was kept. A document's next run asks everything anew."""
         if self._kept and not self._world.scenario.requeues and f"{key_of(request)}.json" in self._kept:
             self.fault("repeated", f"{process.name} asks {deployment} again what it has an answer to")
+
+    def asked(self, process: Process, deployment: str) -> None:
+        """Check that a request starts only if the record was open: workers read it every few seconds."""
         known = self.deployments[deployment]
         if known.state in ("open", "creating") or process.side is not self._world.ours:
             return

@@ -184,6 +184,7 @@ class SimAzure:
         self, endpoint: str, deployment: str, request: ModelRequest, *, timeout: float
     ) -> ModelAnswer:
         world, process = self._world, self._process
+        world.judge.sends(process, deployment, request)
         await process.arrive()
         trouble = world.weather.ask()
         if trouble is not None:
@@ -206,7 +207,7 @@ class SimAzure:
         if "[[" in request.text:
             self._refuse_marked(request.text, found)
         if not is_probe:
-            world.judge.asked(process, deployment, request)
+            world.judge.asked(process, deployment)
         with world.judge.in_flight(process, found):
             if trouble == "stands_still":
                 process.pause(world.random.uniform(150, 500))

@@ -149,15 +149,20 @@ async def test_a_search_that_its_cap_ends_says_how_much_was_searched() -> None:
 
 
 async def test_what_is_too_long_shrinks_once_and_is_never_sent_again() -> None:
-    """Not even by the next process: the refusal is kept like an answer."""
-    reader = Reader(cut(Large.MAP_REDUCE, context_tokens=None), lambda _: "yes", capacity=150)
-    reader.reply = lambda request: TOO_LONG if len(request.text) > 100_000 else "yes"
-    reader.world.upload(NAME, contract("", "", ""))
-    await reader.dies_after(kept=2)  # the refusal, and an answer
+    """Not even by the next process, which begins with the smaller pieces: the refusal is kept."""
+
+    def reply(request: ModelRequest) -> str | Exception:
+        return TOO_LONG if "DENSE" in request.text and len(request.text) > 20_000 else "yes"
+
+    reader = Reader(cut(Large.MAP_REDUCE), reply)
+    reader.world.upload(NAME, contract("DENSE", *[""] * 60, fill=100))
+    await reader.dies_after(kept=6)
+    before = Counter(request.text for request in reader.asked)
+    assert isinstance(reply(reader.asked[0]), Exception) and max(before.values()) == 1
     assert (await reader.result())["answer"] == "yes"
-    sent = Counter(request.text for request in reader.asked)
-    assert [count for text, count in sent.items() if len(text) > 100_000] == [1]
-    assert len(sent) > 3
+    again = reader.asked[before.total() :]
+    assert len(again) > 20
+    assert max(len(request.text) for request in again) <= 20_000 < len(reader.asked[0].text)
 
 
 @pytest.mark.parametrize(("large", "requests"), [(Large.WHOLE, 1), (Large.MAP_REDUCE, 6)])

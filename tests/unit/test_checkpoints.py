@@ -17,6 +17,7 @@ from shared.model import DocumentState, Large, ModelRequest, Task
 from tests.unit.large_documents import NAME, USED, Reader, contract, cut, no_threads  # noqa: F401
 
 QUERIES = tuple(f"Clause {number}?" for number in range(1, 22))  # there is no 21
+NEGATIVE = tuple(f"Clause {number}?" for number in range(31, 51))
 MAPPED = cut(Large.MAP_REDUCE, context_tokens=4000)
 TITLE: dict[str, Any] = {
     "type": "object",
@@ -44,7 +45,11 @@ def asked_twice(reader: Reader) -> Counter[str]:
 
 @pytest.mark.parametrize(
     ("task", "after"),
-    [(MAPPED, 4), (MAPPED, 18), *[(cut(Large.RETRIEVE, queries=QUERIES), after) for after in (9, 18, 22)]],
+    [
+        *[(MAPPED, after) for after in (4, 18)],
+        *[(cut(Large.RETRIEVE, queries=QUERIES), after) for after in (9, 22)],
+        (cut(Large.RETRIEVE, queries=NEGATIVE), 24),
+    ],
 )
 async def test_a_crash_repeats_only_what_was_in_flight(task: Task, after: int) -> None:
     """Twice; the answer is right; each answer is charged once; nothing is left of it."""
@@ -55,7 +60,8 @@ async def test_a_crash_repeats_only_what_was_in_flight(task: Task, after: int) -
     lost += await reader.dies_after(1)
     result = await reader.result()
     if task.queries:
-        assert [each["answer"] for each in result["answer"]] == [*RIGHT, "no"]
+        expected = [*RIGHT, "no"] if task.queries == QUERIES else ["no"] * 20
+        assert [each["answer"] for each in result["answer"]] == expected
     else:
         assert set(result["answer"].split()) == set(RIGHT)
     assert asked_twice(reader) <= lost
