@@ -141,7 +141,7 @@ def test_the_instances_have_the_configured_memory(
 
 @pytest.mark.parametrize("days", [90, 14])
 def test_only_what_is_done_is_deleted_by_age(parameters: dict[str, object], days: int) -> None:
-    """Processed documents after so many days, leftovers of a crash; waiting, failed ones and results never."""
+    """Processed documents and leftovers of a crash; waiting and failed documents and results never."""
     given = {} if days == 90 else {"processedRetentionDays": days}
     (policy,) = evaluate("main.bicep", {**parameters, **given}).of_type(
         "Microsoft.Storage/storageAccounts/managementPolicies"

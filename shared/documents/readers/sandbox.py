@@ -172,7 +172,7 @@ def _parts(answer: bytearray) -> list[Part]:
     parts, above, at = list[Part](), Part("").above, 0
     try:
         while (end := answer.find(b"\n", at)) >= 0:
-            found = json.loads(answer[at:end])
+            found = json.loads(answer[at:end].decode())
             at = end + 1
             if isinstance(found, dict):
                 raise DocumentRefused(str(found["refused"]))

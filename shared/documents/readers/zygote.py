@@ -50,11 +50,11 @@ def answer(data: bytes) -> bytes:
 
 def _lines(parts: Iterable[Part]) -> Iterator[bytes]:
     """Yield each part's text, page and row, and what stands above it if that is another than before."""
-    above = None
+    written, above = json.JSONEncoder(ensure_ascii=False).encode, None
     for part in parts:
         line = [part.text, part.page, part.row, *(part.above if part.above != above else ())]
         above = part.above
-        yield json.dumps(line, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+        yield written(line).encode("utf-8", "replace") + b"\n"
 
 
 def _refused(reason: str) -> bytes:
@@ -81,6 +81,7 @@ def serve(control: socket.socket) -> None:
 def _read_within_limits(connection: socket.socket, seconds: int) -> None:
     """Answer one file and exit, whatever happens."""
     try:
+        gc.disable()  # it ends with the file
         _limit(seconds)
         with connection.makefile("rb") as stream:
             data = stream.read()

@@ -1,4 +1,4 @@
-"""The samples, one of every format: each holds a fact that an answer must have, and nothing hidden is read."""
+"""The samples, one of every format: each holds a fact that an answer must have; nothing hidden is read."""
 
 from __future__ import annotations
 
