@@ -220,6 +220,10 @@ class DocumentRefused(LamplighterError):
     """The document itself cannot be answered. The message is the reason that its owner sees."""
 
 
+class ReaderUnavailable(LamplighterError):
+    """The process that reads files does not run. No document is to blame."""
+
+
 class DocumentTooLarge(DocumentRefused):
     """The document is larger than the app or its deployment accepts."""
 

@@ -18,6 +18,9 @@ _MAIL = {
     "delivered-to",
     "content-type",
 }
+_BY_A_SERVER = re.compile(  # the value of a Received field, which people write, too
+    r"\s*(?:from\s+\S+\s*[(\[]|(?:from|by)\s+\S+\.\S+|by\s+\S+\s+(?:with|id)\b)", re.IGNORECASE
+)
 _SURELY = {"mime-version", "content-transfer-encoding", "received"}
 _FORM = re.compile(
     rb"\s{0,9}--([^\r\n]{1,200})\r?\n(?:[\w-]{1,80}:[^\r\n]*\r?\n){0,9}?content-disposition:[ \t]*form-data",
@@ -38,7 +41,9 @@ def is_raw_mail(data: bytes) -> bool:
             continue
         if not _FIELD.match(line):
             break
-        names.add(line.partition(":")[0].lower())
+        name, _, value = line.partition(":")
+        if name.lower() != "received" or _BY_A_SERVER.match(value):
+            names.add(name.lower())
     return bool(names & _SURELY) and len(names & (_MAIL | _SURELY)) >= 2
 
 

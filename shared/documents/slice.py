@@ -27,7 +27,6 @@ from shared.documents.job import Job
 from shared.documents.line import LONGEST_PAUSE, CapacityTooSmall, HandedBack, Line
 from shared.documents.plan import Plan, plan
 from shared.documents.readers.part import Part
-from shared.documents.readers.sandbox import ReaderUnavailable
 from shared.documents.results import source_of
 from shared.documents.source import apart
 from shared.documents.waiting import first_done
@@ -39,6 +38,7 @@ from shared.errors import (
     ModelError,
     ModelUnavailable,
     RateLimited,
+    ReaderUnavailable,
     RequestRefused,
     StorageError,
 )

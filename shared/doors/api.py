@@ -27,6 +27,7 @@ from shared.errors import (
     LamplighterError,
     NotFound,
     ProviderError,
+    ReaderUnavailable,
     ResultDamaged,
     ResultDeleted,
     SettingsError,
@@ -57,6 +58,7 @@ _STATUS: tuple[tuple[type[LamplighterError], int], ...] = (
     (ResultDamaged, 502),
     (SettingsError, 503),
     (StorageError, 503),
+    (ReaderUnavailable, 503),
 )
 """The first matching class counts."""
 _BEFORE = {

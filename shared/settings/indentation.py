@@ -12,6 +12,7 @@ from __future__ import annotations
 import difflib
 import typing
 from collections.abc import Iterator
+from types import UnionType
 from typing import Any
 
 import yaml
@@ -89,7 +90,12 @@ def fields_of(kind: Any) -> dict[str, Any]:
     """Return the keys of a section, as the file writes them, with the types of their values."""
     if not _is_model(kind):
         return {}
-    return {field.alias or name: field.annotation for name, field in kind.model_fields.items()}
+    return {field.alias or name: _present(field.annotation) for name, field in kind.model_fields.items()}
+
+
+def _present(kind: Any) -> Any:
+    """Return the section itself of one that may be missing."""
+    return next(filter(_is_model, typing.get_args(kind)), kind) if isinstance(kind, UnionType) else kind
 
 
 def _is_model(kind: Any) -> bool:

@@ -60,6 +60,9 @@ _MISSING = {
     "task": "write what to ask, such as {system_prompt: tasks/summary.md, max_output_tokens: 1000}",
     "system_prompt": "name a file that says what to ask of each document, such as tasks/summary.md",
     "max_output_tokens": "write how many tokens an answer may have, such as 1000",
+    "role": "write who says it: system, developer, user or assistant",
+    "content": "write what is said, with {document} in one message of the user",
+    "quotes": "write the fields of the answer that quote the document, such as [quote]",
     "from": 'write when the window opens, such as "09:00"',
     "to": 'write when the window closes, such as "18:00"',
 }

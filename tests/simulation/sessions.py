@@ -48,6 +48,11 @@ def _by_generation(
     return found
 
 
+def _without_passes(world: World, since: float, until: float) -> float:
+    """Return for how many of these seconds no timer fired."""
+    return sum(max(0.0, min(until, end) - max(since, start)) for start, end in world.scenario.outages)
+
+
 def _objection(world: World, found: Generation, sessions: list[HostingSession]) -> str | None:
     slack = timedelta(seconds=_EXACT + world.scenario.skew)
     ends = [end for end in (found.deleted, found.gone) if end is not None]
@@ -57,8 +62,7 @@ def _objection(world: World, found: Generation, sessions: list[HostingSession]) 
         return f"it has {len(of_it)} sessions"
     if not of_it:
         since, until = world.since_start(found.created), world.since_start(ended or world.now())
-        unseen = sum(max(0.0, min(until, end) - max(since, start)) for start, end in world.scenario.outages)
-        lived = until - since - unseen
+        lived = until - since - _without_passes(world, since, until)
         known = id(found) in world.judge.deleted_by_us or lived > _LONG
         return f"it has no session, and stood for {lived:.0f} s" if known else None
     (session,) = of_it
@@ -70,8 +74,10 @@ def _objection(world: World, found: Generation, sessions: list[HostingSession]) 
     missed = sum(each.seconds for each in world.scenario.happenings if each.what == "missed")
     slack += timedelta(seconds=world.scenario.list_lag + missed)  # until then LISTs may not show it
     if found.name in world.azure.ignored:
-        # A DELETE that did nothing is believed until then. What vanishes meanwhile is taken for its effect.
-        slack += TIMING.settle
+        # A DELETE that did nothing is believed until the first pass after that. What vanishes meanwhile is
+        # taken for its effect.
+        since, until = world.since_start(session.ended_by), world.since_start(ended)
+        slack += TIMING.settle + timedelta(seconds=_without_passes(world, since, until))
     if session.ended_after - slack <= ended <= session.ended_by + slack:
         return None
     return (

@@ -90,6 +90,8 @@ def test_a_raw_mail_is_recognised(mail: str) -> None:
         "From: Ann\nTo: Bob\nDate: 3 March\nSubject: The contract\n\nDear Bob\n",
         "From: Ann\nSubject: How mail works\n\nA mail has MIME-Version: 1.0 and\nReceived: lines\n",
         "Received: 3 March\n\nDear Bob, it has come.\n",
+        "Received: 12 March 2024\nFrom: Ann\nDate: today\nFile: 77-A\n\nDear Bob\n",
+        "Received: 500 packets\nDate: today\nLost: 3\n",
         "Dear Bob,\n\n" + MAIL,
         "-- \nAnn\nContent-Disposition: form-data\n",
     ],

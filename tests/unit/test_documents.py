@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 from dataclasses import replace
@@ -11,8 +12,10 @@ from datetime import timedelta
 import pytest
 
 from shared.app import PartFailed
+from shared.documents.readers.part import Part
+from shared.documents.readers.sandbox import Sandbox
 from shared.documents.sweep import REST
-from shared.errors import StorageError
+from shared.errors import ReaderUnavailable, StorageError
 from shared.model import DocumentState, OneOffWindow, Task, UploadStart, prompt
 from shared.wiring import assemble
 from tests.fakes.clock import START, VirtualClock
@@ -278,6 +281,28 @@ async def test_a_worker_that_lost_its_claim_changes_nothing() -> None:
     await world.app.results.settle(stale, DocumentState.FAILED, "gave up", world.clock.now())
     assert await world.document("clauses/a.txt") == taken_over
     assert world.blobs.names("inbox") == ["clauses/a.txt"]
+
+
+async def test_a_reader_that_does_not_start_is_no_document_s_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waits, unrecorded and then recorded, until files can be read again: no attempt and no crash."""
+    calls = 0
+
+    async def read(*_: object) -> list[Part]:
+        nonlocal calls
+        calls += 1
+        if calls in (1, 2, 4, 5):  # two sweeps, and two slices
+            raise ReaderUnavailable("the process ends at once")
+        return [Part("A page.")]
+
+    monkeypatch.setattr(Sandbox, "read", read)
+    world = World.of(config())
+    world.upload("clauses/page.html", "<html><p>A page.")
+    for _ in range(5):
+        with contextlib.suppress(PartFailed):
+            await world.until(lambda: world.blobs.names("inbox") == [], timedelta(minutes=10))
+    document = await world.document("clauses/page.html")
+    assert (document.state, document.attempts, document.crashes) == (DocumentState.DONE, 0, 0)
+    assert calls == 6
 
 
 async def crash(*_: object) -> bool:

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from shared.documents.readers import zygote
 from shared.documents.readers.part import Part
-from shared.errors import DocumentRefused, LamplighterError
+from shared.errors import DocumentRefused, ReaderUnavailable
 
 SECONDS = 9
 """CPU seconds for reading one file, in all tries."""
@@ -37,10 +37,6 @@ _NOT_RUNNING = (
 )
 _LEAST_ENVIRONMENT = {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}  # Windows
 _LIMITS = {-getattr(signal, name, 0) for name in ("SIGXCPU", "SIGALRM")}
-
-
-class ReaderUnavailable(LamplighterError):
-    """The process that reads files does not run, for whatever reason. No document is to blame."""
 
 
 @dataclass(frozen=True)
