@@ -11,10 +11,11 @@ import asyncio
 import contextlib
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 from shared.documents.ask import Question
 from shared.documents.identity import short_id
+from shared.documents.spent import Spent, parsed, spent_of
 from shared.errors import AlreadyExists, BlobRefused, ContainerMissing, Missing, StorageError
 from shared.model import Document, ModelAnswer, ModelRequest
 from shared.ports import Blobs
@@ -22,8 +23,6 @@ from shared.ports import Blobs
 CHECKPOINTS = "checkpoints"
 TOO_LONG = frozenset({"context_length_exceeded", "string_above_max_length"})
 """Azure's codes for a request that is longer than the model's context."""
-_KINDS = ("prompt", "completion")
-_MANY = 1e12  # more than any document's tokens or dollars
 
 
 @dataclass(frozen=True)
@@ -32,18 +31,7 @@ class Kept:
 
     answer: ModelAnswer
     refused: str
-    prompt_tokens: int
-    completion_tokens: int
-    cost: float
-
-    def charged(self, document: Document) -> Document:
-        """Return the document with at least that cost."""
-        return replace(
-            document,
-            prompt_tokens=max(document.prompt_tokens, self.prompt_tokens),
-            completion_tokens=max(document.completion_tokens, self.completion_tokens),
-            cost=max(document.cost, self.cost),
-        )
+    spent: Spent
 
 
 class Checkpoints:
@@ -78,11 +66,7 @@ class Checkpoints:
             "answer": {"text": answer.text, "model": answer.model},
             "refused": refused,
             "usage": {"prompt_tokens": answer.prompt_tokens, "completion_tokens": answer.completion_tokens},
-            "spent": {
-                "prompt_tokens": document.prompt_tokens,
-                "completion_tokens": document.completion_tokens,
-                "cost": document.cost,
-            },
+            "spent": spent_of(document),
         }
         name, data = self._name(asked), json.dumps(body).encode()
         with contextlib.suppress(AlreadyExists):
@@ -120,13 +104,11 @@ async def forget(kept: Checkpoints | None) -> None:
 def _parsed(data: bytes) -> Kept | None:
     try:
         body = json.loads(data)
-        text, model = str(body["answer"]["text"]), str(body["answer"]["model"])
-        refused = str(body["refused"])
-        tokens = [int(body[part][f"{kind}_tokens"]) for part in ("usage", "spent") for kind in _KINDS]
-        cost = float(body["spent"]["cost"])
+        text, model, refused = str(body["answer"]["text"]), str(body["answer"]["model"]), str(body["refused"])
+        used = parsed({**body["usage"], "cost": 0})
+        spent = parsed(body["spent"])
     except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
         return None
-    if refused not in ("", *TOO_LONG) or not all(0 <= number < _MANY for number in (*tokens, cost)):
+    if refused not in ("", *TOO_LONG):
         return None
-    answer = ModelAnswer(text, "stop", model, tokens[0], tokens[1])
-    return Kept(answer, refused, tokens[2], tokens[3], cost)
+    return Kept(ModelAnswer(text, "stop", model, used.prompt_tokens, used.completion_tokens), refused, spent)

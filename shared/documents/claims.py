@@ -13,7 +13,7 @@ from shared.documents.alone import crashes_of
 from shared.documents.condemned import condemned
 from shared.documents.drain_tools import DrainTools
 from shared.documents.results import result_name
-from shared.documents.stored_result import Spent
+from shared.documents.spent import Spent
 from shared.errors import StorageError
 from shared.model import Document, DocumentState
 from shared.money.cost import token_cost
@@ -82,14 +82,7 @@ class Claims:
 
         The cost of that answer may be on the document already. Raises StorageError.
         """
-        await self.done(
-            replace(
-                document,
-                prompt_tokens=max(document.prompt_tokens, spent.prompt_tokens),
-                completion_tokens=max(document.completion_tokens, spent.completion_tokens),
-                cost=max(document.cost, spent.cost),
-            )
-        )
+        await self.done(spent.charged_to(document))
 
     async def settle(self, document: Document, state: DocumentState, reason: str) -> None:
         """Give it a final state without an answer. Raises StorageError."""

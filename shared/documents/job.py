@@ -107,7 +107,7 @@ class Job:
         if kept is None:
             return None
         if kept.refused:
-            self._before = kept.charged(self._before)
+            self._before = kept.spent.charged_to(self._before)
             raise RequestRefused("the document is longer than the model's context", code=kept.refused)
         try:
             value = accept(kept.answer, asked.request)
@@ -115,7 +115,7 @@ class Job:
             return None
         if self._wrong_quotes(value):
             return None
-        self._before = kept.charged(self._before)
+        self._before = kept.spent.charged_to(self._before)
         return kept.answer, value
 
     async def _ask(self, asked: Question, sent: Callable[[], None]) -> ModelAnswer:

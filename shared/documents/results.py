@@ -27,7 +27,8 @@ from shared.documents.backlog import DocumentLedger, Leftover
 from shared.documents.checkpoints import Checkpoints
 from shared.documents.identity import INBOX, short_id
 from shared.documents.result_text import TEXT, for_people
-from shared.documents.stored_result import Spent, read_result, write_result
+from shared.documents.spent import Spent
+from shared.documents.stored_result import read_result, write_result
 from shared.errors import (
     AlreadyExists,
     BlobRefused,

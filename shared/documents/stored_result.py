@@ -8,18 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from shared.documents.spent import Spent, parsed, spent_of
 from shared.model import Document, ModelAnswer
-
-_MANY = 1e12  # more than any document's tokens or dollars
-
-
-@dataclass(frozen=True)
-class Spent:
-    """A document's cost when its result was stored: all attempts and runs, including that answer."""
-
-    prompt_tokens: int
-    completion_tokens: int
-    cost: float
 
 
 @dataclass(frozen=True)
@@ -55,11 +45,7 @@ def write_result(
         **({} if evidence is None else {"evidence": evidence}),
         "model": answer.model,
         "usage": {"prompt_tokens": answer.prompt_tokens, "completion_tokens": answer.completion_tokens},
-        "spent": {
-            "prompt_tokens": document.prompt_tokens,
-            "completion_tokens": document.completion_tokens,
-            "cost": document.cost,
-        },
+        "spent": spent_of(document),
         "timings": {"asked_at": asked_at.isoformat(), "answered_at": answered_at.isoformat()},
     }
     return json.dumps(body, ensure_ascii=False, indent=2).encode()
@@ -69,13 +55,9 @@ def read_result(document: Document, data: bytes) -> Stored | None:
     """Return a stored result; None if it is not of this document and run. The content is untrusted."""
     try:
         body = json.loads(data)
-        whose, spent, answer = body["document"], body["spent"], body["answer"]
+        whose, answer, evidence = body["document"], body["answer"], body.get("evidence")
         if (whose["id"], whose["run"]) != (document.id, document.run):
             return None
-        prompt_tokens, completion_tokens = int(spent["prompt_tokens"]), int(spent["completion_tokens"])
-        cost, evidence = float(spent["cost"]), body.get("evidence")
+        return Stored(parsed(body["spent"]), answer, evidence)
     except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
         return None
-    if not (0 <= prompt_tokens < _MANY and 0 <= completion_tokens < _MANY and 0 <= cost < _MANY):
-        return None
-    return Stored(Spent(prompt_tokens, completion_tokens, cost), answer, evidence)

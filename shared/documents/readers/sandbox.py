@@ -24,7 +24,7 @@ from shared.documents.readers import zygote
 from shared.documents.readers.part import Part
 from shared.errors import DocumentRefused, ReaderUnavailable
 
-SECONDS = 9
+SECONDS = 8
 """CPU seconds for reading one file, in all tries."""
 _MOST = zygote.MOST + zygote.STATUS.size  # bytes received: a child that was taken over may send any number
 _RECEIVED = 256 * 1024  # bytes at a time
