@@ -152,8 +152,7 @@ async def test_who_stops_waiting_leaves_no_file_to_the_next(reader: Sandbox) -> 
     assert (await reader.read(b"next"))[0].text == "next"
 
 
-@pytest.mark.parametrize("order", ["idle", "sleep"])
-def test_the_child_ends_with_an_app_that_was_killed(order: str) -> None:
+def test_the_child_ends_with_an_app_that_was_killed() -> None:
     """SIGKILL of the app leaves no process behind."""
     code = (
         "import asyncio\nfrom shared.documents.readers.sandbox import Sandbox\nreader = Sandbox()\n"

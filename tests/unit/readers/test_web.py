@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 
 import pytest
 
@@ -121,10 +120,8 @@ def test_a_page_that_needs_scripts_gives_what_it_says_without_them() -> None:
 def test_deep_nesting_is_read_or_refused_but_never_lost(element: str) -> None:
     """Beyond 256 levels by default, and 2,048 at most, libxml2 returns an empty page and no error."""
     assert texts(f"<p>before</p>{f'<{element}>' * 300}deep") == ["before", "deep"]
-    start = time.process_time()
     with pytest.raises(DocumentRefused, match="nested too deeply"):
         texts(f"<p>before</p>{f'<{element}>' * 500_000}deep")
-    assert time.process_time() - start < 2
 
 
 @pytest.mark.parametrize(
