@@ -56,12 +56,8 @@ def result_name(document: Document) -> str:
     return _bounded(document.deployment, file_name(document), end)
 
 
-def text_name(document: Document) -> str:
-    """Return the name of the text file beside the result of this run, if its answer is text."""
-    return _beside(document, ".txt")
-
-
-def _beside(document: Document, end: str) -> str:
+def beside(document: Document, end: str) -> str:
+    """Return the name of a file for people that stands beside the result of this run."""
     return f"{result_name(document).removesuffix('.json')}{end}"
 
 
@@ -163,7 +159,7 @@ class Results:
         """Try once to write the files for people; see the note."""
         for file in for_people(answer, evidence, file_name(document)):
             try:
-                await self._blobs.create(RESULTS, _beside(document, file.end), file.data, file.content_type)
+                await self._blobs.create(RESULTS, beside(document, file.end), file.data, file.content_type)
             except AlreadyExists:
                 continue
             except StorageError as error:

@@ -321,11 +321,7 @@ def result_verified(stack: contextlib.ExitStack) -> None:
 @_variant
 def kept_answers(stack: contextlib.ExitStack) -> None:
     """Ask everything again after a crash."""
-
-    async def nothing(*_: Any) -> None:
-        return None
-
-    _put(stack, checkpoints.Checkpoints, "find", nothing)
+    _put(stack, checkpoints.Checkpoints, "find", mock.AsyncMock(return_value=None))
 
 
 VARIANTS = tuple(_PATCHES)

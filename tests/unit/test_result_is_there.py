@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from shared.documents.results import finished_name, result_name, text_name
+from shared.documents.results import beside, finished_name, result_name
 from shared.errors import StorageError
 from shared.model import Document, DocumentState, ModelAnswer, Task, prompt
 from tests.fakes.clock import START
@@ -165,8 +165,8 @@ async def test_an_answer_that_is_text_lies_there_as_a_text_file_before_the_docum
     await tick(world, 20)
     done = await world.document(NAME)
     assert done.state is DocumentState.DONE and bool(lost) == (dies != "never")
-    assert world.blobs.names("results") == sorted([result_name(document), text_name(document)])
-    assert await world.blobs.read("results", text_name(document)) == b"an answer\n"
+    assert world.blobs.names("results") == sorted([result_name(document), beside(document, ".txt")])
+    assert await world.blobs.read("results", beside(document, ".txt")) == b"an answer\n"
     assert world.azure.asked.count("some text") == 1, "nothing is asked again"
 
 
@@ -178,7 +178,7 @@ async def test_a_text_file_that_cannot_be_written_keeps_no_document(
     world = World.of(config())
     document = await waiting(world)
     if there:
-        world.blobs.upload("results", text_name(document), b"somebody's")
+        world.blobs.upload("results", beside(document, ".txt"), b"somebody's")
     create = world.blobs.create
 
     async def refusing(container: str, name: str, data: bytes, content_type: str) -> str:
@@ -191,7 +191,7 @@ async def test_a_text_file_that_cannot_be_written_keeps_no_document(
     assert (await world.document(NAME)).state is DocumentState.DONE
     assert world.results() == [result_name(document)]
     if there:
-        assert await world.blobs.read("results", text_name(document)) == b"somebody's"
+        assert await world.blobs.read("results", beside(document, ".txt")) == b"somebody's"
 
 
 @pytest.mark.parametrize("dies", ["never", "after the result"])
