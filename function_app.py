@@ -45,6 +45,12 @@ async def drain_deployment(message: func.QueueMessage, following: func.Out[str])
         following.set(name)
 
 
+@app.timer_trigger(arg_name="timer", schedule=BINDINGS.schedule)
+async def deliver_events(timer: func.TimerRequest) -> None:
+    """Send the events that wait to the receivers that deployments.yaml names."""
+    await (await _lamplighter()).deliver_events()
+
+
 @app.blob_trigger(
     arg_name="blob",
     path="inbox/{name}",

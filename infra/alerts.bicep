@@ -33,6 +33,8 @@ var attention = [
   'deleted_from_outside'
   'document_failed'
   'drain_failed'
+  'events_dropped'
+  'events_wait'
   'foreign_deployment'
   'model_access_denied'
   'model_refuses'

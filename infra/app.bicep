@@ -11,6 +11,14 @@ param openAiAccountId string
 param deploymentsFile string
 param instanceMemoryMB int
 param subnetId string
+param eventTopicEndpoint string
+param keyVaultSecrets object
+
+// Azure reads these values as the app's identity, so no parameter or template has them.
+var secretSettings = [
+  for each in items(keyVaultSecrets): { name: each.key, value: '@Microsoft.KeyVault(SecretUri=${each.value})' }
+]
+var eventSettings = empty(eventTopicEndpoint) ? [] : [{ name: 'EVENT_TOPIC_ENDPOINT', value: eventTopicEndpoint }]
 
 resource storage 'Microsoft.Storage/storageAccounts@2024-01-01' existing = {
   name: storageName
@@ -54,8 +62,9 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
     serverFarmId: plan.id
     httpsOnly: true
     virtualNetworkSubnetId: empty(subnetId) ? null : subnetId
+    keyVaultReferenceIdentity: empty(keyVaultSecrets) ? null : identityId
     siteConfig: {
-      appSettings: [
+      appSettings: concat([
         // The host's own storage.
         { name: 'AzureWebJobsStorage__blobServiceUri', value: storage.properties.primaryEndpoints.blob }
         { name: 'AzureWebJobsStorage__queueServiceUri', value: storage.properties.primaryEndpoints.queue }
@@ -77,7 +86,7 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
         { name: 'RECONCILE_SCHEDULE', value: '0 * * * * *' }
         { name: 'APPLICATIONINSIGHTS_CONNECTION_STRING', value: insights.properties.ConnectionString }
         { name: 'APPLICATIONINSIGHTS_AUTHENTICATION_STRING', value: 'ClientId=${identityClientId};Authorization=AAD' }
-      ]
+      ], eventSettings, secretSettings)
     }
     functionAppConfig: {
       runtime: {

@@ -41,6 +41,12 @@ param instanceMemoryMB int = 512
 @description('Whether storage is reached from a private network only. It costs money each hour, and uploads come from inside.')
 param vnetEnabled bool = false
 
+@description('Whether there is an Event Grid topic for the events of notify in deployments.yaml.')
+param eventTopic bool = false
+
+@description('App settings whose values are in a Key Vault: for each name the URI of a secret. The app needs the right to read it.')
+param keyVaultSecrets object = {}
+
 var token = uniqueString(subscription().id, environmentName, location)
 var tags = { 'azd-env-name': environmentName }
 var accountIds = concat([openAiAccountId], moreOpenAiAccountIds)
@@ -101,6 +107,17 @@ module identity 'identity.bicep' = {
   }
 }
 
+module events 'events.bicep' = if (eventTopic) {
+  name: 'events'
+  scope: group
+  params: {
+    location: location
+    tags: tags
+    token: token
+    appPrincipalId: identity.outputs.principalId
+  }
+}
+
 module app 'app.bicep' = {
   name: 'app'
   scope: group
@@ -117,6 +134,8 @@ module app 'app.bicep' = {
     deploymentsFile: deploymentsFile
     instanceMemoryMB: instanceMemoryMB
     subnetId: vnetEnabled ? network.outputs.appSubnetId : ''
+    eventTopicEndpoint: eventTopic ? events.outputs.endpoint : ''
+    keyVaultSecrets: keyVaultSecrets
   }
 }
 
@@ -167,3 +186,4 @@ output LAMPLIGHTER_APP string = app.outputs.name
 output LAMPLIGHTER_URL string = app.outputs.url
 output LAMPLIGHTER_STORAGE string = storage.outputs.name
 output LAMPLIGHTER_TOPIC string = storage.outputs.topicName
+output LAMPLIGHTER_EVENT_TOPIC string = eventTopic ? events.outputs.name : ''

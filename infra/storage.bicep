@@ -7,8 +7,8 @@ param processedRetentionDays int
 param uploaderId string
 param vnetEnabled bool
 
-// The app's containers. The host creates its own (azure-webjobs-*) itself.
-var containers = ['inbox', 'results', 'processed', 'failed', 'checkpoints', 'leases', 'config', 'deployments-last-good']
+// The app's containers. No rule below deletes from `unpacked`: these files wait as those in `inbox` do. The host creates its own (azure-webjobs-*) itself.
+var containers = ['inbox', 'results', 'processed', 'failed', 'checkpoints', 'unpacked', 'leases', 'config', 'deployments-last-good']
 var tables = ['deployments', 'sessions', 'decisions', 'documents', 'workleases', 'sweeps', 'holds']
 var packageContainer = 'app-package'
 

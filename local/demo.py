@@ -86,9 +86,8 @@ class Demo:
         return found
 
     def _is_settled(self, snapshot: Snapshot) -> bool:
-        expected = [(scenario.name, file) for scenario in self._scenarios for file in self._files]
         return (
-            all(key in snapshot.documents and snapshot.documents[key].is_final for key in expected)
+            all(snapshot.is_final(scenario.name, self._files) for scenario in self._scenarios)
             and all(scenario.ends < datetime.now(UTC) for scenario in self._scenarios)
             and snapshot.bill["open"] == 0
         )
@@ -169,12 +168,12 @@ async def carry_out(
     """Run the job and print its report; return True if all documents were answered and nothing is hosted."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as http:
         demo = Demo(stack, http, scenarios, files)
-        with Display(scenarios, len(files)) as display:
+        with Display(scenarios, list(files)) as display:
             snapshot = await demo.run(display)
         results = await demo.results(snapshot, folder / "results")
     print_report(scenarios, list(files), snapshot, results, folder)
     return (
-        all((scenario.name, file) in results for scenario in scenarios for file in files)
+        all((each.name, file) in results for each in scenarios for file in snapshot.files(each.name, files))
         and all(read_meter(snapshot.bill, scenario).sessions > 0 for scenario in scenarios)
         and snapshot.bill["open"] == 0
     )

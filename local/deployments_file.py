@@ -16,6 +16,7 @@ ACCOUNT_ID = (
     "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/local"
     "/providers/Microsoft.CognitiveServices/accounts/local-openai"
 )
+TOPIC = "local"  # the topic in the emulator
 _SETTING = re.compile(r"\$\{(\w+)\}")
 
 
@@ -31,10 +32,17 @@ def accounts_in(deployments_file: Path) -> list[str]:
 
 
 def own_settings(deployments_file: Path) -> dict[str, str]:
-    """Return the app settings that resource ids refer to as `${NAME}`, from the caller's environment."""
-    named = {name for text in _resource_ids(deployments_file) for name in _SETTING.findall(text)}
+    """Return the app settings that the file refers to as `${NAME}`, from the caller's environment."""
+    named = set[str]()
+    with suppress(OSError, UnicodeDecodeError):
+        named.update(_SETTING.findall(deployments_file.read_text(encoding="utf-8-sig")))
     own = {name: os.environ[name] for name in sorted(named) if name in os.environ}
     return {"AZURE_OPENAI_ACCOUNT_ID": ACCOUNT_ID, **own}
+
+
+def topic_setting(emulator_url: str) -> dict[str, str]:
+    """Return the app setting with the endpoint of a topic, as `azd up` sets it in Azure."""
+    return {"EVENT_TOPIC_ENDPOINT": f"{emulator_url}/topics/{TOPIC}/api/events"}
 
 
 def _resource_ids(deployments_file: Path) -> list[str]:

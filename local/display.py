@@ -29,7 +29,7 @@ def _console() -> Console:
 class Display:
     """Prints the changes between snapshots as lines and, on a terminal, keeps a live table below them."""
 
-    def __init__(self, scenarios: Sequence[Scenario], files: int) -> None:
+    def __init__(self, scenarios: Sequence[Scenario], files: Sequence[str]) -> None:
         self._scenarios = scenarios
         self._files = files
         self._began = time.monotonic()
@@ -62,10 +62,11 @@ class Display:
             deployment = snapshot.deployments.get(scenario.name)
             observed = deployment.observed if deployment else "absent"
             metered = read_meter(snapshot.bill, scenario)
+            files = snapshot.files(scenario.name, self._files)
             table.add_row(
                 Text(scenario.title),
                 Text(plain(observed), style=_STYLES.get(observed, "")),
-                Text(f"{snapshot.count(scenario.name, *FINAL)} of {self._files}"),
+                Text(f"{snapshot.count(scenario.name, *FINAL)} of {len(files)}"),
                 Text(f"{metered.hosted_seconds:.0f} s"),
                 Text(f"${metered.dollars:.4f}"),
             )
@@ -83,14 +84,16 @@ def print_report(
     console, shown = _console(), Path(os.path.relpath(folder))
     for scenario in scenarios:
         console.print(Text(f"\n{scenario.title} ({scenario.name})", style="bold"))
-        for file in files:
+        for file in snapshot.files(scenario.name, files):
             result = results.get((scenario.name, file))
             outcome = _why_not(snapshot, scenario, file) if result is None else answer_text(result)
             line = Text(f"  {plain(file, 60)}: {outcome}", style="red" if result is None else "")
             console.print(line, soft_wrap=True)
     if results:
         console.print(Text(f"\nThe results, as stored: {shown / 'results'}"), soft_wrap=True)
-    if len(results) < len(scenarios) * len(files):
+    if any(
+        (each.name, file) not in results for each in scenarios for file in snapshot.files(each.name, files)
+    ):
         console.print(Text(f"\nWhat happened is in {shown / 'host.log'}"), soft_wrap=True)
     console.print(_costs(scenarios, snapshot))
     for assumption in ASSUMPTIONS:

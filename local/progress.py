@@ -3,7 +3,7 @@
 import json
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,6 +39,16 @@ class Snapshot:
     deployments: Mapping[str, Deployment] = field(default_factory=dict)
     documents: Mapping[tuple[str, str], Document] = field(default_factory=dict)
     bill: Mapping[str, Any] = field(default_factory=lambda: {"open": 0, "deployments": []})
+
+    def files(self, deployment: str, submitted: Iterable[str]) -> list[str]:
+        """Return the names of a deployment's documents: the submitted files, and those in ZIP archives."""
+        unpacked = (file for name, file in self.documents if name == deployment)
+        return list(dict.fromkeys([*submitted, *sorted(unpacked)]))
+
+    def is_final(self, deployment: str, submitted: Iterable[str]) -> bool:
+        """Return whether each of these documents is in a final state."""
+        keys = [(deployment, file) for file in self.files(deployment, submitted)]
+        return all(key in self.documents and self.documents[key].is_final for key in keys)
 
     def count(self, deployment: str, *states: str) -> int:
         """Count a deployment's documents that are in one of these states."""
@@ -78,7 +88,9 @@ def plain(text: str, limit: int = 200) -> str:
 
 
 def answer_text(result: Mapping[str, Any]) -> str:
-    """Return the answer of a stored result as one short line."""
+    """Return the answer of a stored result as one short line; of a ZIP archive, what became of it."""
+    if "documents" in result:
+        return f"unpacked: {len(result['documents'])} documents"
     answer = result.get("answer")
     return plain(answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False))
 

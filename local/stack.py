@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local.azurite import Azurite, run_azurite
-from local.deployments_file import ACCOUNT_ID, own_settings
+from local.deployments_file import ACCOUNT_ID, own_settings, topic_setting
 
 ROOT = Path(__file__).resolve().parent.parent
 # The ports in local.settings.sample.json: Azurite's three default ports, and the emulator's.
@@ -216,6 +216,7 @@ def app_settings(services: Services, deployments_file: Path) -> dict[str, str]:
     }
     return storage | {
         **own_settings(deployments_file),
+        **topic_setting(services.emulator_url),
         "FUNCTIONS_WORKER_RUNTIME": "python",
         "DEPLOYMENTS_FILE": str(deployments_file),
         "AZURE_RESOURCE_MANAGER_ENDPOINT": services.emulator_url,

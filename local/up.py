@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from local.azurite import ACCOUNT_KEY, account_name
-from local.deployments_file import accounts_in, own_settings
+from local.deployments_file import TOPIC, accounts_in, own_settings, topic_setting
 from local.emulator.options import Options
 from local.lifetime import add_parent, run_command, stay_up
 from local.stack import (
@@ -60,6 +60,8 @@ def _describe_services(services: Services) -> str:
 The emulator    {services.emulator_url}
 The bill        {services.emulator_url}/emulator/bill
                 (at {price:.2f} dollars an hour, whatever prices deployments.yaml has)
+Events          {services.emulator_url}/emulator/events?topic={TOPIC}
+                (those for a receiver event_grid: ${{EVENT_TOPIC_ENDPOINT}})
 The storage     {uri}, with Azurite's public key:
                 {connection_string(uri)}"""
 
@@ -93,7 +95,8 @@ def check_file(deployments_file: Path, settings: Mapping[str, str]) -> None:
 
 
 def _up(deployments_file: Path, *, with_host: bool, workers: int) -> NoReturn:
-    check_file(deployments_file, own_settings(deployments_file))
+    topic = topic_setting("http://127.0.0.1")  # of no port yet
+    check_file(deployments_file, own_settings(deployments_file) | topic)
     folder, accounts = new_folder("up"), accounts_in(deployments_file)
     with run_services(folder, Behaviour(), accounts=accounts, standard_ports=not with_host) as services:
         if not with_host:

@@ -21,7 +21,7 @@ from enum import StrEnum
 REPEAT_SECONDS = 3600.0
 """An equal alert is logged again after this time; see Note [Equal alerts]."""
 
-_SUBJECT = ("account", "deployment", "container", "setting", "version", "code", "error")
+_SUBJECT = ("account", "deployment", "container", "receiver", "setting", "version", "code", "error")
 _MOST = 1000  # alerts in memory; beyond this number the one that was logged longest ago is dropped
 
 _log = logging.getLogger("lamplighter")
@@ -54,6 +54,8 @@ class Alert(StrEnum):
     UNACCOUNTED_DOCUMENTS = "unaccounted_documents"
     INBOX_BEHIND = "inbox_behind"
     STORAGE_REFUSED = "storage_refused"
+    EVENTS_WAIT = "events_wait"
+    EVENTS_DROPPED = "events_dropped"
 
 
 def alert(name: Alert, remedy: str, **fields: str | float | None) -> None:

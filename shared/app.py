@@ -12,16 +12,19 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from shared.alerts import Alert, alert
-from shared.documents.backlog import DocumentLedger
+from shared.documents.backlog import DOCUMENTS, DocumentLedger
 from shared.documents.drain_tools import DrainTools
 from shared.documents.intake import SWEEP_SECONDS, Intake
 from shared.documents.results import Results
 from shared.errors import LamplighterError, ProviderError, ProviderRefused, StorageError, shown
 from shared.hosting.dry_run import DryRun, dry_run
+from shared.hosting.ledger import DEPLOYMENTS, account_key
 from shared.hosting.observe import HostingContext
 from shared.hosting.passes import known_accounts, pass_over, pass_over_all
 from shared.hosting.reconcile import Outcome, PassReport
 from shared.model import Account, Configs, DeploymentConfig, DocumentState, Settings
+from shared.notify.deliver import Box, Delivery
+from shared.notify.outbox import OF_DEPLOYMENTS, OF_DOCUMENTS
 from shared.planning.picture import Picture, configured_on
 from shared.serve import SLICE_SECONDS, End, Served, Serving
 
@@ -58,6 +61,7 @@ class Lamplighter:
     results: Results
     intake: Intake
     drain_tools: DrainTools
+    delivery: Delivery
 
     # --- passes -------------------------------------------------------------------------------
 
@@ -136,14 +140,21 @@ class Lamplighter:
         only if the upload could not be recorded. Errors of ARM or the model are in the document's record and
         in alerts, and the timers continue the work.
         """
+        now, began = self.context.clock.now(), self.context.clock.monotonic()
         document = await self.intake.arrived(name)
-        if document is None or document.state is not DocumentState.WAITING:
+        if document is None:
+            return None
+        # What is done since then is a ZIP archive, whose files wait now.
+        done_at = document.finished_at if document.state is DocumentState.DONE else None
+        unpacked = done_at is not None and done_at >= now
+        if document.state is not DocumentState.WAITING and not unpacked:
             return None
         config = self.settings.deployments.get(document.deployment)
         if config is None:
             return None
         try:
-            more = await self.drive(config, SLICE_SECONDS)
+            took = self.context.clock.monotonic() - began if unpacked else 0.0
+            more = await self.drive(config, SLICE_SECONDS - took)
         except LamplighterError as error:
             alert(Alert.DRAIN_FAILED, f"the timers continue with it: {error}", deployment=config.name)
             return None
@@ -188,6 +199,27 @@ class Lamplighter:
             problems += [f"{name}: {shown(error)}" for error in each.errors]
         if problems:
             raise PartFailed(problems)
+
+    # --- events -------------------------------------------------------------------------------
+
+    async def deliver_events(self) -> None:
+        """Send the events that wait, for 45 s at most. Raises PartFailed after all were tried."""
+        boxes = [
+            Box(*place, receiver)
+            for config in self.settings.deployments.values()
+            for receiver in config.notify
+            for place in self.event_places(config)
+        ]
+        if problems := await self.delivery.run(boxes):
+            raise PartFailed([f"events: {problem}" for problem in problems])
+
+    @staticmethod
+    def event_places(config: DeploymentConfig) -> Sequence[tuple[str, str, str]]:
+        """Return where a deployment's events wait: table, partition, and kind of keys."""
+        return (
+            (DOCUMENTS, config.name, OF_DOCUMENTS),
+            (DEPLOYMENTS, account_key(config.account), OF_DEPLOYMENTS),
+        )
 
     async def _drained(self, config: DeploymentConfig, seconds: float) -> Served:
         until = self.context.clock.monotonic() + seconds

@@ -213,6 +213,25 @@ class RequestRefused(ModelError):
     """This document will never be answered: content filter, context length, or too large (413)."""
 
 
+# --- receivers of events ------------------------------------------------------------------------
+
+
+class ReceiverError(LamplighterError):
+    """An event was not delivered. `code`: the receiver's own, or HTTP's status; empty without an answer."""
+
+    def __init__(self, message: str, *, code: str = "") -> None:
+        self.code = code
+        super().__init__(message)
+
+
+class ReceiverUnavailable(ReceiverError):
+    """The receiver takes nothing now: it does not answer, is busy, or does not let us in."""
+
+
+class EventRefused(ReceiverError):
+    """The receiver refuses this event, and may take others."""
+
+
 # --- documents ----------------------------------------------------------------------------------
 
 
@@ -226,6 +245,17 @@ class ReaderUnavailable(LamplighterError):
 
 class DocumentTooLarge(DocumentRefused):
     """The document is larger than the app or its deployment accepts."""
+
+
+class IsZipArchive(DocumentRefused):
+    """The document is a ZIP archive of documents. It is refused only inside of another file.
+
+    `memory`: bytes that the archive and the largest file in it take.
+    """
+
+    def __init__(self, memory: int) -> None:
+        self.memory = memory
+        super().__init__("the file is a ZIP archive: unpack it and upload its files")
 
 
 class ResultDeleted(LamplighterError):

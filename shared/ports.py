@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from shared.model import Demand, DeploymentSpec, Hosted, ModelAnswer, ModelRequest
+from shared.model import Demand, DeploymentSpec, Embedded, Hosted, ModelAnswer, ModelRequest, Receiver
 
 Value = str | int | float | bool | datetime
 
@@ -253,6 +253,8 @@ class Offer:
     quota: str  # its name in `Catalogue.quotas`; empty if Azure gives none
     lifecycle: str = ""  # Azure's lifecycle status of the model, such as Deprecated; empty if there is none
     retires_at: datetime | None = None  # the model answers no request from then on; None if not known
+    context_tokens: int | None = None  # of one request with its answer; None if not known
+    max_output_tokens: int | None = None  # of an answer; None if not known
 
 
 @dataclass(frozen=True)
@@ -288,6 +290,26 @@ class Model(Protocol):
 
         Raises RateLimited, ModelUnavailable, DeploymentNotFound, ServiceRefused (or its AccessDenied),
         RequestRefused.
+        """
+        ...
+
+    async def embed(
+        self, endpoint: str, deployment: str, texts: Sequence[str], *, timeout: float
+    ) -> Embedded:
+        """Return the embeddings of texts, none empty, without retries. Repeating it costs tokens again.
+
+        Azure takes 2,048 texts and 300,000 tokens at most, and 8,191 of each text. Raises what `ask` raises.
+        """
+        ...
+
+
+class Sender(Protocol):
+    """Sends events to receivers."""
+
+    async def send(self, receiver: Receiver, event: str, *, timeout: float) -> None:
+        """Send one event, a CloudEvent in JSON, without retries, for at most `timeout` seconds.
+
+        Repeating it delivers it again, with the same id. Raises ReceiverUnavailable, EventRefused.
         """
         ...
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from shared.adapters.blobs import AzureBlobs
 from shared.adapters.credentials import is_local
 from shared.adapters.openai import AzureModel
+from shared.adapters.receivers import HttpSender
 from shared.adapters.storage_clock import StorageClock, TimedTables
 from shared.adapters.tables import AzureTables
 from shared.app import Lamplighter
@@ -21,11 +22,14 @@ from shared.documents.drain_tools import DrainTools
 from shared.documents.intake import Intake
 from shared.documents.results import Results
 from shared.documents.source import Sources
+from shared.documents.unpack import Unpacker
 from shared.errors import SettingProblem, SettingsError, StorageError
 from shared.hosting.ledger import Ledger
 from shared.hosting.observe import HostingContext
 from shared.model import Owner, Settings
-from shared.ports import Blobs, Clock, Model, Provider, Tables
+from shared.notify.deliver import Delivery
+from shared.notify.outbox import Outbox
+from shared.ports import Blobs, Clock, Model, Provider, Sender, Tables
 from shared.providers.azure_openai.arm import AzureOpenAI
 from shared.settings.bindings import STORAGE
 from shared.settings.blob import PREFIX, SettingsBlob
@@ -73,6 +77,9 @@ class App:
         self.tables, self.blobs = AzureTables(tables), AzureBlobs(blobs)
         self._model = AzureModel()
         self.provider = AzureOpenAI(arm, self._model)
+        self._sender = HttpSender()
+        host = environment.get("WEBSITE_HOSTNAME")  # set by App Service
+        self._app_url = f"https://{host}" if host else ""
         self._sources = Sources(self.blobs)  # one for the process: its memory limit outlives configurations
         self._file = environment.get("DEPLOYMENTS_FILE") or "deployments.yaml"
         self._blob = SettingsBlob(self.blobs, self._file, environment)
@@ -98,7 +105,9 @@ class App:
                 self.provider,
                 self._model,
                 self._sources,
+                self._sender,
                 storage=self._storage,
+                app_url=self._app_url,
                 timing=self._timing,
             )
         return self._current
@@ -110,7 +119,7 @@ class App:
 
     async def close(self) -> None:
         """Close the connections."""
-        for adapter in (self.tables, self.blobs, self.provider, self._model, self._sources):
+        for adapter in (self.tables, self.blobs, self.provider, self._model, self._sources, self._sender):
             await adapter.close()
 
 
@@ -133,27 +142,40 @@ def assemble(
     provider: Provider,
     model: Model,
     sources: Sources | None = None,
+    sender: Sender | None = None,
     *,
     storage: str = "",
+    app_url: str = "",
     timing: Timing = TIMING,
 ) -> Lamplighter:
-    """Build the app on implementations of the ports. `storage`: the name of the storage account."""
+    """Build the app on implementations of the ports.
+
+    `storage`: the name of the storage account. `app_url`: where the app's API is; empty if that is unknown.
+    """
     clock = StorageClock(clock)
     tables = TimedTables(tables, clock)
     owner = Owner(settings.installation, storage)
-    documents, ledger = DocumentLedger(tables, clock), Ledger(tables)
+    receivers = {name: config.notify for name, config in settings.deployments.items()}
+    outbox = Outbox(receivers, settings.prices, settings.installation, app_url)
+    documents, ledger = DocumentLedger(tables, clock, outbox), Ledger(tables)
     results, sources = Results(blobs, documents), sources or Sources(blobs)
-    tools = DrainTools(clock, timing, tables, model, documents, results, ledger, settings.prices, sources)
-    intake = Intake(clock, tables, blobs, documents, results, settings, sources, tools.hosted_here)
+    unpacker = Unpacker(clock, blobs, documents, results, sources, settings.max_document_bytes)
+    tools = DrainTools(
+        clock, timing, tables, model, documents, results, ledger, settings.prices, sources, unpacker
+    )
+    intake = Intake(
+        *(clock, tables, blobs, documents, results, settings, sources, ledger, unpacker), tools.hosted_here
+    )
     return Lamplighter(
         settings=settings,
         context=HostingContext(
-            clock, timing, tables, blobs, provider, documents, ledger, owner, settings.prices
+            clock, timing, tables, blobs, provider, documents, ledger, owner, settings.prices, outbox
         ),
         documents=documents,
         results=results,
         intake=intake,
         drain_tools=tools,
+        delivery=Delivery(tables, clock, sender or HttpSender()),
     )
 
 

@@ -12,18 +12,24 @@ from local.emulator.faults import Fault
 from local.emulator.server import Options, emulator
 
 _DESCRIPTION = """\
-Emulates Azure Resource Manager for the deployments of Azure OpenAI accounts, and the data plane of the
-accounts, on one port of 127.0.0.1. Prints one line with its URL when it is ready; SIGINT or SIGTERM stops it.
+Emulates Azure Resource Manager for the deployments of Azure OpenAI accounts, the data plane of the accounts,
+and Event Grid topics, on one port of 127.0.0.1. Prints one line with its URL when it is ready; SIGINT or
+SIGTERM stops it.
 
   /subscriptions/...                            ARM: PUT, GET, LIST, DELETE of deployments; GET of an account,
                                                 its models (from their first deployment on), quotas,
                                                 and the capacity left in the region for a model
   /ACCOUNT/openai/v1/chat/completions           chat completions; the model is the name of a deployment
   /ACCOUNT/openai/deployments/NAME/chat/completions?api-version=...   the same, on the classic path
+  /ACCOUNT/openai/v1/embeddings                 embeddings, of a deployment of a text-embedding model; also
+                                                on the classic path
+  POST /topics/NAME/api/events?api-version=2018-01-01   CloudEvents for a topic, which need not exist before
+  GET /emulator/events?topic=NAME               the events that it got
   GET /emulator/bill                            hosting with times and costs; calls, requests, and calls
                                                 that a client's transport repeated
   GET /emulator/admissions?deployment=NAME      when requests passed the limits, the tokens charged,
-                                                and the SHA-256 of the document (the last user message)
+                                                and the SHA-256 of the document (the last user
+                                                message), or of the texts that are embedded
   POST, GET, DELETE /emulator/faults            add faults, list how often they fired, remove them
                                                 (the error for an unknown key lists the valid keys)
   POST /emulator/limits                         multiply the limits of a deployment from now on, without a
@@ -41,7 +47,8 @@ A fault, as JSON, names the calls that it applies to and one effect; it applies 
 """
 
 _WHICH_CALLS = (
-    "`plane`: arm or data; `operation`: put, delete, list, get, models, usages, capacities; of data: chat.",
+    "`plane`: arm, data or events; `operation`: put, delete, list, get, models, usages, capacities;",
+    "of data: chat, embeddings; of events: publish.",
 )
 
 
@@ -98,6 +105,7 @@ def parser() -> argparse.ArgumentParser:
     )
     option("latency-p95", float, "S", "their 95th percentile, lognormal; otherwise they are constant")
     option("context-tokens", int, "N", "context length: tokens of prompt and answer together")
+    choice("context-size", ("present", "absent"), "whether models and deployments show it, as some do not")
     option("request-window", int, "S", "1, 10 or 60: requests per minute also hold over this many seconds")
     option("token-window", int, "S", "the same for tokens per minute")
     choice("limit-window", ("fixed", "sliding"), "a window begins with its first request, or slides")

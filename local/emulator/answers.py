@@ -79,8 +79,8 @@ def parse(body: Mapping[str, Any]) -> ChatRequest:
         prompt="\n".join(texts),
         messages=len(texts),
         document=from_user[-1] if from_user else "",
-        max_tokens=_positive(body, "max_completion_tokens") or _positive(body, "max_tokens"),
-        choices=_positive(body, "n") or 1,
+        max_tokens=positive(body, "max_completion_tokens") or positive(body, "max_tokens"),
+        choices=positive(body, "n") or 1,
         response_format=response_format,
     )
 
@@ -147,7 +147,8 @@ def _text(content: object) -> str:
     raise InvalidRequest("The content of a message must be a string or a list of parts.", param="messages")
 
 
-def _positive(body: Mapping[str, Any], name: str) -> int | None:
+def positive(body: Mapping[str, Any], name: str) -> int | None:
+    """Return a whole number above 0; None if it is not given. Raises InvalidRequest for anything else."""
     value = body.get(name)
     if value is None:
         return None

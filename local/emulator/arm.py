@@ -88,7 +88,7 @@ class ControlPlane:
         def act(account: Account, fault: Fault | None) -> web.Response:
             shown = (None, None) if fault is None else (fault.lifecycle, fault.retires)
             models = sorted(self.deployments.models(account))
-            return self._page(request, [model_json(*model, *shown) for model in models])
+            return self._page(request, [model_json(*model, self._context, *shown) for model in models])
 
         return await self._serve(request, "models", act)
 
@@ -237,7 +237,12 @@ class ControlPlane:
         return await self.faults.carry_out(fault, request, answer)
 
     def _json(self, generation: Generation, at: datetime) -> dict[str, Any]:
-        return deployment_json(generation, at, self.options.minute_seconds)
+        return deployment_json(generation, at, self.options.minute_seconds, self._context)
+
+    @property
+    def _context(self) -> int | None:
+        """Return the context size that models and deployments show; None if they show none."""
+        return self.options.context_tokens if self.options.context_size == "present" else None
 
     def _page(self, request: web.Request, rows: Sequence[Mapping[str, Any]]) -> web.Response:
         """Return a page of rows from the $skiptoken on, and a link to the next. Raises ArmError."""

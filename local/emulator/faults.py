@@ -11,9 +11,12 @@ from typing import Any, Literal, Self, get_args
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-Plane = Literal["arm", "data"]
+Plane = Literal["arm", "data", "events"]
 ArmOperation = Literal["put", "delete", "list", "get", "models", "usages", "capacities"]
-Operation = ArmOperation | Literal["chat"]
+DataOperation = Literal["chat", "embeddings"]
+EventsOperation = Literal["publish"]
+Operation = ArmOperation | DataOperation | EventsOperation
+_OPERATIONS: dict[Plane, Any] = {"arm": ArmOperation, "data": DataOperation, "events": EventsOperation}
 
 _EFFECTS = (
     "status",
@@ -49,7 +52,8 @@ _ONLY_FOR: dict[str, tuple[Operation, ...]] = {
 class Fault(BaseModel):
     """One fault, the body of `POST /emulator/faults`: which calls, how many of them, and one effect.
 
-    `deployment`: only calls for this deployment; `containing`: only chat requests whose prompt has this text.
+    `deployment`: only calls for this deployment, of events for this topic; `containing`: only chat requests
+    whose prompt has this text.
 
     `status` (with `code`, `message`, `param`, `headers`): the answer is that error, and nothing else happens.
     A 409 of ARM is a RequestConflict unless `code` says otherwise.
@@ -93,10 +97,9 @@ class Fault(BaseModel):
 
     @model_validator(mode="after")
     def _is_one_effect_on_a_call_it_fits(self) -> Self:
-        if (self.plane == "data") != (self.operation == "chat"):
-            raise ValueError(
-                f"plane data has the operation chat, plane arm {', '.join(get_args(ArmOperation))}"
-            )
+        operations = get_args(_OPERATIONS[self.plane])
+        if self.operation not in operations:
+            raise ValueError(f"plane {self.plane} has the operations {', '.join(operations)}")
         effects = [name for name in _EFFECTS if getattr(self, name) is not None]
         slow_one = len(effects) == 2 and set(effects) <= set(_SLOW) and self.delay_seconds is not None
         if len(effects) != 1 and not slow_one:

@@ -1,4 +1,4 @@
-"""The Azure OpenAI data plane over HTTP: chat completions on the v1 and the classic path."""
+"""The Azure OpenAI data plane over HTTP: chat completions and embeddings, on the v1 and the classic path."""
 
 import asyncio
 import hashlib
@@ -7,24 +7,28 @@ import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from aiohttp import web
 
-from local.emulator import refusals
+from local.emulator import embeddings, refusals
 from local.emulator.answers import ChatRequest, InvalidRequest, answer, parse, prompt_of
 from local.emulator.endpoints import Endpoints
 from local.emulator.families import refuse_parameters
-from local.emulator.faults import Faults, dropped
+from local.emulator.faults import DataOperation, Faults, dropped
 from local.emulator.limit_headers import headers_of
 from local.emulator.limits import DeploymentLimits, Verdict
 from local.emulator.meter import Meter
 from local.emulator.options import Options
 from local.emulator.refusals import Refusal
+from local.emulator.specification import makes_embeddings
 from local.emulator.state import Deployments, Generation, Lognormal
 from local.emulator.upstream import Upstream
 
 CONTENT_FILTER_MARKER = "[[content_filter]]"
+_OPERATIONS: Mapping[DataOperation, str] = {"chat": "chatCompletion", "embeddings": "embeddings"}
+_PATHS: Mapping[DataOperation, str] = {"chat": "chat/completions", "embeddings": "embeddings"}
 _V1_API_VERSIONS = (None, "preview", "v1")
 
 
@@ -49,12 +53,13 @@ class DataPlane:
         self._headers = headers_of(self.options.limit_headers)
 
     def routes(self) -> Iterable[web.RouteDef]:
-        return (
-            web.post("/{account}/openai/v1/chat/completions", self.chat_v1),
-            web.post("/{account}/openai/deployments/{deployment}/chat/completions", self.chat_classic),
-        )
+        for operation, path in _PATHS.items():
+            yield web.post(f"/{{account}}/openai/v1/{path}", partial(self._v1, operation))
+            yield web.post(
+                f"/{{account}}/openai/deployments/{{deployment}}/{path}", partial(self._classic, operation)
+            )
 
-    async def chat_v1(self, request: web.Request) -> web.StreamResponse:
+    async def _v1(self, operation: DataOperation, request: web.Request) -> web.StreamResponse:
         """Answer on the v1 path: `model` in the body names the deployment; a dated api-version is refused."""
         try:
             _authenticate(request)
@@ -64,25 +69,29 @@ class DataPlane:
             deployment = body.get("model")
             if not isinstance(deployment, str) or not deployment:
                 raise refusals.invalid(InvalidRequest("'model' must name a deployment.", param="model"))
-            return await self._chat(request, deployment, body)
+            return await self._serve(operation, request, deployment, body)
         except Refusal as refusal:
             return refusal.response()
 
-    async def chat_classic(self, request: web.Request) -> web.StreamResponse:
+    async def _classic(self, operation: DataOperation, request: web.Request) -> web.StreamResponse:
         """Answer on the classic path: the path names the deployment; an api-version is required."""
         try:
             _authenticate(request)
             if not request.query.get("api-version"):
                 raise refusals.resource_not_found()
-            return await self._chat(request, request.match_info["deployment"], await _body(request))
+            return await self._serve(
+                operation, request, request.match_info["deployment"], await _body(request)
+            )
         except Refusal as refusal:
             return refusal.response()
 
-    async def _chat(self, request: web.Request, deployment: str, body: dict[str, Any]) -> web.StreamResponse:
+    async def _serve(
+        self, operation: DataOperation, request: web.Request, deployment: str, body: dict[str, Any]
+    ) -> web.StreamResponse:
         account = self.endpoints.account(request.match_info["account"])
         if account is None:
             raise refusals.resource_not_found()
-        fault = self.faults.take("data", "chat", deployment, prompt_of(body))
+        fault = self.faults.take("data", operation, deployment, prompt_of(body))
         generation = self.deployments.find(account, deployment, self.clock())
         if generation is None:
             return await self.faults.carry_out(fault, request, _deployment_not_found)
@@ -90,7 +99,9 @@ class DataPlane:
         usage = self.meter.usage(found)
         usage.in_flight += 1
         try:
-            response = await self.faults.carry_out(fault, request, lambda: self._answer(request, found, body))
+            response = await self.faults.carry_out(
+                fault, request, lambda: self._answer(operation, request, found, body)
+            )
         finally:
             usage.in_flight -= 1
         if fault is not None and fault.status is not None:
@@ -98,12 +109,22 @@ class DataPlane:
         return response
 
     async def _answer(
-        self, request: web.Request, generation: Generation, body: dict[str, Any]
+        self,
+        operation: DataOperation,
+        request: web.Request,
+        generation: Generation,
+        body: dict[str, Any],
     ) -> web.StreamResponse:
         usage = self.meter.usage(generation)
         try:
-            asked, headers = self._admit(request, generation, body)
-            completion = await self._completion(generation, body, asked)
+            if not generation.serving(self.clock()):
+                raise refusals.deployment_not_found()
+            self._refuse_another_kind(operation, generation)
+            if operation == "embeddings":
+                completion, headers = await self._embeddings(request, generation, body)
+            else:
+                asked, headers = self._admit(request, generation, body)
+                completion = await self._completion(generation, body, asked)
         except Refusal as refusal:
             usage.requests_refused += 1
             return refusal.response()
@@ -116,13 +137,52 @@ class DataPlane:
         usage.tokens_out += tokens.get("completion_tokens", 0)
         return web.json_response(completion, headers=headers)
 
+    def _refuse_another_kind(self, operation: DataOperation, generation: Generation) -> None:
+        model = generation.run(self.clock()).specification.model_name
+        if makes_embeddings(model) != (operation == "embeddings"):
+            raise refusals.operation_not_supported(_OPERATIONS[operation], model)
+
+    async def _embeddings(
+        self, request: web.Request, generation: Generation, body: dict[str, Any]
+    ) -> tuple[dict[str, Any], Mapping[str, str]]:
+        """Return the answer to an embeddings request with the rate limit headers. Raises Refusal."""
+        now = self.clock()
+        generation.last_call = now
+        limits = self._limits_of(generation, now)
+        try:
+            asked = embeddings.parse(body)
+        except InvalidRequest as error:
+            headers = self._headers(limits.admit(0, now))
+            raise refusals.invalid(error, headers) from error
+        tokens = sum(asked.sizes)
+        headers = self._limited(request, "Embeddings_Create", generation, limits, tokens)
+        texts = hashlib.sha256("\n".join(asked.inputs).encode(errors="replace")).hexdigest()
+        self.meter.note_admission(generation, tokens, texts, now)
+        await asyncio.sleep(self._latency())
+        return embeddings.answer(asked, generation.run(now).specification.model_name), headers
+
+    def _limited(
+        self,
+        request: web.Request,
+        operation: str,
+        generation: Generation,
+        limits: DeploymentLimits,
+        tokens: int,
+    ) -> Mapping[str, str]:
+        """Charge a request to the limits and return their headers. Raises Refusal with a 429."""
+        verdict = limits.admit(tokens, self.clock())
+        headers = self._headers(verdict)
+        if verdict.exceeded is not None:
+            self.meter.usage(generation).rejected += 1
+            version = request.query.get("api-version", "v1")
+            raise refusals.too_many_requests(verdict, operation, version, headers)
+        return headers
+
     def _admit(
         self, request: web.Request, generation: Generation, body: dict[str, Any]
     ) -> tuple[ChatRequest, Mapping[str, str]]:
         """Parse a request and return it with the rate limit headers. Raises Refusal as Azure refuses it."""
         now = self.clock()
-        if not generation.serving(now):
-            raise refusals.deployment_not_found()
         generation.last_call = now
         limits = self._limits_of(generation, now)
         try:
@@ -131,11 +191,7 @@ class DataPlane:
         except InvalidRequest as error:
             headers = self._headers(limits.admit(0, now))  # a request that fails counts as well
             raise refusals.invalid(error, headers) from error
-        verdict = limits.admit(asked.estimated_tokens, now)
-        headers = self._headers(verdict)
-        if verdict.exceeded is not None:
-            self.meter.usage(generation).rejected += 1
-            raise refusals.too_many_requests(verdict, request.query.get("api-version", "v1"), headers)
+        headers = self._limited(request, "ChatCompletions_Create", generation, limits, asked.estimated_tokens)
         document = hashlib.sha256(asked.document.encode(errors="replace")).hexdigest()
         self.meter.note_admission(generation, asked.estimated_tokens, document, now)
         if CONTENT_FILTER_MARKER in asked.prompt:

@@ -9,6 +9,7 @@ BillingUnit = Literal["second", "minute", "hour"]
 BillingStarts = Literal["create", "ready"]
 WindowKind = Literal["fixed", "sliding"]
 RefusedRequests = Literal["counted", "free"]
+ContextSize = Literal["present", "absent"]
 LimitHeaders = Literal["present", "absent", "wrong"]
 
 SUBDOMAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{1,63}")
@@ -17,7 +18,7 @@ _RESOURCE_ID = re.compile(
     rf"/providers/Microsoft\.CognitiveServices/accounts/(?P<name>{SUBDOMAIN.pattern})",
     re.IGNORECASE,
 )
-RESERVED_NAMES = frozenset({"emulator", "subscriptions"})
+RESERVED_NAMES = frozenset({"emulator", "subscriptions", "topics"})
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,7 @@ class Options:
     latency_seconds: float = 0.2
     latency_p95: float | None = None
     context_tokens: int = 128_000
+    context_size: ContextSize = "present"
     request_window: int = LimitRules.request_window
     token_window: int = LimitRules.token_window
     limit_window: WindowKind = LimitRules.window

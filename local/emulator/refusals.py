@@ -53,6 +53,16 @@ def deployment_not_found() -> Refusal:
     return Refusal(404, {"code": "DeploymentNotFound", "message": message})
 
 
+def operation_not_supported(operation: str, model: str) -> Refusal:
+    """Return 400: the model is of another kind."""
+    message = (
+        f"The {operation} operation does not work with the specified model, {model}. Please choose different "
+        "model and try again. You can learn more about which models can be used with each operation here: "
+        "https://go.microsoft.com/fwlink/?linkid=2197993."
+    )
+    return Refusal(400, {"code": "OperationNotSupported", "message": message})
+
+
 def invalid(error: InvalidRequest, headers: Mapping[str, str] | None = None) -> Refusal:
     """Return 400: a malformed request, in OpenAI's error format."""
     shown = {
@@ -89,11 +99,13 @@ def content_filter(headers: Mapping[str, str]) -> Refusal:
     return Refusal(400, error, headers)
 
 
-def too_many_requests(verdict: Verdict, api_version: str, headers: Mapping[str, str]) -> Refusal:
+def too_many_requests(
+    verdict: Verdict, operation: str, api_version: str, headers: Mapping[str, str]
+) -> Refusal:
     """Return 429: above the deployment's tokens or requests per minute, with the time to wait."""
     seconds = math.ceil(verdict.retry_after)
     message = (
-        "Requests to the ChatCompletions_Create Operation under Azure OpenAI API version "
+        f"Requests to the {operation} Operation under Azure OpenAI API version "
         f"{api_version} have exceeded {verdict.exceeded} rate limit of your current OpenAI S0 pricing tier. "
         f"Please retry after {seconds} seconds."
     )

@@ -8,7 +8,7 @@ from typing import Any
 from yarl import URL
 
 from local.emulator.options import Account
-from local.emulator.specification import REGION, SKUS, usage_name
+from local.emulator.specification import MAX_OUTPUT_TOKENS, REGION, SKUS, makes_embeddings, usage_name
 from local.emulator.state import SUCCEEDED, Generation
 
 
@@ -28,13 +28,27 @@ def account_json(account: Account, subdomain: str, origin: URL) -> dict[str, Any
     }
 
 
-def model_json(name: str, version: str, lifecycle: str | None, retires: str | None) -> dict[str, Any]:
+def capabilities_json(model: str, context_tokens: int | None) -> dict[str, str]:
+    """Return what a model can do, as public outputs of `az` show it. `context_tokens`: None is not shown.
+
+    Deployments of gpt-4o and gpt-35-turbo show their context size, those of gpt-4.1-mini do not.
+    """
+    if makes_embeddings(model):
+        return {"embeddings": "true"}
+    size = {"maxContextToken": str(context_tokens), "maxOutputToken": str(MAX_OUTPUT_TOKENS)}
+    return {"chatCompletion": "true", **({} if context_tokens is None else size)}
+
+
+def model_json(
+    name: str, version: str, context_tokens: int | None, lifecycle: str | None, retires: str | None
+) -> dict[str, Any]:
     """Return a model as an account lists it, with its SKUs and the quota of each."""
     skus = [{"name": sku, "usageName": usage_name(name, sku)} for sku in SKUS]
     return {
         "format": "OpenAI",
         "name": name,
         "version": version,
+        "capabilities": capabilities_json(name, context_tokens),
         "skus": skus,
         "lifecycleStatus": lifecycle or "GenerallyAvailable",
         "deprecation": {} if retires is None else {"inference": retires},
@@ -68,7 +82,9 @@ def usage_json(name: str, used: int, limit: int) -> dict[str, Any]:
     }
 
 
-def deployment_json(generation: Generation, at: datetime, minute_seconds: float) -> dict[str, Any]:
+def deployment_json(
+    generation: Generation, at: datetime, minute_seconds: float, context_tokens: int | None
+) -> dict[str, Any]:
     """Return a deployment as ARM shows it. `minute_seconds`: the length of a minute of its rate limits."""
     first, last = generation.runs[0], generation.run(at)
     asked = last.specification
@@ -92,6 +108,7 @@ def deployment_json(generation: Generation, at: datetime, minute_seconds: float)
         "properties": {
             **asked.properties,
             "provisioningState": generation.state(at),
+            "capabilities": capabilities_json(asked.model_name, context_tokens),
             "rateLimits": [
                 {"key": key, "renewalPeriod": minute_seconds, "count": count} for key, count in limits
             ],

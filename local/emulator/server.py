@@ -16,6 +16,7 @@ from local.emulator.inference import DataPlane
 from local.emulator.meter import Meter, Prices
 from local.emulator.options import Account, Options
 from local.emulator.state import Deployments, Lognormal, Rules
+from local.emulator.topics import Topics
 from local.emulator.upstream import Upstream
 
 __all__ = ["Options", "Running", "emulator"]
@@ -117,6 +118,7 @@ async def emulator(options: Options, clock: Clock = lambda: datetime.now(UTC)) -
     app.add_routes([web.post("/emulator/accounts/{account}/endpoint", recreate)])
     app.add_routes(control_plane.routes())
     app.add_routes(data_plane.routes())
+    app.add_routes(Topics(faults).routes())
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
     await runner.setup()
     try:

@@ -9,6 +9,8 @@ DEVELOPER_TIER = "DeveloperTier"
 REGION = "swedencentral"
 SKUS = (DEVELOPER_TIER, "GlobalStandard", "ProvisionedManaged", "Standard")
 """The SKUs that the region offers for every model; DataZoneStandard exists in the USA only."""
+MAX_OUTPUT_TOKENS = 16_384
+"""The tokens of an answer that every model shows as its limit; no request is refused for it."""
 REGIONAL_CAPACITY = 100_000
 """The capacity left in the region for each model and SKU, in thousands of tokens per minute."""
 _NAME_LENGTH = 64
@@ -125,6 +127,11 @@ def usage_name(model: str, sku: str) -> str:
     return f"OpenAI.{sku}.{family}" + ("-finetune" if is_fine_tuned(model) else "")
 
 
+def makes_embeddings(model: str) -> bool:
+    """Return whether the name is that of a model for embeddings."""
+    return model.startswith("text-embedding-")
+
+
 def is_fine_tuned(model: str) -> bool:
     """Return whether the name is that of a fine-tuned model or of a checkpoint."""
     return ".ft-" in model or model.startswith("ftchkpt-")
@@ -132,7 +139,7 @@ def is_fine_tuned(model: str) -> bool:
 
 def _check_model(model: Mapping[str, Any]) -> None:
     name = model.get("name")
-    if isinstance(name, str) and (is_fine_tuned(name) or name.startswith("gpt-")):
+    if isinstance(name, str) and (is_fine_tuned(name) or makes_embeddings(name) or name.startswith("gpt-")):
         return
     raise ArmError(
         400,

@@ -7,6 +7,7 @@ public development key and a token without content. No other file holds a key.
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -62,3 +63,17 @@ def storage_credential(url: str) -> AsyncTokenCredential | AzureNamedKeyCredenti
     if is_local(url):
         return AzureNamedKeyCredential(urlsplit(url).path.strip("/").split("/")[0], _AZURITE_KEY)
     return DefaultAzureCredential()
+
+
+def local_queue_address(url: str) -> str:
+    """Return the URL of something in one of Azurite's queues, with a signature by its public key."""
+    from azure.storage.blob import ResourceTypes, Services, generate_account_sas
+
+    return f"{url}?" + generate_account_sas(
+        urlsplit(url).path.strip("/").split("/")[0],
+        _AZURITE_KEY,
+        resource_types=ResourceTypes(object=True),
+        permission="rwdlacup",
+        expiry=datetime.now(UTC) + timedelta(hours=1),
+        services=Services(queue=True),
+    )

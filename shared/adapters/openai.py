@@ -7,16 +7,18 @@ SDK: the import takes half of a cold start's CPU time, and most timer ticks send
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import AzureError, ClientAuthenticationError
 
 from shared.adapters.credentials import may_have_token, token_credential
+from shared.adapters.openai_embeddings import embedded
 from shared.adapters.openai_errors import translated
 from shared.adapters.openai_forms import Form, other_form
 from shared.errors import AccessDenied, ModelUnavailable, ServiceRefused
-from shared.model import ModelAnswer, ModelRequest
+from shared.model import Embedded, ModelAnswer, ModelRequest
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -43,43 +45,36 @@ class AzureModel:
         self, endpoint: str, deployment: str, request: ModelRequest, *, timeout: float
     ) -> ModelAnswer:
         """See the port."""
-        import openai
-
-        if not may_have_token(endpoint):
-            raise ServiceRefused(
-                "the account's endpoint is no https address, so no token is sent there.",
-                code="EndpointNotHttps",
-                remedy="check the account's endpoint in the Azure portal",
-            )
-        try:
-            async with asyncio.timeout(timeout):
-                raw = await self._send(endpoint, deployment, request, timeout)
-        except (TimeoutError, openai.APITimeoutError) as error:
-            raise ModelUnavailable(f"no answer within {timeout:.0f} s", code="timeout") from error
-        except openai.APIStatusError as error:
-            raise translated(error, endpoint) from error
-        except ClientAuthenticationError as error:  # raised by azure-identity: it has no token
-            raise AccessDenied(
-                "there is no identity to ask the model with.",
-                code="NoIdentity",
-                remedy="give the app its identity (AZURE_CLIENT_ID), or run az login",
-            ) from error
-        except AzureError as error:
-            raise ModelUnavailable("the service that gives tokens failed", code="connection") from error
-        except openai.APIConnectionError as error:
-            raise ModelUnavailable("the connection to the model failed", code="connection") from error
+        async with _call(endpoint, timeout):
+            raw = await self._send(endpoint, deployment, request, timeout)
         return _answer(raw)
+
+    async def embed(
+        self, endpoint: str, deployment: str, texts: Sequence[str], *, timeout: float
+    ) -> Embedded:
+        """See the port."""
+        async with _call(endpoint, timeout):
+            raw = await self._client(endpoint).embeddings.with_raw_response.create(
+                model=deployment, input=[*texts], encoding_format="base64", timeout=timeout
+            )
+        return embedded(raw, len(texts))
 
     async def _send(self, endpoint: str, deployment: str, request: ModelRequest, timeout: float) -> Any:
         """Return the raw response to the first form that the model accepts; a refused one costs a request."""
         import openai
+        from httpx2 import Response
 
         form = self._forms.get((endpoint, deployment), Form())
         tried = {form}
         while True:
             try:
-                raw = await self._client(endpoint).chat.completions.with_raw_response.create(
-                    **form.arguments(deployment, request), timeout=timeout
+                # Not `chat.completions.create`: it walks the request and the answer by the types of its
+                # fields, which takes as much CPU time as all the rest.
+                raw = await self._client(endpoint).post(
+                    "/chat/completions",
+                    cast_to=Response,
+                    body=form.arguments(deployment, request),
+                    options={"timeout": timeout},
                 )
             except openai.APIStatusError as error:
                 other = other_form(form, error)
@@ -110,6 +105,36 @@ class AzureModel:
         return self._clients[endpoint]
 
 
+@contextlib.asynccontextmanager
+async def _call(endpoint: str, timeout: float) -> AsyncIterator[None]:
+    """Limit a call to `timeout` seconds and translate its errors into ours."""
+    import openai
+
+    if not may_have_token(endpoint):
+        raise ServiceRefused(
+            "the account's endpoint is no https address, so no token is sent there.",
+            code="EndpointNotHttps",
+            remedy="check the account's endpoint in the Azure portal",
+        )
+    try:
+        async with asyncio.timeout(timeout):
+            yield
+    except (TimeoutError, openai.APITimeoutError) as error:
+        raise ModelUnavailable(f"no answer within {timeout:.0f} s", code="timeout") from error
+    except openai.APIStatusError as error:
+        raise translated(error, endpoint) from error
+    except ClientAuthenticationError as error:  # raised by azure-identity: it has no token
+        raise AccessDenied(
+            "there is no identity to ask the model with.",
+            code="NoIdentity",
+            remedy="give the app its identity (AZURE_CLIENT_ID), or run az login",
+        ) from error
+    except AzureError as error:
+        raise ModelUnavailable("the service that gives tokens failed", code="connection") from error
+    except openai.APIConnectionError as error:
+        raise ModelUnavailable("the connection to the model failed", code="connection") from error
+
+
 def _token_provider(credential: Any) -> Callable[[], Awaitable[str]]:
     async def token() -> str:
         return str((await credential.get_token(_SCOPE)).token)
@@ -117,38 +142,37 @@ def _token_provider(credential: Any) -> Callable[[], Awaitable[str]]:
     return token
 
 
-def _answer(raw: Any) -> ModelAnswer:
-    import openai
-    from openai.types import CompletionUsage
-    from openai.types.chat import ChatCompletion, ChatCompletionMessage
-    from openai.types.chat.chat_completion import Choice
-
+def _answer(response: Any) -> ModelAnswer:
+    """Return the answer in a response, which is untrusted: every field may hold any JSON value."""
     try:
-        completion = raw.parse()
-    except (ValueError, openai.APIError) as error:
+        completion = response.json()
+    except (ValueError, RecursionError) as error:
         raise ModelUnavailable(
-            "the model's answer is not what the API promises", code="invalid", status=raw.status_code
+            "the model's answer is not what the API promises", code="invalid", status=response.status_code
         ) from error
-    # The SDK checks no types: every field may hold any JSON value.
-    choices = completion.choices if isinstance(completion, ChatCompletion) else None
+    choices = _of(completion, "choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
-    message = choice.message if isinstance(choice, Choice) else None
-    if choice is None or not isinstance(message, ChatCompletionMessage):
+    message = _of(choice, "message")
+    if not isinstance(message, dict):
         raise ModelUnavailable(
-            "the model answered without a choice", code="no_choice", status=raw.status_code
+            "the model answered without a choice", code="no_choice", status=response.status_code
         )
-    usage = completion.usage if isinstance(completion.usage, CompletionUsage) else None
-    refuses = message.refusal or _parts(message.content, "refusal")
+    content, usage, headers = message.get("content"), _of(completion, "usage"), response.headers
+    refuses = message.get("refusal") or _parts(content, "refusal")
     return ModelAnswer(
-        text=_text(message.content),
-        finish_reason="refusal" if refuses else str(choice.finish_reason),
-        model=str(completion.model),
-        prompt_tokens=_count(usage.prompt_tokens) if usage else 0,
-        completion_tokens=_count(usage.completion_tokens) if usage else 0,
-        limit_tokens=_whole(raw.headers.get("x-ratelimit-limit-tokens")),
-        limit_requests=_whole(raw.headers.get("x-ratelimit-limit-requests")),
-        remaining_tokens=_whole(raw.headers.get("x-ratelimit-remaining-tokens")),
+        text=_text(content),
+        finish_reason="refusal" if refuses else str(_of(choice, "finish_reason")),
+        model=str(_of(completion, "model")),
+        prompt_tokens=_count(_of(usage, "prompt_tokens")),
+        completion_tokens=_count(_of(usage, "completion_tokens")),
+        limit_tokens=_whole(headers.get("x-ratelimit-limit-tokens")),
+        limit_requests=_whole(headers.get("x-ratelimit-limit-requests")),
+        remaining_tokens=_whole(headers.get("x-ratelimit-remaining-tokens")),
     )
+
+
+def _of(value: object, key: str) -> Any:
+    return value.get(key) if isinstance(value, dict) else None
 
 
 def _text(content: object) -> str:

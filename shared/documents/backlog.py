@@ -5,7 +5,8 @@ Every deployment has a partition. `d <id>` is the document's row, written on arr
 so waiting documents are read oldest first, a page at a time, however long the history is. Finishing and
 requeueing are one transaction in one partition. `f <id>` exists while the document is failed, so that failed
 documents are found without reading the history. `c <id>` exists while a copy of a finished document's source
-is still to be deleted. `n <folder>`, in the partition of no deployment, names another such partition.
+is still to be deleted. `e …` are events that are still to be sent. `n <folder>`, in the partition of no
+deployment, names another such partition.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from shared.documents.grouped_writes import GroupedWrites
 from shared.documents.identity import UNKNOWN_DEPLOYMENT, arrived_at, is_final, short_id, short_id_at
 from shared.errors import AlreadyExists, Changed
 from shared.model import Demand, Document, DocumentState
+from shared.notify.outbox import Outbox
 from shared.ports import Clock, Insert, Remove, Replace, Tables
 from shared.rows import from_row, to_values
 
@@ -71,8 +73,10 @@ class DocumentLedger:
     Every method may raise StorageError.
     """
 
-    def __init__(self, tables: Tables, clock: Clock) -> None:
+    def __init__(self, tables: Tables, clock: Clock, outbox: Outbox | None = None) -> None:
+        """`outbox`: makes the rows of events; without it there are none."""
         self._tables = tables
+        self._outbox = outbox
         self._writes = GroupedWrites(tables, DOCUMENTS, clock)
         self._noted: set[str] = set()
 
@@ -84,6 +88,7 @@ class DocumentLedger:
             changes.append(Insert(f"w {key}", values))
         if document.state is DocumentState.FAILED:
             changes.append(Replace(f"f {key}", values, etag=None))
+        changes += self._events(document)
         try:
             apart = _EVENTS_APART if by_event else _ARRIVALS_APART
             await self._writes.write(document.deployment, changes, apart=apart)
@@ -148,6 +153,12 @@ class DocumentLedger:
                 break
             at = bisect.bisect_right(keys, read.keys[-1])
         return found
+
+    async def recorded_at(self, deployment: str, at: datetime) -> set[str]:
+        """Return the ids of the documents that arrived in the second of `at`, a thousand at most."""
+        start = f"d {short_id_at(at)}-"
+        found = await self._tables.keys(DOCUMENTS, deployment, start, f"{start}~", _MOST)
+        return {f"{deployment}~{key.removeprefix('d ')}" for key in found.keys}
 
     async def _each(self, deployment: str, kind: str) -> AsyncIterator[Document]:
         start, more = kind, True
@@ -232,7 +243,11 @@ class DocumentLedger:
             changes.append(Replace(f"f {key}", to_values(document), etag=None))
         if leftover is not None:
             changes.append(Replace(f"c {key}", to_values(leftover), etag=None))
+        changes += self._events(document)
         await self._writes.write(document.deployment, changes, apart=_APART)
+
+    def _events(self, document: Document) -> list[Replace]:
+        return self._outbox.of_document(document) if self._outbox else []
 
     async def try_finish(self, document: Document, leftover: Leftover | None = None) -> bool:
         """Finish it; False if another process has changed it meanwhile."""

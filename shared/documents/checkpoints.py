@@ -1,8 +1,8 @@
 """Keep the answers for a document of many requests until it is done, so that a crash repeats those in flight.
 
 Each answer is a blob, named after the run and the request. It says what the document had cost by then: a
-crash loses no cost. A request that was refused for its length is kept, too, and never sent again. Blobs that
-a crash leaves behind are deleted by the storage account's policy.
+crash loses no cost. A request that was refused for its length is kept, too, and never sent again. So is the
+order of a document's passages. Blobs that a crash leaves behind are deleted by the storage account's policy.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from shared.documents.ask import Question
@@ -34,6 +35,14 @@ class Kept:
     spent: Spent
 
 
+@dataclass(frozen=True)
+class KeptOrder:
+    """The order of passages for each query, None for that by their words; what the document had cost."""
+
+    order: Sequence[Sequence[int]] | None
+    spent: Spent
+
+
 class Checkpoints:
     """The answers of one run of a document. Every method may raise StorageError."""
 
@@ -49,16 +58,29 @@ class Checkpoints:
         """Return what an earlier try kept for this request. It is read once, and its content is untrusted."""
         name = self._name(asked)
         if self.may_exist and name not in self._read:
-            self._read[name] = await self._found(name)
+            self._read[name] = _parsed(await self._data(name))
         return self._read.get(name)
 
-    async def _found(self, name: str) -> Kept | None:
+    async def find_order(self, key: str) -> KeptOrder | None:
+        """Return the order of the passages with this key that an earlier try kept. It is untrusted."""
+        return _parsed_order(await self._data(self._name_of_order(key))) if self.may_exist else None
+
+    async def keep_order(self, key: str, order: Sequence[Sequence[int]] | None, document: Document) -> None:
+        """Keep an order. `document`: with its cost so far."""
+        await self._keep(self._name_of_order(key), {"order": order, "spent": spent_of(document)})
+
+    async def _data(self, name: str) -> bytes | None:
         try:
             data = await self._blobs.read(CHECKPOINTS, name)
         except (Missing, ContainerMissing, BlobRefused):
             return None
         self._etags[name] = ""
-        return _parsed(data)
+        return data
+
+    async def _keep(self, name: str, body: object) -> None:
+        data = json.dumps(body).encode()
+        with contextlib.suppress(AlreadyExists):
+            self._etags[name] = await self._blobs.create(CHECKPOINTS, name, data, "application/json")
 
     async def keep(self, asked: Question, answer: ModelAnswer, document: Document, refused: str = "") -> None:
         """Keep an answer, or the code of a refusal. `document`: with its cost so far."""
@@ -68,9 +90,7 @@ class Checkpoints:
             "usage": {"prompt_tokens": answer.prompt_tokens, "completion_tokens": answer.completion_tokens},
             "spent": spent_of(document),
         }
-        name, data = self._name(asked), json.dumps(body).encode()
-        with contextlib.suppress(AlreadyExists):
-            self._etags[name] = await self._blobs.create(CHECKPOINTS, name, data, "application/json")
+        await self._keep(self._name(asked), body)
 
     async def clear(self) -> None:
         """Delete what was kept for a finished document."""
@@ -88,6 +108,9 @@ class Checkpoints:
     def _name(self, asked: Question) -> str:
         return f"{self._folder}/{key_of(asked.request)}.json"
 
+    def _name_of_order(self, key: str) -> str:
+        return f"{self._folder}/order-{key}.json"
+
 
 def key_of(request: ModelRequest) -> str:
     """Return the name of a request's answer among those of a run."""
@@ -101,9 +124,19 @@ async def forget(kept: Checkpoints | None) -> None:
             await kept.clear()
 
 
-def _parsed(data: bytes) -> Kept | None:
+def _parsed_order(data: bytes | None) -> KeptOrder | None:
     try:
-        body = json.loads(data)
+        body = json.loads(data or b"")
+        order, spent = body["order"], parsed(body["spent"])
+        lists = None if order is None else [[int(index) for index in each] for each in order]
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
+        return None
+    return KeptOrder(lists, spent)
+
+
+def _parsed(data: bytes | None) -> Kept | None:
+    try:
+        body = json.loads(data or b"")
         text, model, refused = str(body["answer"]["text"]), str(body["answer"]["model"]), str(body["refused"])
         used = parsed({**body["usage"], "cost": 0})
         spent = parsed(body["spent"])

@@ -32,7 +32,7 @@ async def drain(tools: DrainTools, config: DeploymentConfig, endpoint: str, unti
         if not await work.enter():
             return DrainReport()
         assert work.record is not None
-        slice_ = Slice(tools, config, endpoint, until, work, work.record)
+        slice_ = Slice(tools, work.record.sized(config), endpoint, until, work, work.record)
         async with _renewed(tools.clock, work):
             return await slice_.run()
     finally:

@@ -10,6 +10,7 @@ from shared.documents.backlog import DocumentLedger
 from shared.documents.pacer import Limits, Pacer
 from shared.documents.results import Results
 from shared.documents.source import Sources
+from shared.documents.unpack import Unpacker
 from shared.hosting.ledger import Ledger
 from shared.model import DeploymentConfig, Document, Generation, Prices
 from shared.ports import Clock, Model, Tables
@@ -33,6 +34,7 @@ class DrainTools:
     ledger: Ledger
     prices: Prices
     sources: Sources
+    unpacker: Unpacker
     gate: SoloGate = field(default_factory=SoloGate)
     drained_here: set[str] = field(default_factory=set)
     hosted_here: set[str] = field(default_factory=set)

@@ -41,6 +41,12 @@ def id_of(item: BlobItem, deployment: str) -> str:
     return f"{deployment}~{short_id_at(item.modified_at)}-{digest}"
 
 
+def id_of_file(archive: Document, key: str) -> str:
+    """Return the id of a file in an uploaded archive. `key` tells the file from the others there."""
+    digest = hashlib.sha256(f"{archive.id}\n{key}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return f"{archive.deployment}~{short_id_at(archive.arrived_at)}-{digest}"
+
+
 def gone(error: Missing | Changed, container: str = INBOX) -> tuple[DocumentState, str]:
     """Return the final state and its reason for a document whose source was deleted or overwritten."""
     if isinstance(error, Missing):

@@ -2,11 +2,12 @@
 
 A file that cannot be answered, by its content or the settings, is refused here, before anything is deployed
 for it: the document has the reason, and the file is moved to `failed`. A dead letter passes the same checks
-before its next run.
+before its next run. A ZIP archive is unpacked: each file in it is a document of its own.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Container
 from dataclasses import replace
@@ -17,18 +18,20 @@ from shared.documents.identity import INBOX, UNKNOWN_DEPLOYMENT, gone, id_of, id
 from shared.documents.litter import is_nobodys
 from shared.documents.results import Results, source_of
 from shared.documents.seen import Seen
-from shared.documents.source import Sources, refuse_by_least
+from shared.documents.source import Sources, refuse_by_least, refuse_by_size
 from shared.documents.sweep import SWEEP_SECONDS, Sweep, SweepReport
 from shared.documents.sweep_position import SWEEPS, LastSweep
+from shared.documents.unpack import Unpacker
 from shared.errors import (
     BlobRefused,
     Changed,
     DocumentRefused,
-    DocumentTooLarge,
+    IsZipArchive,
     Missing,
     UnknownDeployment,
 )
-from shared.model import Document, DocumentState, Settings
+from shared.hosting.ledger import Ledger
+from shared.model import DeploymentConfig, Document, DocumentState, Settings
 from shared.ports import BlobItem, Blobs, Clock, Tables
 
 __all__ = [
@@ -38,7 +41,6 @@ __all__ = [
     "Intake",
     "LastSweep",
     "SweepReport",
-    "refuse_by_size",
 ]
 
 _ARCHIVE_TIER = "archive tier"
@@ -50,6 +52,8 @@ _INSTEAD_OF_REQUEUE = {
     DocumentState.SUPERSEDED: "see the newer document",
     DocumentState.WITHDRAWN: "its file was deleted; submit it again",
 }
+FITS_ANY_MODEL = 2000
+"""Bytes of a file whose text fits into the context of every model, beside a usual prompt."""
 _DEPLOYMENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -65,10 +69,14 @@ class Intake:
         results: Results,
         settings: Settings,
         sources: Sources,
+        hosting: Ledger,
+        unpacker: Unpacker,
         hosted_here: Container[str] = (),
     ) -> None:
         """Take the parts. `hosted_here`: hosted deployments that a worker of this process drains now."""
         self.sources = sources
+        self._hosting = hosting
+        self._unpacker = unpacker
         self._hosted_here = hosted_here
         self._clock = clock
         self._blobs = blobs
@@ -131,6 +139,7 @@ class Intake:
                 # It is hosted for another document. The drain reads this one soon, and refuses it then.
                 refuse_by_least(item.size, config)
             elif not looked_at:
+                config = await self.sized(config, item.size)
                 await self.sources.look_at(INBOX, item.name, item.etag, item.size, config, prices)
         except (DocumentRefused, Missing, Changed, BlobRefused):
             return False
@@ -148,14 +157,13 @@ class Intake:
                 raise DocumentRefused(self._nowhere(item.name))
             refuse_by_size(item.size, self._settings.max_document_bytes)
             if not looked_at:
-                prices = self._settings.prices
-                await self.sources.look_at(INBOX, item.name, item.etag, item.size, config, prices)
+                memory = await self._look_at(item, await self.sized(config, item.size))
+                if memory is not None:
+                    unfinished = await self._unfinished(item, document, known)
+                    return await self._unpack(unfinished, memory, await self.sized(config, memory))
         except DocumentRefused as refusal:
-            if known is not None:
-                unfinished = await self._next_run(known, item.size) if is_final(known) else known
-                await self._results.settle(unfinished, DocumentState.FAILED, str(refusal), self._clock.now())
-            else:
-                await self._results.refuse(document, str(refusal), self._clock.now())
+            unfinished = await self._unfinished(item, document, known)
+            await self._results.settle(unfinished, DocumentState.FAILED, str(refusal), self._clock.now())
         except (Missing, Changed) as error:
             state, reason = gone(error)
             now = self._clock.now()
@@ -165,6 +173,30 @@ class Intake:
                 return await self._next_run(known, item.size)
             await self._ledger.add(document)
         return await self._ledger.get(document.id) or document
+
+    async def _look_at(self, item: BlobItem, config: DeploymentConfig) -> int | None:
+        """Check an upload. Return None, or the memory that unpacking takes (bytes) if it is a ZIP archive.
+
+        Raises as `Sources.look_at`.
+        """
+        prices = self._settings.prices
+        try:
+            await self.sources.look_at(INBOX, item.name, item.etag, item.size, config, prices)
+        except IsZipArchive as archive:
+            return archive.memory
+        return None
+
+    async def _unpack(self, archive: Document, memory: int, config: DeploymentConfig) -> Document:
+        check = functools.partial(self.sources.check, config=config, prices=self._settings.prices)
+        unpacked = await self._unpacker.unpack(archive, memory, check)
+        await self._results.settle(unpacked, DocumentState.DONE, unpacked.reason, self._clock.now())
+        return await self._ledger.get(archive.id) or unpacked
+
+    async def _unfinished(self, item: BlobItem, document: Document, known: Document | None) -> Document:
+        """Return the document as it is to be settled; one that is final already gets its next run."""
+        if known is None:
+            return document
+        return await self._next_run(known, item.size) if is_final(known) else known
 
     async def _leave(self, document: Document, known: Document | None, reason: str) -> Document:
         """Refuse an upload that can be neither read nor moved: it stays in the inbox, and has one row."""
@@ -214,8 +246,14 @@ class Intake:
             if item is None:
                 raise Missing
             refuse_by_size(item.size, self._settings.max_document_bytes)
-            prices = self._settings.prices
-            await self.sources.look_at(container, name, None, item.size, config, prices, spent=document.cost)
+            config, prices = await self.sized(config, item.size), self._settings.prices
+            try:
+                await self.sources.look_at(
+                    container, name, None, item.size, config, prices, spent=document.cost
+                )
+            except IsZipArchive:  # the drain unpacks it
+                if document.unpacked_from:
+                    raise
         except Missing:
             raise DocumentRefused(
                 f"its source is not there any more in {container}: submit it again"
@@ -250,6 +288,15 @@ class Intake:
         """Return when the inbox was last swept, and how many uploads failed; None if it never was."""
         return await self._sweep.last()
 
+    async def sized(self, config: DeploymentConfig, size: int) -> DeploymentConfig:
+        """Return the configuration with the model's context size if a file of `size` bytes may exceed it.
+
+        It is known once Azure has shown it with a deployment. Raises StorageError.
+        """
+        if size <= FITS_ANY_MODEL or config.task.context_tokens is not None:
+            return config
+        return (await self._hosting.record(config.hosted_id)).sized(config)
+
     def _partition(self, name: str) -> str:
         """Return an upload's partition: its folder's deployment; else the folder if its name is allowed."""
         folder, slash, _ = name.partition("/")
@@ -257,14 +304,6 @@ class Intake:
         if config is not None:
             return config.name
         return folder if slash and _DEPLOYMENT_NAME.fullmatch(folder) else UNKNOWN_DEPLOYMENT
-
-
-def refuse_by_size(size: int, limit: int) -> None:
-    """Raise DocumentRefused for an empty file, DocumentTooLarge for one above the limit (both in bytes)."""
-    if size == 0:
-        raise DocumentRefused("the file is empty")
-    if size > limit:
-        raise DocumentTooLarge(f"the file has {size:,} bytes; limits.max_document_bytes is {limit:,}")
 
 
 def _is_rehydrated(known: Document, item: BlobItem) -> bool:

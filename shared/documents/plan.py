@@ -8,8 +8,9 @@ cut, as `task.large` says. Estimates may be too low, so a request that must fit 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeAlias
 
 from shared.documents import token_estimate
 from shared.documents.ask import Question, question, refuse_more_than_admitted
@@ -90,6 +91,18 @@ class Plan:
         return max((ask for asks in self.asks for ask in asks), key=lambda ask: ask.prompt_tokens).question
 
 
+class Ranked(Protocol):
+    """The passages of one document, in the order in which a query is asked about them."""
+
+    def best(self, query: str) -> Sequence[int]:
+        """Return the indexes of all passages, the best first."""
+        ...
+
+
+Rank: TypeAlias = Callable[[Sequence[str]], Ranked]
+"""Ranks the texts of passages."""
+
+
 def plan(
     parts: Sequence[Part],
     config: DeploymentConfig,
@@ -98,15 +111,17 @@ def plan(
     spent: float = 0.0,
     most: int | None = None,
     resumed: bool = False,
+    rank: Rank = Ranking,
 ) -> Plan:
     """Plan the requests for a document. `spent`: its cost so far, in the currency of the prices.
 
     `most`: the most tokens of a request, if it is less than what the task and the deployment admit.
     `resumed`: an earlier try has paid for some of several requests, so the cap is checked as each is sent.
+    `rank`: ranks the passages of a search; by their words, if nothing better is known.
     Raises DocumentRefused if the deployment as configured could never admit the requests, or if they would
     exceed max_cost_per_document.
     """
-    found = _plan(parts, config, most)
+    found = _plan(parts, config, most, rank)
     if not (resumed and found.has_many):
         task = config.task
         costs = [token_cost(ask.prompt_tokens, task.max_output_tokens, prices) for ask in found.certain]
@@ -122,7 +137,7 @@ def refuse_above_cap(cost: float, cap: float | None, currency: str) -> None:
         )
 
 
-def _plan(parts: Sequence[Part], config: DeploymentConfig, most: int | None) -> Plan:
+def _plan(parts: Sequence[Part], config: DeploymentConfig, most: int | None, rank: Rank) -> Plan:
     task, text = config.task, joined(parts)
     limit = min(most or config.spec.tokens_per_minute, config.spec.tokens_per_minute)
     queries = ("\n".join(_numbered(task.queries)),) if task.together else task.queries or ("",)
@@ -135,10 +150,10 @@ def _plan(parts: Sequence[Part], config: DeploymentConfig, most: int | None) -> 
     if task.large is Large.WHOLE:
         refuse_more_than_admitted(tokens + task.max_output_tokens, config)
         raise DocumentRefused(
-            f"it may need {needed:,} tokens, and the model takes {context:,}: split the document, or "
-            "set task.large"
+            f"it may need {needed:,} tokens, and the model takes {context:,} (task.context_tokens, or what "
+            "Azure shows): split the document, or set task.large"
         )
-    return _cut(parts, config, queries, min(limit, context or limit))
+    return _cut(parts, config, queries, min(limit, context or limit), rank)
 
 
 def _numbered(queries: Sequence[str]) -> list[str]:
@@ -151,7 +166,9 @@ def _ask(pieces: Sequence[Piece], config: DeploymentConfig, query: str) -> Ask:
     return Ask(config, query, tuple(pieces), beside + tokens)
 
 
-def _cut(parts: Sequence[Part], config: DeploymentConfig, queries: tuple[str, ...], limit: int) -> Plan:
+def _cut(
+    parts: Sequence[Part], config: DeploymentConfig, queries: tuple[str, ...], limit: int, rank: Rank
+) -> Plan:
     """Plan requests of at most `limit` tokens, with the answer, about pieces of a document."""
     beside = max(question("", config, query).prompt_tokens for query in queries)
     free = limit - config.task.max_output_tokens - _ROOM * beside
@@ -162,8 +179,8 @@ def _cut(parts: Sequence[Part], config: DeploymentConfig, queries: tuple[str, ..
     )
     if config.task.large is Large.RETRIEVE:
         passages = _pieces(parts, PASSAGE, free, remedy)
-        ranking = Ranking([passage.text for passage in passages])
-        groups = [_groups(passages, ranking.best(query), free) for query in queries]
+        ranked = rank([passage.text for passage in passages])
+        groups = [_groups(passages, ranked.best(query), free) for query in queries]
         pairs = zip(queries, groups, strict=True)
         found = tuple([tuple([_ask(group, config, query) for group in each]) for query, each in pairs])
         return Plan(queries, found, is_search=True)

@@ -3,7 +3,7 @@
 The steps are copy, record, conditional delete: after a crash at any point the document is in the inbox, or
 finished and copied, or both, and the sweep completes the steps. A move never races an overwrite: the delete
 names the version that was answered. A requeued document moves from `failed` to `processed` in the same steps,
-and its record holds what is still to be deleted there.
+and its record holds what is still to be deleted there; so does a file of an archive, from `unpacked`.
 
 Note [Done has a result]: "already exists" means that a blob exists, not whose it is. A document becomes done
 only after its result was written, or read and found to be this document's and this run's. Any other blob of
@@ -16,6 +16,7 @@ reads these files: if one cannot be written, that is a log line, and the documen
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -28,7 +29,7 @@ from shared.documents.checkpoints import Checkpoints
 from shared.documents.identity import INBOX, short_id
 from shared.documents.result_text import TEXT, for_people
 from shared.documents.spent import Spent
-from shared.documents.stored_result import read_result, write_result
+from shared.documents.stored_result import read_result, write_listing, write_result
 from shared.errors import (
     AlreadyExists,
     BlobRefused,
@@ -118,7 +119,8 @@ class Results:
         if found is None:
             raise self._unusable(document, "it is not the result of this document and run")
         self._seen.add(name)
-        await self._write_for_people(document, found.answer, found.evidence)
+        if found.answer is not None:
+            await self._write_for_people(document, found.answer, found.evidence)
         return found.spent
 
     async def store(
@@ -136,14 +138,23 @@ class Results:
         ResultUnusable, with an alert, if another blob has the result's name; another StorageError if it
         cannot be written.
         """
-        name = result_name(document)
         data = write_result(document, file_name(document), answer, value, asked_at, answered_at, evidence)
+        if await self._create(document, data):
+            await self._write_for_people(document, value, evidence)
+
+    async def store_listing(self, archive: Document, files: Mapping[str, str]) -> None:
+        """Write the result of an archive. `files`: names in it by documents' ids. Raises as `store` does."""
+        await self._create(archive, write_listing(archive, file_name(archive), files))
+
+    async def _create(self, document: Document, data: bytes) -> bool:
+        """Create the result; False if it exists already."""
+        name = result_name(document)
         for _ in range(2):
             try:
                 await self._blobs.create(RESULTS, name, data, "application/json")
             except AlreadyExists:
                 if await self.spent(document) is not None:
-                    return
+                    return False
             except StorageError as error:
                 remedy = f"a result could not be written, and its document waits: {error}"
                 fields = {"deployment": document.deployment, "container": RESULTS, "code": error.code}
@@ -151,8 +162,7 @@ class Results:
                 raise
             else:
                 self._seen.add(name)
-                await self._write_for_people(document, value, evidence)
-                return
+                return True
         raise self._unusable(document, "it appears and disappears")
 
     async def _write_for_people(self, document: Document, answer: Any, evidence: Any) -> None:
@@ -179,6 +189,8 @@ class Results:
     ) -> None:
         """Give an unfinished document its final state, and move its source out of the inbox.
 
+        It may be an upload that is not recorded yet, such as one that is refused at once.
+
         Done only if its result is there (see the note): raises StorageError if it is not.
         """
         result = result_name(document)
@@ -196,33 +208,39 @@ class Results:
         )
         final, leftover = await self._copy_source(final)
         # A worker that lost the document to another one must not delete the source.
-        if await self._ledger.try_finish(final, leftover):
+        if await (self._ledger.try_finish(final, leftover) if final.etag else self._ledger.add(final)):
             self.report(final)
             await self.clear_inbox(final)
             if leftover is not None:
                 await self.clear(leftover)
 
-    async def refuse(self, document: Document, reason: str, finished_at: datetime) -> None:
-        """Record an upload that was refused at once, and move it to `failed`. Raises StorageError."""
+    async def refuse_unpacked(
+        self, document: Document, reason: str, finished_at: datetime, data: bytes
+    ) -> None:
+        """Record a file of an archive that was refused at once. `data`: empty if it could not be unpacked."""
         final = replace(document, state=DocumentState.FAILED, reason=reason, finished_at=finished_at)
-        final, _ = await self._copy_source(final)
-        if await self._ledger.add(final):
+        kept = finished_name(final)
+        if data:
+            with contextlib.suppress(AlreadyExists):
+                await self._blobs.create(FAILED, kept, data, "application/octet-stream")
+            await self._write_note(final, kept)
+        if await self._ledger.add(replace(final, moved_to=f"{FAILED}/{kept}" if data else "")):
             self.report(final)
-            await self.clear_inbox(final)
 
     async def clear_inbox(self, document: Document) -> None:
         """Delete a finished source from the inbox, if it was copied and is still that version."""
-        if document.moved_to:
+        if document.moved_to and not document.unpacked_from:
             await self._delete(document.id, INBOX, document.name, document.source_etag)
 
     async def clear(self, leftover: Leftover) -> None:
-        """Delete a file and its note from `failed` after a later run answered it. Safe to repeat.
+        """Delete a file, and its note in `failed`, after it was moved on from there. Safe to repeat.
 
         If the file was changed meanwhile, the new version stays, as no run has read it.
         """
         container, _, name = leftover.place.partition("/")
         await self._delete(leftover.document, container, name, leftover.version)
-        await self._delete_note(leftover.document, name)
+        if container == FAILED:
+            await self._delete_note(leftover.document, name)
         await self._ledger.cleared(leftover)
 
     async def _delete(self, document_id: str, container: str, name: str, version: str) -> None:

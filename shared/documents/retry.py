@@ -10,12 +10,14 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
 from shared.errors import DeploymentNotFound, ModelError, ModelUnavailable, RateLimited
-from shared.model import ModelAnswer
 from shared.ports import Clock
+
+T = TypeVar("T")
 
 MAX_TRIES = 20
 """The last limit; normally the deadline ends retries."""
@@ -52,13 +54,13 @@ def judge(error: BaseException, tries: int, *, warming_up: bool, spread: float) 
 
 
 async def with_retry(
-    ask: Callable[[], Awaitable[ModelAnswer]],
+    ask: Callable[[], Awaitable[T]],
     clock: Clock,
     *,
     until: float,
     warming_up: bool,
     pause_everybody: Callable[[float], None],
-) -> ModelAnswer:
+) -> T:
     """Send a request until it is answered, no retry can help, or the next would be after monotonic `until`.
 
     Raises the last error. `pause_everybody` receives the seconds for which no request may be sent.

@@ -17,7 +17,7 @@ from shared.documents.answers import carry_out
 from shared.documents.ask import AnswerUnusable
 from shared.documents.blame import Witness
 from shared.documents.candidates import LOOK, Candidates
-from shared.documents.checkpoints import forget
+from shared.documents.checkpoints import Checkpoints, forget
 from shared.documents.claims import LAST_BACKOFF, Claims, backoff
 from shared.documents.drain_report import DrainReport
 from shared.documents.drain_tools import DrainTools
@@ -25,15 +25,17 @@ from shared.documents.evidence import Searchable, check
 from shared.documents.identity import gone
 from shared.documents.job import Job
 from shared.documents.line import LONGEST_PAUSE, CapacityTooSmall, HandedBack, Line
-from shared.documents.plan import Plan, plan
+from shared.documents.plan import Plan, Rank, plan
 from shared.documents.readers.part import Part
 from shared.documents.results import source_of
+from shared.documents.search_order import Orders
 from shared.documents.source import apart
 from shared.documents.waiting import first_done
 from shared.errors import (
     BlobRefused,
     Changed,
     DocumentRefused,
+    IsZipArchive,
     Missing,
     ModelError,
     ModelUnavailable,
@@ -77,6 +79,7 @@ class Slice:
         self._alone = ""  # the suspect in progress: no other document is started beside it
         self._claims = Claims(tools, work.holder)
         self._witness = Witness(tools.model, tools.documents, work, endpoint, config.name)
+        self._orders = Orders(tools, config, endpoint)
         self._line = Line(tools, config, endpoint, work, record, self._witness)
         self._noted = False
         self._errors: list[Exception] = []
@@ -184,7 +187,7 @@ class Slice:
             if tried_before and (spent := await self._tools.results.spent(document)):
                 await self._claims.done_before(document, spent)
                 return
-            container, name, version = source_of(document)
+            (container, name, version), memory = source_of(document), None
             try:
                 parts = await self._tools.sources.read(container, name, version, self._config)
             except (Missing, Changed) as error:
@@ -193,7 +196,17 @@ class Slice:
             except BlobRefused as error:
                 await self._claims.settle(document, DocumentState.FAILED, error.reason)
                 return
-            planned = await self._plan(document, parts, self._most())
+            except IsZipArchive as archive:
+                if document.unpacked_from:
+                    raise
+                memory = archive.memory  # of the error nothing else is kept: it holds the file
+            if memory is not None:
+                unpacked = await self._tools.unpacker.unpack(document, memory)
+                await self._claims.settle(unpacked, DocumentState.DONE, unpacked.reason)
+                return
+            most, kept = self._most(), self._tools.results.checkpoints(document)
+            document, rank = await self._orders.rank(document, parts, most, kept, last_start)
+            planned = await self._plan(document, parts, most, rank)
             self._line.refuse_beyond_capacity(planned.largest)
         except DocumentRefused as error:
             await self._claims.settle(document, DocumentState.FAILED, str(error))
@@ -204,19 +217,30 @@ class Slice:
         except (StorageError, ReaderUnavailable) as error:
             await self._storage_failed(document, error)
         else:
-            await self._ask_about(document, parts, planned, last_start, cut_short=self._until < claim_allows)
+            cut_short = self._until < claim_allows
+            await self._ask_about(document, parts, planned, rank, kept, last_start, cut_short=cut_short)
 
     async def _ask_about(
-        self, document: Document, parts: Sequence[Part], planned: Plan, last_start: float, *, cut_short: bool
+        self,
+        document: Document,
+        parts: Sequence[Part],
+        planned: Plan,
+        rank: Rank,
+        checkpoints: Checkpoints,
+        last_start: float,
+        *,
+        cut_short: bool,
     ) -> None:
         asked_at, answers_before, task = self._clock.now(), self._witness.answers, self._config.task
         keeps = planned.has_many or task.large is not Large.WHOLE
-        kept = self._tools.results.checkpoints(document) if keeps else None
+        kept = checkpoints if keeps else None
         text = await apart(parts, Searchable, parts) if task.quotes else None
         sent = functools.partial(self._unsent.discard, document.id)
         job = Job(document, self._line, self._claims, last_start, sent, kept, text)
         try:
-            value = await carry_out(job, planned, task, lambda most: self._plan(job.document, parts, most))
+            value = await carry_out(
+                job, planned, task, lambda most: self._plan(job.document, parts, most, rank)
+            )
             evidence = check(value, task.quotes, text) if text else None
             now = self._clock.now()
             await self._tools.results.store(job.document, job.whole_answer, value, asked_at, now, evidence)
@@ -256,11 +280,13 @@ class Slice:
         cut = self._config.task.large is not Large.WHOLE
         return self._line.pacer.limits.tokens_at_once if cut else None
 
-    async def _plan(self, document: Document, parts: Sequence[Part], most: int | None) -> Plan:
+    async def _plan(self, document: Document, parts: Sequence[Part], most: int | None, rank: Rank) -> Plan:
         """Plan the requests, of at most `most` tokens. An earlier try may have paid for some."""
-        prices, spent = self._tools.prices, document.cost
-        resumed = bool(document.crashes or document.reason)
-        return await apart(parts, plan, parts, self._config, prices, spent=spent, most=most, resumed=resumed)
+        config, prices, spent = self._config, self._tools.prices, document.cost
+        tried = bool(document.crashes or document.reason)
+        return await apart(
+            parts, plan, parts, config, prices, spent=spent, most=most, resumed=tried, rank=rank
+        )
 
     async def _note_answer(self) -> None:
         """Record an answer at once if passes may soon delete the deployment for never answering."""

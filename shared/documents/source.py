@@ -19,11 +19,12 @@ from typing import ParamSpec, TypeVar
 from shared.documents.ask import least_tokens, refuse_more_than_admitted
 from shared.documents.plan import plan
 from shared.documents.read import how_many, read_text
-from shared.documents.readers.formats import format_of
+from shared.documents.readers.archive import Archive, opened
+from shared.documents.readers.formats import Format, format_of
 from shared.documents.readers.part import MOST_TEXT, Part
 from shared.documents.readers.sandbox import Sandbox
 from shared.documents.results import source_of
-from shared.errors import DocumentRefused, DocumentTooLarge
+from shared.errors import DocumentRefused, DocumentTooLarge, IsZipArchive, StorageError
 from shared.model import DeploymentConfig, Document, Large, Prices
 from shared.ports import Blobs
 
@@ -129,17 +130,34 @@ class Sources:
     ) -> None:
         """Read a file of this size (bytes) and check that it can be answered.
 
-        Raises DocumentRefused with the reason, Missing, Changed and StorageError.
+        Raises DocumentRefused with the reason (IsZipArchive for one that can be unpacked), Missing, Changed
+        and StorageError.
         """
         async with self._to_look_at.held(memory_for(name, size)):
             parts = await self.read(container, name, etag, config)
             await apart(parts, plan, parts, config, prices, spent=spent)
 
     async def look_at_body(self, name: str, body: bytes, config: DeploymentConfig, prices: Prices) -> None:
-        """Check a file that is in memory already. Raises DocumentRefused."""
+        """Check a file that is in memory already. Raises DocumentRefused and IsZipArchive."""
         async with self._to_look_at.held(memory_for(name, len(body))):
-            parts = await self.parts_of(body, config)
-            await apart(parts, plan, parts, config, prices)
+            await self.check(body, config, prices)
+
+    async def check(self, data: bytes, config: DeploymentConfig, prices: Prices) -> None:
+        """Check a file for which memory is held. Raises DocumentRefused and IsZipArchive."""
+        parts = await self.parts_of(data, config)
+        await apart(parts, plan, parts, config, prices)
+
+    @contextlib.asynccontextmanager
+    async def unpacking(
+        self, container: str, name: str, etag: str | None, memory: int
+    ) -> AsyncIterator[Archive]:
+        """Open a ZIP archive, and hold the memory for it and its largest file. Raises as `read` does."""
+        async with self._to_look_at.held(memory):
+            data = await self._blobs.read(container, name, etag)
+            archive = await in_thread(len(data), opened, data)
+            if archive is None:
+                raise StorageError(f"a file in {container} was changed while it was read")
+            yield archive
 
     @contextlib.asynccontextmanager
     async def room_for(self, document: Document, wanted: Callable[[], bool]) -> AsyncIterator[bool]:
@@ -148,24 +166,26 @@ class Sources:
         size = document.size
         if etag is None and (item := await self._blobs.stat(container, name)):
             size = item.size  # its owner may have corrected it since it was requeued
-        async with self._to_answer.held(memory_for(name, size), wanted) as entered:
+        async with self._to_answer.held(memory_for(document.name, size), wanted) as entered:
             yield entered
 
     async def read(self, container: str, name: str, etag: str | None, config: DeploymentConfig) -> list[Part]:
         """Return the parts of a file for which memory is held.
 
-        Raises DocumentRefused, Missing, Changed and StorageError.
+        Raises DocumentRefused, IsZipArchive, Missing, Changed and StorageError.
         """
         return await self.parts_of(await self._blobs.read(container, name, etag), config)
 
     async def parts_of(self, data: bytes, config: DeploymentConfig) -> list[Part]:
-        """Return the parts of a file that is in memory. Raises DocumentRefused."""
-        if format_of(data) is not None:
+        """Return the parts of a file that is in memory. Raises DocumentRefused and IsZipArchive."""
+        kind = format_of(data)
+        archive = await in_thread(len(data), opened, data) if kind is Format.PACKAGE else None
+        if archive is not None:
+            raise IsZipArchive(len(data) + memory_for_largest(archive))
+        if kind is not None:
             return await self.sandbox.read(data)
         refuse_by_least(len(data), config)
-        if len(data) <= SMALL:
-            return [Part(_plain_text(data))]
-        return [Part(await _in_thread(_plain_text, data))]
+        return [Part(await in_thread(len(data), _plain_text, data))]
 
     async def close(self) -> None:
         """End the process that reads files."""
@@ -178,6 +198,19 @@ def memory_for(name: str, size: int) -> int:
     By its name, as nothing is read yet; a wrong name costs memory, and changes nothing else.
     """
     return size if not name.lower().endswith(_PACKED) else size + min(_UNPACKS_TO * size, MOST_TEXT)
+
+
+def memory_for_largest(archive: Archive) -> int:
+    """Return the bytes to hold for the largest file in an archive."""
+    return max((memory_for(each.path, each.size) for each in archive.files if not each.refusal), default=0)
+
+
+def refuse_by_size(size: int, limit: int) -> None:
+    """Raise DocumentRefused for an empty file, DocumentTooLarge for one above the limit (both in bytes)."""
+    if size == 0:
+        raise DocumentRefused("the file is empty")
+    if size > limit:
+        raise DocumentTooLarge(f"the file has {size:,} bytes; limits.max_document_bytes is {limit:,}")
 
 
 def refuse_by_least(size: int, config: DeploymentConfig) -> None:
@@ -210,12 +243,13 @@ def _refuse_wide(size: int, size_of_file: int) -> None:
 
 async def apart(parts: Sequence[Part], work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run work on a document's parts, in a thread if it would delay the event loop and leases with it."""
-    if sum(len(part.text) for part in parts) <= SMALL:
+    return await in_thread(sum(len(part.text) for part in parts), work, *args, **kwargs)
+
+
+async def in_thread(size: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run work on `size` bytes, if they are many in a thread, to its end even if the caller is cancelled."""
+    if size <= SMALL:
         return work(*args, **kwargs)
-    return await _in_thread(work, *args, **kwargs)
-
-
-async def _in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     running = asyncio.get_running_loop().run_in_executor(_THREADS, lambda: work(*args, **kwargs))
     try:
         await asyncio.wait([running])

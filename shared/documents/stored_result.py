@@ -14,7 +14,10 @@ from shared.model import Document, ModelAnswer
 
 @dataclass(frozen=True)
 class Stored:
-    """A stored result. `evidence`: None if there is none. Answer and evidence are untrusted."""
+    """A stored result. `evidence`: None if there is none. Answer and evidence are untrusted.
+
+    `answer`: None in the result of an archive, which lists its documents instead.
+    """
 
     spent: Spent
     answer: Any
@@ -32,15 +35,7 @@ def write_result(
 ) -> bytes:
     """Return a result as it is stored. `document`: with its answer charged."""
     body = {
-        "document": {
-            "id": document.id,
-            "deployment": document.deployment,
-            "name": file_name,
-            "source_etag": document.source_etag,
-            "size": document.size,
-            "arrived_at": document.arrived_at.isoformat(),
-            "run": document.run,
-        },
+        "document": _about(document, file_name),
         "answer": value,
         **({} if evidence is None else {"evidence": evidence}),
         "model": answer.model,
@@ -48,6 +43,35 @@ def write_result(
         "spent": spent_of(document),
         "timings": {"asked_at": asked_at.isoformat(), "answered_at": answered_at.isoformat()},
     }
+    return _json(body)
+
+
+def write_listing(archive: Document, file_name: str, files: Mapping[str, str]) -> bytes:
+    """Return the result of an archive as it is stored. `files`: names in the archive by documents' ids."""
+    body = {
+        "document": _about(archive, file_name),
+        "documents": [{"id": document_id, "name": name} for document_id, name in files.items()],
+        "answer": None,
+        "spent": spent_of(archive),
+    }
+    return _json(body)
+
+
+def _about(document: Document, file_name: str) -> dict[str, Any]:
+    from_archive = {"unpacked_from": document.unpacked_from} if document.unpacked_from else {}
+    return {
+        "id": document.id,
+        "deployment": document.deployment,
+        "name": file_name,
+        **from_archive,
+        "source_etag": document.source_etag,
+        "size": document.size,
+        "arrived_at": document.arrived_at.isoformat(),
+        "run": document.run,
+    }
+
+
+def _json(body: Mapping[str, Any]) -> bytes:
     return json.dumps(body, ensure_ascii=False, indent=2).encode()
 
 

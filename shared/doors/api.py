@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, unquote
 
 from shared.app import Lamplighter
 from shared.documents.identity import is_final
-from shared.documents.intake import refuse_by_size
+from shared.documents.source import refuse_by_size
 from shared.doors.hold_body import read_request
 from shared.doors.http_body import LARGEST_WRAPPING, UnsupportedBody, unwrap
 from shared.doors.prefer import wait_seconds
@@ -139,6 +139,8 @@ async def submit(
     content_type: str | None = None,
 ) -> Reply:
     """Accept a document: 202 with Location, or with `Prefer: wait=N` 200 with the result if it came in time.
+
+    The result of a ZIP archive lists the documents in it, and comes at once.
 
     The body may be a form (multipart/form-data) with one file, which gives the name if `name` is None.
     A document that cannot be answered is refused here and not stored.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -83,15 +84,22 @@ class Ledger:
             found = self._read[partition, row.key] = record_row.from_row(row)
         return found
 
-    async def save(self, record: DeploymentRecord) -> DeploymentRecord:
-        """Save a deployment's record by compare-and-swap."""
+    async def save(self, record: DeploymentRecord, events: Sequence[Replace] = ()) -> DeploymentRecord:
+        """Save a deployment's record by compare-and-swap, together with rows of the outbox: all or none."""
         values = record_row.to_values(record)
-        etag = await self._save(account_key(record.account), record.deployment, values, record.etag)
+        etag = await self._save(account_key(record.account), record.deployment, values, record.etag, events)
         return replace(record, etag=etag)
 
-    async def _save(self, partition: str, key: str, values: dict[str, Value], etag: str | None) -> str:
+    async def _save(
+        self,
+        partition: str,
+        key: str,
+        values: dict[str, Value],
+        etag: str | None,
+        beside: Sequence[Replace] = (),
+    ) -> str:
         change = Insert(key, values) if etag is None else Replace(key, values, etag)
-        return (await self._tables.write(DEPLOYMENTS, partition, [change]))[0]
+        return (await self._tables.write(DEPLOYMENTS, partition, [change, *beside]))[0]
 
     async def holds(self, resource_id: str, now: datetime) -> dict[str, Hold]:
         """Return the holds of an account that have not expired, by deployment."""

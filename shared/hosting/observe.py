@@ -28,6 +28,7 @@ from shared.model import (
     Prices,
     RecordState,
 )
+from shared.notify.outbox import Outbox
 from shared.planning.decision import Observation
 from shared.planning.generations import next_generation
 from shared.planning.observed import (
@@ -59,6 +60,7 @@ class HostingContext:
     ledger: Ledger
     owner: Owner
     prices: Prices
+    outbox: Outbox
 
     async def picture(
         self,
@@ -196,7 +198,9 @@ class View:
 
     async def save(self, record: DeploymentRecord) -> None:
         """Save a record by compare-and-swap. Raises Changed if another pass has overtaken this one."""
-        saved = await self.context.ledger.save(record)
+        context = self.context
+        events = context.outbox.of_record(self.record(record.deployment), record, context.clock.now())
+        saved = await context.ledger.save(record, events)
         records = {**self.picture.records, record.deployment: saved}
         self.picture = replace(self.picture, records=records)
 
@@ -214,7 +218,7 @@ class View:
             self.picture = replace(self.picture, demand={**self.picture.demand, name: counted})
 
     async def note(self, name: str, listed_before: datetime | None = None) -> None:
-        """Save what Azure shows of a deployment of ours: createdAt, limits, when it first said Succeeded.
+        """Save what Azure shows of a deployment of ours: createdAt, limits, context, when it first succeeded.
 
         If the LIST lacks it, save since when, and that the LIST at `listed_before` was the last with it.
         """
@@ -247,10 +251,11 @@ class View:
             seen["succeeded_at"] = generation.succeeded_at or self.now
         # A create whose answer was lost has taken effect.
         settled = record.settled or record.state is RecordState.CREATING
+        history = record.history.seeing(azure)
         is_known = seen.items() <= vars(generation).items() and generation.seen_at is not None
-        if settled != record.settled or not is_known:
+        if settled != record.settled or history != record.history or not is_known:
             noted = replace(generation, **seen, seen_at=self.now)
-            await self.save(replace(record, settled=settled, generation=noted))
+            await self.save(replace(record, settled=settled, generation=noted, history=history))
             await self.save_session(name)
 
     async def _note_missing(self, record: DeploymentRecord, listed_before: datetime | None) -> None:

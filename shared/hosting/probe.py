@@ -70,7 +70,7 @@ async def _ready(step: Decision, view: View) -> None:
         took = (now - generation.intent_at).total_seconds()
         history = replace(history, create_seconds=with_sample(history.create_seconds, took))
     if step.observed is Observed.FOREIGN:
-        record = _used(record, view.azure[name])
+        record, history = _used(record, view.azure[name]), history.seeing(view.azure[name])
     opened = replace(
         record,
         generation=replace(

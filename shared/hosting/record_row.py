@@ -21,6 +21,7 @@ from shared.model import (
     Generation,
     History,
     LastDecision,
+    ModelContext,
     Observed,
     RecordState,
 )
@@ -34,7 +35,7 @@ _PARTS: dict[str, Any] = {
     "decision": LastDecision,
 }
 _RENAMED = {"number": "generation", "count": "decisions"}
-_PACKED = dict.fromkeys(("create_seconds", "gathered", "adopted"), "")
+_PACKED = dict.fromkeys(("create_seconds", "gathered", "adopted", "context"), "")
 # The value that a missing column stands for.
 _ABSENT = {
     _RENAMED.get(field.name, field.name): field.default
@@ -63,7 +64,8 @@ def to_values(record: DeploymentRecord) -> dict[str, Value]:
     history = record.history
     columns["create_seconds"] = " ".join(map(str, history.create_seconds))
     columns["gathered"] = " ".join(f"{of.documents}/{of.seconds}/{of.lately}" for of in history.gathered)
-    columns["adopted"] = json.dumps(asdict(history.adopted), sort_keys=True) if history.adopted else ""
+    for name, packed in (("adopted", history.adopted), ("context", history.context)):
+        columns[name] = json.dumps(asdict(packed), sort_keys=True) if packed else ""
     return plain(columns)
 
 
@@ -91,11 +93,12 @@ _backoff = functools.lru_cache(maxsize=1024)(Backoff)
 
 
 @functools.lru_cache(maxsize=1024)
-def _history(create_seconds: str, gathered: str, adopted: str) -> History:
+def _history(create_seconds: str, gathered: str, adopted: str, context: str) -> History:
     return History(
         tuple(map(int, create_seconds.split())),
         tuple(Batch(*map(int, batch.split("/"))) for batch in gathered.split()),
         DeploymentSpec(**json.loads(adopted)) if adopted else None,
+        ModelContext(**json.loads(context)) if context else None,
     )
 
 

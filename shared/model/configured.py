@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from shared.errors import SettingProblem, UnknownDeployment
 from shared.model import azure_openai
 from shared.model.inference import Template
+from shared.model.notify import Receiver
 
 
 class UploadStart(StrEnum):
@@ -103,6 +104,7 @@ class Task:
     deployment's limit counts.
     `not_found`: the answer that says that the document does not have what a query asks for. `quotes`: the
     fields of an answer that quote the document; with `require_quotes` an answer with another quote fails.
+    `embeddings`: the deployment on the same account that ranks passages; None: they are ranked by words.
     """
 
     messages: tuple[Template, ...]
@@ -116,6 +118,7 @@ class Task:
     not_found: str | None = None
     quotes: tuple[str, ...] = ()
     require_quotes: bool = False
+    embeddings: str | None = None
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,7 @@ class Prices:
     output_per_million: float
     billing_unit: BillingUnit
     billing_starts: BillingStart
+    embeddings_per_million: float = 0.0  # required if a task uses embeddings
 
 
 @dataclass(frozen=True)
@@ -201,6 +205,7 @@ class DeploymentConfig:
     keep_if_scarce: bool = False  # do not delete it while that could lose its capacity
     closures: tuple[Closure, ...] = ()
     start_within: timedelta = timedelta(0)  # how long a document may wait for the deployment to start
+    notify: tuple[Receiver, ...] = ()  # where its events are sent to
 
     @property
     def name(self) -> str:

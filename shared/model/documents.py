@@ -38,7 +38,7 @@ class Document:
 
     id: str
     deployment: str
-    name: str  # blob name in the inbox, folder included
+    name: str  # blob name in the inbox, folder included; of a file in an archive, below that of the archive
     source_etag: str
     size: int  # bytes
     arrived_at: datetime
@@ -58,5 +58,6 @@ class Document:
     cost: float = 0.0  # in the currency of the prices, over all attempts and runs
     result: str = ""  # blob name in `results`
     moved_to: str = ""  # container/name of the finished source; a requeued document is read from there
+    unpacked_from: str = ""  # id of the ZIP archive in which it was uploaded
     finished_at: datetime | None = None
     etag: str | None = None

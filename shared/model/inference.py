@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -79,3 +79,11 @@ class ModelAnswer:
     limit_tokens: int | None = None
     limit_requests: int | None = None
     remaining_tokens: int | None = None
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """The vectors of texts, in their order, all of one length, and the tokens that they were charged."""
+
+    vectors: tuple[Sequence[float], ...]
+    tokens: int

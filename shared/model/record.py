@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from shared.model.configured import DeploymentSpec, HostedId
-from shared.model.recorded import Action, Observed, RecordState
+from shared.model.configured import DeploymentConfig, DeploymentSpec, HostedId
+from shared.model.recorded import Action, Hosted, Observed, RecordState
 
 
 @dataclass(frozen=True)
@@ -66,12 +66,29 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class ModelContext:
+    """The tokens that a model takes in one request, with its answer, as its provider shows them."""
+
+    model: str
+    version: str
+    tokens: int
+
+
+@dataclass(frozen=True)
 class History:
     """The facts that stay known over generations, the latest last."""
 
     create_seconds: tuple[int, ...] = ()  # from the create's request to the first answer
     gathered: tuple[Batch, ...] = ()  # see planning/uploads.py
     adopted: DeploymentSpec | None = None  # the properties of a deployment that was taken over
+    context: ModelContext | None = None  # of the model that showed it last
+
+    def seeing(self, azure: Hosted) -> History:
+        """Return it with the context size that a deployment shows. What was known stays if it shows none."""
+        if azure.context_tokens is None:
+            return self
+        spec = azure.spec
+        return replace(self, context=ModelContext(spec.model_name, spec.model_version, azure.context_tokens))
 
 
 @dataclass(frozen=True)
@@ -107,6 +124,15 @@ class DeploymentRecord:
     def hosted_id(self) -> HostedId:
         """Return the identity of its deployment."""
         return HostedId(self.account, self.deployment)
+
+    def sized(self, config: DeploymentConfig) -> DeploymentConfig:
+        """Return the configuration with its model's context size, if the task names none and it is known."""
+        known, task, spec = self.history.context, config.task, config.spec
+        if known is None or task.context_tokens is not None:
+            return config
+        if (known.model, known.version) != (spec.model_name, spec.model_version):
+            return config  # the model was changed
+        return replace(config, task=replace(task, context_tokens=known.tokens))
 
     @property
     def delete_accepted_at(self) -> datetime | None:

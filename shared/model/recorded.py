@@ -54,6 +54,7 @@ class Hosted:
 
     `status`: CREATING, SUCCEEDED, DELETING, FAILED or UNKNOWN; `said`: the provider's own word, for people.
     The limits are those that the provider shows, None if it shows none, and the seconds over which it counts.
+    `context_tokens`: the most that the model takes in one request, with its answer; None if not shown.
     """
 
     spec: DeploymentSpec
@@ -64,6 +65,7 @@ class Hosted:
     requests_per_minute: int | None = None
     token_renewal: float = 60.0
     request_renewal: float = 60.0
+    context_tokens: int | None = None
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,11 @@ def token_cost(prompt_tokens: int, completion_tokens: int, prices: Prices) -> fl
     ) / 1_000_000
 
 
+def embedding_cost(tokens: int, prices: Prices) -> float:
+    """Return the cost of the embeddings of these tokens."""
+    return tokens * prices.embeddings_per_million / 1_000_000
+
+
 def hosting_cost(session: HostingSession, now: datetime, prices: Prices) -> tuple[float, float]:
     """Return the least and the most that a session has cost by `now`; equal if its end was observed."""
     return (

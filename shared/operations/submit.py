@@ -9,10 +9,10 @@ from pathlib import PurePosixPath
 
 from shared.app import Lamplighter
 from shared.documents.identity import INBOX
-from shared.documents.intake import refuse_by_size
 from shared.documents.litter import is_litter
 from shared.documents.results import file_name
-from shared.errors import AlreadyExists, Conflict, InvalidRequest
+from shared.documents.source import refuse_by_size
+from shared.errors import AlreadyExists, Conflict, InvalidRequest, IsZipArchive
 from shared.model import DeploymentConfig, Document
 
 _LONGEST_BLOB_NAME = 1000
@@ -42,9 +42,14 @@ async def submit(app: Lamplighter, config: DeploymentConfig, name: str, body: by
     """
     _check_name(name, config)
     refuse_by_size(len(body), app.settings.max_document_bytes)
-    await app.intake.sources.look_at_body(name, body, config, app.settings.prices)
+    sized = await app.intake.sized(config, len(body))
+    looked_at = True
+    try:
+        await app.intake.sources.look_at_body(name, body, sized, app.settings.prices)
+    except IsZipArchive:
+        looked_at = False  # the intake looks at each file in it
     blob, version = await _store(app, config, name, body)
-    document = await app.intake.arrived(blob, looked_at=version)
+    document = await app.intake.arrived(blob, looked_at=version if looked_at else None)
     if document is None:
         raise Conflict("the document was deleted from the inbox while it was taken in: submit it again")
     return Submitted(document, name)

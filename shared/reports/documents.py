@@ -102,6 +102,7 @@ class DocumentReport:
     currency: str
     result: str | None  # container/name
     moved_to: str | None  # container/name of the finished source
+    unpacked_from: str | None  # id of the ZIP archive in which it was uploaded
     size: int  # bytes
     arrived_at: datetime
     finished_at: datetime | None
@@ -229,6 +230,7 @@ async def report_of(app: Lamplighter, found: Document, cause: _Cause | None = No
         currency=app.settings.prices.currency,
         result=f"{RESULTS}/{found.result}" if found.result else None,
         moved_to=found.moved_to or None,
+        unpacked_from=found.unpacked_from or None,
         size=found.size,
         arrived_at=found.arrived_at,
         finished_at=found.finished_at,

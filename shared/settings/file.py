@@ -17,6 +17,7 @@ from shared.json_schema.subschemas import subschemas
 from shared.model import BillingStart, BillingUnit, Large, Mode, Slot, Template, UploadStart, prompt
 from shared.model.azure_openai import DEVELOPER_TIER, DEVELOPER_TIER_LIFE
 from shared.schedule.windows import DAY
+from shared.settings.receivers import MOST_RECEIVERS, ReceiverSection
 from shared.settings.values import (
     AccountId,
     Date,
@@ -64,6 +65,7 @@ class _Defaults(_Section):
 class _TokenPrices(_Section):
     input: Price
     output: Price
+    embeddings: Price | None = None
 
 
 class PricesSection(_Section):
@@ -200,6 +202,7 @@ class TaskSection(_Section):
     context_tokens: Positive | None = None
     not_found: Text | None = None
     evidence: _Evidence | None = None
+    embeddings: Name | None = None
 
     @model_validator(mode="after")
     def _asks_about_the_document(self) -> Self:
@@ -290,7 +293,15 @@ class DeploymentSection(_Section):
     closures: list[ClosureSection] = Field(default_factory=list)
     uploads: _Uploads = _Uploads()
     max_session: Annotated[Duration, AfterValidator(_session)] = timedelta(hours=12)
+    notify: list[ReceiverSection] = Field(default_factory=list, max_length=MOST_RECEIVERS)
     task: TaskSection
+
+    @model_validator(mode="after")
+    def _notifies_once(self) -> Self:
+        keys = [section.receiver.key for section in self.notify]
+        if len(set(keys)) < len(keys):
+            raise ValueError("notify names a receiver twice, which would get each event twice: remove one")
+        return self
 
     @model_validator(mode="after")
     def _can_answer(self) -> Self:

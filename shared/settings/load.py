@@ -35,7 +35,7 @@ from shared.schedule.clocks import to_utc
 from shared.schedule.windows import DAY
 from shared.settings.file import ClosureSection, DeploymentSection, DeploymentsFile, WindowSection
 from shared.settings.indentation import indentation_mistakes
-from shared.settings.mistakes import mistakes_across_sections, problem_of
+from shared.settings.mistakes import is_private, mistakes_across_sections, problem_of
 from shared.settings.schedule_checks import schedule_mistakes
 from shared.settings.text import LARGEST, TooLarge, read_text
 
@@ -178,7 +178,8 @@ def _substituted(raw: Any, environment: Mapping[str, str], where: str, problems:
         return raw
     for name in dict.fromkeys(_VARIABLE.findall(raw)):
         if not environment.get(name):
-            problems.append(SettingProblem(where, raw, _UNSET.format(name)))
+            shown = "" if is_private(where.split(".")) else raw
+            problems.append(SettingProblem(where, shown, _UNSET.format(name)))
     return _VARIABLE.sub(lambda match: environment.get(match[1], ""), raw)
 
 
@@ -201,6 +202,7 @@ def _settings(file: DeploymentsFile, raw: Any) -> Settings:
             output_per_million=prices.tokens_per_million.output,
             billing_unit=prices.billing_unit,
             billing_starts=prices.billing_starts,
+            embeddings_per_million=prices.tokens_per_million.embeddings or 0.0,
         ),
         max_document_bytes=file.limits.max_document_bytes,
         doubts=(*_unused(file), *_elsewhere(raw)),
@@ -262,11 +264,13 @@ def _config(name: str, given: DeploymentSection, file: DeploymentsFile) -> Deplo
             not_found=given.task.not_found,
             quotes=tuple(given.task.evidence.quotes) if given.task.evidence else (),
             require_quotes=given.task.evidence is not None and given.task.evidence.require,
+            embeddings=given.task.embeddings,
         ),
         cost_center=given.cost_center,
         mode=given.mode or file.defaults.mode,
         adopt=given.adopt,
         keep_if_scarce=given.keep_if_scarce,
+        notify=tuple(each.receiver for each in given.notify),
         closures=tuple(_closure(closure, file.defaults.time_zone) for closure in given.closures),
     )
 

@@ -10,13 +10,15 @@ from typing import Any
 from pydantic_core import ErrorDetails
 
 from shared.errors import SettingProblem
-from shared.model import UploadStart
+from shared.model import Large, UploadStart
 from shared.settings.file import SKUS, DeploymentsFile
 from shared.settings.indentation import fields_of, inner, kind_of
 
 _LATER = {"after"}
 _ON = ("true", "t", "yes", "y", "on", "1")  # the values that pydantic accepts for true
 _LONGEST_VALUE = 80
+_PRIVATE = frozenset({"secret", "webhook", "notify"})  # what is in them may be a secret
+_PUBLIC = frozenset({"events", "file_names"})
 _QUOTED = re.compile(r"'([^']*)'")
 _NO_NUMBERS = ("nan", "inf", "infinity")
 _REMEDIES = {
@@ -75,8 +77,13 @@ def problem_of(error: ErrorDetails, raw: Any) -> SettingProblem:
     key, value = ".".join(map(str, location)) or "the file", _at(raw, *location)
     if "[key]" in error["loc"]:  # the error concerns the key itself
         return SettingProblem(key, "", _remedy(error, location, str(location[-1])))
-    shown = value[:_LONGEST_VALUE] if isinstance(value, str) else ""
+    shown = value[:_LONGEST_VALUE] if isinstance(value, str) and not is_private(location) else ""
     return SettingProblem(key, shown, _remedy(error, location, shown))
+
+
+def is_private(location: Sequence[str | int]) -> bool:
+    """Return whether the value at a place of the file may be a secret, and is not shown."""
+    return not _PRIVATE.isdisjoint(location) and _PUBLIC.isdisjoint(location)
 
 
 def _remedy(error: ErrorDetails, location: Sequence[str | int], value: str) -> str:
@@ -140,6 +147,44 @@ def mistakes_across_sections(raw: Any) -> Iterator[SettingProblem]:
                 f"{UploadStart.ON_DEMAND}"
             )
             yield SettingProblem(f"deployments.{name}.uploads.start", starts, remedy)
+    yield from _of_embeddings(raw)
+    yield from _of_webhooks(deployments)
+
+
+def _of_webhooks(deployments: Mapping[str, Any]) -> Iterator[SettingProblem]:
+    """Check that a webhook has one secret: deployments that share a receiver share its turn in a tick."""
+    secrets: dict[str, tuple[str, str]] = {}  # with the first deployment, by URL
+    for name in deployments:
+        for number, entry in enumerate(_at(deployments, name, "notify") or ()):
+            url, secret = _at(entry, "webhook"), _at(entry, "secret")
+            if isinstance(url, str) and isinstance(secret, str):
+                first, other = secrets.setdefault(url, (name, secret))
+                if secret != other:
+                    remedy = f"differs from that of the same webhook in deployments.{first}: write one secret"
+                    yield SettingProblem(f"deployments.{name}.notify.{number}.secret", "", remedy)
+
+
+def _of_embeddings(raw: Any) -> Iterator[SettingProblem]:
+    """Check the tasks that rank passages by embeddings: what is ranked, by what, and at what price."""
+    deployments = _mapping_at(raw, "deployments")
+    named = {name: _at(deployments, name, "task", "embeddings") for name in deployments}
+    ranked = {name: by for name, by in named.items() if isinstance(by, str)}
+    for name, by in ranked.items():
+        key = f"deployments.{name}.task.embeddings"
+        if _at(deployments, name, "task", "large") != Large.RETRIEVE:
+            yield SettingProblem(key, by, "ranks the passages of large: retrieve: write that, or remove it")
+        if by.lower() in map(str.lower, deployments):
+            remedy = (
+                "is a deployment of this file, which does not always exist: name one for embeddings that you "
+                "have deployed yourself on the same account"
+            )
+            yield SettingProblem(key, by, remedy)
+    if ranked and _at(raw, "prices", "tokens_per_million", "embeddings") is None:
+        remedy = (
+            f"is missing, and {next(iter(ranked))} uses embeddings: write the price of a million tokens, "
+            "such as 0.02"
+        )
+        yield SettingProblem("prices.tokens_per_million.embeddings", "", remedy)
 
 
 def _twice(section: str, identities: Mapping[str, Any]) -> Iterator[SettingProblem]:

@@ -61,7 +61,8 @@ def _of_prices(prices: Prices) -> Iterator[SettingProblem]:
         if price >= (_DEAREST_PROVISIONED if sku == _PROVISIONED else _DEAREST_HOSTING):
             remedy = f"is far above the usual {_USUAL_HOSTING}: write the price of one hour, not of a month"
             yield SettingProblem(f"{config}.{sku}", f"{price:g}", remedy)
-    for way, price in (("input", prices.input_per_million), ("output", prices.output_per_million)):
+    tokens = {"input": prices.input_per_million, "output": prices.output_per_million}
+    for way, price in {**tokens, "embeddings": prices.embeddings_per_million}.items():
         if 0 < price < _CHEAPEST_TOKENS or price >= _DEAREST_TOKENS:
             remedy = (
                 "is far from the usual 0.05 to 100: write the price of a million tokens, not of a thousand"

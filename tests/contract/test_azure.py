@@ -17,6 +17,7 @@ from aiohttp.test_utils import TestServer
 
 from local.emulator.server import Options, emulator
 from shared.adapters.openai import AzureModel
+from shared.documents.search_order import similarities
 from shared.errors import (
     AccessDenied,
     CapacityRefused,
@@ -48,6 +49,7 @@ SPEC = DeploymentSpec(
     capacity=120,
     tags={"lamplighter": "test"},
 )
+EMBEDDER = replace(SPEC, name="embedder", model_name="text-embedding-3-small")
 HELLO = ModelRequest((Message("system", "Be brief."), Message("user", "hello")), 50)
 SECONDS = 20.0
 
@@ -76,7 +78,9 @@ def azure(request: pytest.FixtureRequest) -> Azure:
 @pytest.fixture
 def memory() -> Azure:
     clock = VirtualClock()
-    both = MemoryAzure(clock, provision_seconds=60, delete_seconds=5, warmup_seconds=10)
+    both = MemoryAzure(
+        clock, provision_seconds=60, delete_seconds=5, warmup_seconds=10, context_tokens=128_000
+    )
     return Azure(both, both, clock, None)
 
 
@@ -153,6 +157,7 @@ async def test_a_deployment_lives_through_its_states(azure: Azure) -> None:
     )
     assert ready.spec.tags == {"lamplighter": "test"}
     assert (ready.tokens_per_minute, ready.requests_per_minute) == (120_000, 120)
+    assert ready.context_tokens == put.context_tokens == 128_000
     await azure.provider.delete(ACCOUNT, "clauses", timeout=SECONDS)
     deleting = await azure.provider.deployments(ACCOUNT, timeout=SECONDS)
     assert deleting["clauses"].status is Observed.DELETING
@@ -267,6 +272,27 @@ async def test_an_account_may_be_created_again_elsewhere(azure: Azure) -> None:
     assert (await azure.model.ask(new, "clauses", HELLO, timeout=SECONDS)).text
 
 
+async def test_texts_with_forms_of_the_same_words_have_similar_embeddings(azure: Azure) -> None:
+    """They come in the order of the texts. A chat model makes none, and a model for embeddings only these."""
+    endpoint = await azure.ready(EMBEDDER)
+    texts = ["The tenant may terminate.", "Tenants, termination", "No pets, whatever their size"]
+    found = await azure.model.embed(endpoint, "embedder", texts, timeout=SECONDS)
+    first, alike, other = found.vectors
+    assert len(first) == len(other) == 1536 and 12 <= found.tokens <= 20
+    again = await azure.model.embed(endpoint, "embedder", texts[2:], timeout=SECONDS)
+    assert [*again.vectors[0]] == pytest.approx([*other])
+    ((near,), (far,)) = similarities([alike, other], [first])
+    assert near > 0.5 > far
+    with pytest.raises(ServiceRefused) as refusal:
+        await azure.model.ask(endpoint, "embedder", HELLO, timeout=SECONDS)
+    assert refusal.value.code == "OperationNotSupported"
+    await azure.provider.put(ACCOUNT, SPEC, timeout=SECONDS)
+    azure.clock.advance(100)
+    for name, error in (("clauses", ServiceRefused), ("nobody", DeploymentNotFound)):
+        with pytest.raises(error):
+            await azure.model.embed(endpoint, name, texts, timeout=SECONDS)
+
+
 # --- translation of answers that only a server gives --------------------------------------------
 
 
@@ -356,6 +382,27 @@ async def test_a_list_of_any_shape_is_our_error(body: bytes) -> None:
         with pytest.raises((OutcomeUnknown, ProviderRefused)):
             await provider.endpoint(ACCOUNT, timeout=SECONDS)
         await provider.close()
+
+
+@pytest.mark.parametrize(
+    ("shown", "tokens"),
+    [
+        ({"maxContextToken": "128000", "area": "EUR"}, 128_000),
+        ({"maxContextToken": 4096}, 4096),
+        ({"maxOutputToken": "4096"}, None),  # as deployments of gpt-4.1-mini show it
+        *(({"maxContextToken": wrong}, None) for wrong in ("", "0", "-1", "1e5", "９", "9" * 10, None)),
+        (None, None),
+    ],
+)
+async def test_a_context_size_that_is_not_shown_is_unknown(shown: object, tokens: int | None) -> None:
+    """Neither is one that is no number."""
+    properties = {"provisioningState": "Succeeded", "capabilities": shown}
+    body = {"value": [{"name": "clauses", "properties": properties}]}
+    async with answering("GET", json.dumps(body).encode()) as url:
+        provider = AzureOpenAI(url, AzureModel())
+        found = (await provider.deployments(ACCOUNT, timeout=SECONDS))["clauses"]
+        await provider.close()
+    assert (found.context_tokens, found.status) == (tokens, Observed.SUCCEEDED)
 
 
 @pytest.mark.parametrize("drop", ["before", "after"])
@@ -459,6 +506,63 @@ async def test_an_answer_of_the_model_becomes_our_error(
     assert isinstance(raised.value, ModelError)
     assert raised.value.retry_after == retry_after
     assert raised.value.status == answer.get("status")
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "retry_after"),
+    [
+        ({"status": 429, "headers": {"retry-after": "3"}}, RateLimited, 3.0),
+        ({"status": 500}, ModelUnavailable, None),
+        ({"status": 403}, AccessDenied, None),
+        ({"status": 400, "code": "context_length_exceeded"}, RequestRefused, None),
+        ({"drop": "before"}, ModelUnavailable, None),
+        ({"delay_seconds": 5}, ModelUnavailable, None),
+    ],
+)
+async def test_an_answer_about_embeddings_becomes_our_error(
+    emulated: Azure, answer: dict[str, object], error: type[ModelError], retry_after: float | None
+) -> None:
+    """As those of chat requests."""
+    endpoint = await emulated.ready(EMBEDDER)
+    await fault(emulated, plane="data", operation="embeddings", **answer)
+    with pytest.raises(error) as raised:
+        await emulated.model.embed(endpoint, "embedder", ["hello"], timeout=1.0)
+    assert (raised.value.retry_after, raised.value.status) == (retry_after, answer.get("status"))
+
+
+@pytest.mark.parametrize(
+    ("data", "vectors"),
+    [
+        ([(1, [0.5, 0]), (0, "AACAPwAAAEA=")], [[1.0, 2.0], [0.5, 0.0]]),  # one of them in base64
+        ([(0, [1, 2])], None),
+        ([(0, [1, 2]), (2, [1, 2])], None),
+        ([(0, [1, 2]), (1, [1])], None),
+        ([(0, [1, 2]), (1, ["x", 2])], None),
+        ([(0, [1, 2]), (1, "AACAPw")], None),
+        ([(0, [1, 2]), (1, "AADAfwAAwH8=")], None),  # not a number
+        ([(0, [1, 2]), (1, [1e99, 2])], None),
+        ([(0, [1, 2]), (1, {})], None),
+        ([(0, []), (1, [])], None),
+        (7, None),
+    ],
+)
+async def test_embeddings_of_any_shape_are_vectors_or_our_error(
+    data: Any, vectors: list[list[float]] | None
+) -> None:
+    """All of one length, in the order of the texts."""
+    items = [{"index": at, "embedding": each} for at, each in data] if isinstance(data, list) else data
+    body = {"object": "list", "data": items, "model": "m", "usage": {"prompt_tokens": "many"}}
+    async with answering("POST", json.dumps(body).encode()) as url:
+        model = AzureModel()
+        asked = model.embed(f"{url}/contoso/", "embedder", ["a", "b"], timeout=SECONDS)
+        if vectors is not None:
+            found = await asked
+            assert ([[*each] for each in found.vectors], found.tokens) == (vectors, 0)
+        else:
+            with pytest.raises(ModelUnavailable) as raised:
+                await asked
+            assert (raised.value.code, raised.value.status) == ("invalid", 200)
+        await model.close()
 
 
 @pytest.mark.parametrize(
@@ -676,7 +780,7 @@ async def test_offers_and_quotas_are_read_page_by_page() -> None:
         await provider.put(ACCOUNT, SPEC, timeout=SECONDS)
         await provider.put(ACCOUNT, replace(SPEC, name="next", model_version="2"), timeout=SECONDS)
         assert await provider.offers(ACCOUNT, timeout=SECONDS) == [
-            Offer(SPEC.model_name, version, sku, quota, "GenerallyAvailable")
+            Offer(SPEC.model_name, version, sku, quota, "GenerallyAvailable", None, 128_000, 16_384)
             for version in ("1", "2")
             for sku, quota in names.items()
         ]

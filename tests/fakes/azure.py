@@ -10,12 +10,12 @@ import json
 import math
 import random
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from local.emulator import specification
+from local.emulator import embeddings, specification
 from local.emulator.options import Account
 from local.emulator.specification import Specification
 from local.emulator.state import Deployments, Generation, Lognormal, Rules
@@ -28,14 +28,15 @@ from shared.errors import (
     ProviderBusy,
     ProviderRefused,
     RequestRefused,
+    ServiceRefused,
 )
-from shared.model import DeploymentSpec, Hosted, ModelAnswer, ModelRequest
+from shared.model import DeploymentSpec, Embedded, Hosted, ModelAnswer, ModelRequest
 from shared.model.azure_openai import base_model
 from shared.ports import Clock
 from shared.providers.azure_openai.probe import probe
 from shared.providers.azure_openai.states import status_of
 
-Operation = Literal["put", "delete", "list", "get", "capacities", "ask"]
+Operation = Literal["put", "delete", "list", "get", "capacities", "ask", "embed"]
 ENDPOINT = "https://memory.example/"
 
 
@@ -59,11 +60,13 @@ class MemoryAzure:
     answer_seconds: float = 2.0
     slots: int = 10
     quota: int = 10_000  # capacity of the whole account
+    context_tokens: int | None = None  # the context size that deployments show
     left: float = 100_000.0  # capacity left in the region, for each model and SKU
     account: Account = field(default_factory=lambda: Account("s", "g", "memory"))
     calls: list[tuple[Operation, str]] = field(default_factory=list)
     deleted: list[Deleted] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)  # the texts of requests that were answered
+    embedded: list[str] = field(default_factory=list)  # the texts that were embedded
     answer: str = "an answer"
     ends_as: str = "Succeeded"  # final state of the next deployments
     lost_answers: int = 0  # the next creates that take effect but get no answer
@@ -108,7 +111,7 @@ class MemoryAzure:
     async def deployments(self, account: str, *, timeout: float) -> Mapping[str, Hosted]:
         self._call("list", account)
         now = self.clock.now()
-        return {each.name: shown(each, now) for each in self.state.list(self.account, now)}
+        return {each.name: self._shown(each) for each in self.state.list(self.account, now)}
 
     async def put(self, account: str, spec: DeploymentSpec, *, timeout: float) -> Hosted:
         self._call("put", spec.name)
@@ -121,7 +124,7 @@ class MemoryAzure:
         if self.lost_answers:
             self.lost_answers -= 1
             raise OutcomeUnknown("the answer was lost")
-        return shown(put, now)
+        return self._shown(put)
 
     async def delete(self, account: str, deployment: str, *, timeout: float) -> None:
         self._call("delete", deployment)
@@ -149,6 +152,9 @@ class MemoryAzure:
         if self._faults.get(operation):
             raise self._faults[operation].popleft()
 
+    def _shown(self, generation: Generation) -> Hosted:
+        return replace(shown(generation, self.clock.now()), context_tokens=self.context_tokens)
+
     def _find(self, name: str) -> Generation | None:
         return self.state.find(self.account, name, self.clock.now())
 
@@ -162,11 +168,7 @@ class MemoryAzure:
         self, endpoint: str, deployment: str, request: ModelRequest, *, timeout: float
     ) -> ModelAnswer:
         self._call("ask", deployment)
-        found = self._find(deployment)
-        if endpoint != self._endpoint:
-            raise DeploymentNotFound("nothing answers there", code="404", status=404)
-        if found is None or not found.serving(self.clock.now()):
-            raise DeploymentNotFound("not there", code="DeploymentNotFound", status=404)
+        found = self._serving(endpoint, deployment, embeds=False)
         if "[[content_filter]]" in request.text:
             reason = "Azure's content filter refused the document"
             raise RequestRefused(reason, code="content_filter", status=400)
@@ -185,6 +187,26 @@ class MemoryAzure:
             prompt_tokens=prompt_tokens(request),
             completion_tokens=7,
         )
+
+    async def embed(
+        self, endpoint: str, deployment: str, texts: Sequence[str], *, timeout: float
+    ) -> Embedded:
+        self._call("embed", deployment)
+        self._serving(endpoint, deployment, embeds=True)
+        await self.clock.sleep(0.5)
+        asked = embeddings.parse({"input": [*texts]})
+        self.embedded += texts
+        return Embedded(tuple(map(embeddings.vector, texts)), sum(asked.sizes))
+
+    def _serving(self, endpoint: str, deployment: str, *, embeds: bool) -> Generation:
+        found = self._find(deployment)
+        if endpoint != self._endpoint:
+            raise DeploymentNotFound("nothing answers there", code="404", status=404)
+        if found is None or not found.serving(self.clock.now()):
+            raise DeploymentNotFound("not there", code="DeploymentNotFound", status=404)
+        if specification.makes_embeddings(found.runs[-1].specification.model_name) != embeds:
+            raise ServiceRefused("a model of another kind", code="OperationNotSupported", status=400)
+        return found
 
 
 def prompt_tokens(request: ModelRequest) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -35,6 +35,7 @@ from shared.wiring import assemble
 from tests.fakes.azure import MemoryAzure
 from tests.fakes.blobs import MemoryBlobs
 from tests.fakes.clock import VirtualClock
+from tests.fakes.receivers import MemoryReceivers
 from tests.fakes.tables import MemoryTables
 
 ACCOUNT = Account(
@@ -48,6 +49,7 @@ PRICES = Prices(
     output_per_million=1.60,
     billing_unit=BillingUnit.MINUTE,
     billing_starts=BillingStart.CREATE,
+    embeddings_per_million=0.02,
 )
 
 
@@ -118,18 +120,30 @@ class World:
     blobs: MemoryBlobs
     azure: MemoryAzure
     app: Lamplighter
+    receivers: MemoryReceivers = field(default_factory=MemoryReceivers)
 
     @classmethod
     def of(cls, *deployments: DeploymentConfig, timing: Timing = TIMING) -> World:
         """Build a world with these deployments configured."""
         clock = VirtualClock()
         tables, blobs, azure = MemoryTables(clock), MemoryBlobs(clock), MemoryAzure(clock)
-        app = assemble(settings(*deployments), clock, tables, blobs, azure, azure, timing=timing)
-        return cls(clock, tables, blobs, azure, app)
+        receivers = MemoryReceivers()
+        app = assemble(
+            settings(*deployments), clock, tables, blobs, azure, azure, sender=receivers, timing=timing
+        )
+        return cls(clock, tables, blobs, azure, app, receivers)
 
     def reconfigured(self, *deployments: DeploymentConfig) -> World:
         """Return the same world after the app was deployed with another file."""
-        app = assemble(settings(*deployments), self.clock, self.tables, self.blobs, self.azure, self.azure)
+        app = assemble(
+            settings(*deployments),
+            self.clock,
+            self.tables,
+            self.blobs,
+            self.azure,
+            self.azure,
+            sender=self.receivers,
+        )
         return replace(self, app=app)
 
     def upload(self, name: str, text: str | bytes = "some text") -> None:

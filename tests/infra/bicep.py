@@ -279,6 +279,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
         "resourceManager": RESOURCE_MANAGER,
         "suffixes": {"storage": "core.windows.net"},
     },
+    "items": lambda value: [{"key": name, "value": each} for name, each in sorted(value.items())],
     "guid": lambda *parts: f"guid({', '.join(parts)})",
     "last": lambda items: items[-1],
     "length": len,

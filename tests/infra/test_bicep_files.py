@@ -41,7 +41,7 @@ def test_a_syntax_error_is_reported_with_its_line(tmp_path: Path) -> None:
 
 def test_every_file_is_used(parameters: dict[str, object]) -> None:
     """Every file is used by main.bicep or by the hook, which deploys its own file."""
-    everything = evaluate("main.bicep", {**parameters, "vnetEnabled": True})
+    everything = evaluate("main.bicep", {**parameters, "vnetEnabled": True, "eventTopic": True})
     used = {key.partition(".")[0] for key in everything.resources}
     assert used | {"blob-events"} == {path.stem for path in files()}
 

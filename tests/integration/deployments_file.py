@@ -30,7 +30,7 @@ def write_deployments(path: Path, deployments: Mapping[str, Section], **sections
         "defaults": {"time_zone": "UTC", "lead": f"{LEAD}s"},
         "prices": {
             "hosting_per_hour": {"GlobalStandard": 1.70},
-            "tokens_per_million": {"input": 0.40, "output": 1.60},
+            "tokens_per_million": {"input": 0.40, "output": 1.60, "embeddings": 0.02},
         },
         "accounts": {name: {"resource_id": account_id(name)} for name in deployments},
         "deployments": {

@@ -96,6 +96,13 @@ class EmulatedAzure:
         answer = self._arm(deployment, "PUT", json.dumps(body | {"tags": {"team": "theirs"}}).encode())
         assert answer.status == 201, answer.body
 
+    def put_embedder(self, account: str, name: str) -> None:
+        """Create a deployment for embeddings, which stays, as its owner would."""
+        properties = {"model": {"format": "OpenAI", "name": "text-embedding-3-small", "version": "1"}}
+        body = {"sku": {"name": "GlobalStandard", "capacity": 1000}, "properties": properties}
+        answer = self._arm(account, "PUT", json.dumps(body).encode(), name)
+        assert answer.status == 201, answer.body
+
     def get_deployment(self, deployment: str) -> Any:
         """Return the deployment as Azure shows it; None if there is none."""
         answer = self._arm(deployment, "GET")
@@ -106,7 +113,8 @@ class EmulatedAzure:
         answer = self._arm(deployment, "DELETE")
         assert answer.status == 202, answer.body
 
-    def _arm(self, deployment: str, method: str, body: bytes | None = None) -> Answer:
-        url = f"{self.url}{account_id(deployment)}/deployments/{deployment}?api-version=2025-09-01"
+    def _arm(self, account: str, method: str, body: bytes | None = None, deployment: str = "") -> Answer:
+        name = deployment or account
+        url = f"{self.url}{account_id(account)}/deployments/{name}?api-version=2025-09-01"
         headers = {"Authorization": "Bearer somebody-else", "Content-Type": "application/json"}
         return call(url, method, body, headers)

@@ -28,7 +28,7 @@ async def test_a_good_setup_is_found_good(setup: Setup) -> None:
     answer = await setup.run("doctor", "--json")
     assert answer.code == 0, answer.out
     assert findings(answer, "failed") == findings(answer, "warning") == {}
-    unknown = {f"account main: {check}" for check in ("inference", "lifecycle", "models", "quota")}
+    unknown = {f"account main: {check}" for check in ("context", "inference", "lifecycle", "models", "quota")}
     assert set(findings(answer, "not checked")) == unknown
     checks = {"app settings", "host.json", "deployments.yaml", "event subscription", "sweep"}
     assert checks <= set(findings(answer, "ok"))

@@ -12,6 +12,7 @@ FUNCTIONS = {
     "reconcile_deployments",
     "queue_drains",
     "drain_deployment",
+    "deliver_events",
     "document_uploaded",
     "submit_document",
     "list_documents",

@@ -6,7 +6,18 @@ from dataclasses import replace
 from datetime import time, timedelta
 from random import Random
 
-from shared.model import BillingUnit, DeploymentConfig, OneOffWindow, Task, UploadStart, WeeklyWindow, prompt
+from shared.model import (
+    BillingUnit,
+    DeploymentConfig,
+    EventType,
+    OneOffWindow,
+    Receiver,
+    ReceiverKind,
+    Task,
+    UploadStart,
+    WeeklyWindow,
+    prompt,
+)
 from tests.fakes.world import ACCOUNT, config
 from tests.simulation.scenario import (
     HOPELESS,
@@ -23,6 +34,7 @@ from tests.simulation.scenario import (
 )
 
 QUERIES = ("Who?", "What?", "When?")
+_OF_DOCUMENTS = frozenset({EventType.DOCUMENT_DONE, EventType.DOCUMENT_FAILED})
 _LARGE_TEXT = "x " * 50_000  # 25,000 tokens by its bytes, and at most 100,000 by any count
 
 
@@ -59,7 +71,9 @@ def draw(seed: int) -> Scenario:
         provision_median=random.choice((20.0, 60.0, 60.0, 150.0, 300.0)),
         billing=BillingUnit.HOUR if random.random() < 0.15 else BillingUnit.MINUTE,
     )
-    return _with_queries(_with_faults_of_real_azure(scenario, Random(seed + 7_000_003)), Random(-seed - 1))
+    scenario = _with_faults_of_real_azure(scenario, Random(seed + 7_000_003))
+    scenario = _with_queries(scenario, Random(-seed - 1))
+    return _with_receivers(scenario, Random(seed + 9_000_011))
 
 
 def _with_queries(scenario: Scenario, random: Random) -> Scenario:
@@ -77,6 +91,28 @@ def _with_queries(scenario: Scenario, random: Random) -> Scenario:
         scenario,
         configs=tuple(replace(each, task=task) if random.random() < 0.6 else each for each, task in configs),
     )
+
+
+RECEIVERS = (
+    Receiver(ReceiverKind.EVENT_GRID, "https://topic.example/api/events"),
+    Receiver(ReceiverKind.QUEUE, "https://store.example/answers", events=_OF_DOCUMENTS, file_names=True),
+)
+
+
+def _with_receivers(scenario: Scenario, random: Random) -> Scenario:
+    """Let some deployments of some seeds send events, to receivers that are down at times."""
+    if random.random() >= 0.15:
+        return scenario
+    configs = [
+        replace(each, notify=RECEIVERS[random.choice((0, 0, 1)) : random.choice((1, 2, 2))])
+        for each in scenario.configs
+    ]
+    deaf = dict[str, tuple[tuple[float, float], ...]]()
+    for receiver in RECEIVERS:
+        begins = random.uniform(0, scenario.lasts)
+        ends = min(begins + random.choice((120.0, 900.0, 3600.0)), scenario.lasts)
+        deaf[receiver.url] = ((begins, ends),) if random.random() < 0.7 else ()
+    return replace(scenario, configs=tuple(configs), deaf=deaf)
 
 
 def _with_faults_of_real_azure(scenario: Scenario, random: Random) -> Scenario:

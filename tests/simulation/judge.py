@@ -131,9 +131,13 @@ class Judge:
                 self._lease_row(process, partition, change, now)
             elif table == "documents" and ours:
                 self._document_row(process, partition, change, now)
+                self._world.receivers.document_written(partition, change)
             elif table == "deployments" and partition != "accounts" and isinstance(change, Insert | Replace):
+                if change.key.startswith("~"):
+                    continue  # an event
                 if ours:
                     self._record_row(partition, change.key, change.values, now)
+                    self._world.receivers.record_written(change.key, change.values)
                 elif change.values["state"] == "creating" and not change.values["settled"]:
                     self.put_in_doubt(change.key, process.side.name)  # a create whose end is unknown
 

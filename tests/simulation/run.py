@@ -55,6 +55,7 @@ def simulate(seed: int, *, trace: bool = False, without: str | None = None) -> R
         await judge_documents(world)
         await judge_sessions(world)
         world.judge.at_the_end()
+        world.receivers.at_the_end()
         hours.append(world.seconds() / 3600)
         await world.end()
 

@@ -14,13 +14,14 @@ from shared import serve
 from shared.adapters import storage_clock
 from shared.documents import blame, candidates, checkpoints, claims, drain_tools, intake, results
 from shared.documents.alone import crashes_of
-from shared.hosting import act, create, decisions, delete, leases, observe
+from shared.hosting import act, create, decisions, delete, leases, ledger, observe
 from shared.model import Action, RecordState
+from shared.notify import deliver
 from shared.planning import decide as decide_module
 from shared.planning import observed, plan
 from shared.planning.decide import decide
 from shared.planning.decision import Decision
-from shared.ports import Replace
+from shared.ports import Remove, Replace
 from shared.timing import TIMING, Timing
 from tests.fakes import blobs
 from tests.fakes.records import changed
@@ -322,6 +323,32 @@ def result_verified(stack: contextlib.ExitStack) -> None:
 def kept_answers(stack: contextlib.ExitStack) -> None:
     """Ask everything again after a crash."""
     _put(stack, checkpoints.Checkpoints, "find", mock.AsyncMock(return_value=None))
+
+
+@_variant
+def event_in_transaction(stack: contextlib.ExitStack) -> None:
+    """Write the events of a change after it, by themselves."""
+    save = ledger.Ledger.save
+
+    async def one_by_one(self: ledger.Ledger, record: Any, events: Any = ()) -> Any:
+        saved = await save(self, record)
+        if events:
+            await self._tables.write(ledger.DEPLOYMENTS, ledger.account_key(record.account), events)
+        return saved
+
+    _put(stack, ledger.Ledger, "save", one_by_one)
+
+
+@_variant
+def event_kept_until_taken(stack: contextlib.ExitStack) -> None:
+    """Remove events before they are sent."""
+    send = deliver.Delivery._send
+
+    async def removed(self: deliver.Delivery, box: Any, rows: Any, *given: Any) -> None:
+        await self._save(box, [Remove(row.key, row.etag) for row in rows])
+        await send(self, box, rows, *given)
+
+    _put(stack, deliver.Delivery, "_send", removed)
 
 
 VARIANTS = tuple(_PATCHES)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from shared.model import BillingUnit, DeploymentConfig
@@ -110,6 +111,8 @@ class Scenario:
     blobs_a_page: int = 4  # so few that walks take several pages
     quick: bool = False  # the model answers within a second
     twin: Twin | None = None
+    deaf: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
+    """Receivers of events by URL, and when they are down."""
 
     @property
     def requeues(self) -> bool:

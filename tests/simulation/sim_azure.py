@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
@@ -21,7 +21,7 @@ from shared.errors import (
     RequestRefused,
     ServiceRefused,
 )
-from shared.model import TINY, DeploymentSpec, Hosted, ModelAnswer, ModelRequest
+from shared.model import TINY, DeploymentSpec, Embedded, Hosted, ModelAnswer, ModelRequest
 from shared.providers.azure_openai.probe import probe
 from tests.fakes.azure import body_of, prompt_tokens, refusal
 from tests.simulation.azure import Trouble
@@ -232,6 +232,11 @@ class SimAzure:
             prompt_tokens=prompt_tokens(request),
             completion_tokens=5,
         )
+
+    async def embed(
+        self, endpoint: str, deployment: str, texts: Sequence[str], *, timeout: float
+    ) -> Embedded:
+        raise NotImplementedError("no task here ranks passages by embeddings")
 
     async def _fails(self, lasting: Trouble, found: Generation | None, timeout: float) -> None:
         """Raise the error of an outage, or of a refusal of every request."""

@@ -24,6 +24,7 @@ from tests.simulation.judge import Judge
 from tests.simulation.messages import Messages
 from tests.simulation.people import People
 from tests.simulation.process import Process
+from tests.simulation.receivers import Receivers, SimSender
 from tests.simulation.scenario import OTHER_ACCOUNT, START, Scenario, Twin, Upload
 from tests.simulation.sim_azure import LATEST_EFFECT, SimAzure
 from tests.simulation.sim_storage import SimBlobs, SimTables
@@ -74,6 +75,7 @@ class World:
         self.ours = Side(self, "ours", "store-a", self.tables, self.blobs)
         self.sides = [self.ours]
         self.azure, self.people, self.judge = Azure(self), People(self), Judge(self)
+        self.receivers = Receivers(self)
         self.steps = self.crashes = 0
         self.disturbed_until = 0.0
         self.timeline: list[str] | None = [] if trace else None
@@ -146,7 +148,10 @@ class World:
         settings = Settings("test", accounts, dict(self.people.configured), prices, 1_000_000)
         azure = SimAzure(process)
         tables, blobs = SimTables(process), SimBlobs(process)
-        app = assemble(settings, process, tables, blobs, azure, azure, timing=TIMING, **_storage(side))
+        sender = SimSender(process)
+        app = assemble(
+            settings, process, tables, blobs, azure, azure, sender=sender, timing=TIMING, **_storage(side)
+        )
         side.hosts.append((process, app))
 
     def crashed(self, process: Process) -> None:
@@ -237,7 +242,7 @@ class World:
         self.disturbed(0.0)
 
     def _tick(self) -> None:
-        """Fire the two timers. Each is a singleton: it does not fire while its last invocation runs."""
+        """Fire the timers. Each is a singleton: it does not fire while its last invocation runs."""
         now = self.seconds()
         self.judge.minute()
         if any(begins <= now < ends for begins, ends in self.scenario.outages):
@@ -247,7 +252,7 @@ class World:
             self._tick_of(side)
 
     def _tick_of(self, side: Side) -> None:
-        for timer in ("reconcile", "drain"):
+        for timer in ("reconcile", "drain", "events") if self.scenario.deaf else ("reconcile", "drain"):
             running = side.timers.get(timer)
             if running is not None and running[0].alive and not running[1].done():
                 continue
@@ -259,6 +264,8 @@ class World:
             process, app = host
             if timer == "reconcile":
                 task = process.spawn(timer, app.reconcile())
+            elif timer == "events":
+                task = process.spawn(timer, app.deliver_events())
             else:
                 task = process.spawn(timer, side.messages.tick(app))
             side.timers[timer] = (process, task)
@@ -269,6 +276,8 @@ class World:
         if now > self.scenario.lasts + LONGEST_TAIL:
             return True
         if now < max(self.disturbed_until, people.uploaded_at) + QUIET:
+            return False
+        if self.scenario.deaf and now < self.receivers.busy_until:
             return False
         windows = any(
             self.now() < window.keep_until

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from shared.ports import Page
+from shared.model import Receiver, ReceiverKind
+from shared.ports import Keys, Page
 from shared.reports.doctor import app as app_checks
 from shared.reports.doctor import storage
+from shared.reports.doctor.events import events
 from shared.reports.doctor.findings import Status
 from tests.fakes.clock import VirtualClock
 from tests.fakes.tables import MemoryTables
@@ -75,3 +77,40 @@ async def test_the_age_of_the_sweep_tells_whether_the_timers_run() -> None:
     world.clock.advance(60)
     old = await app_checks.last_sweep(world.app.intake, world.clock.now())
     assert (old.status, old.what) == (Status.FAILED, "the inbox was last swept 16 min ago")
+
+
+async def test_events_that_wait_are_counted_and_from_15_minutes_on_reported() -> None:
+    """Of each receiver, and of one that is configured no more, however many another one has."""
+    queue = Receiver(ReceiverKind.QUEUE, "https://contoso.queue.core.windows.net/answers")
+    hook = Receiver(ReceiverKind.WEBHOOK, "https://hook.example/T0PS3CRET", "c2Vj" * 8)
+    world = World.of(replace(config(), notify=(queue, hook)), config("terms"))
+    keys = world.tables.keys
+
+    async def found() -> list[tuple[Status, str]]:
+        return [(each.status, each.what) for each in await events(world.app, world.tables, world.clock.now())]
+
+    async def few(table: str, partition: str, start: str, stop: str, limit: int) -> Keys:
+        return await keys(table, partition, start, stop, min(limit, 2))
+
+    assert await found() == [
+        (Status.OK, "queue at contoso.queue.core.windows.net/answers: none waits"),
+        (Status.OK, "webhook at hook.example: none waits"),
+    ]
+    world.receivers.down = {queue.url}
+    for number in range(3):
+        world.upload(f"clauses/{number}.gif", b"GIF89a")
+        await world.app.document_uploaded(f"clauses/{number}.gif")
+    await world.app.deliver_events()
+    world.clock.advance(14 * 60)
+    name = "queue at contoso.queue.core.windows.net/answers"
+    assert (await found())[0] == (Status.OK, f"{name}: 3 wait, the oldest for 14 min")
+    world.clock.advance(60)
+    assert [each[0] for each in await found()] == [Status.WARNING, Status.OK]
+    world.tables.keys = few  # type: ignore[method-assign]
+    assert (await found())[0] == (Status.WARNING, f"{name}: 2+ wait, the oldest for 15 min")
+    world = world.reconfigured(replace(config(), notify=(hook,)))
+    assert await found() == [
+        (Status.OK, "webhook at hook.example: none waits"),
+        (Status.WARNING, "2+ wait for receivers that are not configured any more, the oldest for 15 min"),
+    ]
+    assert all("T0PS3CRET" not in str(each) for each in await found())

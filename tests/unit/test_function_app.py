@@ -96,7 +96,8 @@ def test_every_function_is_there_without_any_setting() -> None:
     """The defaults: every minute, Event Grid, function keys."""
     found = triggers(import_app())
     assert set(found) == {
-        *("reconcile_deployments", "queue_drains", "drain_deployment", "document_uploaded"),
+        *("reconcile_deployments", "queue_drains", "deliver_events"),
+        *("drain_deployment", "document_uploaded"),
         *("submit_document", "list_documents", "get_document", "get_result", "requeue_document"),
         *("list_deployments", "get_deployment", "hold_deployment", "release_deployment", "preview_hosting"),
     }

@@ -33,7 +33,7 @@ READERS: dict[str, Callable[[Row], Any]] = {
     "session": functools.partial(rows.from_row, HostingSession),
     "walk": functools.partial(rows.from_row, Position),
 }
-LATER = {"kept", "token_renewal", "request_renewal"}  # columns that version 0.1.0 did not write
+LATER = {"kept", "token_renewal", "request_renewal", "context"}  # columns that version 0.1.0 did not write
 WRITERS = {"deployment": record_row.to_values}
 
 

@@ -20,11 +20,12 @@ from shared.documents.sweep_position import Position
 from shared.hosting import record_row
 from shared.hosting.ledger import DecisionRow
 from shared.model import AccountRecord, DeploymentRecord, Document, Hold, HostingSession
+from shared.notify.outbox import Notice
 from shared.ports import Row, Value
 from shared.rows import from_row, to_values
 
 AT = datetime(2026, 11, 23, 8, 0, 0, 123456, tzinfo=UTC)
-STORED = [AccountRecord, DecisionRow, Document, Hold, HostingSession, Leftover, Position]
+STORED = [AccountRecord, DecisionRow, Document, Hold, HostingSession, Leftover, Notice, Position]
 
 
 def row(values: dict[str, Value], etag: str = "v7") -> Row:

@@ -106,6 +106,7 @@ def test_two_deployments_of_one_model_on_one_account_are_reported(tmp_path: Path
         ("prices.hosting_per_hour.GlobalStandard", "1241", "is far above the usual 1.70 an hour"),
         ("prices.tokens_per_million.input", "0.0004", "write the price of a million tokens"),
         ("prices.tokens_per_million.output", "1600", "write the price of a million tokens"),
+        ("prices.tokens_per_million.embeddings", "0.00002", "write the price of a million tokens"),
         (f"{CLAUSES}.spillover_deployment_name", "standby", "is not in this file: Azure needs a deployment"),
     ],
 )

@@ -41,6 +41,11 @@ def whole() -> dict[str, Any]:
     clauses["schedule"][0] |= {"starting": "2026-01-01", "until": "2027-01-01"}
     day = {"date": "2026-01-01", "time_zone": "UTC", "reason": "x"}
     clauses["closures"] = [day, {"from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z"}]
+    clauses["notify"] = [
+        {"webhook": "https://hook.example/in", "secret": "c2Vj" * 8, "events": ["document.done"]},
+        {"queue": "https://contoso.queue.core.windows.net/answers", "file_names": "true"},
+        {"event_grid": "https://t.westeurope-1.eventgrid.azure.net/api/events"},
+    ]
     return document
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shared.model import Large, Slot, Template
-from tests.unit.settings_file import CLAUSES, config, the_one
+from tests.unit.settings_file import CLAUSES, GONE, changed, config, loaded, mistakes_in, the_one
 
 QUOTED = {
     "type": "object",
@@ -87,3 +87,40 @@ def test_a_task_with_all_of_it(tmp_path: Path) -> None:
 def test_what_cannot_be_meant_is_reported(tmp_path: Path, keys: dict[str, Any], remedy: str) -> None:
     """Each with what to write."""
     assert remedy in the_one(tmp_path, f"{CLAUSES}.task", task(tmp_path, **keys))
+
+
+EMBEDDED = {
+    "large": "retrieve",
+    "queries": QUERIES,
+    "not_found": "no",
+    "embeddings": "text-embedding-3-small",
+}
+PRICE = "prices.tokens_per_million.embeddings"
+
+
+def test_passages_may_be_ranked_by_embeddings(tmp_path: Path) -> None:
+    """By a deployment that stands on the account, at its price."""
+    text = changed({f"{CLAUSES}.task": task(tmp_path, **EMBEDDED), PRICE: "0.02"})
+    settings = loaded(tmp_path, text)
+    assert settings.deployments["clauses"].task.embeddings == "text-embedding-3-small"
+    assert settings.prices.embeddings_per_million == 0.02
+
+
+@pytest.mark.parametrize(
+    ("keys", "price", "place", "remedy"),
+    [
+        ({}, GONE, PRICE, "is missing, and clauses uses embeddings: write the price of a million tokens"),
+        ({"large": "map_reduce"}, "0.02", "embeddings", "ranks the passages of large: retrieve: write that"),
+        ({"embeddings": "Clauses"}, "0.02", "embeddings", "is a deployment of this file, which does not"),
+        ({"embeddings": "a b"}, "0.02", "embeddings", "use letters, digits"),
+    ],
+)
+def test_embeddings_that_cannot_be_meant_are_reported(
+    tmp_path: Path, keys: dict[str, Any], price: Any, place: str, remedy: str
+) -> None:
+    """Each with what to write."""
+    changes = {f"{CLAUSES}.task": task(tmp_path, **{**EMBEDDED, **keys})}
+    if price is not GONE:
+        changes[PRICE] = price
+    (problem,) = mistakes_in(tmp_path, changed(changes))
+    assert problem.startswith(place if place == PRICE else f"{CLAUSES}.task.{place}") and remedy in problem

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable, Iterator
 
 from shared.documents.read import read_text
-from shared.documents.readers import mail, opendocument, outlook, pdf, rtf, sheets, slides, web, word
+from shared.documents.readers import mailbox, opendocument, outlook, pdf, rtf, sheets, slides, web, word
 from shared.documents.readers.compound import CompoundFile
 from shared.documents.readers.formats import Format, format_of
 from shared.documents.readers.package import Package
@@ -65,7 +65,7 @@ def _parts(data: bytes, depth: int) -> Iterable[Part]:
         case Format.WEB:
             return web.read(data)
         case Format.MAIL:
-            return mail.read(data, read_inside)
+            return mailbox.read(data, read_inside)
 
 
 def _parts_inside(data: bytes, name: str, depth: int) -> Iterator[Part]:
@@ -93,7 +93,7 @@ def _of_package(data: bytes, read_inside: ReadInside) -> Iterable[Part]:
         return word.read(package, read_inside)
     if "presentationml" in named or "ms-powerpoint." in named:
         return slides.read(package, read_inside)
-    if kind or types:
+    if kind or types or any(name.endswith(".iwa") for name in package.names):  # Pages, Numbers, Keynote
         raise DocumentRefused(f"the file's format is not known here: {_AS_OFFICE}")
     raise DocumentRefused("the file is a ZIP archive: unpack it and upload its files")
 

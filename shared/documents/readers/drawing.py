@@ -8,6 +8,7 @@ from lxml import etree
 
 from shared.documents.readers.elements import first, local, within
 from shared.documents.readers.equations import linear
+from shared.documents.readers.shifted import LEVEL, LOWERED, RAISED, Shift, shifted
 from shared.documents.readers.tables import row
 
 _PROPERTIES = ("pPr", "rPr", "endParaRPr")
@@ -18,8 +19,23 @@ def paragraph(element: etree._Element) -> str:
     """Return the text of one a:p."""
     pieces = []
     for piece in within(element, ("t", "br", "oMath"), _PROPERTIES):
-        pieces.append("\n" if local(piece) == "br" else linear(piece))
+        match local(piece):
+            case "br":
+                pieces.append("\n")
+            case "t":
+                pieces.append(shifted(piece.text or "", _shift(piece)))
+            case _:
+                pieces.append(linear(piece))
     return "".join(pieces).strip()
+
+
+def _shift(text: etree._Element) -> Shift:
+    run = text.getparent()
+    properties = None if run is None else first(run, "rPr")
+    baseline = "" if properties is None else properties.get("baseline", "")
+    if baseline.strip("0%") in ("", "-"):
+        return LEVEL
+    return LOWERED if baseline.startswith("-") else RAISED
 
 
 def paragraphs(parent: etree._Element) -> Iterator[str]:

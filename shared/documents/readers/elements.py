@@ -8,12 +8,10 @@ from lxml import etree
 
 from shared.errors import DocumentRefused
 
-_DAMAGED = "the file is damaged: open it and save it again"
-
 
 def damaged() -> DocumentRefused:
     """Return the refusal of a file that lacks what every office program writes."""
-    return DocumentRefused(_DAMAGED)
+    return DocumentRefused("the file is damaged: open it and save it again")
 
 
 def local(element: etree._Element) -> str:

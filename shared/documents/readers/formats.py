@@ -20,7 +20,7 @@ class Format(StrEnum):
     """A format that needs a parser. Everything else is plain text, or is refused."""
 
     PDF = "pdf"
-    PACKAGE = "package"  # a ZIP archive: Office and OpenDocument files
+    PACKAGE = "package"  # a ZIP archive: Office and OpenDocument files, or of documents
     COMPOUND = "compound"  # Outlook messages, old Office files
     RTF = "rtf"
     WEB = "web"
@@ -30,6 +30,7 @@ class Format(StrEnum):
 _STARTS = {
     b"%PDF-": Format.PDF,
     b"PK\x03\x04": Format.PACKAGE,
+    b"PK\x05\x06": Format.PACKAGE,  # an empty archive
     b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": Format.COMPOUND,
     **{b"{\\rtf" + follows: Format.RTF for follows in (b"0", b"1", b"\\", b" \\", b"{", b"}", b"\r", b"\n")},
 }

@@ -55,6 +55,12 @@ def read(data: bytes, read_inside: ReadInside) -> Iterator[Part]:
     yield from _attachments(leaves, read_inside)
 
 
+def subject(data: bytes) -> str:
+    """Return the subject of a mail, empty if it has none."""
+    content = b"\n" + data
+    return encoded_words(_entity(content, 0, len(content)).text("subject"))
+
+
 @dataclass(frozen=True)
 class _Entity:
     """A mail or a part of one: its header, and where its content stands: from a line end on."""
@@ -259,7 +265,4 @@ def _is_attached(leaf: _Entity, pictures: set[str]) -> bool:
 
 def _subject(leaf: _Entity) -> str:
     """Return what an attached mail is called."""
-    if leaf.kind != "message/rfc822":
-        return ""
-    content = b"\n" + leaf.content
-    return encoded_words(_entity(content, 0, len(content)).text("subject"))
+    return subject(leaf.content) if leaf.kind == "message/rfc822" else ""

@@ -89,12 +89,5 @@ def _relations(package: Package, name: str) -> dict[str, _Relation]:
 def _relation(package: Package, entry: etree._Element, folder: str) -> _Relation:
     target, external = unquote(value(entry, "Target")), value(entry, "TargetMode") == "External"
     if not external:
-        target = _member(package, posixpath.normpath(posixpath.join("/", folder, target)).lstrip("/"))
+        target = package.own_name(posixpath.normpath(posixpath.join("/", folder, target)).lstrip("/"))
     return _Relation(value(entry, "Type").rpartition("/")[2], target, external)
-
-
-def _member(package: Package, name: str) -> str:
-    """Return the member's own name: programs compare without regard to case, and some write backslashes."""
-    if name in package.names:
-        return name
-    return next((own for own in package.names if own.replace("\\", "/").lower() == name.lower()), name)

@@ -1,8 +1,8 @@
 """Read OpenDocument texts (ODT and its kin).
 
 Headers come first and footers last, each once. Text boxes, notes, comments, objects (formulas, charts) and
-descriptions of pictures follow the paragraph or table row that holds their anchor. Left out: numbers of
-lists, which are computed.
+descriptions of pictures follow the paragraph or table row that holds their anchor. Numbers of lists and
+headings are counted.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from lxml import etree
 
 from shared.documents.readers.elements import damaged, local, number, value, within
+from shared.documents.readers.opendocument_numbers import numbers
 from shared.documents.readers.opendocument_text import SKIPPED, Styles, Text, is_hidden
 from shared.documents.readers.outline import Outline
 from shared.documents.readers.package import Package
@@ -37,10 +38,12 @@ def read(package: Package) -> Iterator[Part]:
         raise damaged()
     named = package.xml("styles.xml")
     common = [] if named is None else [named]
-    reader, margin_text = _Reader(package), Text(Styles(common))
+    reader = _Reader(package)
     margins = [margin for root in common for margin in _margins(root)]
+    margin_text = Text(Styles(common), None if named is None else numbers(named, common))
     yield from reader.repeated([margin for margin in margins if "header" in local(margin)], margin_text)
-    yield from reader.story(body, Text(Styles([*common, content])))
+    styles = [*common, content]
+    yield from reader.story(body, Text(Styles(styles), numbers(body, styles)))
     yield from reader.repeated([margin for margin in margins if "footer" in local(margin)], margin_text)
 
 

@@ -13,6 +13,7 @@ from lxml import etree
 
 from shared.documents.readers.cells import MOST_CELLS, SPREAD, Value, shown
 from shared.documents.readers.elements import local, number, value
+from shared.documents.readers.hidden_cells import MOST_COLUMNS, Hidden
 from shared.documents.readers.package import Package
 from shared.documents.readers.part import Part
 from shared.documents.readers.tables import row
@@ -21,11 +22,18 @@ from shared.errors import DocumentRefused
 _DURATION = re.compile(r"PT(\d{1,6})H(\d{1,2})M(\d{1,2})")
 _NAMESPACE = "{urn:oasis:names:tc:opendocument:xmlns:%s:1.0}"
 _TABLE, _OFFICE, _TEXT = _NAMESPACE % "table", _NAMESPACE % "office", _NAMESPACE % "text"
-_READ = (f"{_TABLE}table", f"{_TABLE}table-row", f"{_TABLE}shapes", f"{_NAMESPACE % 'style'}style")
+_READ = (
+    f"{_TABLE}table",
+    f"{_TABLE}table-column",
+    f"{_TABLE}table-row",
+    f"{_TABLE}shapes",
+    f"{_NAMESPACE % 'style'}style",
+)
 _CELLS = (f"{_TABLE}table-cell", f"{_TABLE}covered-table-cell")
 _REPEATED = f"{_TABLE}number-columns-repeated"
 _TYPE, _VALUE = f"{_OFFICE}value-type", f"{_OFFICE}value"
 _PARAGRAPH, _ANNOTATION = f"{_TEXT}p", f"{_OFFICE}annotation"
+_HIDDEN = ("collapse", "filter")
 _ERRORS = ("#", "Err:")
 _SPACES = (f"{_TEXT}s", f"{_TEXT}tab", f"{_TEXT}line-break")
 
@@ -49,6 +57,8 @@ class _Reader:
     seen: bool = True
     row: int = 1
     cells: int = 0
+    columns: int = 0  # that were declared
+    unseen: Hidden = field(default_factory=Hidden)
     beside: list[Part] = field(default_factory=list)
 
     def read(self, content: bytes) -> Iterator[Part]:
@@ -69,7 +79,7 @@ class _Reader:
                 yield from self._end(element, name)
 
     def _begin(self, table: etree._Element) -> None:
-        self.sheet, self.row = value(table, "name"), 1
+        self.sheet, self.row, self.columns, self.unseen = value(table, "name"), 1, 0, Hidden()
         self.seen = value(table, "style-name") not in self.hidden
 
     def _end(self, element: etree._Element, name: str) -> Iterator[Part]:
@@ -79,7 +89,11 @@ class _Reader:
             return
         if name == "table":
             yield from self.beside
+            note = self.unseen.note()
+            yield from [Part(note, sheet=self.sheet)] if note else []
             self.beside = []
+        elif name == "table-column":
+            self._column(element)
         elif name == "table-row":
             yield from self._rows(element)
         elif self.seen:
@@ -87,20 +101,28 @@ class _Reader:
                 self._note(shape, None)
         _forget(element)
 
+    def _column(self, element: etree._Element) -> None:
+        begin = self.columns + 1
+        self.columns = min(self.columns + number(element, "number-columns-repeated", 1), MOST_COLUMNS)
+        if value(element, "visibility") in _HIDDEN:
+            self.unseen.columns.update(range(begin, self.columns + 1))
+
     def _rows(self, element: etree._Element) -> Iterator[Part]:
         times = number(element, "number-rows-repeated", 1)
+        if value(element, "visibility") in _HIDDEN:
+            self.unseen.rows = {self.row}
         cells = list(self._cells(element)) if self.seen else []
         if cells:
             self.cells += len(cells) * times
             if self.cells > MOST_CELLS:
                 raise DocumentRefused(SPREAD)
-            line = row(cells)
+            line = row(self.unseen.visible(cells, self.row, times))
             for at in range(self.row, self.row + times) if line else ():
                 yield Part(line, sheet=self.sheet, row=at)
         self.row += times
 
     def _cells(self, element: etree._Element) -> Iterator[str]:
-        empty = 0
+        empty, at = 0, 1
         for cell in element:
             if cell.tag not in _CELLS:
                 continue
@@ -109,8 +131,9 @@ class _Reader:
             for child in cell:
                 if child.tag == _PARAGRAPH:
                     texts.append(_paragraph(child) if len(child) else child.text or "")
-                else:
+                elif self.unseen.shows(self.row, at):
                     self._note(child, self.row)
+            at += times
             text = _shown(cell, " ".join(texts))
             if not text:
                 empty += times

@@ -15,6 +15,7 @@ from shared.documents.readers.charset import codec_of_page
 from shared.documents.readers.outline import Outline
 from shared.documents.readers.part import Part
 from shared.documents.readers.rtf_words import CHARACTERS, CHARSETS, CODECS, KEPT, SKIPPED, STORIES, SYMBOLS
+from shared.documents.readers.shifted import LEVEL, LOWERED, RAISED, Shift, shifted
 from shared.documents.readers.tables import row
 from shared.errors import DocumentRefused
 
@@ -60,6 +61,7 @@ class _State:
     in_table: bool = False
     level: int | None = None  # of a heading, from 0
     font: int | None = None
+    shift: Shift = field(default_factory=dict)  # of superscripts and subscripts
     after_unicode: int = 1  # characters to skip after one in Unicode: its replacement for old programs
 
 
@@ -112,7 +114,7 @@ class _Reader:
 
     def _add(self, text: str) -> None:
         if not self._is_silent():
-            self._state.story.pieces.append(text)
+            self._state.story.pieces.append(shifted(text, self._state.shift))
 
     def _is_silent(self) -> bool:
         state = self._state
@@ -123,7 +125,8 @@ class _Reader:
         if self._raw:
             font = self._default_font if self._state.font is None else self._state.font
             name = self._fonts.get(-1 if font is None else font, self._codec)
-            self._state.story.pieces.append(self._raw.decode(name, "replace"))
+            text = self._raw.decode(name, "replace")
+            self._state.story.pieces.append(shifted(text, self._state.shift))
             self._raw.clear()
 
     def _symbol(self, symbol: bytes) -> None:
@@ -201,7 +204,7 @@ class _Reader:
         self._set(in_table=False, level=None)
 
     def _begin_character_format(self, _: int | None) -> None:
-        self._set(hidden=False, deleted=False, font=None)
+        self._set(hidden=False, deleted=False, font=None, shift=LEVEL)
 
     def _end_line(self, _: int | None = None) -> None:
         """End a paragraph; in a table, a line of a cell."""
@@ -281,6 +284,9 @@ _WORDS: dict[str, Callable[[_Reader, int | None], None]] = {
     "cpg": lambda reader, number: reader._font_codec(codec_of_page(number or 0)),
     "v": lambda reader, number: reader._set(hidden=number != 0),
     "deleted": lambda reader, number: reader._set(deleted=number != 0),
+    "super": lambda reader, number: reader._set(shift=LEVEL if number == 0 else RAISED),
+    "sub": lambda reader, number: reader._set(shift=LEVEL if number == 0 else LOWERED),
+    "nosupersub": lambda reader, _: reader._set(shift=LEVEL),
     "plain": _Reader._begin_character_format,
     "pard": _Reader._begin_paragraph_format,
     "intbl": lambda reader, _: reader._set(in_table=True),

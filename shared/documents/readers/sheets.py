@@ -21,10 +21,12 @@ from python_calamine import (
 
 from shared.documents.readers import opendocument_sheets
 from shared.documents.readers.cells import MOST_CELLS, SPREAD, column, shown
+from shared.documents.readers.hidden_cells import Hidden
+from shared.documents.readers.old_workbook import OldWorkbook
 from shared.documents.readers.package import Package
 from shared.documents.readers.part import Part
 from shared.documents.readers.tables import row
-from shared.documents.readers.workbook import Workbook
+from shared.documents.readers.workbook import Workbook, hidden_in, left_out_of
 from shared.errors import DocumentRefused
 
 _DECLARATIONS = 4096  # bytes at the start of an XML member
@@ -43,8 +45,8 @@ def read(data: bytes, package: Package | None) -> Iterator[Part]:
         if package is not None and "content.xml" in package.names:
             yield from opendocument_sheets.read(package)
         else:
-            extras = None if package is None else Workbook(package)
-            yield from _sheets(CalamineWorkbook.from_filelike(io.BytesIO(data)), extras)
+            workbook = CalamineWorkbook.from_filelike(io.BytesIO(data))
+            yield from _sheets(workbook, OldWorkbook(data) if package is None else Workbook(package))
 
 
 def check(package: Package) -> None:
@@ -91,17 +93,25 @@ def _refused() -> Iterator[None]:
         raise
 
 
-def _sheets(workbook: CalamineWorkbook, extras: Workbook | None) -> Iterator[Part]:
-    for sheet in workbook.sheets_metadata:
+def _sheets(workbook: CalamineWorkbook, extras: Workbook | OldWorkbook) -> Iterator[Part]:
+    for index, sheet in enumerate(workbook.sheets_metadata):
         if sheet.visible != SheetVisibleEnum.Visible or sheet.typ != SheetTypeEnum.WorkSheet:
             continue
-        left_out = extras.left_out(sheet.name) if extras else {}
-        yield from _rows(workbook.get_sheet_by_name(sheet.name), left_out)
-        for number, text in extras.beside(sheet.name) if extras else ():
-            yield Part(text, sheet=sheet.name, row=number)
+        found = workbook.get_sheet_by_name(sheet.name)
+        if isinstance(extras, OldWorkbook):
+            hidden = extras.hidden(index)
+            yield from _rows(found, hidden, {})
+        else:
+            content = extras.content(sheet.name)
+            hidden = hidden_in(content)
+            yield from _rows(found, hidden, left_out_of(content))
+            for number, text in extras.beside(sheet.name, hidden):
+                yield Part(text, sheet=sheet.name, row=number)
+        if note := hidden.note():
+            yield Part(note, sheet=sheet.name)
 
 
-def _rows(sheet: CalamineSheet, left_out: Mapping[int, Mapping[int, str]]) -> Iterator[Part]:
+def _rows(sheet: CalamineSheet, hidden: Hidden, left_out: Mapping[int, Mapping[int, str]]) -> Iterator[Part]:
     """Yield the rows that hold something. `left_out`: by row and column, what calamine gives as empty."""
     start, (last, _) = (sheet.start, sheet.end) if sheet.start and sheet.end else (None, (-1, 0))
     before = start[1] if start else 0  # columns that calamine skips
@@ -111,6 +121,6 @@ def _rows(sheet: CalamineSheet, left_out: Mapping[int, Mapping[int, str]]) -> It
         for at, text in left_out.get(number, {}).items():
             cells += [""] * (at - len(cells))
             cells[at - 1] = cells[at - 1] or text
-        line = row(cells)
+        line = row(hidden.visible(cells, number))
         if line:
             yield Part(line, sheet=sheet.name, row=number)

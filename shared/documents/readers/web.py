@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from lxml import etree
 
 from shared.documents.read import read_text
 from shared.documents.readers.charset import codec, declared
+from shared.documents.readers.numerals import columns, roman
 from shared.documents.readers.outline import Outline
 from shared.documents.readers.part import Part
-from shared.documents.readers.tables import row
+from shared.documents.readers.shifted import LEVEL, LOWERED, RAISED, shifted
+from shared.documents.readers.tables import Grid
 from shared.errors import DocumentRefused
 
 _NAMED = re.compile(
@@ -29,6 +32,7 @@ _BLOCKS = frozenset(_NAMES_OF_BLOCKS.split())
 _HEADINGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
 _CELLS = ("td", "th")
 _LISTS = frozenset(("ol", "ul", "menu", "dir"))
+_SHIFTS = {"sup": RAISED, "sub": LOWERED}
 _KEEPS_LINES = frozenset(("pre", "textarea", "listing", "xmp"))
 _NEVER = frozenset(
     {
@@ -45,7 +49,17 @@ _NEVER = frozenset(
 )
 _UNSEEN_INPUTS = ("hidden", "password", "file", "image", "range", "color")
 _HIDING = re.compile(r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)", re.IGNORECASE)
+_LIST_STYLE = re.compile(
+    r"list-style(?:-type)?\s*:\s*(none|(?:lower|upper)-(?:alpha|latin|roman))", re.IGNORECASE
+)
+_NUMERALS: dict[str, Callable[[int], str]] = {
+    **dict.fromkeys(("a", "lower-alpha", "lower-latin"), columns),
+    **dict.fromkeys(("A", "upper-alpha", "upper-latin"), lambda number: columns(number).upper()),
+    **dict.fromkeys(("i", "lower-roman"), roman),
+    **dict.fromkeys(("I", "upper-roman"), lambda number: roman(number).upper()),
+}
 _SPACE = re.compile(r"\s+")
+_ALL_ROWS = 65_534  # the most that browsers let a cell span; 0 means all that follow
 _WHOLE = re.compile(r"-?\d{1,6}")
 _INVISIBLE = " \t\n\r\f\v\xa0\xad\u034f\u200b\u200c\u200d\u2060\ufeff"
 _LONGEST_HEADING = 300  # characters; a longer one is a paragraph in a large font
@@ -88,6 +102,14 @@ def _parsed(text: str) -> etree._Element | None:
     return root
 
 
+@dataclass
+class _List:
+    """`written`: how it writes numbers; `next`: that of its next item."""
+
+    written: Callable[[int], str]
+    next: int
+
+
 class _Page:
     """The blocks of a page. A row of one cell is layout: its blocks are parts. Another row is one part."""
 
@@ -97,12 +119,15 @@ class _Page:
         self._without = without
         self._pieces = list[str]()  # the text of the block that is being read
         self._keeps_lines = 0
+        self._shifts = [LEVEL]
         self._level = 0  # of the heading that is being read
         self._outline = Outline()
-        self._numbers = list[int | None]()  # of the lists that are being read, outermost first
+        self._lists = list[_List | None]()  # that are being read, outermost first; None: without numbers
         self._marker = ""
         self._row: etree._Element | None = None
-        self._cells, self._cell = list[str](), list[str]()
+        self._grid = Grid()  # of the rows that are being read
+        self._around_rows: etree._Element | None = None
+        self._cell = list[str]()
         self._walk(root)
 
     def _walk(self, root: etree._Element) -> None:
@@ -143,7 +168,7 @@ class _Page:
         elif tag == "tr":
             self._enter_row(element)
         elif tag in _LISTS:
-            self._numbers.append(_first_number(element) if tag == "ol" else None)
+            self._lists.append(_numbered(element) if tag == "ol" else None)
         elif tag == "li":
             self._enter_item(element)
         elif tag == "br":
@@ -152,13 +177,16 @@ class _Page:
             self._add(f" {element.get('alt', '')} ")
         elif tag == "input":
             self._add(f" {_filled_in(element)} ")
+        elif tag in _SHIFTS:
+            self._shifts.append(_SHIFTS[tag])
         self._keeps_lines += tag in _KEEPS_LINES
         self._add(element.text)
 
     def _leave(self, element: etree._Element) -> None:
         tag = element.tag
         if tag in _CELLS and self._end_cell(element):
-            self._cells.append("\n".join(self._cell))
+            columns, rows = (_whole(element.get(name), 1) for name in ("colspan", "rowspan"))
+            self._grid.add("\n".join(self._cell), columns, rows or _ALL_ROWS)
             self._cell = []
         elif tag in _BLOCKS:
             self._end_block()
@@ -167,20 +195,28 @@ class _Page:
         elif tag == "tr" and element is self._row:
             self._end_row()
         elif tag in _LISTS:
-            self._numbers.pop()
+            self._lists.pop()
         elif tag == "li":
             self._marker = ""
         elif tag == "a" and not element.tail:
             self._end_link(element)
+        elif tag in _SHIFTS:
+            self._shifts.pop()
         self._keeps_lines -= tag in _KEEPS_LINES
 
     def _add(self, text: str | None) -> None:
         if text:
+            text = shifted(text, self._shifts[-1])
             self._pieces.append(text if self._keeps_lines else _SPACE.sub(" ", text))
 
     def _enter_row(self, element: etree._Element) -> None:
-        if self._row is None and sum(child.tag in _CELLS for child in element) > 1:
-            self._row, self._cells, self._level = element, [], 0
+        if self._row is not None:
+            return
+        around = element.getparent()
+        grid = self._grid if around is self._around_rows else Grid()
+        if grid.is_covered or sum(child.tag in _CELLS for child in element) > 1:
+            self._row, self._level = element, 0
+            self._grid, self._around_rows = grid, around
 
     def _end_link(self, link: etree._Element) -> None:
         """Part the links of a menu, which stand apart by their style."""
@@ -200,16 +236,17 @@ class _Page:
         return self._row is not None
 
     def _end_row(self) -> None:
-        cells = [*self._cells, "\n".join(self._cell)]  # the last: text after the cells
+        if self._cell:  # text after the cells
+            self._grid.add("\n".join(self._cell))
         self._row, self._cell = None, []
-        self._emit(row(cells))
+        self._emit(self._grid.end_row())
 
     def _enter_item(self, item: etree._Element) -> None:
         """Number the item of a numbered list: contracts refer to numbers that only browsers show."""
-        number = self._numbers[-1] if self._numbers else None
-        if number is not None:
-            number = _whole(item.get("value"), number)
-            self._marker, self._numbers[-1] = f"{number}. ", number + 1
+        numbered = self._lists[-1] if self._lists else None
+        if numbered is not None:
+            number = _whole(item.get("value"), numbered.next)
+            self._marker, numbered.next = f"{numbered.written(number)}. ", number + 1
 
     def _end_block(self) -> None:
         text = _tidied("".join(self._pieces), bool(self._keeps_lines))
@@ -253,10 +290,13 @@ def _filled_in(field: etree._Element) -> str:
     return "" if kind in _UNSEEN_INPUTS else field.get("value", "")
 
 
-def _first_number(numbered: etree._Element) -> int | None:
-    """Return the number of a list's first item; None if its items have letters or no numbers."""
-    is_plain = numbered.get("type", "1") == "1" and "none" not in numbered.get("style", "")
-    return _whole(numbered.get("start"), 1) if is_plain else None
+def _numbered(element: etree._Element) -> _List | None:
+    """Return how a list numbers its items; None if it does not."""
+    style = _LIST_STYLE.search(element.get("style", ""))
+    kind = style[1].lower() if style else element.get("type", "1")
+    if kind == "none":
+        return None
+    return _List(_NUMERALS.get(kind, str), _whole(element.get("start"), 1))
 
 
 def _whole(text: str | None, otherwise: int) -> int:

@@ -1,8 +1,8 @@
 """Read Word documents (DOCX and its kin).
 
 Headers come first and footers last, each once. Text boxes, charts, diagrams, descriptions of pictures, notes
-and comments follow the paragraph or table row that refers to them. Left out: numbers and bullets of lists,
-which are no text but computed; notes and comments without a reference, which Word does not show.
+and comments follow the paragraph or table row that refers to them. Numbers of lists and headings are counted.
+Left out: notes and comments without a reference, which Word does not show.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from dataclasses import replace
 from lxml import etree
 
 from shared.documents.readers.drawing import chart, diagram
-from shared.documents.readers.elements import damaged, first, local, value, within
+from shared.documents.readers.elements import damaged, first, local, number, value, within
 from shared.documents.readers.office_parts import OfficePart, main_part
 from shared.documents.readers.outline import Outline
 from shared.documents.readers.package import Package
 from shared.documents.readers.part import Part, ReadInside
-from shared.documents.readers.tables import row
+from shared.documents.readers.tables import Grid
+from shared.documents.readers.word_numbers import Numbers
 from shared.documents.readers.word_runs import SKIPPED, Runs
 from shared.documents.readers.word_styles import Styles, is_on, level_of
 
@@ -41,6 +42,7 @@ class _Document:
         self._main = main
         self._read_inside = read_inside
         self._styles = Styles(part.root for part in main.of_kind("styles"))
+        self._numbers = Numbers((part.root for part in main.of_kind("numbering")), self._styles)
         self._runs = Runs(self._styles)
         self._notes: dict[str, tuple[OfficePart, dict[str, etree._Element]]] = {}
 
@@ -85,6 +87,7 @@ class _Document:
         while stack:
             part, blocks = stack[-1]
             block = next(blocks, None)
+            self._numbers.story = part.name, len(stack) > 1
             if block is None:
                 stack.pop()
             elif isinstance(block, Part):
@@ -105,12 +108,17 @@ class _Document:
             return self._row(block)
         style = self._styles.of(block)
         text, references = self._runs.read(block, style)
-        return text, level_of(style), references
+        place = self._numbers.of(block, style) if style.list else ""
+        return place + text if text else "", level_of(style), references
 
     def _row(self, block: etree._Element) -> tuple[str, None, list[etree._Element]]:
         references: list[etree._Element] = []
-        cells = [self._cell(cell, references) for cell in _cells(block)]
-        return row(cells), None, references
+        grid = Grid()
+        if before := _number(block, "trPr", "gridBefore"):
+            grid.add("", before)
+        for cell in _cells(block):
+            grid.add(self._cell(cell, references), _number(cell, "tcPr", "gridSpan"))
+        return grid.end_row(), None, references
 
     def _cell(self, cell: etree._Element, references: list[etree._Element]) -> str:
         """Return a cell's paragraphs in one line, those of tables in it as well."""
@@ -180,6 +188,15 @@ def _cells(block: etree._Element) -> Iterator[etree._Element]:
 
 
 def _has(element: etree._Element, properties: str, mark: str) -> bool:
+    found = _property(element, properties, mark)
+    return found is not None and is_on(found)
+
+
+def _number(element: etree._Element, properties: str, name: str) -> int:
+    found = _property(element, properties, name)
+    return 0 if found is None else number(found, "val", 0)
+
+
+def _property(element: etree._Element, properties: str, name: str) -> etree._Element | None:
     found = first(element, properties)
-    mark_found = None if found is None else first(found, mark)
-    return mark_found is not None and is_on(mark_found)
+    return None if found is None else first(found, name)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice
 
 from lxml import etree
 
 from shared.documents.readers.elements import branch, first, local, number, value
 from shared.documents.readers.equations import linear
+from shared.documents.readers.shifted import LEVEL, LOWERED, RAISED, Shift, shifted
 from shared.documents.readers.symbols import symbol
 from shared.documents.readers.word_styles import Style, Styles, is_on
 
+_SHIFTS = {"superscript": RAISED, "subscript": LOWERED}
 SKIPPED = frozenset(
     {
         *("pPr", "rPr", "sdtPr", "sdtEndPr", "sectPr", "tblPr", "tblPrEx", "tblGrid", "trPr", "tcPr"),
@@ -33,13 +36,20 @@ class Runs:
     _closed: set[etree._Element] = field(default_factory=set)  # begins of fields that have an end
     _in_result: list[bool] = field(default_factory=list)  # of the fields that are open here
     _quiet: int = 0  # how many reasons there are to leave out what stands here
+    _shifted: dict[etree._Element, Shift] = field(default_factory=dict)  # runs above or below the line
     _hides_some: bool = False  # whether any run may be hidden: to look at each takes long
     _hidden: bool = False  # by the paragraph's style
     _pieces: list[str] = field(default_factory=list)
     _references: list[etree._Element] = field(default_factory=list)
 
     def prepare(self, root: etree._Element) -> None:
-        """Find the fields of a part that end: one that does not must not swallow all that follows."""
+        """Find the fields of a part that end, as one that does not must not swallow all that follows.
+
+        Find superscripts and subscripts, too: to look at each run takes long.
+        """
+        for mark in root.iter("{*}vertAlign"):
+            shift = _SHIFTS.get(value(mark, "val"), LEVEL)
+            self._shifted.update(dict.fromkeys(islice(mark.iterancestors(), 1, 2), shift))
         self._hides_some |= self.styles.hide_some or next(root.iter("{*}vanish"), None) is not None
         begun = []
         for mark in root.iter("{*}fldChar"):
@@ -78,7 +88,10 @@ class Runs:
     def _run(self, run: etree._Element) -> None:
         hidden = self._hides_some and self._hides(run)
         self._quiet += hidden
+        begin = len(self._pieces)
         self._walk(run)
+        if shift := self._shifted.get(run):
+            self._pieces[begin:] = [shifted(piece, shift) for piece in self._pieces[begin:]]
         self._quiet -= hidden
 
     def _hides(self, run: etree._Element) -> bool:

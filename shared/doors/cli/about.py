@@ -40,13 +40,13 @@ ABOUT = {
         "contract-clauses --for gone --timeout 15m",
     ),
     "reconcile": (
-        "It does what the timers do each minute: it records uploads without an event, and takes each "
-        "deployment a step towards the desired state. Cron may run it instead of the timers.",
+        "It does what the timers do each minute: it records uploads without an event, takes each deployment "
+        "a step towards the desired state, and sends the events that wait. Cron may run it instead of them.",
         "--drain",
     ),
     "submit": (
         "Without --wait the app does the rest. With --wait the command itself creates the deployment, "
-        "prints the answers, and deletes it.",
+        "prints the answers, and deletes it. Every file in a ZIP archive is a document of its own.",
         "contract-clauses letter.txt contract.md --out answers",
     ),
     "documents": (

@@ -11,6 +11,7 @@ from shared.errors import SettingsError, StorageError
 from shared.reports.doctor import app as app_checks
 from shared.reports.doctor import storage
 from shared.reports.doctor.accounts import AccountCheck
+from shared.reports.doctor.events import events
 from shared.reports.doctor.findings import DoctorReport, Finding, Status, failed, ok, unchecked
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ async def _configured(app: App) -> list[Finding]:
         *(_unusable(problem, check) if problem else ()),
         ok(check, f"the last good version is in force: {content}" if problem else content),
         await app_checks.last_sweep(lamplighter.intake, context.clock.now()),
+        *await events(lamplighter, app.tables, context.clock.now()),
     ]
     for account in settings.accounts.values():
         checks = AccountCheck(

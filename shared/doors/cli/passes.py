@@ -18,7 +18,10 @@ Target = Literal["ready", "gone", "empty"]
 
 
 async def reconcile(app: Lamplighter, options: argparse.Namespace, terminal: Terminal) -> Exit:
-    """Sweep once, make a pass over every account and, if asked, drain one slice; show the decisions."""
+    """Sweep once, make a pass over every account and, if asked, drain one slice; send the events that wait.
+
+    Show the decisions.
+    """
     problems: list[str] = []
     reports: Iterable[PassReport]
     try:
@@ -33,6 +36,10 @@ async def reconcile(app: Lamplighter, options: argparse.Namespace, terminal: Ter
                 await app.drain_backlog(SLICE_SECONDS)
             except PartFailed as failure:
                 problems += failure.problems
+    try:
+        await app.deliver_events()
+    except PartFailed as failure:
+        problems += failure.problems
     passes = [_document(report) for report in reports]
     terminal.show({"passes": passes, "problems": problems}, _lines(passes))
     for problem in problems:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.app import Lamplighter
-from shared.documents.intake import refuse_by_size
+from shared.documents.source import refuse_by_size
 from shared.doors.cli.exits import Exit
 from shared.doors.cli.terminal import Terminal, clean, table
 from shared.errors import (
@@ -41,12 +41,14 @@ _LOOK = 1.0  # seconds
 
 @dataclass
 class _File:
-    """A file and its outcome."""
+    """A file and its outcome. `saved_as`: its result's place in the folder of results."""
 
     path: Path
+    saved_as: Path
     document: DocumentReport | None = None  # None: it was refused
     refusal: str = ""
     note: str | None = None
+    fetched: bool = False
     answer: Any = None
     saved: str | None = None
     unsaved: bool = False  # its result could not be written into the folder: the note says why
@@ -72,10 +74,7 @@ async def submit(app: Lamplighter, options: argparse.Namespace, terminal: Termin
         _make_folder(options.out)
     files = [await _hand_in(app, config, path) for path in paths]
     if waits:
-        await _answered(app, config, files, options.timeout, terminal)
-        for file in files:
-            if file.state == DocumentState.DONE:
-                await _fetch(app, file, options.out)
+        await _answered(app, config, files, options.timeout, options.out, terminal)
     terminal.show({"deployment": config.name, "documents": [_written(file) for file in files]}, _lines(files))
     wanted = {DocumentState.DONE} if waits else {*_UNFINISHED, DocumentState.DONE}
     reached = all(file.state in wanted and not file.unsaved for file in files)
@@ -96,13 +95,14 @@ def _make_folder(folder: Path) -> None:
 
 
 async def _hand_in(app: Lamplighter, config: DeploymentConfig, path: Path) -> _File:
-    name = path.name.encode(errors="surrogatepass").decode(errors="replace")  # a name that is no UTF-8
+    name, saved_as = path.name, Path(f"{path.name}.json")
+    name = name.encode(errors="surrogatepass").decode(errors="replace")  # a name that is no UTF-8
     try:
         data = await asyncio.to_thread(_read, path, app.settings.max_document_bytes)
         submitted = await submit_document(app, config, name.strip(), data)
     except (InvalidRequest, DocumentRefused, Conflict) as refusal:
-        return _File(path, refusal=str(refusal))
-    return _File(path, await report_of(app, submitted.document), note=submitted.note)
+        return _File(path, saved_as, refusal=str(refusal))
+    return _File(path, saved_as, await report_of(app, submitted.document), note=submitted.note)
 
 
 def _read(path: Path, limit: int) -> bytes:
@@ -123,15 +123,19 @@ async def _answered(
     config: DeploymentConfig,
     files: list[_File],
     timeout: timedelta,
+    folder: Path | None,
     terminal: Terminal,
 ) -> None:
     """Run the deployment's flow until none of the files is unfinished, or the time is over.
+
+    `folder`: for the results. The files of ZIP archives are added to `files`.
 
     Raises ProviderRefused, since no wait helps; other errors of Azure and storage are shown as progress.
     """
     clock = app.context.clock
     until = clock.monotonic() + timeout.total_seconds()
     flow: asyncio.Task[bool] | None = None
+    await _look(app, files, folder)
     with terminal.progress() as show:
         try:
             while any(file.is_unfinished for file in files) and clock.monotonic() < until:
@@ -139,7 +143,7 @@ async def _answered(
                     left = min(until - clock.monotonic(), SLICE_SECONDS)
                     flow = asyncio.create_task(app.drive(config, left))
                 await clock.sleep(_LOOK)
-                await _look(app, files)
+                await _look(app, files, folder)
                 done = sum(not file.is_unfinished for file in files)
                 last = (await app.context.ledger.record(config.hosted_id)).decision
                 show(f"{done} of {len(files)} finished; {config.name} is {last.observed}: {last.reason}")
@@ -158,7 +162,7 @@ async def _answered(
                 flow.cancel()
             if flow is not None:
                 await asyncio.gather(flow, return_exceptions=True)
-    await _look(app, files)
+    await _look(app, files, folder)
 
 
 def _show_error(flow: asyncio.Task[bool], show: Callable[[str], None]) -> None:
@@ -169,24 +173,48 @@ def _show_error(flow: asyncio.Task[bool], show: Callable[[str], None]) -> None:
         raise error
 
 
-async def _look(app: Lamplighter, files: list[_File]) -> None:
-    for file in files:
+async def _look(app: Lamplighter, files: list[_File], folder: Path | None) -> None:
+    """Read the states of the files, fetch the results that are new, and add the files of archives."""
+    for file in files:  # the loop comes to those that are added
         if file.document is not None and file.is_unfinished:
             file.document = await document_report(app, file.document.id)
+        if file.state == DocumentState.DONE and not file.fetched:
+            files += await _fetch(app, file, folder)
 
 
-async def _fetch(app: Lamplighter, file: _File, folder: Path | None) -> None:
-    """Read a document's answer, and write its result into the folder."""
+async def _fetch(app: Lamplighter, file: _File, folder: Path | None) -> list[_File]:
+    """Read a document's answer, and write its result into the folder. Return the files of an archive."""
     assert file.document is not None
+    file.fetched = True
     try:
         result = await stored_result(app, file.document.id)
     except (NotFound, ResultDeleted, ResultDamaged) as error:
         file.document = replace(file.document, state=DocumentState.FAILED, reason=str(error))
-        return
+        return []
     file.answer = result["answer"]
+    _save(result, file, folder)
+    return [
+        _File(file.path / name, saved_as, await document_report(app, document_id))
+        for document_id, name, saved_as in _unpacked(result, file)
+    ]
+
+
+def _unpacked(result: Any, archive: _File) -> Iterator[tuple[str, str, Path]]:
+    """Yield id, name, and the result's place for each document of an archive. Names may be equal."""
+    taken = set[str]()
+    for each in result.get("documents", ()):
+        name = unique = each["name"]
+        if name.casefold() in taken:
+            unique = f"{name}.{each['id'][-16:]}"
+        taken.add(name.casefold())
+        yield each["id"], name, Path(archive.path.name, f"{unique}.json")
+
+
+def _save(result: Any, file: _File, folder: Path | None) -> None:
     if folder is not None:
-        target = folder / f"{file.path.name}.json"
+        target = folder / file.saved_as
         try:
+            target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(json.dumps(result, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
         except OSError as error:
             file.unsaved = True

@@ -34,6 +34,8 @@ from shared.providers.azure_openai.probe import probe
 from shared.providers.azure_openai.states import status_of
 
 _FORMAT = "OpenAI"  # of models
+# The tokens of a request with its answer, and of an answer. Some models show neither, gpt-4.1-mini for one.
+_CONTEXT, _MAX_OUTPUT = "maxContextToken", "maxOutputToken"
 
 
 class AzureOpenAI:
@@ -101,6 +103,8 @@ class AzureOpenAI:
                     quota=sku.usage_name or "",
                     lifecycle=str(model.lifecycle_status or ""),
                     retires_at=_moment(model.deprecation.inference if model.deprecation else None),
+                    context_tokens=_capability(model.capabilities, _CONTEXT),
+                    max_output_tokens=_capability(model.capabilities, _MAX_OUTPUT),
                 )
                 async for model in self._client(account).accounts.list_models(group, name)
                 for sku in model.skus or []
@@ -229,7 +233,15 @@ def _from_azure(found: Deployment) -> Hosted:
         token_renewal=token_renewal,
         requests_per_minute=requests,
         request_renewal=request_renewal,
+        context_tokens=_capability(properties.capabilities if properties else None, _CONTEXT),
     )
+
+
+def _capability(shown: Mapping[str, str] | None, name: str) -> int | None:
+    """Return a number that Azure shows as text among the capabilities of a model; None if it shows none."""
+    text = (shown or {}).get(name)
+    is_number = isinstance(text, str) and len(text) < 10 and text.isascii() and text.isdigit()
+    return int(text) or None if text and is_number else None
 
 
 def _region(location: str | None) -> str:

@@ -29,6 +29,7 @@ from shared.planning.observed import is_ours
 from shared.ports import Catalogue, Provider
 from shared.reports.doctor.findings import Finding, failed, ok, unchecked, warning
 from shared.reports.doctor.recreation import Recreation
+from shared.reports.doctor.tasks import embeddings
 from shared.timing import Timing
 
 _MODEL_SECONDS = 20.0
@@ -83,6 +84,9 @@ class AccountCheck:
         else:
             async for finding in self._existing(azure):
                 yield finding
+            for config in self._hosted():
+                if (found := embeddings(self._name("embeddings"), config, azure)) is not None:
+                    yield found
         yield await self._inference(endpoint, azure or {})
         recreation = Recreation(
             self.account,

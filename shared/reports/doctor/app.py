@@ -10,7 +10,7 @@ from pathlib import Path
 
 from shared.documents.intake import Intake
 from shared.errors import SettingsError, StorageError
-from shared.reports.doctor.findings import Finding, failed, ok, unchecked, warning
+from shared.reports.doctor.findings import Finding, failed, minutes, ok, unchecked, warning
 from shared.serve import SLICE_SECONDS
 from shared.settings.bindings import BLOB_SOURCES, read_bindings
 from shared.timing import TIMING
@@ -90,12 +90,8 @@ async def last_sweep(intake: Intake, now: datetime) -> Finding:
         return warning(check, "the inbox was never swept", alive)
     age = now - sweep.began_at
     if age > SWEPT_WITHIN:
-        return failed(check, f"the inbox was last swept {_minutes(age)} ago", alive)
+        return failed(check, f"the inbox was last swept {minutes(age)} ago", alive)
     if sweep.unaccounted:
         remedy = "the next sweep tries again; look for unaccounted_documents in the log"
         return failed(check, f"{sweep.unaccounted} upload(s) could not be recorded", remedy)
-    return ok(check, f"swept {_minutes(age)} ago, every upload accounted for")
-
-
-def _minutes(length: timedelta) -> str:
-    return f"{max(0, round(length.total_seconds() / 60))} min"
+    return ok(check, f"swept {minutes(age)} ago, every upload accounted for")

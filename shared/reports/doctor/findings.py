@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 
@@ -52,3 +53,8 @@ def failed(check: str, what: str, remedy: str) -> Finding:
 def unchecked(check: str, what: str, remedy: str) -> Finding:
     """Return a finding that cannot be checked from here; the remedy says how to check it."""
     return Finding(check, Status.UNCHECKED, what, remedy)
+
+
+def minutes(length: timedelta) -> str:
+    """Return a length of time for people."""
+    return f"{max(0, round(length.total_seconds() / 60))} min"

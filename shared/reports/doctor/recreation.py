@@ -15,6 +15,7 @@ from shared.model import Account, DeploymentConfig, Hosted, Prices
 from shared.model.azure_openai import base_model
 from shared.ports import Catalogue, Offer, Provider, Quota
 from shared.reports.doctor.findings import Finding, failed, ok, unchecked, warning
+from shared.reports.doctor.tasks import sizes
 from shared.timing import Timing
 
 SOON = timedelta(days=90)
@@ -90,7 +91,10 @@ class Recreation:
             return
         for config in self.hosted:
             yield _availability(check, config, _offers_of(config, offers))
-            yield _lifecycle(self._name("lifecycle"), config, offers, self.now)
+            offer = _described(config, offers)
+            yield _lifecycle(self._name("lifecycle"), config, offer, self.now)
+            for finding in sizes(self._name("context"), config, offer, azure.get(config.name.lower())):
+                yield finding
         check = self._name("quota")
         try:
             quotas = await self.catalogue.quotas(resource_id, timeout=self.timing.arm_seconds)
@@ -141,11 +145,14 @@ def _availability(check: str, config: DeploymentConfig, offers: Sequence[Offer])
     return ok(check, f"{config.name}: its model is offered on {spec.sku}")
 
 
-def _lifecycle(check: str, config: DeploymentConfig, offers: Sequence[Offer], now: datetime) -> Finding:
-    """Whether Azure still lets the model, or the base model if that alone is listed, be deployed anew."""
-    spec = config.spec
-    of_base = [each for each in offers if (each.model, each.version) == base_model(spec.model_name)]
-    found = next(iter([*_offers_of(config, offers), *of_base]), None)
+def _described(config: DeploymentConfig, offers: Sequence[Offer]) -> Offer | None:
+    """Return the entry of the model, or of its base model if that alone is listed."""
+    of_base = [each for each in offers if (each.model, each.version) == base_model(config.spec.model_name)]
+    return next(iter([*_offers_of(config, offers), *of_base]), None)
+
+
+def _lifecycle(check: str, config: DeploymentConfig, found: Offer | None, now: datetime) -> Finding:
+    """Whether Azure still lets the model be deployed anew."""
     if found is None or not found.lifecycle:
         remedy = "look for the base model's retirement date in Microsoft's list of model retirements"
         return unchecked(check, f"{config.name}: Azure tells nothing of its model's age", remedy)

@@ -13,13 +13,14 @@ from shared.documents.checkpoints import CHECKPOINTS
 from shared.documents.identity import INBOX
 from shared.documents.intake import SWEEPS
 from shared.documents.results import FAILED, PROCESSED, RESULTS
+from shared.documents.unpack import UNPACKED
 from shared.errors import StorageError
 from shared.hosting.leases import LEASES, WORK_LEASES
 from shared.hosting.ledger import DECISIONS, DEPLOYMENTS, HOLDS, SESSIONS
 from shared.ports import Blobs, Clock, Insert, Remove, Tables
 from shared.reports.doctor.findings import Finding, failed, ok, warning
 
-CONTAINERS = (INBOX, RESULTS, PROCESSED, FAILED, CHECKPOINTS, LEASES)
+CONTAINERS = (INBOX, RESULTS, PROCESSED, FAILED, CHECKPOINTS, UNPACKED, LEASES)
 TABLES = (DOCUMENTS, DEPLOYMENTS, SESSIONS, DECISIONS, HOLDS, WORK_LEASES, SWEEPS)
 LARGEST_SKEW = timedelta(seconds=5)
 

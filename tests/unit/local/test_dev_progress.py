@@ -32,6 +32,7 @@ def test_an_answer_is_text_or_an_object() -> None:
     """A structured answer is shown as JSON in its own script."""
     assert answer_text({"answer": "Hallo\n"}) == "Hallo"
     assert answer_text({"answer": {"title": "Maße", "actions": []}}) == '{"title": "Maße", "actions": []}'
+    assert answer_text({"answer": None, "documents": [{}, {}]}) == "unpacked: 2 documents"
 
 
 def test_two_files_of_one_name_do_not_overwrite_each_other() -> None:
@@ -48,6 +49,20 @@ def test_two_files_of_one_name_do_not_overwrite_each_other() -> None:
 def test_a_name_that_is_no_unicode_gets_one_that_can_be_submitted() -> None:
     """File systems allow any bytes; Python shows them as lone surrogates, which no URL can carry."""
     assert unique_names(["Gr\udcfc\udcdfe.txt"]) == ["Gr??e.txt"]
+
+
+def test_what_a_zip_archive_holds_is_awaited_and_shown_with_it() -> None:
+    """Its documents are known once it is done; each has to reach a final state."""
+    archive, files = ("ad-hoc", "a.zip"), ("a.zip",)
+    story = [
+        {archive: Document("waiting")},
+        {archive: Document("done"), ("ad-hoc", "a.zip/b.txt"): Document("waiting")},
+        {archive: Document("done"), ("ad-hoc", "a.zip/b.txt"): Document("failed")},
+    ]
+    seen = [Snapshot(documents=each) for each in story]
+    assert [each.is_final("ad-hoc", files) for each in seen] == [False, False, True]
+    assert seen[2].files("ad-hoc", files) == ["a.zip", "a.zip/b.txt"]
+    assert not seen[2].is_final("batch", files) and not Snapshot().is_final("ad-hoc", files)
 
 
 def test_the_story_of_a_document_is_shown_once_per_change() -> None:

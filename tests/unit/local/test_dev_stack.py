@@ -108,13 +108,16 @@ def test_accounts_of_one_s_own_file_are_there_in_the_emulator(
     one = stack.ACCOUNT_ID.replace("local-openai", "one")
     two = stack.ACCOUNT_ID.replace("local-openai", "two")
     monkeypatch.setenv("SECOND_ACCOUNT", two)
+    monkeypatch.setenv("HOOK_KEY", "a secret")
     mine = tmp_path / "mine.yaml"
     mine.write_text(
         f"accounts:\n  a: {{resource_id: {one}}}\n  b: {{resource_id: '${{SECOND_ACCOUNT}}'}}\n"
         "  c: {resource_id: '${AZURE_OPENAI_ACCOUNT_ID}'}\n  d: {resource_id: nonsense}\n"
+        "deployments: {x: {notify: [{webhook: 'https://x.example', secret: '${HOOK_KEY}'}]}}\n"
     )
     assert accounts_in(mine) == [one, two, stack.ACCOUNT_ID]
-    assert stack.app_settings(standard_services(tmp_path), mine)["SECOND_ACCOUNT"] == two
+    settings = stack.app_settings(standard_services(tmp_path), mine)
+    assert (settings["SECOND_ACCOUNT"], settings["HOOK_KEY"]) == (two, "a secret")
     for broken in ("accounts: [", "accounts: 7", "- a list", "", "accounts: {a: 7}"):
         mine.write_text(broken)
         assert accounts_in(mine) == []

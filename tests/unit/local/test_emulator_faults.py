@@ -278,7 +278,7 @@ async def test_faults_are_listed_with_how_often_they_fired_and_cleared():
         (b'{"plane": "arm", "operation": "post", "drop": "before"}', "operation"),
         (b'{"plane": "arm", "operation": "put"}', "exactly one of"),
         (b'{"plane": "arm", "operation": "put", "drop": "before", "late_seconds": 1}', "exactly one of"),
-        (b'{"plane": "data", "operation": "put", "drop": "before"}', "plane data has the operation chat"),
+        (b'{"plane": "data", "operation": "put", "drop": "before"}', "plane data has the operations chat"),
         (b'{"plane": "arm", "operation": "get", "provision": "Failed"}', "provision is for put only"),
         (b'{"plane": "arm", "operation": "get", "drop": "after", "code": "x"}', "belong to status"),
         (b'{"plane": "arm", "operation": "put", "no_effect": true}', "no_effect is for delete only"),

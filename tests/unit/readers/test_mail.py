@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
+from shared.documents.readers import mailbox
 from shared.documents.readers.mail import read
 from shared.documents.readers.part import Part
 from shared.errors import DocumentRefused
@@ -134,6 +136,32 @@ def test_an_attachment_is_read_under_its_name(fields: str, name: str) -> None:
     assert mail(several("mixed", part))[1] == Part(f"{name}=data", inside=(name,))
     deep = "Content-Type: application/zip; name=deep\n\ndata"
     assert mail(several("mixed", deep))[1] == Part("deep=data", inside=("deep", "deeper"))
+
+
+def test_each_mail_of_a_mailbox_is_read() -> None:
+    """In its order, as attachments are; lines that only look like a beginning are text."""
+    begin = "From ana@example.com Mon Nov  2 09:00:00 2026\n"
+    sealed = "Subject: Sealed\nContent-Type: application/pkcs7-mime\n\nxyz\n"
+    texted = "\nFrom 09:00 on\n\nFrom 10:00 to 11:00\nwe meet\n\n>From here\n>>From there\n"
+    box = f"{begin}{HEAD}{texted}\n{begin}{sealed}\n{begin}Date: today\n{several('mixed', PLAIN, FILE)}\n"
+    order, last = ("mail 1: Order",), ("mail 3",)
+    reason = (
+        "the mail is encrypted, or wrapped in its signature: open it in its mail program and save its text"
+    )
+    expected = [
+        *(Part(text, inside=order) for text in (TOLD, "From 09:00 on", "From 10:00 to 11:00\nwe meet")),
+        Part("From here\n>From there", inside=order),
+        Part(f"[It was not read: {reason}]", inside=("mail 2: Sealed",)),
+        *(Part("Date: today", inside=last), Part("plain", inside=last)),
+        Part("b.csv=1;2", inside=(*last, "b.csv")),
+    ]
+    for text in (box, box.replace("\n", "\r\n")):
+        found = list(mailbox.read(text.encode(), inside))
+        assert [replace(part, text=part.text.replace("\r", "")) for part in found] == expected
+    with pytest.raises(DocumentRefused, match="encrypted"):
+        list(mailbox.read((f"{begin}{sealed}\n" * 2).encode(), inside))
+    single = f"{HEAD}Content-Type: text/plain\n\nForwarded:\n\n{begin}{HEAD}\n\n{begin}{HEAD}"
+    assert list(mailbox.read(single.encode(), inside)) == list(read(single.encode(), inside))
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ HIDING = (
     "<style:style style:family='{}' style:name='{}'><style:text-properties text:display='{}'/></style:style>"
 )
 
+SPAN = "<text:span text:style-name='{}'>{}</text:span>"
+
 
 def document(body: str, styles: str = "", **members: str) -> dict[str, str]:
     """A document's members. `styles`: its automatic ones."""
@@ -41,14 +43,23 @@ def par(text: str, style: str = "") -> str:
         ("a<text:hidden-text>no</text:hidden-text>b", "ab"),
         ("<text:hidden-text text:is-hidden='false'>shown</text:hidden-text>", "shown"),
         ("a<text:span text:style-name='no'>x<text:span text:style-name='on'>b</text:span></text:span>", "ab"),
+        (f"10{SPAN.format('up', '6' + SPAN.format('ring', 'm') + '2')}1", "10⁶m²1"),
+        (f"CO{SPAN.format('down', '2' + SPAN.format('level', '2'))}", "CO₂2"),
         ("<text:ruby><text:span>漢</text:span><text:ruby-text>かん</text:ruby-text></text:ruby>", "漢(かん)"),
         ("<text:script>run()</text:script><text:number>1.</text:number>text", "text"),
     ],
 )  # fmt: skip
 def test_a_paragraph_is_what_writer_shows(content: str, text: str) -> None:
     """White space folds as the format says; what is hidden is left out."""
+    style = "<style:style style:family='text' style:name='{}' style:parent-style-name='{}'>{}</style:style>"
+    shift = "<style:text-properties style:text-position='{}'/>".format
+    shifts = {"up raised": "", "raised": "super 58%", "ring ring": "", "down": "-33% 58%", "level down": "0%"}
+    styles = "".join(
+        style.format(*f"{names} ".split(" ")[:2], shift(given) if given else "")
+        for names, given in shifts.items()
+    )
     hiding = HIDING.format("text", "no", "none") + HIDING.format("text", "on", "true")
-    assert texts(par(content), hiding) == [text]
+    assert texts(par(content), hiding + styles) == [text]
 
 
 def test_deleted_and_hidden_blocks_are_left_out() -> None:

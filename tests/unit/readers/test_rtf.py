@@ -27,6 +27,10 @@ def texts(body: str, head: str = r"\rtf1\ansi\ansicpg1252\deff0") -> list[str]:
         (r'{\field{\*\fldinst HYPERLINK "http://x"}{\fldrslt our terms}} and', ["our terms and"]),
         (r"kept{\deleted  gone}{\v  secret} here\v  x\v0 , \deleted x\deleted0 there", ["kept here, there"]),
         (r"{\listtext 1.\tab}first\par{\listtext 2.\tab}second", ["1.\tfirst", "2.\tsecond"]),
+        (
+            r"10{\super 6\'32} CO\sub 2\u8722?\nosupersub 3\super 1\plain 1 \super 4\super0 5",
+            ["10⁶² CO₂₋3¹1 ⁴5"],
+        ),
         (r"{\*\revtbl{secret;}}{\revised new} text} after the end", ["new text"]),
         ("cut off {\\b in a group", ["cut off in a group"]),
     ],

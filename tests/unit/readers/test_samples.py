@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.documents.readers.archive import opened
 from shared.documents.readers.child import read
 from shared.documents.readers.part import joined
 
@@ -28,11 +29,15 @@ FACTS = {
     "terms.html": ("DKK 7,500", ""),
     "visitors.ods": ("2026-03-03 | School class 6b | Lindhagen | 27", ""),
 }
+UNPACKED = {
+    "letters/reminder.txt": "invoice 2026-0418 of 12 March over EUR 1,286.40",
+    "letters/2026/notice.html": "membership number HG-55172",
+}
 
 
 def test_every_sample_has_its_fact() -> None:
     """A new sample gets a line here."""
-    assert {path.name for path in SAMPLES.glob("[!.]*")} == set(FACTS)
+    assert {path.name for path in SAMPLES.glob("[!.]*")} == {*FACTS, "letters.zip"}
 
 
 @pytest.mark.parametrize("name", sorted(FACTS))
@@ -42,3 +47,12 @@ def test_a_sample_is_read(name: str) -> None:
     fact, hidden = FACTS[name]
     assert fact in text and len(text) > 100
     assert not hidden or hidden not in text
+
+
+def test_the_files_of_the_archive_are_read() -> None:
+    """Each is a document."""
+    archive = opened((SAMPLES / "letters.zip").read_bytes())
+    assert archive is not None
+    texts = {file.path: " ".join(joined(read(archive.read(file))).split()) for file in archive.files}
+    assert texts.keys() == UNPACKED.keys()
+    assert all(fact in texts[path] for path, fact in UNPACKED.items())

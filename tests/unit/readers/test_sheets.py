@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -208,6 +209,61 @@ def test_a_hidden_opendocument_table_is_not_read() -> None:
     """Its style hides it."""
     style = '<style:style style:name="t"><style:table-properties table:display="false"/></style:style>'
     assert rows(ods(ods_row("|secret"), styles=style)) == []
+
+
+# --- what people do not see ---------------------------------------------------------------------
+
+
+def test_hidden_rows_and_columns_are_left_out_and_counted() -> None:
+    """With their comments. However they were hidden: by hand, in a group, or by a filter."""
+    cells = "".join(text_cell(f"{letter}{{0}}", letter + "{0}") for letter in "ABC")
+    hidden = ["", 'r="2" hidden="1"', 'r="3"', 'hidden="true"', 'hidden="0"', 'hidden="1"']
+    body = "".join(
+        f"<row {given}>{cells.format(at) if at < 6 else ''}</row>" for at, given in enumerate(hidden, 1)
+    )
+    columns = '<cols><col min="2" max="2" hidden="1"/><col min="4" max="9999999" hidden="1"/></cols>'
+    remarks = "".join(
+        f'<comment ref="{at}"><text><t>on {at}</t></text></comment>' for at in ("A1", "A2", "B1")
+    )
+    sheet = f'<worksheet xmlns="{MAIN}">{columns}<sheetData>{body}</sheetData></worksheet>'
+    data = xlsx(
+        "",
+        {
+            "xl/worksheets/one.xml": sheet,
+            "xl/worksheets/_rels/one.xml.rels": relations(a=f"{TYPES}/comments ../c.xml"),
+            "xl/c.xml": f'<comments xmlns="{MAIN}">{remarks}</comments>',
+        },
+    )
+    note = (None, "[Not read: 2 hidden rows and 1 hidden column of this sheet.]")
+    seen = [(1, "A1 | C1"), (3, "A3 | C3"), (5, "A5 | C5")]
+    assert rows(data) == [*seen, (1, "Comment on A1: on A1"), note]
+
+
+def test_hidden_rows_and_columns_of_an_old_workbook_are_left_out() -> None:
+    """A bit in the record of a row, and in that of columns, hides them."""
+    data = bytearray((SAMPLES / "stock.xls").read_bytes())
+    data[data.index(b"\x08\x02\x10\x00\x03\x00") + 16] |= 0x20
+    margins = data.index(b"\x26\x00\x08\x00")  # two records, in place of which columns and a blank fit
+    data[margins : margins + 24] = struct.pack("<8H2HI", 0x7D, 12, 1, 1, 2560, 15, 1, 0, 0xDEAD, 4, 0)
+    found = read(bytes(data))
+    assert [(part.row, part.text) for part in found[-2:]] == [
+        (5, "C-12 | 61.5 | 2026-02-13"),
+        (None, "[Not read: 1 hidden row and 1 hidden column of this sheet.]"),
+    ]
+
+
+def test_hidden_rows_and_columns_of_an_opendocument_table_are_left_out() -> None:
+    """Also if one entry hides many of them."""
+    columns = '<table:table-column/><table:table-column table:visibility="collapse"/><table:table-column/>'
+    columns += '<table:table-column table:visibility="filter" table:number-columns-repeated="999999999"/>'
+    remark = "<office:annotation><text:p>no</text:p></office:annotation>"
+    collapsed = 'table:visibility="collapse" table:number-rows-repeated="3"'
+    body = ods_row("|a", "|b" + remark, "|c", 'table:number-columns-repeated="9"|d')
+    body += ods_row("|e" + remark, attributes=collapsed)
+    body += ods_row("|f", attributes='table:visibility="filter"') + ods_row("|g")
+    assert rows(ods(columns + body)) == [
+        *((1, "a | c"), (6, "g"), (None, "[Not read: 4 hidden rows and 10 hidden columns of this sheet.]")),
+    ]
 
 
 # --- what is refused ----------------------------------------------------------------------------

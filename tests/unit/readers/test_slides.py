@@ -86,9 +86,11 @@ def test_runs_fields_and_equations_make_one_paragraph() -> None:
     number = "<a:fld type='slidenum'><a:t>3</a:t></a:fld><a:br/>"
     equation = "<m:oMath><m:f><m:num><m:t>1</m:t></m:num><m:den><m:t>x</m:t></m:den></m:f></m:oMath>"
     choices = f"<mc:Choice>{equation}</mc:Choice><mc:Fallback><a:r><a:t>1/x</a:t></a:r></mc:Fallback>"
-    runs = f"<a:r><a:t>pa</a:t></a:r><a:r><a:t>ge </a:t></a:r>{number}"
+    power = "<a:r><a:rPr baseline='{}'/><a:t>{}</a:t></a:r>".format
+    runs = power(0, 10) + power("30000", 6) + power("-25%", 2) + "<a:r><a:t>, </a:t></a:r>"
+    runs += f"<a:r><a:t>pa</a:t></a:r><a:r><a:t>ge </a:t></a:r>{number}"
     inner = f"<a:p><a:pPr/>{runs}<mc:AlternateContent>{choices}</mc:AlternateContent></a:p>"
-    assert found(presentation(f"<p:sp><p:txBody>{inner}</p:txBody></p:sp>")) == [(1, "page 3\n1/x")]
+    assert found(presentation(f"<p:sp><p:txBody>{inner}</p:txBody></p:sp>")) == [(1, "10⁶₂, page 3\n1/x")]
 
 
 def test_tables_diagrams_charts_and_files_are_read() -> None:

@@ -30,7 +30,9 @@ def texts(page: str) -> list[str]:
             '<ul><li>tea<li>milk</ul><ol start="3"><li><p>pay<li value="7">call',
             ["tea", "milk", "3. pay", "7. call"],
         ),
-        ('<ol><li>one<ol type="a"><li>in it</ol><li>two', ["1. one", "in it", "2. two"]),
+        ('<ol><li>one<ol type="a"><li>in it</ol><li>two', ["1. one", "a. in it", "2. two"]),
+        ('<ol style="list-style: upper-roman" start=4><li>x</ol><ol type=I><li>y', ["IV. x", "I. y"]),
+        ('<ol style="list-style-type:none" type=a><li>x</ol><ol type=A start=27><li>y', ["x", "AA. y"]),
         ("<select><option>red<option>blue</select><textarea> a\n b</textarea>", ["red", "blue", "a\n b"]),
         (
             "Name: <input value='Ann'><input type=hidden value=x><input type=submit value=Go>",
@@ -39,6 +41,10 @@ def texts(page: str) -> list[str]:
         ("<input type=checkbox checked>Yes <input type=Checkbox value=n>No", ["☒ Yes ☐ No"]),
         ("a<dialog>closed</dialog><dialog open>open</dialog>", ["a", "open"]),
         ("a <video>Your browser is old</video><datalist><option>x</datalist>b", ["a b"]),
+        (
+            "10<sup>6</sup> m<sup>2<sub>1</sub>3</sup>4, see<sup><a>[1]</a></sup>, 1<sup>st",
+            ["10⁶ m²₁³4, see[¹], 1st"],
+        ),
         ("&#8203;&nbsp;<p>&zwnj;&nbsp;&zwnj;<p>text", ["text"]),
         ("<html><body></body></html>", []),
     ],
@@ -85,6 +91,16 @@ def test_the_title_is_read_unless_the_first_heading_repeats_it(title: str, expec
         ("<tr><td><h2>Layout</h2><p>one<table><tr><td>a<td>b</table>", ["Layout", "one", "a | b"]),
         ("<tr><td>a<td>b</td>after<tr><td>c<td>d", ["a | b | after", "c | d"]),
         ("<tr><td hidden>secret<td>a<td>b", ["a | b"]),
+        (
+            "<tr><td rowspan=2>a<td colspan=2>b<td>c<tr><td>d<td>e<tr><td>f<td>g",
+            ["a | b |  | c", "| d | e", "f | g"],
+        ),
+        ("<tr><td rowspan=0>a<td>b<tr><td>c<tr><td>d<tbody><tr><td>e<td>f", ["a | b", "| c", "| d", "e | f"]),
+        ("<tr><td colspan=999999999>a<td>b<tr><td colspan=0>c<td rowspan=-1>d", ["a | b", "c | d"]),
+        (
+            "<tr><td colspan=999999>a<td>b<tr><td rowspan=999999>c<td>d<tr><td>e",
+            [f"a{' | ' * 999} | b", "c | d", "| e"],
+        ),
     ],
 )
 def test_a_row_is_a_part(table: str, rows: list[str]) -> None:

@@ -85,6 +85,11 @@ BOX = "<w:txbxContent>{}</w:txbxContent>"
         ("<w:r><w:sym w:font='Arial' w:char='20AC'/><w:sym w:font='Webdings' w:char='zz'/></w:r>", "€\ufffd"),
         (f"<w:ruby><w:rt>{run('かん')}</w:rt><w:rubyBase>{run('漢')}</w:rubyBase></w:ruby>", "漢(かん)"),
         (run("hid", "<w:vanish/>") + run("shown", "<w:vanish w:val='0'/>"), "shown"),
+        (
+            run("10") + run("-6", "<w:vertAlign w:val='superscript'/>") + run(" CO")
+            + run("2", "<w:vertAlign w:val='subscript'/>") + run("x1", "<w:vertAlign w:val='baseline'/>"),
+            "10⁻⁶ CO₂x1",
+        ),
         ("<w:pPr><w:rPr><w:vanish/></w:rPr></w:pPr>" + run("only the mark is"), "only the mark is"),
     ],
 )  # fmt: skip
@@ -152,10 +157,11 @@ def test_a_table_is_read_row_by_row() -> None:
         wide + cell("<w:vMerge w:val='restart'/>", par("EUR")),
         cell("", "<w:p/>") + control + cell("<w:vMerge/>", "<w:p/>"),
         "<w:trPr><w:del/></w:trPr>" + cell("", par("deleted")),
+        "<w:trPr><w:gridBefore w:val='2'/></w:trPr>" + cell("<w:gridSpan w:val='999999999'/>", par("a")),
         cell("<w:cellDel/>", par("deleted")) + cell("", DEEP.format(par("in")) + par("out")),
     ]
     table = "".join(f"<w:tr>{row}</w:tr>" for row in rows)
-    assert texts(f"<w:tbl><w:tblPr/>{table}</w:tbl>") == ["Fees 2026 | EUR", "| 5", "in out"]
+    assert texts(f"<w:tbl><w:tblPr/>{table}</w:tbl>") == ["Fees 2026 |  | EUR", "| 5", "|  | a", "in out"]
 
 
 @pytest.mark.parametrize("depth", [60, 100])
