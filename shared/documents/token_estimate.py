@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 
 MOST_BYTES_PER_TOKEN = 12
 """No estimate is lower than that: so the size of a file alone shows that it is far too large."""
@@ -21,6 +22,7 @@ _PIECE = re.compile(
     rf"(?P<word>[{_CAPITAL}]?[{_LATIN}]+)|(?P<capitals>[{_CAPITAL}]+)|(?P<digits>[0-9]{{1,3}})"
     r"|(?P<space>\s+)|(?P<signs>[!-/:-@\[-`{-~]+)|(?P<other>.)"
 )
+_SPLIT = re.compile(re.sub(r"\?P<\w+>", "?:", _PIECE.pattern))  # without groups: it finds the pieces alone
 # The tokens of a character of each script, with the end of the script's range in Unicode.
 _BY_SCRIPT = (
     (0x0370, 0.8),  # modifiers and accents of their own
@@ -54,24 +56,27 @@ def estimate(text: str) -> int:
 
 
 def _measured(text: str) -> float:
-    tokens = 0.0
-    for piece in _PIECE.finditer(text):
-        kind, length = piece.lastgroup, piece.end() - piece.start()
-        if kind == "word":
-            tokens += 1 + max(0, length - 6) / 4
-            if not (word := piece.group()).isascii():
-                tokens += 0.4 * sum(letter > "\x7f" for letter in word)
-        elif kind == "space":
-            tokens += length > 1  # a single space belongs to the word behind it
-        elif kind == "digits":
-            tokens += 1
-        elif kind == "capitals":
-            tokens += 1 + max(0, length - 2) / 4
-        elif kind == "signs":
-            tokens += 1 + max(0, length - 3) / 4
-        else:
-            tokens += _of_character(ord(piece.group()))
+    # Texts repeat their words, so each distinct piece is judged once.
+    tokens = sum(times * _of_piece(piece) for piece, times in Counter(_SPLIT.findall(text)).items())
     return max(tokens, len(text.encode(errors="replace")) / MOST_BYTES_PER_TOKEN)
+
+
+def _of_piece(piece: str) -> float:
+    found, length = _PIECE.match(piece), len(piece)
+    match found and found.lastgroup:
+        case "word":
+            accents = 0 if piece.isascii() else sum(letter > "\x7f" for letter in piece)
+            return 1 + max(0, length - 6) / 4 + 0.4 * accents
+        case "space":
+            return length > 1  # a single space belongs to the word behind it
+        case "digits":
+            return 1
+        case "capitals":
+            return 1 + max(0, length - 2) / 4
+        case "signs":
+            return 1 + max(0, length - 3) / 4
+        case _:
+            return _of_character(ord(piece))
 
 
 def _of_character(code: int) -> float:

@@ -194,7 +194,7 @@ class View:
 
     def demand(self, name: str) -> Demand:
         """Return a deployment's unfinished documents, as they were last counted."""
-        return self.picture.demand.get(name, Demand())
+        return self.picture.demand_of(name)
 
     async def save(self, record: DeploymentRecord) -> None:
         """Save a record by compare-and-swap. Raises Changed if another pass has overtaken this one."""

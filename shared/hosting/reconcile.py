@@ -141,11 +141,12 @@ def _raise_alerts(decision: Decision, view: View) -> None:
     deployment from before that is stuck or past its cap costs money in either mode.
     """
     timing, fields = view.context.timing, {"account": view.account.name, "deployment": decision.deployment}
+    record = view.record(decision.deployment)
     if decision.observed is Observed.UNKNOWN:
         alert(Alert.UNKNOWN_STATE, f"look at it in the Azure portal: {decision.reason}", **fields)
     if _is_late(decision, view) and not _only_observed(decision, view):
         alert(Alert.WINDOW_NOT_READY, f"its window began, and it is not ready: {decision.reason}", **fields)
-    intent_at = view.record(decision.deployment).generation.intent_at
+    intent_at = record.generation.intent_at
     creating = decision.observed is Observed.CREATING
     if creating and intent_at is not None and view.now - intent_at > LONGEST_CREATE:
         remedy = "Azure has been creating it for over an hour, which may cost money: look at it in the portal"
@@ -155,11 +156,10 @@ def _raise_alerts(decision: Decision, view: View) -> None:
             f"{decision.reason}; take another SKU or region, or hold it down to have it deleted all the same"
         )
         alert(Alert.CAPACITY_SCARCE, remedy, **fields)
-    changed_at = view.record(decision.deployment).changed_at
+    changed_at = record.changed_at
     if decision.observed is Observed.DELETING and changed_at and view.now - changed_at > LONGEST_DELETE:
         remedy = "Azure has been deleting it for over half an hour: look at it in the portal"
         alert(Alert.DELETE_WITHOUT_EFFECT, remedy, **fields)
-    record = view.record(decision.deployment)
     if (unanswered := unanswered_for(record.generation, view.now)) > timing.answer_limit:
         remedy = f"nobody has been answered for {span(unanswered)}: {record.generation.trouble}"
         alert(Alert.NOT_ANSWERING, remedy, **fields)
@@ -175,7 +175,7 @@ def _raise_alerts(decision: Decision, view: View) -> None:
         alert(Alert.DELETE_WITHOUT_EFFECT, remedy, **fields)
     if (cause := _documents_wait(decision, view)) is not None:
         alert(Alert.DOCUMENTS_WAIT, cause, **fields)
-    deadline = view.record(decision.deployment).generation.delete_after
+    deadline = record.generation.delete_after
     present = decision.observed not in (Observed.ABSENT, Observed.DELETING)
     if present and deadline is not None and view.now >= deadline:
         alert(Alert.SESSION_PAST_CAP, f"it should be gone by now: {decision.reason}", **fields)

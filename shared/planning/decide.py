@@ -11,7 +11,6 @@ from typing import assert_never
 
 from shared.model import (
     Action,
-    Demand,
     DeploymentConfig,
     DeploymentRecord,
     Hosted,
@@ -88,7 +87,7 @@ def decide(owner: Owner, name: str, want: Wanted, observation: Observation) -> D
         record=record,
         observed=observed,
         working=observation.working.get(name, 0),
-        waiting_since=picture.demand.get(name, Demand()).oldest,
+        waiting_since=picture.demand_of(name).oldest,
         timing=observation.timing,
     )
     match observed:

@@ -77,6 +77,8 @@ def windows_ahead(
 
     Those of an hour more on both sides may be among them.
     """
+    if not windows:
+        return ()
     return _windows_around(windows, closures, now.replace(minute=0, second=0, microsecond=0))
 
 

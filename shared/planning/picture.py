@@ -47,9 +47,13 @@ class Picture:
         """Return a deployment's record, a new one if there is none."""
         return self.records.get(name) or DeploymentRecord(self.account, name)
 
+    def demand_of(self, name: str) -> Demand:
+        """Return a deployment's unfinished documents, as they were last counted."""
+        return self.demand.get(name) or Demand()
+
     def wanted(self, name: str) -> Wanted:
         """Return the wanted state of a deployment now, and when the schedule next changes it."""
-        config, demand = self.configured.get(name), self.demand.get(name, Demand())
+        config, demand = self.configured.get(name), self.demand_of(name)
         return wanted(config, demand, self.now, self.holds.get(name), self.outlooks.get(name))
 
     def wanted_from(self, name: str) -> datetime | None:
@@ -129,6 +133,8 @@ class Picture:
     @cached_property
     def _next_leads(self) -> Mapping[str, timedelta]:
         """Return the lead before the next window of each of them."""
+        if not self._starts:
+            return {}
         starts = {name: own[0] for name, own in self._starts.items()}
         leads = self._leads_of(starts, frozenset())
         # A deployment that was created for its window has left the queue. One that is up for another reason

@@ -15,7 +15,6 @@ from typing import assert_never
 from shared.model import (
     Account,
     Action,
-    Demand,
     DeploymentConfig,
     Mode,
     Observed,
@@ -134,7 +133,7 @@ def _in_mode(decision: Decision, config: DeploymentConfig | None) -> Decision:
 def _turn(decision: Decision, picture: Picture) -> tuple[int, datetime, str]:
     """Return the sort key of a step: our own records, then writes to Azure, then probes, then the rest."""
     now, opens_at = picture.now, decision.wanted.opens_at
-    first = opens_at or picture.demand.get(decision.deployment, Demand()).oldest or now
+    first = opens_at or picture.demand_of(decision.deployment).oldest or now
     match decision.action:
         case Action.FORGET | Action.TAKE_UP | Action.ADOPT | Action.CLOSE | Action.REOPEN:
             turn = 0

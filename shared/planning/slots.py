@@ -36,6 +36,8 @@ def giving_way(account: Account, decisions: Sequence[Decision], observation: Obs
     free anyway count as free. If no create would get a slot, no deployment gives way.
     """
     creates = sum(_takes_slot(decision, observation) for decision in decisions)
+    if not creates:
+        return frozenset()
     leaving = {decision.deployment for decision in decisions if _is_leaving(decision, observation)}
     holders = _holders(observation) - leaving
     spare = sorted(
@@ -47,7 +49,7 @@ def giving_way(account: Account, decisions: Sequence[Decision], observation: Obs
     )
     free = account.fine_tuned_slots - len(holders)
     lacking = creates - free
-    if not creates or lacking <= 0 or free + len(spare) <= 0:
+    if lacking <= 0 or free + len(spare) <= 0:
         return frozenset()
     return frozenset(name for _, name in spare[:lacking])
 

@@ -23,6 +23,7 @@ def public_holidays(region: str, year: int) -> Mapping[date, str]:
     return dict(country_holidays(country, subdiv=subdivision or None, years=year, language="en_US"))
 
 
+@functools.lru_cache(maxsize=512)
 def is_region(code: str) -> bool:
     """Return whether a code such as `DE` or `DE-BE` is a known region, without loading all others."""
     from holidays import country_holidays

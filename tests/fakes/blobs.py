@@ -112,6 +112,10 @@ class MemoryBlobs:
         """Return a blob's entry as a listing shows it."""
         return self._blobs(container)[name].item
 
+    def has(self, container: str, name: str) -> bool:
+        """Return whether a blob is there."""
+        return name in self._containers.get(container, {})
+
     def names(self, container: str) -> Sequence[str]:
         """Return the names of the blobs in a container, sorted."""
         return sorted(self._containers.get(container, {}))

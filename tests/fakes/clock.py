@@ -6,6 +6,7 @@ import asyncio
 import heapq
 import itertools
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 START = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)  # a Monday
 
@@ -13,7 +14,7 @@ START = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)  # a Monday
 class VirtualClock:
     """A clock whose sleepers wake in order, without delay once all tasks sleep.
 
-    Before time moves, the clock yields to the event loop often enough for every other task to reach its own
+    Before time moves, the clock yields to the event loop until every other task waits, mostly in its own
     sleep. Then it advances to the earliest sleeper.
     """
 
@@ -45,10 +46,14 @@ class VirtualClock:
         await woken
 
     async def _drive(self) -> None:
+        loop: Any = asyncio.get_running_loop()
         while self._sleepers:
-            # Let every runnable task run before time moves: memory ports never really wait.
+            # Let every runnable task run before time moves: memory ports never really wait. Threads need
+            # some real time.
             for _ in range(50):
                 await asyncio.sleep(0)
+                if not loop._ready and loop._default_executor is None:
+                    break
             at, _, woken = heapq.heappop(self._sleepers)
             if not woken.cancelled():
                 self._seconds = max(self._seconds, at)

@@ -5,11 +5,18 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+import weakref
 from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
 from typing import Any, TypeVarTuple
+from unittest import mock
 
 Ts = TypeVarTuple("Ts")
+
+# asyncio's set of all tasks, as Python 3.11 and 3.12 name it.
+_ALL_TASKS: Any = getattr(asyncio.tasks, "_all_tasks", None)
+if _ALL_TASKS is None:
+    _ALL_TASKS = asyncio.tasks._scheduled_tasks  # type: ignore[attr-defined]
 
 
 class Stuck(Exception):
@@ -41,14 +48,29 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def __init__(self) -> None:
         super().__init__()
-        self._seconds = 0.0
+        self.seconds = 0.0  # virtual, since the start
         self._timers: list[tuple[float, int, _Handle]] = []  # a heap
         self._number = itertools.count()  # orders timers of the same instant
         self._context = Context()  # of timers that only wake a task
+        self._tasks: list[weakref.ref[asyncio.Task[Any]]] = []
+
+    # asyncio asks this for every task and future: `bool()` is False, without a call of a Python function.
+    get_debug = staticmethod(bool)
+
+    def note_task(self, task: asyncio.Task[Any]) -> None:
+        """Replace asyncio's set of tasks, whose weak references call Python code when a task is freed."""
+        self._tasks.append(weakref.ref(task))
+
+    def unfinished(self) -> list[asyncio.Task[Any]]:
+        """Return the tasks that are not done, oldest first."""
+        return [task for each in self._tasks if (task := each()) is not None and not task.done()]
+
+    def _asyncgen_firstiter_hook(self, agen: object) -> None:
+        """Do not note asynchronous generators, as asyncio does for its shutdown."""
 
     def time(self) -> float:
         """Return virtual seconds since the start."""
-        return self._seconds
+        return self.seconds
 
     # Simulations spend much of their time here: these leave out asyncio's checks of threads and closed loops.
 
@@ -68,7 +90,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self, delay: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """See asyncio."""
-        return self.call_at(self._seconds + delay, callback, *args, context=context)
+        return self.call_at(self.seconds + delay, callback, *args, context=context)
 
     def call_at(
         self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
@@ -82,32 +104,33 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Return a future that is done after `seconds`. It costs half of `asyncio.sleep`."""
         future = self.create_future()
         timer = _Handle(_elapsed, (future,), self._context)
-        heapq.heappush(self._timers, (self._seconds + seconds, next(self._number), timer))
+        heapq.heappush(self._timers, (self.seconds + seconds, next(self._number), timer))
         return future
 
     def _write_to_self(self) -> None:
         """Do nothing: asyncio would wake its wait for sockets, and this loop never waits."""
 
     def _run_once(self) -> None:
-        """Run what is ready; if nothing is, advance the time to the next timer."""
+        """Run what is ready; if nothing is, advance the time to the next timer. Return once it is stopped."""
         ready, timers = self._ready, self._timers  # type: ignore[attr-defined]
-        while timers and (not ready or timers[0][0] <= self._seconds):
-            when, _, timer = heapq.heappop(timers)
-            if not timer._cancelled:
-                self._seconds = max(self._seconds, when)
-                ready.append(timer)
-        if not ready:
-            raise Stuck
-        for _ in range(len(ready)):
-            handle = ready.popleft()
-            if handle._cancelled:
-                continue
-            try:
-                handle._context.run(handle._callback, *handle._args)
-            except (SystemExit, KeyboardInterrupt):
-                raise
-            except BaseException:  # of a task that a dead process left
-                pass
+        while not self._stopping:  # type: ignore[attr-defined]
+            while timers and (not ready or timers[0][0] <= self.seconds):
+                when, _, timer = heapq.heappop(timers)
+                if not timer._cancelled:
+                    self.seconds = max(self.seconds, when)
+                    ready.append(timer)
+            if not ready:
+                raise Stuck
+            for _ in range(len(ready)):
+                handle = ready.popleft()
+                if handle._cancelled:
+                    continue
+                try:
+                    handle._context.run(handle._callback, *handle._args)
+                except (SystemExit, KeyboardInterrupt):
+                    raise
+                except BaseException:  # of a task that a dead process left
+                    pass
 
 
 def _elapsed(future: asyncio.Future[None]) -> None:
@@ -127,7 +150,8 @@ def run(main: Coroutine[Any, Any, None]) -> None:
     loop = VirtualLoop()
     asyncio.set_event_loop(loop)
     try:
-        loop.run_until_complete(main)
+        with mock.patch.object(_ALL_TASKS, "add", loop.note_task):
+            loop.run_until_complete(main)
     finally:
         asyncio.set_event_loop(None)
         loop.close()

@@ -48,7 +48,7 @@ class Process:
 
     def monotonic(self) -> float:
         """Return seconds of this process's own monotonic clock."""
-        return self._loop.time() + self._monotonic
+        return self._loop.seconds + self._monotonic
 
     async def sleep(self, seconds: float) -> None:
         """Sleep for `seconds`, and longer if the process is paused."""
@@ -157,7 +157,7 @@ class Process:
         raise Crashed
 
     def _runs(self) -> bool:
-        return self.alive and self._paused_until <= self._loop.time()
+        return self.alive and self._paused_until <= self._loop.seconds
 
     async def _gate(self) -> None:
         while self.alive and self._paused_until > self._loop.time():

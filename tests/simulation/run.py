@@ -16,6 +16,7 @@ from tests.simulation import loop
 from tests.simulation.alarms import captured_alerts
 from tests.simulation.draw import draw
 from tests.simulation.sabotage import sabotaged
+from tests.simulation.scenario import Scenario
 from tests.simulation.sessions import judge_sessions
 from tests.simulation.verdict import judge_documents
 from tests.simulation.world import World
@@ -45,32 +46,39 @@ def simulate(seed: int, *, trace: bool = False, without: str | None = None) -> R
 
     `trace`: keep a timeline. `without`: the safeguard to remove, one of `sabotage.VARIANTS`.
     """
-    worlds: list[World] = []
-    hours: list[float] = []
+    with _repeatable(seed), captured_alerts(), sabotaged(without):
+        # The world ends with this call: the next garbage collection frees it while it is young.
+        return _run(draw(seed), trace=trace)
+
+
+def _run(scenario: Scenario, *, trace: bool) -> Report:
+    reports: list[Report] = []
 
     async def main() -> None:
-        world = World(draw(seed), trace=trace)
-        worlds.append(world)
+        world = World(scenario, trace=trace)
         await world.run()
         await judge_documents(world)
         await judge_sessions(world)
         world.judge.at_the_end()
         world.receivers.at_the_end()
-        hours.append(world.seconds() / 3600)
+        hours = world.seconds() / 3600
         await world.end()
+        reports.append(_report(world, hours))
 
-    with _repeatable(seed), captured_alerts(), sabotaged(without):
-        loop.run(main())
-    (world,) = worlds
+    loop.run(main())
+    return reports[0]
+
+
+def _report(world: World, hours: float) -> Report:
     judge = world.judge
     return Report(
-        seed=seed,
+        seed=world.scenario.seed,
         faults=dict(judge.faults),
         violations=tuple(judge.violations),
         documents=len(world.people.versions),
         steps=world.steps,
         crashes=world.crashes,
-        hours=hours[0],
+        hours=hours,
         leaked_max=judge.leaked_max,
         raw_leaked_max=judge.raw_leaked_max,
         late_cut=judge.late_cut,

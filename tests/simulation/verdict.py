@@ -30,7 +30,8 @@ async def _objection(world: World, version: Version) -> str | None:
     if not is_final(found):
         excused = found.deployment in world.scenario.refused or version.hopeless or LARGE in version.text
         return None if excused else f"it is still {found.state}: {found.reason}"
-    written = [name for name in world.judge.results if found.id.partition("~")[2] in name]
+    key = short_id(found)
+    written = [name for name in world.judge.results if key in name]
     stored = [name for name in written if name.endswith(".json")]  # the others are for people
     marked = "[[" in version.text and LARGE not in version.text
     match found.state:
@@ -44,7 +45,7 @@ async def _objection(world: World, version: Version) -> str | None:
                     for query in [f"\\n\\n{query}" for query in queries] or [""]
                 )
         case DocumentState.FAILED:
-            ends_well = marked or world.judge.lone_deaths[f"w {short_id(found)}"] >= _LONE_DEATHS
+            ends_well = marked or world.judge.lone_deaths[f"w {key}"] >= _LONE_DEATHS
         case DocumentState.SUPERSEDED:
             ends_well = version.fate == "overwritten"
         case _:
@@ -57,9 +58,9 @@ async def _objection(world: World, version: Version) -> str | None:
 def _source_objection(world: World, found: Document) -> str | None:
     """Check that a finished source lies in one place only: where the document says."""
     container, _, name = found.moved_to.partition("/")
-    if not name or name not in world.blobs.names(container):
+    if not name or not world.blobs.has(container, name):
         return f"its source is not where it says: {found.moved_to or 'nowhere'}"
-    if found.name in world.blobs.names(INBOX):
+    if world.blobs.has(INBOX, found.name):
         item = world.blobs.item(INBOX, found.name)
         if item.etag == found.source_etag:
             return "its source is still in the inbox"

@@ -21,6 +21,7 @@ from tests.fakes.tables import MemoryTables
 from tests.fakes.world import ACCOUNT, PRICES
 from tests.simulation.azure import Azure
 from tests.simulation.judge import Judge
+from tests.simulation.loop import running_loop
 from tests.simulation.messages import Messages
 from tests.simulation.people import People
 from tests.simulation.process import Process
@@ -61,7 +62,7 @@ class World:
     """Everything in one run. It is also a `shared.ports.Clock` with the true time."""
 
     def __init__(self, scenario: Scenario, *, trace: bool) -> None:
-        self._loop = asyncio.get_running_loop()
+        self._loop = running_loop()
         self._now = (0.0, START)
         self.scenario = scenario
         self.random = Random(scenario.seed + 1_000_003)
@@ -87,14 +88,14 @@ class World:
 
     def now(self) -> datetime:
         """Return the true time."""
-        seconds = self._loop.time()
+        seconds = self._loop.seconds
         if seconds != self._now[0]:  # it is read several times per instant
             self._now = (seconds, START + timedelta(seconds=seconds))
         return self._now[1]
 
     def monotonic(self) -> float:
         """Return virtual seconds since the start."""
-        return self._loop.time()
+        return self._loop.seconds
 
     async def sleep(self, seconds: float) -> None:
         """Let `seconds` pass."""
@@ -102,7 +103,7 @@ class World:
 
     def seconds(self) -> float:
         """Return virtual seconds since the start."""
-        return self._loop.time()
+        return self._loop.seconds
 
     def since_start(self, at: datetime) -> float:
         """Convert a time to virtual seconds since the start."""
@@ -231,7 +232,7 @@ class World:
         for side in self.sides:
             for process, _ in side.hosts:
                 process.alive = False
-        left = asyncio.all_tasks() - {asyncio.current_task()}
+        left = [task for task in self._loop.unfinished() if task is not asyncio.current_task()]
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
+import runpy
 import sys
-from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize(
@@ -34,9 +31,15 @@ ROOT = Path(__file__).parents[3]
         ("tests.simulation 7 seat_belt", "argument SAFEGUARD: invalid choice: 'seat_belt'"),
     ],
 )
-def test_a_number_without_sense_is_explained(line: str, says: str) -> None:
+def test_a_number_without_sense_is_explained(
+    line: str, says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """At once, with exit code 2, as every wrong argument."""
-    command = [sys.executable, "-m", *line.split()]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert says in done.stderr and "Traceback" not in done.stderr
+    module, *arguments = line.split()
+    monkeypatch.setattr(sys, "argv", [module, *arguments])
+    monkeypatch.delitem(sys.modules, module, raising=False)  # `-m` runs it anew, too
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module(module, run_name="__main__")
+    printed = capsys.readouterr()
+    assert (ended.value.code, printed.out) == (2, "")
+    assert says in printed.err
