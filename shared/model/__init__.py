@@ -50,3 +50,6 @@ from shared.model.recorded import Hosted as Hosted
 from shared.model.recorded import HostingSession as HostingSession
 from shared.model.recorded import Observed as Observed
 from shared.model.recorded import RecordState as RecordState
+from shared.model.records import Column as Column
+from shared.model.records import RecordForm as RecordForm
+from shared.model.records import Records as Records

@@ -13,6 +13,7 @@ from shared.errors import SettingProblem, UnknownDeployment
 from shared.model import azure_openai
 from shared.model.inference import Template
 from shared.model.notify import Receiver
+from shared.model.records import Records
 
 
 class UploadStart(StrEnum):
@@ -105,6 +106,7 @@ class Task:
     `not_found`: the answer that says that the document does not have what a query asks for. `quotes`: the
     fields of an answer that quote the document; with `require_quotes` an answer with another quote fails.
     `embeddings`: the deployment on the same account that ranks passages; None: they are ranked by words.
+    `records`: how rows become requests; None: a file is one document.
     """
 
     messages: tuple[Template, ...]
@@ -119,6 +121,8 @@ class Task:
     quotes: tuple[str, ...] = ()
     require_quotes: bool = False
     embeddings: str | None = None
+    records: Records | None = None
+    max_cost_per_file: float | None = None  # of a file of records, in the currency of the prices
 
 
 @dataclass(frozen=True)

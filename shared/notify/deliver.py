@@ -4,6 +4,7 @@ An event is sent at least once, always with the same id: after a crash between a
 sent again. Order is not promised. A receiver that does not answer is left alone until the next tick; one that
 refuses an event gets the others, and that one again later and later. After a week an event is dropped. Ticks
 start at different places, so that an event that is never answered does not keep the others from its receiver.
+One that did not answer in the last tick is first sent a single event: many are not read every minute for it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import TypeVar
 from shared.alerts import Alert, alert, event
 from shared.errors import Changed, EventRefused, ReceiverUnavailable, StorageError
 from shared.model import Receiver
-from shared.notify.outbox import Notice, key_range
+from shared.notify.outbox import Notice, key_at, key_range
 from shared.ports import Clock, Remove, Replace, Row, Sender, Tables
 from shared.rows import from_row, to_values
 
@@ -60,6 +61,7 @@ class _Turn:
     waiting: timedelta = timedelta(0)  # the greatest age of an event that was not taken
     problem: str = ""
     code: str = ""
+    silent: bool = False  # it did not answer in the last tick, and has not in this one
     closed: bool = False  # it is left alone until the next tick
 
     @property
@@ -74,6 +76,7 @@ class Delivery:
         self._tables = tables
         self._clock = clock
         self._sender = sender
+        self._silent = set[str]()  # the keys of receivers that did not answer when they were last tried
 
     async def run(self, boxes: Iterable[Box]) -> list[StorageError]:
         """Deliver from all boxes, each receiver independently. Return the errors of storage."""
@@ -86,7 +89,8 @@ class Delivery:
 
     async def _turn(self, boxes: Sequence[Box], until: float) -> list[StorageError]:
         """Deliver to one receiver."""
-        turn, errors = _Turn(), list[StorageError]()
+        key = boxes[0].receiver.key
+        turn, errors = _Turn(silent=key in self._silent), list[StorageError]()
         for box in _from_anywhere(boxes):
             try:
                 await self._empty(box, turn, until)
@@ -94,10 +98,16 @@ class Delivery:
                 errors.append(error)
             if turn.is_over:
                 break
+        if turn.closed:
+            self._silent.add(key)
+        elif not turn.silent:
+            self._silent.discard(key)
         _report(boxes[0].receiver, turn)
         return errors
 
     async def _empty(self, box: Box, turn: _Turn, until: float) -> None:
+        if turn.silent and not await self._answers(box, turn, until):
+            return
         start, stop = key_range(box.kind, box.receiver)
         more = True
         while more and not turn.is_over and self._clock.monotonic() < until:
@@ -106,6 +116,22 @@ class Delivery:
                 return
             await self._send(box, page.rows, turn, until)
             start, more = f"{page.rows[-1].key} ", page.more
+
+    async def _answers(self, box: Box, turn: _Turn, until: float) -> bool:
+        """Send one event of a box. Return whether to go on with the others."""
+        start, stop = key_range(box.kind, box.receiver)
+        # Of any age, the young ones as often as the old ones: the oldest may be what it never answers.
+        of_any_age = key_at(start, self._clock.now() - KEPT * random.random() ** 4)  # noqa: S311
+        for first in (of_any_age, start):
+            found = await self._tables.keys(box.table, box.partition, first, stop, _AT_ONCE)
+            if found.keys:
+                break
+        else:
+            return False
+        any_of_them = random.choice(found.keys)  # noqa: S311
+        page = await self._tables.page(box.table, box.partition, any_of_them, stop, 1)
+        await self._send(box, page.rows, turn, until)
+        return bool(page.rows) and not turn.closed
 
     async def _send(self, box: Box, rows: Sequence[Row], turn: _Turn, until: float) -> None:
         """Send the events of some rows, and save the outcome. Nothing is sent after `until`."""
@@ -146,9 +172,11 @@ class Delivery:
                 turn.closed, turn.problem, turn.code = True, str(error), error.code
                 return None
             except EventRefused as error:
+                turn.silent = False
                 turn.refused += 1
                 turn.problem, turn.code = str(error), error.code
                 return False
+            turn.silent = False
             turn.taken += 1
             return True
 

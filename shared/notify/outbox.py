@@ -70,13 +70,18 @@ class Outbox:
                 notice = Notice(json.dumps(body), event.at)
                 start, _ = key_range(kind, receiver)
                 # By time, then by id, which an event has for good: a repeated change writes the same row.
-                key = f"{start}{event.at.astimezone(UTC):{_TIME}} {event.id}"
+                key = f"{key_at(start, event.at)} {event.id}"
                 yield Replace(key, to_values(notice), etag=None)
 
 
 def key_range(kind: str, receiver: Receiver) -> tuple[str, str]:
     """Return between which keys a receiver's rows of a kind lie, in every partition."""
     return f"{kind} {receiver.key} ", f"{kind} {receiver.key} ~"
+
+
+def key_at(start: str, at: datetime) -> str:
+    """Return where the rows of a time begin. `start`: of the receiver's rows, by `key_range`."""
+    return f"{start}{at.astimezone(UTC):{_TIME}}"
 
 
 def receiver_key(key: str) -> str:
