@@ -13,7 +13,7 @@ Scalar: TypeAlias = str | int | float | bool | None
 
 @dataclass(frozen=True)
 class Problem:
-    """Why a record has no answer. `code`: stable, Azure's where it has one; `message`: what to do, for people."""
+    """Why a record has no answer. `code`: Azure's where it has one. `message`: what to do, for people."""
 
     code: str
     message: str
