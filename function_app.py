@@ -15,6 +15,7 @@ from shared.settings.bindings import DRAIN_QUEUE, STORAGE, read_bindings
 if TYPE_CHECKING:
     from shared.app import Lamplighter
     from shared.doors.api import Reply
+    from shared.doors.openai.wire import Answer
 
 BINDINGS = read_bindings(os.environ)
 
@@ -30,19 +31,37 @@ async def reconcile_deployments(timer: func.TimerRequest) -> None:
 @app.timer_trigger(arg_name="timer", schedule=BINDINGS.schedule)
 @app.queue_output(arg_name="messages", queue_name=DRAIN_QUEUE, connection=STORAGE)
 async def queue_drains(timer: func.TimerRequest, messages: func.Out[List[str]]) -> None:  # noqa: UP006
-    """Put a message on the queue for each deployment that has documents to answer, and no worker."""
-    messages.set(await (await _lamplighter()).due())
+    """Put a message on the queue for each deployment that has documents to answer, and no worker.
+
+    Put one for each batch that is still to be taken in, too: a crash may have lost the first one.
+    """
+    from shared.operations import batches
+
+    lamplighter = await _lamplighter()
+    messages.set([*await batches.due(lamplighter), *await lamplighter.due()])
 
 
 @app.queue_trigger(arg_name="message", queue_name=DRAIN_QUEUE, connection=STORAGE)
 @app.queue_output(arg_name="following", queue_name=DRAIN_QUEUE, connection=STORAGE)
 async def drain_deployment(message: func.QueueMessage, following: func.Out[str]) -> None:
-    """Answer a deployment's documents for one slice; if some are left, put a message for the next."""
+    """Answer a deployment's documents for one slice; if some are left, put a message for the next.
+
+    A message may also name a batch, which is taken in.
+    """
+    from shared.operations import batches
     from shared.serve import SLICE_SECONDS
 
     name = message.get_body().decode(errors="replace")
-    if await (await _lamplighter()).drain(name, SLICE_SECONDS):
+    if name.startswith(batches.MESSAGE):
+        await batches.take_in(await _lamplighter(), name.removeprefix(batches.MESSAGE))
+    elif await (await _lamplighter()).drain(name, SLICE_SECONDS):
         following.set(name)
+
+
+@app.timer_trigger(arg_name="timer", schedule=BINDINGS.schedule)
+async def sync_sources(timer: func.TimerRequest) -> None:
+    """Take what is new in the sources that deployments.yaml names, and bring answers to their targets."""
+    await (await _lamplighter()).sync_sources()
 
 
 @app.timer_trigger(arg_name="timer", schedule=BINDINGS.schedule)
@@ -126,6 +145,14 @@ async def requeue_document(req: func.HttpRequest) -> func.HttpResponse:
     return await _answer(req, lambda lamplighter: api.requeue(lamplighter, req.route_params["id"]))
 
 
+@app.route(route="documents/{id}/cancel", methods=["POST"])
+async def cancel_document(req: func.HttpRequest) -> func.HttpResponse:
+    """Let a file of records end with what is answered."""
+    from shared.doors import api
+
+    return await _answer(req, lambda lamplighter: api.cancel(lamplighter, req.route_params["id"]))
+
+
 @app.route(route="deployments", methods=["GET"])
 async def list_deployments(req: func.HttpRequest) -> func.HttpResponse:
     """List every deployment: observed, wanted, reason, next change; and the last sweep."""
@@ -169,6 +196,31 @@ async def preview_hosting(req: func.HttpRequest) -> func.HttpResponse:
     )
 
 
+@app.route(route="key", methods=["GET"])
+async def check_key(req: func.HttpRequest) -> func.HttpResponse:
+    """Answer 204 to whoever has a key. The app asks this of its own host: see `wiring.accepts`."""
+    from shared.doors.api import refuse_unknown
+
+    refused = refuse_unknown(req.params, ())
+    return _response(refused) if refused else func.HttpResponse(status_code=204)
+
+
+@app.route(route="openai/{*path}", methods=["GET", "POST", "DELETE"], auth_level=func.AuthLevel.ANONYMOUS)
+@app.queue_output(arg_name="following", queue_name=DRAIN_QUEUE, connection=STORAGE)
+async def openai_api(req: func.HttpRequest, following: func.Out[str]) -> func.HttpResponse:
+    """Serve OpenAI's files and batches. The door checks the key, which its clients send elsewhere."""
+    from shared import wiring
+    from shared.doors.openai import door
+    from shared.doors.openai.wire import Request
+
+    path = req.route_params.get("path") or ""
+    request = Request(req.method, path, req.url, req.params, req.headers, req.get_body())
+    answer = await door.answer(request, wiring.accepts, _lamplighter)
+    if answer.message is not None:
+        following.set(answer.message)
+    return _response(answer)
+
+
 async def _lamplighter() -> Lamplighter:
     """Return the app. Raises SettingsError after an alert: a broken file stops passes, not functions."""
     from shared import wiring
@@ -196,7 +248,12 @@ async def _answer(
         reply = refused or await call(await _lamplighter())
     except LamplighterError as error:
         reply = refusal(error)
-    body = json.dumps(reply.body, ensure_ascii=False)
-    return func.HttpResponse(
-        body, status_code=reply.status, headers=reply.headers, mimetype="application/json"
-    )
+    return _response(reply)
+
+
+def _response(reply: Reply | Answer) -> func.HttpResponse:
+    if isinstance(reply.body, bytes):
+        body, kind = reply.body, "application/octet-stream"
+    else:
+        body, kind = json.dumps(reply.body, ensure_ascii=False).encode(), "application/json"
+    return func.HttpResponse(body, status_code=reply.status, headers=dict(reply.headers), mimetype=kind)

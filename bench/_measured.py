@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -50,13 +51,15 @@ def write_deployments(
     *,
     max_output_tokens: int,
     accounts: Mapping[str, str] = _ONE,
+    task: Mapping[str, Any] = MappingProxyType({}),
 ) -> Path:
     """Write a deployments file: each deployment by name, without its task, which all share.
 
-    `accounts`: resource ids by name. The emulator's only one needs no name in the deployments.
+    `task`: further keys of the task. `accounts`: resource ids by name. The emulator's only one needs no name
+    in the deployments.
     """
     (folder / "prompt.md").write_text(SYSTEM, encoding="utf-8")
-    task = {"system_prompt": "prompt.md", "max_output_tokens": max_output_tokens}
+    asked = {"system_prompt": "prompt.md", "max_output_tokens": max_output_tokens, **task}
     content = {
         "installation": "bench",
         "prices": {
@@ -66,7 +69,7 @@ def write_deployments(
         },
         "accounts": {name: {"resource_id": resource_id} for name, resource_id in accounts.items()},
         "deployments": {
-            name: {"account": "main", "task": dict(task), **deployment}
+            name: {"account": "main", "task": dict(asked), **deployment}
             for name, deployment in deployments.items()
         },
     }

@@ -39,6 +39,8 @@ var attention = [
   'model_access_denied'
   'model_refuses'
   'pass_failed'
+  'source_unreadable'
+  'target_unwritable'
   'twin_installation'
   'unknown_state'
 ]

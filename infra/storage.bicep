@@ -7,9 +7,9 @@ param processedRetentionDays int
 param uploaderId string
 param vnetEnabled bool
 
-// The app's containers. No rule below deletes from `unpacked`: these files wait as those in `inbox` do. The host creates its own (azure-webjobs-*) itself.
-var containers = ['inbox', 'results', 'processed', 'failed', 'checkpoints', 'unpacked', 'leases', 'config', 'deployments-last-good']
-var tables = ['deployments', 'sessions', 'decisions', 'documents', 'workleases', 'sweeps', 'holds']
+// The app's containers. No rule below deletes from `files`, `taken` and `unpacked`: these files wait as those in `inbox` do. The host creates its own (azure-webjobs-*) itself.
+var containers = ['inbox', 'results', 'processed', 'failed', 'checkpoints', 'staging', 'files', 'taken', 'unpacked', 'leases', 'config', 'deployments-last-good']
+var tables = ['deployments', 'sessions', 'sources', 'decisions', 'documents', 'files', 'batches', 'workleases', 'sweeps', 'holds']
 var packageContainer = 'app-package'
 
 // Azure's ids of the roles of these names.
@@ -112,8 +112,8 @@ resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2024-01
           type: 'Lifecycle'
           definition: {
             filters: {
-              blobTypes: ['blockBlob']
-              prefixMatch: ['checkpoints/']
+              blobTypes: ['blockBlob', 'appendBlob']
+              prefixMatch: ['checkpoints/', 'staging/']
             }
             actions: {
               baseBlob: {

@@ -56,6 +56,8 @@ class Alert(StrEnum):
     STORAGE_REFUSED = "storage_refused"
     EVENTS_WAIT = "events_wait"
     EVENTS_DROPPED = "events_dropped"
+    SOURCE_UNREADABLE = "source_unreadable"
+    TARGET_UNWRITABLE = "target_unwritable"
 
 
 def alert(name: Alert, remedy: str, **fields: str | float | None) -> None:

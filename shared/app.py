@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from shared.alerts import Alert, alert
+from shared.batches.room import Batches
 from shared.documents.backlog import DOCUMENTS, DocumentLedger
 from shared.documents.drain_tools import DrainTools
 from shared.documents.intake import SWEEP_SECONDS, Intake
@@ -27,6 +28,7 @@ from shared.notify.deliver import Box, Delivery
 from shared.notify.outbox import OF_DEPLOYMENTS, OF_DOCUMENTS
 from shared.planning.picture import Picture, configured_on
 from shared.serve import SLICE_SECONDS, End, Served, Serving
+from shared.sources.sync import SourceSync
 
 TICK = timedelta(minutes=1)
 """The time between two ticks of the timers, with the default RECONCILE_SCHEDULE."""
@@ -62,6 +64,8 @@ class Lamplighter:
     intake: Intake
     drain_tools: DrainTools
     delivery: Delivery
+    sources: SourceSync
+    batches: Batches
 
     # --- passes -------------------------------------------------------------------------------
 
@@ -199,6 +203,16 @@ class Lamplighter:
             problems += [f"{name}: {shown(error)}" for error in each.errors]
         if problems:
             raise PartFailed(problems)
+
+    # --- sources ------------------------------------------------------------------------------
+
+    async def sync_sources(self) -> None:
+        """Take what is new in the sources, for 40 s at most, and bring answers to their targets.
+
+        What fails there is in alerts. Raises PartFailed, after all were tried, for the app's own storage.
+        """
+        if problems := await self.sources.run([*self.settings.deployments.values()]):
+            raise PartFailed([f"sources: {problem}" for problem in problems])
 
     # --- events -------------------------------------------------------------------------------
 

@@ -77,6 +77,10 @@ class Conflict(LamplighterError):
     """The object's state does not allow the request. Nothing was changed."""
 
 
+class KeysUnavailable(LamplighterError):
+    """The functions host did not say whether a key is valid."""
+
+
 # --- storage ------------------------------------------------------------------------------------
 
 
@@ -120,6 +124,18 @@ class ResultUnusable(StorageError):
 
     The document is not done, and another answer would only cost tokens: it waits until the blob is removed.
     """
+
+
+# --- sources ------------------------------------------------------------------------------------
+
+
+class SourceError(LamplighterError):
+    """A source could not be read, or its target not written. It may succeed later. `remedy`: what to do."""
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        self.what = message
+        self.remedy = remedy
+        super().__init__(_with_remedy(message, remedy))
 
 
 # --- providers ----------------------------------------------------------------------------------
@@ -256,6 +272,13 @@ class IsZipArchive(DocumentRefused):
     def __init__(self, memory: int) -> None:
         self.memory = memory
         super().__init__("the file is a ZIP archive: unpack it and upload its files")
+
+
+class IsRecordFile(DocumentRefused):
+    """The document is a file of records. It is refused only where a text is needed."""
+
+    def __init__(self) -> None:
+        super().__init__("the file has many records, one a line: upload it by itself")
 
 
 class ResultDeleted(LamplighterError):

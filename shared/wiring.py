@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import time
 from collections.abc import Mapping
@@ -12,14 +13,21 @@ from urllib.parse import urlsplit
 
 from shared.adapters.blobs import AzureBlobs
 from shared.adapters.credentials import is_local
+from shared.adapters.function_keys import FunctionKeys
 from shared.adapters.openai import AzureModel
 from shared.adapters.receivers import HttpSender
+from shared.adapters.sources import SourceConnections
 from shared.adapters.storage_clock import StorageClock, TimedTables
 from shared.adapters.tables import AzureTables
 from shared.app import Lamplighter
+from shared.batches.files import Files
+from shared.batches.intake import BatchIntake
+from shared.batches.ledger import BatchLedger
+from shared.batches.room import Batches
 from shared.documents.backlog import DocumentLedger
 from shared.documents.drain_tools import DrainTools
 from shared.documents.intake import Intake
+from shared.documents.records.staging import Staging
 from shared.documents.results import Results
 from shared.documents.source import Sources
 from shared.documents.unpack import Unpacker
@@ -29,17 +37,21 @@ from shared.hosting.observe import HostingContext
 from shared.model import Owner, Settings
 from shared.notify.deliver import Delivery
 from shared.notify.outbox import Outbox
-from shared.ports import Blobs, Clock, Model, Provider, Sender, Tables
+from shared.ports import Blobs, Clock, Connections, Model, Provider, Sender, Tables
 from shared.providers.azure_openai.arm import AzureOpenAI
 from shared.settings.bindings import STORAGE
 from shared.settings.blob import PREFIX, SettingsBlob
 from shared.settings.load import load
+from shared.sources.arrivals import Arrivals
+from shared.sources.sync import SourceSync
 from shared.timing import TIMING, Timing
 
 _AZURE = "https://management.azure.com"
 _MISSING = (
     "is missing from the app settings: commands read them from the environment, or from --settings FILE"
 )
+GARBAGE = (10_000, 20, 20)
+"""When Python looks for garbage: with its own 700 objects that takes a fifth of the CPU time of requests."""
 _app: App | None = None
 
 
@@ -70,6 +82,7 @@ class App:
         arm = _url(environment, "AZURE_RESOURCE_MANAGER_ENDPOINT", _AZURE, problems)
         if problems:
             raise SettingsError("app settings", problems)
+        gc.set_threshold(*GARBAGE)
         self._environment = environment
         self._timing = timing
         self._storage = storage_name(tables)
@@ -78,8 +91,10 @@ class App:
         self._model = AzureModel()
         self.provider = AzureOpenAI(arm, self._model)
         self._sender = HttpSender()
+        self._connections = SourceConnections()
         host = environment.get("WEBSITE_HOSTNAME")  # set by App Service
-        self._app_url = f"https://{host}" if host else ""
+        self._app_url = _own_url(host) if host else ""
+        self.keys = FunctionKeys(self._app_url)
         self._sources = Sources(self.blobs)  # one for the process: its memory limit outlives configurations
         self._file = environment.get("DEPLOYMENTS_FILE") or "deployments.yaml"
         self._blob = SettingsBlob(self.blobs, self._file, environment)
@@ -106,6 +121,7 @@ class App:
                 self._model,
                 self._sources,
                 self._sender,
+                self._connections,
                 storage=self._storage,
                 app_url=self._app_url,
                 timing=self._timing,
@@ -119,7 +135,8 @@ class App:
 
     async def close(self) -> None:
         """Close the connections."""
-        for adapter in (self.tables, self.blobs, self.provider, self._model, self._sources, self._sender):
+        own = (self.tables, self.blobs, self.provider, self._model, self._sources, self._sender)
+        for adapter in (*own, self._connections, self.keys):
             await adapter.close()
 
 
@@ -128,10 +145,19 @@ async def current() -> Lamplighter:
 
     Raises StorageError, and SettingsError: on this call and on every later one.
     """
+    return await _of_process().current()
+
+
+async def accepts(key: str) -> bool:
+    """Return whether this is a function key of this app. Raises KeysUnavailable, SettingsError."""
+    return await _of_process().keys.accept(key)
+
+
+def _of_process() -> App:
     global _app
     if _app is None:
         _app = App(os.environ)
-    return await _app.current()
+    return _app
 
 
 def assemble(
@@ -143,6 +169,7 @@ def assemble(
     model: Model,
     sources: Sources | None = None,
     sender: Sender | None = None,
+    connections: Connections | None = None,
     *,
     storage: str = "",
     app_url: str = "",
@@ -160,12 +187,16 @@ def assemble(
     documents, ledger = DocumentLedger(tables, clock, outbox), Ledger(tables)
     results, sources = Results(blobs, documents), sources or Sources(blobs)
     unpacker = Unpacker(clock, blobs, documents, results, sources, settings.max_document_bytes)
+    staging = Staging(blobs, sources.sandbox, settings.prices)
     tools = DrainTools(
-        clock, timing, tables, model, documents, results, ledger, settings.prices, sources, unpacker
+        *(clock, timing, tables, blobs, model, documents, results, ledger, settings.prices, sources),
+        *(unpacker, staging),
     )
     intake = Intake(
-        *(clock, tables, blobs, documents, results, settings, sources, ledger, unpacker), tools.hosted_here
+        *(clock, tables, blobs, documents, results, settings, sources, ledger, unpacker, staging),
+        tools.hosted_here,
     )
+    rows = BatchLedger(tables)
     return Lamplighter(
         settings=settings,
         context=HostingContext(
@@ -176,6 +207,16 @@ def assemble(
         intake=intake,
         drain_tools=tools,
         delivery=Delivery(tables, clock, sender or HttpSender()),
+        sources=SourceSync(
+            *(clock, tables, blobs, documents),
+            Arrivals(clock, blobs, documents, results, intake, settings),
+            connections or SourceConnections(),
+        ),
+        batches=Batches(
+            rows,
+            Files(blobs, rows),
+            BatchIntake(clock, blobs, settings, rows, documents, intake.records, ledger),
+        ),
     )
 
 
@@ -183,6 +224,12 @@ def storage_name(url: str) -> str:
     """Return the storage account's name in a service URL; Azurite has it in the path."""
     parts = urlsplit(url)
     return parts.path.strip("/").split("/")[0] if is_local(url) else (parts.hostname or "").split(".")[0]
+
+
+def _own_url(host: str) -> str:
+    """Return the URL of the app's own host. On a developer's machine it speaks http, on loopback only."""
+    local = f"http://{host}"
+    return local if is_local(local) else f"https://{host}"
 
 
 def _url(environment: Mapping[str, str], name: str, default: str, problems: list[SettingProblem]) -> str:

@@ -1,6 +1,7 @@
-"""For every test: alerts that nobody has heard yet, and, if it asks, Azurite with an account of its own."""
+"""For every test: alerts that nobody has heard yet; if it asks, an Azurite or PostgreSQL of its own."""
 
 import gc
+import uuid
 from collections.abc import Iterator
 
 import hypothesis
@@ -8,6 +9,7 @@ import pytest
 
 from local.azurite import Azurite, run_azurite
 from shared import alerts
+from tests.postgres import Postgres, run_postgres
 
 # The same examples in each run; no limit in seconds, which a busy machine would break.
 hypothesis.settings.register_profile(
@@ -39,3 +41,16 @@ def azurite_accounts() -> Iterator[Iterator[Azurite]]:
 def azurite(azurite_accounts: Iterator[Azurite]) -> Azurite:
     """The services of a storage account that no other test has, empty."""
     return next(azurite_accounts)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server of this session."""
+    with run_postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def database(postgres: Postgres) -> str:
+    """The URL of a database that no other test has, empty."""
+    return postgres.make(f"test-{uuid.uuid4().hex[:8]}")

@@ -6,6 +6,7 @@ import importlib
 import logging
 import os
 import signal
+import socket
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -31,6 +32,9 @@ async def serve(options: argparse.Namespace) -> None:
     time_limit = options.function_timeout or read_time_limit(options.app_dir)
     queue_settings, queues = read_queue_settings(options.app_dir), Queues()
     loop, worker = asyncio.get_running_loop(), Worker(time_limit, Outputs(queues))
+    listener = socket.create_server(("127.0.0.1", options.port))
+    worker.port = listener.getsockname()[1]
+    os.environ["WEBSITE_HOSTNAME"] = f"127.0.0.1:{worker.port}"  # as in Azure, and as Core Tools do
     for number in (signal.SIGTERM, signal.SIGINT):  # loop.add_signal_handler is not on every system
         signal.signal(number, lambda *_: loop.call_soon_threadsafe(worker.stop.set))
     if options.memory_limit:
@@ -64,8 +68,7 @@ async def serve(options: argparse.Namespace) -> None:
                 triggers.start(functions, group)
                 runner = web.AppRunner(web_app, access_log=None, shutdown_timeout=options.grace_seconds)
                 await runner.setup()
-                await web.TCPSite(runner, "127.0.0.1", options.port).start()
-                worker.port = runner.addresses[0][1]
+                await web.SockSite(runner, listener).start()
                 print(f"host ready http://127.0.0.1:{worker.port}", flush=True)
                 await worker.stop.wait()
                 grace.reschedule(loop.time() + options.grace_seconds)

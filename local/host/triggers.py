@@ -163,7 +163,7 @@ class Triggers:
             await self._write(path, receipt | {"state": "poisoned"})
 
     def _add_route(self, function: Function, trigger: http.HttpTrigger) -> None:
-        """Serve a function. Raises HostError or ValueError for a route with other syntax than {name}."""
+        """Serve one. Raises HostError or ValueError for a route with other syntax than {name} or {*name}."""
 
         async def serve(request: web.Request) -> web.Response:
             key = request.headers.get("x-functions-key") or request.query.get("code", "")
@@ -183,7 +183,8 @@ class Triggers:
 
         path = "/api/" + (trigger.route or "").strip("/")
         if ":" in path:  # to aiohttp it would be a regular expression
-            raise HostError(f"the local host supports only {{name}} in a route, not {path!r}")
+            raise HostError(f"the local host supports only {{name}} and {{*name}} in a route, not {path!r}")
+        path = re.sub(r"\{\*(\w+)\}$", r"{\1:.*}", path)
         for method in [method.name for method in trigger.methods or ()] or ["*"]:
             self.router.add_route(method, path, serve)
 

@@ -15,14 +15,15 @@ from azure.core.exceptions import AzureError, ClientAuthenticationError
 
 from shared.adapters.credentials import may_have_token, token_credential
 from shared.adapters.openai_embeddings import embedded
-from shared.adapters.openai_errors import translated
+from shared.adapters.openai_errors import is_own_fault, translated
 from shared.adapters.openai_forms import Form, other_form
-from shared.errors import AccessDenied, ModelUnavailable, ServiceRefused
-from shared.model import Embedded, ModelAnswer, ModelRequest
+from shared.errors import AccessDenied, ModelUnavailable, RequestRefused, ServiceRefused
+from shared.model import BatchRequest, Embedded, ModelAnswer, ModelRequest, Response
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
+_PATH = "openai/v1/"
 _SCOPE = "https://ai.azure.com/.default"
 
 
@@ -49,6 +50,29 @@ class AzureModel:
             raw = await self._send(endpoint, deployment, request, timeout)
         return _answer(raw)
 
+    async def complete(
+        self, endpoint: str, deployment: str, request: BatchRequest, *, timeout: float
+    ) -> Response:
+        """See the port."""
+        import httpx2
+        import openai
+
+        async with _call(endpoint, timeout):
+            try:
+                raw = await self._client(endpoint).post(
+                    f"{endpoint}{_PATH}chat/completions",
+                    cast_to=httpx2.Response,
+                    body={**request.body, "model": deployment},
+                    options={"timeout": timeout},
+                )
+            except openai.APIStatusError as error:
+                if not is_own_fault(error):
+                    raise
+                raw = error.response
+            except UnicodeEncodeError as error:
+                raise RequestRefused("it holds half a character", code="invalid_text") from error
+        return _response(raw)
+
     async def embed(
         self, endpoint: str, deployment: str, texts: Sequence[str], *, timeout: float
     ) -> Embedded:
@@ -61,8 +85,8 @@ class AzureModel:
 
     async def _send(self, endpoint: str, deployment: str, request: ModelRequest, timeout: float) -> Any:
         """Return the raw response to the first form that the model accepts; a refused one costs a request."""
+        import httpx2
         import openai
-        from httpx2 import Response
 
         form = self._forms.get((endpoint, deployment), Form())
         tried = {form}
@@ -71,8 +95,8 @@ class AzureModel:
                 # Not `chat.completions.create`: it walks the request and the answer by the types of its
                 # fields, which takes as much CPU time as all the rest.
                 raw = await self._client(endpoint).post(
-                    "/chat/completions",
-                    cast_to=Response,
+                    f"{endpoint}{_PATH}chat/completions",
+                    cast_to=httpx2.Response,
                     body=form.arguments(deployment, request),
                     options={"timeout": timeout},
                 )
@@ -97,7 +121,7 @@ class AzureModel:
         if endpoint not in self._clients:
             self._credentials[endpoint] = token_credential(endpoint)
             self._clients[endpoint] = AsyncOpenAI(
-                base_url=f"{endpoint}openai/v1/",
+                base_url=f"{endpoint}{_PATH}",
                 api_key=_token_provider(self._credentials[endpoint]),
                 max_retries=0,
                 http_client=http_client(),
@@ -165,10 +189,36 @@ def _answer(response: Any) -> ModelAnswer:
         model=str(_of(completion, "model")),
         prompt_tokens=_count(_of(usage, "prompt_tokens")),
         completion_tokens=_count(_of(usage, "completion_tokens")),
-        limit_tokens=_whole(headers.get("x-ratelimit-limit-tokens")),
-        limit_requests=_whole(headers.get("x-ratelimit-limit-requests")),
-        remaining_tokens=_whole(headers.get("x-ratelimit-remaining-tokens")),
+        **_limits(headers),
     )
+
+
+def _response(raw: Any) -> Response:
+    """Return a response as it came. It is untrusted: every field may hold any JSON value."""
+    try:
+        body = raw.json()
+    except (ValueError, RecursionError) as error:
+        raise ModelUnavailable(
+            "the model's answer is not what the API promises", code="invalid", status=raw.status_code
+        ) from error
+    usage, headers = _of(body, "usage"), raw.headers
+    return Response(
+        status=raw.status_code,
+        request_id=headers.get("x-request-id") or headers.get("apim-request-id") or "",
+        body=body,
+        prompt_tokens=_count(_of(usage, "prompt_tokens")),
+        completion_tokens=_count(_of(usage, "completion_tokens")),
+        **_limits(headers),
+    )
+
+
+def _limits(headers: Any) -> dict[str, int | None]:
+    """Return what the headers say of the rate limits."""
+    return {
+        "limit_tokens": _whole(headers.get("x-ratelimit-limit-tokens")),
+        "limit_requests": _whole(headers.get("x-ratelimit-limit-requests")),
+        "remaining_tokens": _whole(headers.get("x-ratelimit-remaining-tokens")),
+    }
 
 
 def _of(value: object, key: str) -> Any:

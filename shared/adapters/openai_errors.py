@@ -36,6 +36,11 @@ _REFUSALS = {
     "string_above_max_length": _TOO_LONG,
 }
 
+# What a deployment refuses to everybody, though the code stands with an invalid request.
+_NOT_ITS_OWN = frozenset(
+    {"OperationNotSupported", "DeploymentPaused", "ModelDeprecated", "DeploymentNotFound"}
+)
+
 _ROLE = "grant the app's identity the role Cognitive Services OpenAI User on the account"
 _NETWORK = "let the app's network through the account's firewall (Networking in the Azure portal)"
 _SUBDOMAIN = "give the account a custom subdomain: without one, Azure takes no token of an identity there"
@@ -98,6 +103,14 @@ def translated(error: openai.APIStatusError, endpoint: str) -> ModelError:
         message = f"the app may not call the model ({shown})."
         return AccessDenied(message, code=code, status=status, remedy=remedy)
     return ServiceRefused(f"Azure refuses requests ({shown}).", code=code, status=status, remedy=remedy)
+
+
+def is_own_fault(error: openai.APIStatusError) -> bool:
+    """Return whether a request that somebody else wrote is to blame for a refusal, and not the deployment."""
+    status, code = error.status_code, code_of(error)
+    if _refusal(error, status, code) is not None:
+        return True
+    return status in (400, 422) and code not in _NOT_ITS_OWN and error.type == "invalid_request_error"
 
 
 def code_of(error: openai.APIStatusError) -> str:

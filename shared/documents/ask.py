@@ -11,7 +11,16 @@ from typing import Any
 from shared.documents import token_estimate
 from shared.errors import DocumentRefused
 from shared.json_schema.formats import format_checker
-from shared.model import DeploymentConfig, Message, ModelAnswer, ModelRequest, Slot, Task, Template
+from shared.model import (
+    BatchRequest,
+    DeploymentConfig,
+    Message,
+    ModelAnswer,
+    ModelRequest,
+    Slot,
+    Task,
+    Template,
+)
 
 _PER_MESSAGE, _PER_REPLY = 4, 3  # tokens around a message, and before the reply
 # No supported encoding needs more than twice the bytes of UTF-8: UTF-16 has two for an ASCII letter.
@@ -29,6 +38,19 @@ class Question:
     """A request and the estimate of its prompt, in tokens."""
 
     request: ModelRequest
+    prompt_tokens: int
+
+    @property
+    def tokens(self) -> int:
+        """Return the estimate of the prompt and the most tokens of the answer."""
+        return self.prompt_tokens + self.request.max_output_tokens
+
+
+@dataclass(frozen=True)
+class BatchQuestion:
+    """A request of a Batch file and the estimate of its prompt, in tokens."""
+
+    request: BatchRequest
     prompt_tokens: int
 
     @property
@@ -81,13 +103,15 @@ def least_tokens(size: int, task: Task) -> int:
     return text + _of_prompt(task.messages) + task.max_output_tokens
 
 
-def refuse_more_than_admitted(tokens: int, config: DeploymentConfig) -> None:
+def refuse_more_than_admitted(
+    tokens: int, config: DeploymentConfig, remedy: str = "split the document"
+) -> None:
     """Raise DocumentRefused if the configured deployment admits fewer tokens than these in a minute."""
     limit = config.spec.tokens_per_minute
     if tokens > limit:
         raise DocumentRefused(
             f"it needs about {tokens:,} tokens at once, and the deployment admits {limit:,} a minute: "
-            "split the document, or have sku.capacity raised"
+            f"{remedy}, or have sku.capacity raised"
         )
 
 

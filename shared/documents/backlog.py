@@ -19,10 +19,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.documents.grouped_writes import GroupedWrites
-from shared.documents.identity import UNKNOWN_DEPLOYMENT, arrived_at, is_final, short_id, short_id_at
+from shared.documents.identity import (
+    SHORT_ID,
+    UNKNOWN_DEPLOYMENT,
+    arrived_at,
+    is_final,
+    patience,
+    short_id,
+    short_id_at,
+)
 from shared.errors import AlreadyExists, Changed
 from shared.model import Demand, Document, DocumentState
 from shared.notify.outbox import Outbox
+from shared.planning.batch_wait import Patience, latest_start
 from shared.ports import Clock, Insert, Remove, Replace, Tables
 from shared.rows import from_row, to_values
 
@@ -36,7 +45,7 @@ _ARRIVALS_APART = 0.1  # the same before one with arrivals
 _EVENTS_APART = 0.5  # the same before one with arrivals by events, of which many more come at once
 _MOST = 1000  # rows in one answer of Azure
 _SPARSE = 10  # if fewer than one row in 10 is wanted, reading single rows by key is cheaper
-_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}~\d{8}T\d{6}-[0-9a-f]{16}")
+_ID = re.compile(rf"[A-Za-z0-9_.-]{{1,64}}~{SHORT_ID}")
 _KINDS = {DocumentState.FAILED: "f ", DocumentState.WAITING: "w ", DocumentState.CLAIMED: "w "}
 
 
@@ -174,10 +183,28 @@ class DocumentLedger:
         return bool((await self._tables.keys(DOCUMENTS, deployment, "w ", "w ~", 1)).keys)
 
     async def demand(self, deployment: str) -> Demand:
-        """See the port."""
-        found = await self._tables.keys(DOCUMENTS, deployment, "w ", "w ~", _PAGE)
-        arrivals = tuple([arrived_at(key.removeprefix("w ")) for key in found.keys])
-        return Demand(len(found.keys), found.more, arrivals)
+        """See the port. Reads on until it has seen a document that does not say how long it may wait."""
+        start, size = "w ", _PAGE
+        count, arrivals, patient = 0, list[datetime](), list[tuple[datetime, Patience]]()
+        while True:
+            found = await self._tables.keys(DOCUMENTS, deployment, start, "w ~", size)
+            for key in found.keys:
+                short = key.removeprefix("w ")
+                if (waits := patience(short)) is None:
+                    arrivals.append(arrived_at(short))
+                else:
+                    patient.append((arrived_at(short), waits))
+            count += len(found.keys)
+            if arrivals or not found.more:
+                break
+            start, size = f"{found.keys[-1]} ", _MOST
+        return Demand(
+            count,
+            found.more,
+            tuple(arrivals),
+            latest_start=latest_start(patient),
+            patient_since=patient[0][0] if patient else None,
+        )
 
     async def listed(self, deployment: str, state: DocumentState | None, start: str, limit: int) -> History:
         """Return documents of a state, or of any, whose short id is not below `start`, oldest first.

@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from shared.alerts import Alert, alert
-from shared.documents.ask import Question
+from shared.documents.ask import BatchQuestion, Question
 from shared.documents.backlog import DocumentLedger
 from shared.errors import (
     AccessDenied,
@@ -26,7 +26,7 @@ from shared.errors import (
 )
 from shared.hosting.answering import Trouble
 from shared.hosting.leases import WorkLease
-from shared.model import TINY, Document, ModelAnswer, ModelRequest
+from shared.model import TINY, BatchRequest, Document, ModelAnswer, ModelRequest
 from shared.ports import Model
 
 
@@ -46,9 +46,9 @@ class Witness:
         self.trouble: Trouble | None = None  # why no document was answered after the last answer
         self.halted = ""  # why no more requests may be sent
 
-    def saw_question(self, document: Document) -> None:
+    def saw_question(self, document_id: str) -> None:
         """Note that a document's request is sent."""
-        self._asked.add(document.id)
+        self._asked.add(document_id)
 
     def saw_answer(self) -> None:
         """Note that the model answered a document, in any way."""
@@ -81,7 +81,12 @@ class Witness:
             self.saw_trouble(asked_at, str(error), silent=not limited)
 
     async def accuses(
-        self, document: Document, asked: Question, error: ModelError, answers_before: int, admitted: int
+        self,
+        document: Document,
+        asked: Question | BatchQuestion,
+        error: ModelError,
+        answers_before: int,
+        admitted: int,
     ) -> bool:
         """Return whether there is evidence that the failure is the document's fault: see the note.
 
@@ -98,14 +103,12 @@ class Witness:
             return min(need, admitted // 2) <= answer.remaining_tokens
         return not await self._others_in_trouble(document)
 
-    async def _ask_little(self, request: ModelRequest) -> ModelAnswer | None:
+    async def _ask_little(self, request: ModelRequest | BatchRequest) -> ModelAnswer | None:
         """Return the answer to a small request of the same kind; None if there is none."""
         seconds = self._work.timing.probe_seconds
         if not self._work.allows(seconds):
             return None
-        task = [each for each in request.messages if each.role in ("system", "developer")]
-        messages = (*task, TINY.messages[-1])
-        small = replace(request, messages=messages, max_output_tokens=TINY.max_output_tokens)
+        small = TINY if isinstance(request, BatchRequest) else _little(request)
         try:
             return await self._model.ask(self._endpoint, self._deployment, small, timeout=seconds)
         except ModelError:
@@ -116,3 +119,9 @@ class Witness:
             if other.id != document.id and (other.unanswered or other.attempts):
                 return True
         return False
+
+
+def _little(request: ModelRequest) -> ModelRequest:
+    task = [each for each in request.messages if each.role in ("system", "developer")]
+    messages = (*task, TINY.messages[-1])
+    return replace(request, messages=messages, max_output_tokens=TINY.max_output_tokens)

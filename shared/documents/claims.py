@@ -12,8 +12,9 @@ from shared.alerts import event
 from shared.documents.alone import crashes_of
 from shared.documents.condemned import condemned
 from shared.documents.drain_tools import DrainTools
-from shared.documents.results import result_name
-from shared.documents.spent import Spent
+from shared.documents.places import result_name
+from shared.documents.records.answer_log import AnswerLog
+from shared.documents.stored_result import Stored
 from shared.errors import StorageError
 from shared.model import Document, DocumentState
 from shared.money.cost import token_cost
@@ -43,8 +44,8 @@ class Claims:
 
         Raises Changed if another worker was first, StorageError.
         """
-        crashes, lone_crashes = crashes_of(document)
-        counted = replace(document, crashes=crashes, lone_crashes=lone_crashes, alone=False)
+        counted = await self._with_crash(document)
+        lone_crashes = counted.lone_crashes
         if lone_crashes > document.lone_crashes and await self._tools.results.spent(document) is None:
             if (reason := condemned(document)) is not None:
                 await self.settle(counted, DocumentState.FAILED, reason)
@@ -71,18 +72,38 @@ class Claims:
                 raise
             return found
 
+    async def _with_crash(self, document: Document) -> Document:
+        """Return it with the crash of an expired claim counted. A file that got further is not to blame."""
+        crashes, lone_crashes = crashes_of(document)
+        kept = document.logged
+        if document.form is not None and crashes > document.crashes:
+            kept = await AnswerLog(self._tools.blobs, document).length()
+            if kept > document.logged:
+                crashes = lone_crashes = 0
+        return replace(document, crashes=crashes, lone_crashes=lone_crashes, alone=False, logged=kept)
+
+    async def renew(self, document: Document) -> Document:
+        """Claim it for longer, and save its progress and cost. Raises Changed, StorageError."""
+        lasts = timedelta(seconds=self._tools.timing.work_lease_seconds)
+        return await self._tools.documents.save(
+            replace(document, claimed_until=self._tools.clock.now() + lasts)
+        )
+
     async def done(self, document: Document) -> None:
         """Record it as done: its answer is stored. Raises StorageError."""
         finished = replace(document, result=result_name(document))
         await self._tools.results.settle(finished, DocumentState.DONE, "answered", self._tools.clock.now())
         self.answered += 1
 
-    async def done_before(self, document: Document, spent: Spent) -> None:
-        """Record it as done: an earlier worker stored its answer and could not record it.
+    async def finish_as_stored(self, document: Document, stored: Stored) -> None:
+        """Record what a stored result says: an earlier worker stored it and could not record that.
 
         The cost of that answer may be on the document already. Raises StorageError.
         """
-        await self.done(spent.charged_to(document))
+        charged = replace(stored.spent.charged_to(document), result=result_name(document))
+        now = self._tools.clock.now()
+        await self._tools.results.settle(charged, stored.state, stored.reason, now)
+        self.answered += 1
 
     async def settle(self, document: Document, state: DocumentState, reason: str) -> None:
         """Give it a final state without an answer. Raises StorageError."""

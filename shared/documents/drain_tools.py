@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from shared.documents.alone import SoloGate
 from shared.documents.backlog import DocumentLedger
 from shared.documents.pacer import Limits, Pacer
+from shared.documents.records.staging import Staging
 from shared.documents.results import Results
 from shared.documents.source import Sources
 from shared.documents.unpack import Unpacker
 from shared.hosting.ledger import Ledger
 from shared.model import DeploymentConfig, Document, Generation, Prices
-from shared.ports import Clock, Model, Tables
+from shared.ports import Blobs, Clock, Model, Tables
 from shared.timing import Timing
 
 
@@ -28,6 +29,7 @@ class DrainTools:
     clock: Clock
     timing: Timing
     tables: Tables
+    blobs: Blobs
     model: Model
     documents: DocumentLedger
     results: Results
@@ -35,6 +37,7 @@ class DrainTools:
     prices: Prices
     sources: Sources
     unpacker: Unpacker
+    staging: Staging
     gate: SoloGate = field(default_factory=SoloGate)
     drained_here: set[str] = field(default_factory=set)
     hosted_here: set[str] = field(default_factory=set)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from shared.errors import Changed, Missing
 from shared.model import Document, DocumentState
+from shared.planning.batch_wait import Patience
 from shared.ports import BlobItem
 
 INBOX = "inbox"  # container
+SHORT_ID = r"\d{8}T\d{6}-(?:\d{1,5}m\d{1,5}-)?[0-9a-f]{16}"
+"""The pattern of ids without the deployment: arrival, its patience if it has some (minutes), and a digest."""
 UNKNOWN_DEPLOYMENT = "_unknown"
 """The partition of uploads to folders that cannot be a deployment's name."""
 
+_MINUTE = timedelta(minutes=1)
 _FINAL = frozenset(
     {DocumentState.DONE, DocumentState.FAILED, DocumentState.SUPERSEDED, DocumentState.WITHDRAWN}
 )
@@ -74,3 +78,16 @@ def short_id_at(at: datetime) -> str:
 def arrived_at(short: str) -> datetime:
     """Return the time with which a short id starts: the document's arrival, as storage has whole seconds."""
     return datetime.fromisoformat(f"{short[:15]}Z")
+
+
+def id_of_batch(batch_id: str, deployment: str, created_at: datetime, patience: Patience) -> str:
+    """Return the id of a batch's document."""
+    digest = hashlib.sha256(batch_id.encode()).hexdigest()[:16]
+    wait, run = (int(each / _MINUTE) for each in (patience.wait, patience.run))
+    return f"{deployment}~{short_id_at(created_at)}-{wait}m{run}-{digest}"
+
+
+def patience(short: str) -> Patience | None:
+    """Return the patience of the document with a short id; None if it waits like any other."""
+    wait, _, run = short[16:-17].partition("m")
+    return Patience(int(wait) * _MINUTE, int(run) * _MINUTE) if run else None

@@ -16,7 +16,10 @@ from shared.alerts import event
 from shared.documents.backlog import DocumentLedger
 from shared.documents.identity import INBOX, UNKNOWN_DEPLOYMENT, gone, id_of, identify, is_final
 from shared.documents.litter import is_nobodys
-from shared.documents.results import Results, source_of
+from shared.documents.places import source_of
+from shared.documents.record_files.take_in import RecordIntake
+from shared.documents.records.staging import Source, Staging
+from shared.documents.results import Results
 from shared.documents.seen import Seen
 from shared.documents.source import Sources, refuse_by_least, refuse_by_size
 from shared.documents.sweep import SWEEP_SECONDS, Sweep, SweepReport
@@ -26,6 +29,7 @@ from shared.errors import (
     BlobRefused,
     Changed,
     DocumentRefused,
+    IsRecordFile,
     IsZipArchive,
     Missing,
     UnknownDeployment,
@@ -71,12 +75,14 @@ class Intake:
         sources: Sources,
         hosting: Ledger,
         unpacker: Unpacker,
+        staging: Staging,
         hosted_here: Container[str] = (),
     ) -> None:
         """Take the parts. `hosted_here`: hosted deployments that a worker of this process drains now."""
         self.sources = sources
         self._hosting = hosting
         self._unpacker = unpacker
+        self.records = RecordIntake(clock, blobs, ledger, results, staging)
         self._hosted_here = hosted_here
         self._clock = clock
         self._blobs = blobs
@@ -155,12 +161,13 @@ class Intake:
         try:
             if config is None:
                 raise DocumentRefused(self._nowhere(item.name))
-            refuse_by_size(item.size, self._settings.max_document_bytes)
-            if not looked_at:
-                memory = await self._look_at(item, await self.sized(config, item.size))
-                if memory is not None:
-                    unfinished = await self._unfinished(item, document, known)
-                    return await self._unpack(unfinished, memory, await self.sized(config, memory))
+            found = None if looked_at else await self._look_at(item, await self.sized(config, item.size))
+            if found is not None:
+                unfinished = await self._unfinished(item, document, known)
+                if isinstance(found, IsRecordFile):
+                    source = Source(INBOX, item.name, item.etag, item.size)
+                    return await self.records.take_in(unfinished, source, config)
+                return await self._unpack(unfinished, found.memory, await self.sized(config, found.memory))
         except DocumentRefused as refusal:
             unfinished = await self._unfinished(item, document, known)
             await self._results.settle(unfinished, DocumentState.FAILED, str(refusal), self._clock.now())
@@ -174,16 +181,20 @@ class Intake:
             await self._ledger.add(document)
         return await self._ledger.get(document.id) or document
 
-    async def _look_at(self, item: BlobItem, config: DeploymentConfig) -> int | None:
-        """Check an upload. Return None, or the memory that unpacking takes (bytes) if it is a ZIP archive.
-
-        Raises as `Sources.look_at`.
-        """
-        prices = self._settings.prices
+    async def _look_at(
+        self, item: BlobItem, config: DeploymentConfig, container: str = INBOX, spent: float = 0.0
+    ) -> IsZipArchive | IsRecordFile | None:
+        """Check a file; return what says that it is not one document. Raises as `Sources.look_at`."""
+        prices, most = self._settings.prices, self._settings.max_document_bytes
         try:
-            await self.sources.look_at(INBOX, item.name, item.etag, item.size, config, prices)
-        except IsZipArchive as archive:
-            return archive.memory
+            if item.size > most and await self.sources.has_records(container, item.name, item.etag, config):
+                return IsRecordFile()
+            refuse_by_size(item.size, most)
+            await self.sources.look_at(
+                container, item.name, item.etag, item.size, config, prices, spent=spent
+            )
+        except (IsZipArchive, IsRecordFile) as found:
+            return found.with_traceback(None)  # it would hold the file
         return None
 
     async def _unpack(self, archive: Document, memory: int, config: DeploymentConfig) -> Document:
@@ -233,7 +244,7 @@ class Intake:
             raise DocumentRefused(str(UnknownDeployment(document.deployment, self._settings.deployments)))
         if not is_final(document):
             return document
-        if document.state is not DocumentState.FAILED:
+        if document.state is not DocumentState.FAILED and not document.refused:
             remedy = _INSTEAD_OF_REQUEUE[document.state]
             raise DocumentRefused(f"it is {document.state}, and only what failed is requeued: {remedy}")
         if _was_archived(document):
@@ -241,23 +252,16 @@ class Intake:
         if not document.moved_to:
             raise DocumentRefused("its source was not kept: submit it again")
         container, name, _ = source_of(document)
-        try:
-            item = await self._blobs.stat(container, name)
-            if item is None:
-                raise Missing
-            refuse_by_size(item.size, self._settings.max_document_bytes)
-            config, prices = await self.sized(config, item.size), self._settings.prices
-            try:
-                await self.sources.look_at(
-                    container, name, None, item.size, config, prices, spent=document.cost
-                )
-            except IsZipArchive:  # the drain unpacks it
-                if document.unpacked_from:
-                    raise
-        except Missing:
-            raise DocumentRefused(
-                f"its source is not there any more in {container}: submit it again"
-            ) from None
+        item = await self._blobs.stat(container, name)
+        if item is None:
+            raise DocumentRefused(f"its source is not there any more in {container}: submit it again")
+        config = await self.sized(config, item.size)
+        found = await self._look_at(item, config, container, spent=document.cost)
+        if isinstance(found, IsRecordFile):
+            source = Source(container, item.name, item.etag, item.size)
+            document = await self.records.again(document, source, config)
+        elif found is not None and document.unpacked_from:
+            raise found
         return await self._next_run(document, item.size)
 
     async def _next_run(self, document: Document, size: int) -> Document:
@@ -272,6 +276,7 @@ class Intake:
             crashes=0,
             lone_crashes=0,
             unanswered=0,
+            cancelled=False,
             finished_at=None,
         )
         if await self._ledger.try_reopen(again):

@@ -35,6 +35,7 @@ class Job:
         text: Searchable | None = None,
     ) -> None:
         """`kept`: where answers are kept until the document is done. `text`: where quotes are looked for."""
+        self.document_id = document.id
         self._before = document  # with the cost of all earlier tries
         self._charged = _Tokens()  # by this try
         self._promised = _Tokens()  # to the requests in progress, at most

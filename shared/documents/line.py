@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from shared.documents.ask import Question
+from shared.documents.ask import BatchQuestion, Question
 from shared.documents.blame import Witness
 from shared.documents.drain_tools import DrainTools
 from shared.documents.pacer import Pacer
-from shared.documents.retry import with_retry
+from shared.documents.retry import MAX_TRIES, with_retry
 from shared.errors import ModelUnavailable, RateLimited
 from shared.hosting.leases import WorkLease
-from shared.model import DeploymentConfig, DeploymentRecord, Document, ModelAnswer
+from shared.model import DeploymentConfig, DeploymentRecord, ModelAnswer, Response
+
+A = TypeVar("A", ModelAnswer, Response)
 
 WARM_UP = timedelta(minutes=5)
 """How long after its first answer a deployment may still answer some requests with 404."""
@@ -33,7 +35,7 @@ class Asking(Protocol):
     """What sends requests about one document, and has them charged to it."""
 
     @property
-    def document(self) -> Document: ...
+    def document_id(self) -> str: ...
 
     def charge(self, prompt_tokens: int, completion_tokens: int) -> None: ...
 
@@ -60,18 +62,55 @@ class Line:
         self.pacer: Pacer = tools.pacer(config, record.generation)
 
     async def ask(
-        self, job: Asking, asked: Question, last_start: float, sent: Callable[[], None]
+        self,
+        job: Asking,
+        asked: Question,
+        last_start: float,
+        sent: Callable[[], None],
+        tries: int = MAX_TRIES,
     ) -> ModelAnswer:
         """Return the answer to a request that starts before monotonic `last_start`.
 
-        `sent`: called when the request is admitted. Raises HandedBack, RequestRefused, another ModelError.
+        `sent`: called when the request is admitted. `tries`: see `with_retry`. Raises HandedBack,
+        RequestRefused, another ModelError.
         """
+
+        async def send(timeout: float) -> ModelAnswer:
+            model = self._tools.model
+            return await model.ask(self._endpoint, self.config.name, asked.request, timeout=timeout)
+
+        size = asked.prompt_tokens, asked.request.max_output_tokens
+        return await self._in_turn(job, size, last_start, sent, tries, send)
+
+    async def complete(
+        self, job: Asking, asked: BatchQuestion, last_start: float, sent: Callable[[], None], tries: int
+    ) -> Response:
+        """Return the response to a request of a Batch file. Otherwise like `ask`."""
+
+        async def send(timeout: float) -> Response:
+            model = self._tools.model
+            return await model.complete(self._endpoint, self.config.name, asked.request, timeout=timeout)
+
+        size = asked.prompt_tokens, asked.request.max_output_tokens
+        return await self._in_turn(job, size, last_start, sent, tries, send)
+
+    async def _in_turn(
+        self,
+        job: Asking,
+        size: tuple[int, int],
+        last_start: float,
+        sent: Callable[[], None],
+        tries: int,
+        send: Callable[[float], Awaitable[A]],
+    ) -> A:
+        """Send a request when its turn comes, and charge it. `size`: its tokens, and those of the answer."""
         refusal: RateLimited | None = None
         tools, seconds = self._tools, self._tools.timing.request_seconds
+        prompt_tokens, max_output_tokens = size
 
-        async def ask() -> ModelAnswer:
+        async def ask() -> A:
             nonlocal refusal
-            tokens = self.pacer.estimate(asked.prompt_tokens, asked.request.max_output_tokens)
+            tokens = self.pacer.estimate(prompt_tokens, max_output_tokens)
             tokens = min(tokens, self.pacer.limits.tokens_at_once)
             sent_at = await self.pacer.admit(tokens, last_start)
             if sent_at is None:
@@ -80,12 +119,12 @@ class Line:
             # Await nothing between this check and the request: see Note: the fence in docs/design.md.
             if not self.work.allows(seconds):
                 raise HandedBack("the deployment is closing, or the slice has ended")
-            self.witness.saw_question(job.document)
+            self.witness.saw_question(job.document_id)
             try:
-                return await tools.model.ask(self._endpoint, self.config.name, asked.request, timeout=seconds)
+                return await send(seconds)
             except ModelUnavailable as error:
                 if error.code == "timeout":  # Azure may charge for it
-                    job.charge(asked.prompt_tokens, asked.request.max_output_tokens)
+                    job.charge(prompt_tokens, max_output_tokens)
                 raise
             except RateLimited as error:
                 refusal = error
@@ -99,15 +138,16 @@ class Line:
             until=last_start,
             warming_up=warming_up,
             pause_everybody=lambda seconds: self.pacer.pause(min(seconds, LONGEST_PAUSE)),
+            tries=tries,
         )
-        self.pacer.learn(asked.prompt_tokens, answer)
+        self.pacer.learn(prompt_tokens, answer)
         self.witness.saw_answer()
         job.charge(answer.prompt_tokens, answer.completion_tokens)
         return answer
 
-    def refuse_beyond_capacity(self, asked: Question) -> None:
-        """Raise CapacityTooSmall if it fits into sku.capacity, but not into the capacity that Azure gave."""
-        need, limit = asked.tokens, self.pacer.limits.tokens_at_once
+    def refuse_beyond_capacity(self, need: int) -> None:
+        """Raise CapacityTooSmall for tokens that fit into sku.capacity, but not into what Azure gave."""
+        limit = self.pacer.limits.tokens_at_once
         if need > limit:
             raise CapacityTooSmall(
                 f"it needs about {need:,} tokens at once, and Azure gave the deployment {limit:,} a minute, "

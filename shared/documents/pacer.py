@@ -16,7 +16,7 @@ import math
 from dataclasses import dataclass
 
 from shared.documents.rate_windows import Meter
-from shared.model import ModelAnswer
+from shared.model import ModelAnswer, Response
 from shared.ports import Clock
 
 _FIRST_MARGIN, _LAST_MARGIN = 0.003, 0.024  # of a window
@@ -134,7 +134,7 @@ class Pacer:
             self._share = max(_LEAST_SHARE, self._share * min(max(use, _MOST_LOST), _FULL))
         self._resize()
 
-    def learn(self, estimated_text_tokens: int, answer: ModelAnswer) -> None:
+    def learn(self, estimated_text_tokens: int, answer: ModelAnswer | Response) -> None:
         """Correct the estimates by an answer's usage, and the limits and counts by its headers."""
         if estimated_text_tokens > 0 and answer.prompt_tokens > 0:
             ratio = min(max(answer.prompt_tokens / estimated_text_tokens, 0.2), 3.0)

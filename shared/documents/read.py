@@ -72,8 +72,13 @@ def how_many(data: bytes, kinds: bytes) -> int:
     return sum(len(stretch) - len(stretch.translate(None, kinds)) for stretch in stretches)
 
 
+def marked_encoding(data: bytes) -> str | None:
+    """Return the encoding that a byte order mark names; None without one."""
+    return next((name for mark, name in _BYTE_ORDER_MARKS.items() if data.startswith(mark)), None)
+
+
 def _decode(data: bytes) -> str:
-    mark = next((name for mark, name in _BYTE_ORDER_MARKS.items() if data.startswith(mark)), None)
+    mark = marked_encoding(data)
     if mark is not None:
         return _decode_marked(data, mark)
     if data.isascii():
@@ -126,7 +131,7 @@ def _decode_other(data: bytes, damaged_at: int) -> str:
         return _decode_marked(data, wide)
     if how_many(data, _BINARY):
         raise DocumentRefused(f"the file is binary, not plain text: {_AS_TEXT}")
-    if _is_mostly_utf8(data, damaged_at):
+    if is_mostly_utf8(data, damaged_at):
         raise _damaged("utf-8", damaged_at)
     if (name := old_encoding(data)) is not None:
         try:
@@ -173,7 +178,7 @@ def _is_no_text(sign: str) -> bool:
     return unicodedata.category(sign) in ("Cc", "Cn", "Co", "Cs") and sign not in "\t\n\v\f\r\x1a\x85"
 
 
-def _is_mostly_utf8(data: bytes, damaged_at: int) -> bool:
+def is_mostly_utf8(data: bytes, damaged_at: int) -> bool:
     """Return whether it is truncated or damaged UTF-8: other encodings form its sequences only by chance.
 
     All bytes before the first damage are valid. After it a part is enough: every invalid byte costs a call,

@@ -20,16 +20,26 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from pathlib import PurePosixPath
 from typing import Any
 
 from shared.alerts import Alert, alert, event
 from shared.documents.backlog import DocumentLedger, Leftover
 from shared.documents.checkpoints import Checkpoints
 from shared.documents.identity import INBOX, short_id
+from shared.documents.places import (
+    FAILED,
+    PROCESSED,
+    RESULTS,
+    beside,
+    file_name,
+    finished_name,
+    note_name,
+    result_name,
+    source_of,
+)
 from shared.documents.result_text import TEXT, for_people
 from shared.documents.spent import Spent
-from shared.documents.stored_result import read_result, write_listing, write_result
+from shared.documents.stored_result import Stored, read_result, write_listing, write_records, write_result
 from shared.errors import (
     AlreadyExists,
     BlobRefused,
@@ -41,53 +51,6 @@ from shared.errors import (
 )
 from shared.model import Document, DocumentState, ModelAnswer
 from shared.ports import BlobItem, Blobs
-
-RESULTS, PROCESSED, FAILED = "results", "processed", "failed"
-_LONGEST_NAME = 1000  # Azure allows 1,024 characters, counted in UTF-16
-
-
-def file_name(document: Document) -> str:
-    """Return the upload's own name, without the deployment's folder."""
-    return document.name.partition("/")[2] or document.name
-
-
-def result_name(document: Document) -> str:
-    """Return the name of this run's result: `<deployment>/<name>.<id>.<run>.json` in `results`."""
-    end = f".{short_id(document)}.{document.run}.json"
-    return _bounded(document.deployment, file_name(document), end)
-
-
-def beside(document: Document, end: str) -> str:
-    """Return the name of a file for people that stands beside the result of this run."""
-    return f"{result_name(document).removesuffix('.json')}{end}"
-
-
-def finished_name(document: Document) -> str:
-    """Return the name of a finished source: it has the id, so that no version overwrites another."""
-    suffix = PurePosixPath(file_name(document)).suffix[:20]
-    stem = file_name(document).removesuffix(suffix)
-    return _bounded(document.deployment, stem, f".{short_id(document)}{suffix}")
-
-
-def source_of(document: Document) -> tuple[str, str, str | None]:
-    """Return an unfinished document's source: container, name, and the version if it is in the inbox.
-
-    A requeued document is read where it was moved to, in any version: its owner may have corrected it there.
-    """
-    if not document.moved_to:
-        return INBOX, document.name, document.source_etag
-    container, _, name = document.moved_to.partition("/")
-    return container, name, None
-
-
-def _note_name(name: str) -> str:
-    return f"{name}.reason.txt"
-
-
-def _bounded(folder: str, name: str, end: str) -> str:
-    room = 2 * (_LONGEST_NAME - len(folder) - len(end) - 1)
-    kept = name.encode("utf-16-le", "surrogatepass")[:room].decode("utf-16-le", "ignore")
-    return f"{folder}/{kept}{end}"
 
 
 class Results:
@@ -105,6 +68,14 @@ class Results:
     async def spent(self, document: Document) -> Spent | None:
         """Return the document's cost when this run's result was stored; None if there is no result.
 
+        Raises as `found`.
+        """
+        found = await self.found(document)
+        return found.spent if found else None
+
+    async def found(self, document: Document) -> Stored | None:
+        """Return this run's result; None if there is none.
+
         Raises ResultUnusable, with an alert, if another blob has the result's name; another StorageError if
         it cannot be read.
         """
@@ -121,7 +92,7 @@ class Results:
         self._seen.add(name)
         if found.answer is not None:
             await self._write_for_people(document, found.answer, found.evidence)
-        return found.spent
+        return found
 
     async def store(
         self,
@@ -145,6 +116,14 @@ class Results:
     async def store_listing(self, archive: Document, files: Mapping[str, str]) -> None:
         """Write the result of an archive. `files`: names in it by documents' ids. Raises as `store` does."""
         await self._create(archive, write_listing(archive, file_name(archive), files))
+
+    async def store_records(
+        self, document: Document, files: Mapping[str, str], state: DocumentState, reason: str
+    ) -> None:
+        """Write the result of a file of records. `files`: the blobs that hold the answers, by the ends of
+        their names. `state`, `reason`: with which it is finished. Raises as `store` does.
+        """
+        await self._create(document, write_records(document, file_name(document), files, state, reason))
 
     async def _create(self, document: Document, data: bytes) -> bool:
         """Create the result; False if it exists already."""
@@ -291,7 +270,7 @@ class Results:
 
         The document has the reason, too: a note that cannot be replaced stays.
         """
-        note, data = _note_name(name), f"{document.reason}\n".encode()
+        note, data = note_name(name), f"{document.reason}\n".encode()
         for _ in range(2):
             try:
                 await self._blobs.create(FAILED, note, data, TEXT)
@@ -301,7 +280,7 @@ class Results:
                 return
 
     async def _delete_note(self, document_id: str, name: str) -> None:
-        item = await self._stat(FAILED, _note_name(name))
+        item = await self._stat(FAILED, note_name(name))
         if item is not None:
             await self._delete(document_id, FAILED, item.name, item.etag)
 
@@ -315,6 +294,6 @@ class Results:
     def report(self, document: Document) -> None:
         """Log one line, and an alert for a dead letter, with the id only: a file's name may be private."""
         event("document", deployment=document.deployment, document=document.id, state=document.state)
-        if document.state is DocumentState.FAILED:
+        if document.state is DocumentState.FAILED and not document.cancelled:
             remedy = f"see GET /api/documents/{document.id} or the note beside the file in {FAILED}"
             alert(Alert.DOCUMENT_FAILED, remedy, deployment=document.deployment, document=document.id)

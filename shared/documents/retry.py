@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from shared.errors import DeploymentNotFound, ModelError, ModelUnavailable, RateLimited
 from shared.ports import Clock
@@ -60,10 +60,12 @@ async def with_retry(
     until: float,
     warming_up: bool,
     pause_everybody: Callable[[float], None],
+    tries: int = MAX_TRIES,
 ) -> T:
     """Send a request until it is answered, no retry can help, or the next would be after monotonic `until`.
 
-    Raises the last error. `pause_everybody` receives the seconds for which no request may be sent.
+    Raises the last error. `pause_everybody` receives the seconds for which no request may be sent. `tries`:
+    after so many the service counts as unavailable.
     """
 
     def again(error: BaseException) -> bool:
@@ -80,10 +82,25 @@ async def with_retry(
         return verdict.after
 
     def out_of_time(state: RetryCallState) -> bool:
-        return clock.monotonic() + state.upcoming_sleep > until or last_try(state)
+        unavailable = state.outcome is not None and isinstance(state.outcome.exception(), ModelUnavailable)
+        most = tries if unavailable else MAX_TRIES
+        return clock.monotonic() + state.upcoming_sleep > until or state.attempt_number >= most
 
-    last_try = stop_after_attempt(MAX_TRIES)
+    # Most requests are answered at once: only the others pay for the bookkeeping of retries.
+    first: Exception | None = None
+    try:
+        return await ask()
+    except Exception as error:
+        first = error
+
+    async def ask_again() -> T:
+        nonlocal first
+        if first is not None:
+            error, first = first, None
+            raise error
+        return await ask()
+
     retrying = AsyncRetrying(
         retry=retry_if_exception(again), wait=pause, stop=out_of_time, sleep=clock.sleep, reraise=True
     )
-    return await retrying(ask)
+    return await retrying(ask_again)

@@ -25,9 +25,10 @@ from shared.documents.evidence import Searchable, check
 from shared.documents.identity import gone
 from shared.documents.job import Job
 from shared.documents.line import LONGEST_PAUSE, CapacityTooSmall, HandedBack, Line
+from shared.documents.places import source_of
 from shared.documents.plan import Plan, Rank, plan
 from shared.documents.readers.part import Part
-from shared.documents.results import source_of
+from shared.documents.record_files.attempt import work_on_records
 from shared.documents.search_order import Orders
 from shared.documents.source import apart
 from shared.documents.waiting import first_done
@@ -35,6 +36,7 @@ from shared.errors import (
     BlobRefused,
     Changed,
     DocumentRefused,
+    IsRecordFile,
     IsZipArchive,
     Missing,
     ModelError,
@@ -184,12 +186,14 @@ class Slice:
         last_start = min(claim_allows, self._until)
         try:
             tried_before = document.crashes or document.reason
-            if tried_before and (spent := await self._tools.results.spent(document)):
-                await self._claims.done_before(document, spent)
+            if tried_before and (stored := await self._tools.results.found(document)):
+                await self._claims.finish_as_stored(document, stored)
                 return
             (container, name, version), memory = source_of(document), None
             try:
-                parts = await self._tools.sources.read(container, name, version, self._config)
+                if document.form is not None:
+                    raise IsRecordFile
+                parts = await self._tools.sources.read(container, name, version, document.size, self._config)
             except (Missing, Changed) as error:
                 await self._claims.settle(document, *gone(error, container))
                 return
@@ -200,6 +204,11 @@ class Slice:
                 if document.unpacked_from:
                     raise
                 memory = archive.memory  # of the error nothing else is kept: it holds the file
+            except IsRecordFile:
+                self._unsent.discard(document.id)  # it paces its own requests
+                tools, witness, note = self._tools, self._witness, self._note_answer
+                await work_on_records(tools, self._line, self._claims, witness, note, document, self._until)
+                return
             if memory is not None:
                 unpacked = await self._tools.unpacker.unpack(document, memory)
                 await self._claims.settle(unpacked, DocumentState.DONE, unpacked.reason)
@@ -207,7 +216,7 @@ class Slice:
             most, kept = self._most(), self._tools.results.checkpoints(document)
             document, rank = await self._orders.rank(document, parts, most, kept, last_start)
             planned = await self._plan(document, parts, most, rank)
-            self._line.refuse_beyond_capacity(planned.largest)
+            self._line.refuse_beyond_capacity(planned.largest.tokens)
         except DocumentRefused as error:
             await self._claims.settle(document, DocumentState.FAILED, str(error))
         except CapacityTooSmall as error:

@@ -13,18 +13,20 @@ import re
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from shared.documents.ask import least_tokens, refuse_more_than_admitted
+from shared.documents.places import source_of
 from shared.documents.plan import plan
 from shared.documents.read import how_many, read_text
 from shared.documents.readers.archive import Archive, opened
 from shared.documents.readers.formats import Format, format_of
 from shared.documents.readers.part import MOST_TEXT, Part
 from shared.documents.readers.sandbox import Sandbox
-from shared.documents.results import source_of
-from shared.errors import DocumentRefused, DocumentTooLarge, IsZipArchive, StorageError
+from shared.documents.records.form import HEAD, form_of
+from shared.documents.records.staging import IN_PROGRESS
+from shared.documents.threads import SMALL, in_thread
+from shared.errors import DocumentRefused, DocumentTooLarge, IsRecordFile, IsZipArchive, StorageError
 from shared.model import DeploymentConfig, Document, Large, Prices
 from shared.ports import Blobs
 
@@ -39,8 +41,6 @@ TO_ANSWER = 40_000_000
 While a document is read it is in memory twice, as bytes and as text, and a third time while its request is
 sent.
 """
-SMALL = 64 * 1024
-"""Bytes up to which a document neither waits nor uses a thread: that would cost more than it saves."""
 WIDEST = 64_000_000
 """Most bytes in memory of a text that is larger there than its file: one emoji makes Python store every
 character in four bytes, another alphabet in two. The request consists of copies as wide as the text."""
@@ -50,7 +50,6 @@ _UNPACKS_TO = 10  # times its size: no honest archive among those measured unpac
 _CONTINUING = bytes(range(0x80, 0xC0))  # the other bytes of UTF-8's sequences than the first
 _OF_A_TEXT = 1000  # bytes of overhead that Python adds at most
 _LOOK = 2.0  # seconds between checks whether a place in the queue is still wanted
-_THREADS = ThreadPoolExecutor(2, "documents")  # not asyncio's pool, which resolves host names and more
 
 
 class Memory:
@@ -134,7 +133,7 @@ class Sources:
         and StorageError.
         """
         async with self._to_look_at.held(memory_for(name, size)):
-            parts = await self.read(container, name, etag, config)
+            parts = await self.read(container, name, etag, size, config)
             await apart(parts, plan, parts, config, prices, spent=spent)
 
     async def look_at_body(self, name: str, body: bytes, config: DeploymentConfig, prices: Prices) -> None:
@@ -162,22 +161,38 @@ class Sources:
     @contextlib.asynccontextmanager
     async def room_for(self, document: Document, wanted: Callable[[], bool]) -> AsyncIterator[bool]:
         """Hold the memory for answering a document; False if no longer wanted. Raises StorageError."""
+        async with self._to_answer.held(await self._memory_to_answer(document), wanted) as entered:
+            yield entered
+
+    async def _memory_to_answer(self, document: Document) -> int:
+        if document.form is not None:
+            return IN_PROGRESS
         container, name, etag = source_of(document)
         size = document.size
         if etag is None and (item := await self._blobs.stat(container, name)):
             size = item.size  # its owner may have corrected it since it was requeued
-        async with self._to_answer.held(memory_for(document.name, size), wanted) as entered:
-            yield entered
+        return memory_for(document.name, size)
 
-    async def read(self, container: str, name: str, etag: str | None, config: DeploymentConfig) -> list[Part]:
-        """Return the parts of a file for which memory is held.
+    async def read(
+        self, container: str, name: str, etag: str | None, size: int, config: DeploymentConfig
+    ) -> list[Part]:
+        """Return the parts of a file of this size (bytes) for which memory is held.
 
-        Raises DocumentRefused, IsZipArchive, Missing, Changed and StorageError.
+        Raises DocumentRefused, IsZipArchive, IsRecordFile, Missing, Changed and StorageError.
         """
+        if size > HEAD:
+            _refuse_records(await self._blobs.read_range(container, name, 0, HEAD, etag), config)
         return await self.parts_of(await self._blobs.read(container, name, etag), config)
 
+    async def has_records(
+        self, container: str, name: str, etag: str | None, config: DeploymentConfig
+    ) -> bool:
+        """Return whether a file has records. Raises DocumentRefused, Missing, Changed, StorageError."""
+        return form_of(await self._blobs.read_range(container, name, 0, HEAD, etag), config.task) is not None
+
     async def parts_of(self, data: bytes, config: DeploymentConfig) -> list[Part]:
-        """Return the parts of a file that is in memory. Raises DocumentRefused and IsZipArchive."""
+        """Return the parts of a file in memory. Raises DocumentRefused, IsZipArchive and IsRecordFile."""
+        _refuse_records(data[:HEAD], config)
         kind = format_of(data)
         archive = await in_thread(len(data), opened, data) if kind is Format.PACKAGE else None
         if archive is not None:
@@ -227,6 +242,11 @@ def refuse_by_least(size: int, config: DeploymentConfig) -> None:
         raise DocumentTooLarge(str(refusal)) from None
 
 
+def _refuse_records(head: bytes, config: DeploymentConfig) -> None:
+    if form_of(head, config.task) is not None:
+        raise IsRecordFile
+
+
 def _plain_text(data: bytes) -> str:
     if 4 * len(data) > WIDEST and _FOUR_BYTES.search(data):
         # Check this before decoding, which alone would take four times the file's size.
@@ -244,16 +264,3 @@ def _refuse_wide(size: int, size_of_file: int) -> None:
 async def apart(parts: Sequence[Part], work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run work on a document's parts, in a thread if it would delay the event loop and leases with it."""
     return await in_thread(sum(len(part.text) for part in parts), work, *args, **kwargs)
-
-
-async def in_thread(size: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run work on `size` bytes, if they are many in a thread, to its end even if the caller is cancelled."""
-    if size <= SMALL:
-        return work(*args, **kwargs)
-    running = asyncio.get_running_loop().run_in_executor(_THREADS, lambda: work(*args, **kwargs))
-    try:
-        await asyncio.wait([running])
-    except asyncio.CancelledError:
-        await asyncio.wait([running])  # the file is in memory until then
-        raise
-    return running.result()

@@ -9,19 +9,22 @@ from datetime import datetime
 from typing import Any
 
 from shared.documents.spent import Spent, parsed, spent_of
-from shared.model import Document, ModelAnswer
+from shared.model import Document, DocumentState, ModelAnswer
 
 
 @dataclass(frozen=True)
 class Stored:
     """A stored result. `evidence`: None if there is none. Answer and evidence are untrusted.
 
-    `answer`: None in the result of an archive, which lists its documents instead.
+    `answer`: None in the result of an archive, which lists its documents instead, and of a file of records,
+    which names its files. `state`, `reason`: with which its document is to be finished.
     """
 
     spent: Spent
     answer: Any
     evidence: Any
+    state: DocumentState = DocumentState.DONE
+    reason: str = "answered"
 
 
 def write_result(
@@ -57,6 +60,27 @@ def write_listing(archive: Document, file_name: str, files: Mapping[str, str]) -
     return _json(body)
 
 
+def write_records(
+    document: Document, file_name: str, files: Mapping[str, str], state: DocumentState, reason: str
+) -> bytes:
+    """Return the result of a file of records as it is stored. `files`: blobs by the ends of their names."""
+    body = {
+        "document": _about(document, file_name),
+        "records": {
+            "total": document.records,
+            "answered": document.answered,
+            "failed": document.refused,
+            "not_asked": document.records - document.answered - document.refused,
+        },
+        "files": files,
+        "state": state,
+        "reason": reason,
+        "answer": None,
+        "spent": spent_of(document),
+    }
+    return _json(body)
+
+
 def _about(document: Document, file_name: str) -> dict[str, Any]:
     from_archive = {"unpacked_from": document.unpacked_from} if document.unpacked_from else {}
     return {
@@ -82,6 +106,7 @@ def read_result(document: Document, data: bytes) -> Stored | None:
         whose, answer, evidence = body["document"], body["answer"], body.get("evidence")
         if (whose["id"], whose["run"]) != (document.id, document.run):
             return None
-        return Stored(parsed(body["spent"]), answer, evidence)
+        state = DocumentState(body.get("state", DocumentState.DONE))
+        return Stored(parsed(body["spent"]), answer, evidence, state, str(body.get("reason", "answered")))
     except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
         return None

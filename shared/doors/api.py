@@ -35,6 +35,7 @@ from shared.errors import (
 )
 from shared.model import DeploymentConfig, DocumentState
 from shared.operations import holds
+from shared.operations.cancel import cancel as cancel_document
 from shared.operations.inputs import count
 from shared.operations.requeue import requeue as requeue_document
 from shared.operations.submit import submit as submit_document
@@ -181,6 +182,14 @@ async def requeue(app: Lamplighter, document_id: str) -> Reply:
     requeued = await requeue_document(app, document_id)
     location = {"Location": f"/api/documents/{requeued.id}"}
     return Reply(202, to_json(await report_of(app, requeued)), location)
+
+
+@_answered
+async def cancel(app: Lamplighter, document_id: str) -> Reply:
+    """Let a file of records end with what is answered: 200 if it has, 202 if its worker ends it soon."""
+    cancelled = await cancel_document(app, document_id)
+    location = {"Location": f"/api/documents/{cancelled.id}"}
+    return Reply(200 if is_final(cancelled) else 202, to_json(await report_of(app, cancelled)), location)
 
 
 @_answered

@@ -203,8 +203,8 @@ def _is_late(decision: Decision, view: View) -> bool:
 
 def _documents_wait(decision: Decision, view: View) -> str | None:
     """Return why documents wait longer than expected, and what to do; None if they do not."""
-    config, oldest = view.configured.get(decision.deployment), view.demand(decision.deployment).oldest
-    if config is None or oldest is None or _only_observed(decision, view):
+    config, demand = view.configured.get(decision.deployment), view.demand(decision.deployment)
+    if config is None or not demand.unfinished or _only_observed(decision, view):
         return None
     if config.uploads is UploadStart.SCHEDULED:
         if decision.wanted.up or decision.wanted.changes_at is not None:
@@ -213,10 +213,14 @@ def _documents_wait(decision: Decision, view: View) -> str | None:
             return None
         remedy = "add a window, or set uploads.start: on_demand"
         return f"documents wait, and no window is left to answer them in: {remedy}"
-    waited = view.now - oldest
-    if waited <= config.start_within + LONGEST_WAIT:
-        return None
-    return f"the oldest document has waited for {span(waited)}: {decision.reason}"
+    waited = view.now - demand.arrivals[0] if demand.arrivals else timedelta(0)
+    if waited > config.start_within + LONGEST_WAIT:
+        return f"the oldest document has waited for {span(waited)}: {decision.reason}"
+    # A batch that was begun in time may take many hours.
+    begins = demand.latest_start if decision.action is not Action.SERVE else None
+    if begins is not None and view.now > begins + LONGEST_WAIT:
+        return f"a batch should have begun {span(view.now - begins)} ago: {decision.reason}"
+    return None
 
 
 async def _is_idle(context: HostingContext, account: Account, configured: Configs) -> bool:

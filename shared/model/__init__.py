@@ -26,10 +26,12 @@ from shared.model.documents import Demand as Demand
 from shared.model.documents import Document as Document
 from shared.model.documents import DocumentState as DocumentState
 from shared.model.inference import TINY as TINY
+from shared.model.inference import BatchRequest as BatchRequest
 from shared.model.inference import Embedded as Embedded
 from shared.model.inference import Message as Message
 from shared.model.inference import ModelAnswer as ModelAnswer
 from shared.model.inference import ModelRequest as ModelRequest
+from shared.model.inference import Response as Response
 from shared.model.inference import Slot as Slot
 from shared.model.inference import Template as Template
 from shared.model.inference import prompt as prompt
@@ -53,3 +55,8 @@ from shared.model.recorded import RecordState as RecordState
 from shared.model.records import Column as Column
 from shared.model.records import RecordForm as RecordForm
 from shared.model.records import Records as Records
+from shared.model.sources import ContainerSource as ContainerSource
+from shared.model.sources import DatabaseSource as DatabaseSource
+from shared.model.sources import RowSource as RowSource
+from shared.model.sources import Source as Source
+from shared.model.sources import TableSource as TableSource

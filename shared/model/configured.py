@@ -14,6 +14,7 @@ from shared.model import azure_openai
 from shared.model.inference import Template
 from shared.model.notify import Receiver
 from shared.model.records import Records
+from shared.model.sources import Source
 
 
 class UploadStart(StrEnum):
@@ -210,6 +211,7 @@ class DeploymentConfig:
     closures: tuple[Closure, ...] = ()
     start_within: timedelta = timedelta(0)  # how long a document may wait for the deployment to start
     notify: tuple[Receiver, ...] = ()  # where its events are sent to
+    source: Source | None = None  # where its documents or records are taken from, beside the inbox
 
     @property
     def name(self) -> str:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from shared.model.records import RecordForm
+
 
 class DocumentState(StrEnum):
     """The states of an upload. The last four are final."""
@@ -24,12 +26,14 @@ class Demand:
 
     unfinished: int = 0
     more: bool = False
-    arrivals: tuple[datetime, ...] = ()  # of that page, oldest first
+    arrivals: tuple[datetime, ...] = ()  # of that page, oldest first; without those that may wait longer
+    latest_start: datetime | None = None  # for those that may wait longer: when the first one must be started
+    patient_since: datetime | None = None  # when the first of those that may wait longer arrived
 
     @property
     def oldest(self) -> datetime | None:
-        """Return when the first of them arrived."""
-        return self.arrivals[0] if self.arrivals else None
+        """Return when the first of them all arrived."""
+        return min(filter(None, (*self.arrivals[:1], self.patient_since)), default=None)
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,18 @@ class Document:
     cost: float = 0.0  # in the currency of the prices, over all attempts and runs
     result: str = ""  # blob name in `results`
     moved_to: str = ""  # container/name of the finished source; a requeued document is read from there
-    unpacked_from: str = ""  # id of the ZIP archive in which it was uploaded
+    unpacked_from: str = ""  # id of the ZIP archive in which it was uploaded, or of the batch that it is
     finished_at: datetime | None = None
+    # Of a file of records only. Counts and cost follow its answers by some seconds.
+    form: RecordForm | None = None  # None: it is one document, or was not read yet
+    layout: str = ""  # how its results are written, as `records.layout` has it
+    staged: str = ""  # the version (ETag) of its source whose records are staged
+    records: int = 0
+    invalid: int = 0  # of these, records that cannot be asked
+    answered: int = 0
+    refused: int = 0  # records that have no answer, and get none in this run
+    rate: float = 0.0  # records per minute, lately
+    expected_cost: float = 0.0  # of all records, as estimated from the file
+    logged: int = 0  # bytes of its answers when this row was written
+    cancelled: bool = False  # somebody wants no more answers
     etag: str | None = None

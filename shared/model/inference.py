@@ -62,6 +62,17 @@ class ModelRequest:
         return self.messages[-1].content
 
 
+@dataclass(frozen=True)
+class BatchRequest:
+    """A request of a Batch file: the body of a chat completion, as its author wrote it. It is untrusted.
+
+    `max_output_tokens`: what the deployment's limit counts for its answer.
+    """
+
+    body: Mapping[str, Any]
+    max_output_tokens: int
+
+
 TINY = ModelRequest((Message("system", "Answer with one word."), Message("user", "ready?")), 16)
 """The cheapest request that shows whether a deployment answers."""
 
@@ -76,6 +87,23 @@ class ModelAnswer:
     prompt_tokens: int
     completion_tokens: int
     # from the response's rate limit headers
+    limit_tokens: int | None = None
+    limit_requests: int | None = None
+    remaining_tokens: int | None = None
+
+
+@dataclass(frozen=True)
+class Response:
+    """The service's response to a request of a Batch file: its answer, or its refusal of that request alone.
+
+    `body` is untrusted. The last three are those of `ModelAnswer`.
+    """
+
+    status: int
+    request_id: str
+    body: Any
+    prompt_tokens: int
+    completion_tokens: int
     limit_tokens: int | None = None
     limit_requests: int | None = None
     remaining_tokens: int | None = None

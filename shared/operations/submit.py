@@ -10,9 +10,10 @@ from pathlib import PurePosixPath
 from shared.app import Lamplighter
 from shared.documents.identity import INBOX
 from shared.documents.litter import is_litter
-from shared.documents.results import file_name
+from shared.documents.places import file_name
+from shared.documents.records.form import HEAD, form_of
 from shared.documents.source import refuse_by_size
-from shared.errors import AlreadyExists, Conflict, InvalidRequest, IsZipArchive
+from shared.errors import AlreadyExists, Conflict, InvalidRequest, IsRecordFile, IsZipArchive
 from shared.model import DeploymentConfig, Document
 
 _LONGEST_BLOB_NAME = 1000
@@ -41,13 +42,14 @@ async def submit(app: Lamplighter, config: DeploymentConfig, name: str, body: by
     somebody deletes it at once, StorageError.
     """
     _check_name(name, config)
-    refuse_by_size(len(body), app.settings.max_document_bytes)
     sized = await app.intake.sized(config, len(body))
     looked_at = True
     try:
+        if form_of(body[:HEAD], config.task) is None:
+            refuse_by_size(len(body), app.settings.max_document_bytes)
         await app.intake.sources.look_at_body(name, body, sized, app.settings.prices)
-    except IsZipArchive:
-        looked_at = False  # the intake looks at each file in it
+    except (IsZipArchive, IsRecordFile):
+        looked_at = False  # the intake looks at each file, or record, in it
     blob, version = await _store(app, config, name, body)
     document = await app.intake.arrived(blob, looked_at=version if looked_at else None)
     if document is None:

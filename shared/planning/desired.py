@@ -131,8 +131,11 @@ def wanted(
             opens_at=window.start,
             for_documents=window.stop_when_empty,
         )
+    later = Wanted(False, f"{waiting} to wait for the next window", changes_at=changes_at)
     if demand.unfinished and config.uploads is UploadStart.ON_DEMAND:
-        return _for_documents(config, demand, waiting, now, outlook, ahead, changes_at)
+        later = _for_documents(config, demand, waiting, now, outlook, ahead, changes_at)
+        if later.up or not outlook.up:
+            return later
     if outlook.kept:
         return Wanted(False, outlook.kept, keep=True, changes_at=changes_at, scarce=True)
     for window in ahead:
@@ -145,7 +148,7 @@ def wanted(
             reason = f"nothing needs it, and its hour is paid until {clock_time(paid)}"
             return Wanted(False, reason, keep=True, changes_at=stays_until, paid_until=paid)
     if demand.unfinished:
-        return Wanted(False, f"{waiting} to wait for the next window", changes_at=changes_at)
+        return later
     return Wanted(False, "no window and no unfinished document", changes_at=changes_at)
 
 
@@ -168,20 +171,40 @@ def _for_documents(
     ahead: tuple[Interval, ...],
     changes_at: datetime | None,
 ) -> Wanted:
-    """Return the state that waiting documents want: up at once, or as late as `start_within` allows."""
-    arrivals = demand.arrivals or (now,)
-    if outlook.up or outlook.free or config.start_within <= timedelta(0):
-        return Wanted(True, waiting, changes_at=changes_at, for_documents=True)
-    promised = arrivals[0] + config.start_within
+    """Return the state that waiting documents want: up at once, or as late as their promises allow.
+
+    A document's own promise counts instead of `start_within`, and its deployment need not stay up for it
+    if a window within that promise is ahead.
+    """
+    latest, within = demand.latest_start, config.start_within
+    arrivals = demand.arrivals or (() if latest else (now,))
+    up = Wanted(True, waiting, changes_at=changes_at, for_documents=True)
+    if outlook.free or (arrivals and (outlook.up or within <= timedelta(0))):
+        return up
+    promised = min(filter(None, (arrivals[0] + within if arrivals else None, latest)))
     joined = next((window for window in ahead if now < window.start <= promised), None)
     if joined is not None:
         reason = f"{waiting} to be answered in the window from {clock_time(joined.start)}"
         return Wanted(False, reason, changes_at=changes_at)
-    at = start_at(arrivals, config.start_within, outlook.create, outlook.batches, outlook.unit)
-    if at <= now + _HALF_TICK:
-        return Wanted(True, waiting, changes_at=changes_at, for_documents=True)
-    reason = f"{waiting} to be answered within {span(config.start_within)}: others may share the deployment"
+    at, when = _latest_create(arrivals, latest, within, outlook)
+    if outlook.up or at <= now + _HALF_TICK:
+        return up
+    reason = f"{waiting} to be {when}: others may share the deployment"
     return Wanted(False, reason, changes_at=min(at, changes_at or at))
+
+
+def _latest_create(
+    arrivals: tuple[datetime, ...], latest: datetime | None, within: timedelta, outlook: Outlook
+) -> tuple[datetime, str]:
+    """Return when to create at the latest, and what that keeps."""
+    found = list[tuple[datetime, str]]()
+    if arrivals:
+        at = start_at(arrivals, within, outlook.create, outlook.batches, outlook.unit)
+        found.append((at, f"answered within {span(within)}"))
+    if latest is not None:
+        at = latest - outlook.create.quantile(LEAD_SHARE)
+        found.append((at, f"begun by {clock_time(latest)}"))
+    return min(found)
 
 
 @functools.lru_cache(maxsize=1024)

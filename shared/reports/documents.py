@@ -12,8 +12,8 @@ from typing import Any
 
 from shared.app import Lamplighter
 from shared.documents.backlog import History
-from shared.documents.identity import UNKNOWN_DEPLOYMENT, short_id, short_id_at
-from shared.documents.results import RESULTS, file_name
+from shared.documents.identity import SHORT_ID, UNKNOWN_DEPLOYMENT, short_id, short_id_at
+from shared.documents.places import RESULTS, file_name
 from shared.errors import (
     InvalidRequest,
     Missing,
@@ -32,7 +32,7 @@ MANY = 1000
 _AT_ONCE = 8  # deployments read together
 _LATELY = timedelta(days=1)
 _FOLDER = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_PLACE = re.compile(r"\d{8}T\d{6}-[0-9a-f]{16}")
+_PLACE = re.compile(SHORT_ID)
 _SINCE_EVER = (DocumentState.FAILED, DocumentState.WAITING, DocumentState.CLAIMED)
 
 
@@ -85,8 +85,20 @@ def _start(app: Lamplighter, since: str | None, state: DocumentState | None, aft
 
 
 @dataclass(frozen=True)
+class RecordsReport:
+    """How far a file of records is. Counts and cost follow the answers by some seconds."""
+
+    total: int
+    answered: int
+    failed: int  # they have no answer, and get none in this run
+    per_minute: float  # lately
+    seconds_left: int | None  # at that rate; None if nothing is asked now
+    expected_cost: float  # of the whole file
+
+
+@dataclass(frozen=True)
 class DocumentReport:
-    """One document: its state, the reason, and its cost over all runs."""
+    """One document: its state, the reason, and its cost over all runs. `records`: of a file of records."""
 
     id: str
     deployment: str
@@ -102,10 +114,11 @@ class DocumentReport:
     currency: str
     result: str | None  # container/name
     moved_to: str | None  # container/name of the finished source
-    unpacked_from: str | None  # id of the ZIP archive in which it was uploaded
+    unpacked_from: str | None  # id of the ZIP archive in which it was uploaded, or of the batch that it is
     size: int  # bytes
     arrived_at: datetime
     finished_at: datetime | None
+    records: RecordsReport | None
 
 
 @dataclass(frozen=True)
@@ -234,6 +247,24 @@ async def report_of(app: Lamplighter, found: Document, cause: _Cause | None = No
         size=found.size,
         arrived_at=found.arrived_at,
         finished_at=found.finished_at,
+        records=records_report(found) if found.form else None,
+    )
+
+
+def records_report(found: Document) -> RecordsReport:
+    """Return the progress of a file of records."""
+    done = found.answered + found.refused
+    expected = found.expected_cost
+    if found.answered:  # what its answers have cost says more than the estimate
+        expected = found.cost / found.answered * (found.records - found.refused)
+    is_asked = found.state is DocumentState.CLAIMED and found.rate > 0
+    return RecordsReport(
+        total=found.records,
+        answered=found.answered,
+        failed=found.refused,
+        per_minute=found.rate,
+        seconds_left=round((found.records - done) / found.rate * 60) if is_asked else None,
+        expected_cost=round(max(found.cost, expected), 6),
     )
 
 

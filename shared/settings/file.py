@@ -6,18 +6,17 @@ in the validation's context. Checks that involve several sections are in `mistak
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from shared.json_schema.subschemas import subschemas
-from shared.model import BillingStart, BillingUnit, Large, Mode, Slot, Template, UploadStart, prompt
+from shared.model import BillingStart, BillingUnit, Mode, UploadStart
 from shared.model.azure_openai import DEVELOPER_TIER, DEVELOPER_TIER_LIFE
 from shared.schedule.windows import DAY
 from shared.settings.receivers import MOST_RECEIVERS, ReceiverSection
+from shared.settings.sources import SourceSection
+from shared.settings.task_section import Section, TaskSection
 from shared.settings.values import (
     AccountId,
     Date,
@@ -28,9 +27,7 @@ from shared.settings.values import (
     Name,
     Positive,
     Price,
-    Prompt,
     Region,
-    Schema,
     Span,
     Tags,
     Text,
@@ -39,7 +36,6 @@ from shared.settings.values import (
 
 SKUS = ("Standard", "GlobalStandard", "DataZoneStandard", "DeveloperTier", "ProvisionedManaged")
 
-_SLOT = re.compile("|".join(map(re.escape, Slot)))
 _SHORTEST_SESSION = timedelta(minutes=30)
 
 
@@ -52,23 +48,19 @@ def _session(value: timedelta) -> timedelta:
 # --- sections --------------------------------------------------------------------------------------
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class _Defaults(_Section):
+class _Defaults(Section):
     time_zone: Zone = "UTC"
     lead: Span | None = None  # None: learned
     mode: Mode = Mode.ENFORCE
 
 
-class _TokenPrices(_Section):
+class _TokenPrices(Section):
     input: Price
     output: Price
     embeddings: Price | None = None
 
 
-class PricesSection(_Section):
+class PricesSection(Section):
     currency: Text = "USD"
     hosting_per_hour: dict[Literal[SKUS], Price]  # type: ignore[valid-type]
     tokens_per_million: _TokenPrices
@@ -76,22 +68,22 @@ class PricesSection(_Section):
     billing_starts: BillingStart = BillingStart.CREATE
 
 
-class _Limits(_Section):
+class _Limits(Section):
     max_document_bytes: Positive = 50_000_000
 
 
-class AccountSection(_Section):
+class AccountSection(Section):
     resource_id: AccountId
     fine_tuned_slots: Annotated[int, Field(ge=1, le=1000)] = 10
 
 
-class _Model(_Section):
+class _Model(Section):
     name: Text
     version: Text
     source: AccountId | None = None
 
 
-class _Sku(_Section):
+class _Sku(Section):
     name: Literal[SKUS]  # type: ignore[valid-type]
     capacity: Positive
     minimum_capacity: Positive | None = None
@@ -106,7 +98,7 @@ class _Sku(_Section):
 _WEEKLY_ONLY = ("days", "time_zone", "skip_holidays", "skip_dates", "also_on", "starting", "until")
 
 
-class WindowSection(_Section):
+class WindowSection(Section):
     days: Days | None = None
     start: Moment = Field(alias="from")
     end: Moment = Field(alias="to")
@@ -155,7 +147,7 @@ class WindowSection(_Section):
         return self.end - self.start + (DAY if self.end < self.start else timedelta(0))
 
 
-class ClosureSection(_Section):
+class ClosureSection(Section):
     date: Date | None = None
     start: Instant | None = Field(alias="from", default=None)
     end: Instant | None = Field(alias="to", default=None)
@@ -175,106 +167,12 @@ class ClosureSection(_Section):
         return self
 
 
-class _Uploads(_Section):
+class _Uploads(Section):
     start: UploadStart = UploadStart.ON_DEMAND
     start_within: Span = timedelta(0)
 
 
-class MessageSection(_Section):
-    role: Literal["system", "developer", "user", "assistant"]
-    content: str
-
-
-class _Evidence(_Section):
-    quotes: Annotated[list[Text], Field(min_length=1)]
-    require: bool = False
-
-
-class TaskSection(_Section):
-    system_prompt: Prompt | None = None
-    messages: list[MessageSection] = Field(default_factory=list)
-    response_schema: Schema | None = None
-    max_output_tokens: Positive
-    max_cost_per_document: Price | None = None
-    queries: list[Text] = Field(default_factory=list)
-    ask: Literal["one_by_one", "together"] = "one_by_one"
-    large: Large = Large.WHOLE
-    context_tokens: Positive | None = None
-    not_found: Text | None = None
-    evidence: _Evidence | None = None
-    embeddings: Name | None = None
-
-    @model_validator(mode="after")
-    def _asks_about_the_document(self) -> Self:
-        if (self.system_prompt is None) is not bool(self.messages):
-            raise ValueError("write either system_prompt or messages")
-        slots = [(each.role, slot) for each in self.messages for slot in _SLOT.findall(each.content)]
-        if self.messages and [role for role, slot in slots if slot == Slot.DOCUMENT] != ["user"]:
-            raise ValueError(f"write {Slot.DOCUMENT} once, in a message of the user, for the document's text")
-        if self.messages and self.messages[-1].role != "user":
-            raise ValueError("the last message must be the user's, as the model answers it")
-        asked = sum(slot == Slot.QUERY for _, slot in slots)
-        if self.messages and asked != bool(self.queries):
-            raise ValueError(
-                f"write {Slot.QUERY} once, for each of the queries"
-                if self.queries
-                else f"{Slot.QUERY} has no meaning without queries: write the question itself, or queries"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _can_be_large(self) -> Self:
-        if self.large is Large.RETRIEVE and not self.queries:
-            raise ValueError("large: retrieve looks for passages by queries: write queries, or map_reduce")
-        if self.large is Large.RETRIEVE and self.not_found is None and self.response_schema is None:
-            raise ValueError("large: retrieve needs not_found: the answer that says that nothing was found")
-        if self.large is Large.RETRIEVE and self.ask == "together":
-            raise ValueError("large: retrieve asks each query by itself: remove ask: together")
-        if self.ask == "together" and not self.queries:
-            raise ValueError("ask: together has no meaning without queries: write queries, or remove it")
-        if len(set(self.queries)) < len(self.queries):
-            raise ValueError("queries has one twice, which would be asked and paid twice: remove it")
-        if self.context_tokens is not None and self.context_tokens <= self.max_output_tokens:
-            raise ValueError(
-                "context_tokens holds prompt and answer, so it must be above max_output_tokens: write the "
-                "model's context size"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _quotes_what_it_answers(self) -> Self:
-        if self.evidence is None:
-            return self
-        if self.response_schema is None:
-            raise ValueError("evidence names fields of an answer with a schema: write response_schema")
-        known = {name for _, part in subschemas(self.response_schema) for name in _properties_of(part)}
-        if unknown := [name for name in self.evidence.quotes if name not in known]:
-            raise ValueError(
-                f"evidence.quotes has {unknown[0]!r}, and the schema has no such property: write one of "
-                f"{', '.join(sorted(known))}"
-            )
-        return self
-
-    @property
-    def templates(self) -> tuple[Template, ...]:
-        """Return the messages of every request."""
-        if self.system_prompt is not None:
-            return prompt(self.system_prompt, queries=bool(self.queries))
-        return tuple(Template(each.role, _pieces(each.content)) for each in self.messages)
-
-
-def _properties_of(part: Any) -> Iterable[str]:
-    return part.get("properties", {}) if isinstance(part, dict) else ()
-
-
-def _pieces(content: str) -> tuple[str, ...]:
-    """Return the literal pieces of a message, and the slots between them."""
-    literal = _SLOT.split(content)
-    slots = [*map(Slot, _SLOT.findall(content)), ""]
-    return tuple(piece for pair in zip(literal, slots, strict=True) for piece in pair if piece)
-
-
-class DeploymentSection(_Section):
+class DeploymentSection(Section):
     account: str
     mode: Mode | None = None
     adopt: bool = False
@@ -294,6 +192,7 @@ class DeploymentSection(_Section):
     uploads: _Uploads = _Uploads()
     max_session: Annotated[Duration, AfterValidator(_session)] = timedelta(hours=12)
     notify: list[ReceiverSection] = Field(default_factory=list, max_length=MOST_RECEIVERS)
+    source: SourceSection | None = None
     task: TaskSection
 
     @model_validator(mode="after")
@@ -319,7 +218,7 @@ class DeploymentSection(_Section):
         return self
 
 
-class DeploymentsFile(_Section):
+class DeploymentsFile(Section):
     installation: Name
     defaults: _Defaults = _Defaults()
     prices: PricesSection

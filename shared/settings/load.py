@@ -27,10 +27,12 @@ from shared.model import (
     DeploymentSpec,
     OneOffWindow,
     Prices,
+    Records,
     Settings,
     Task,
     WeeklyWindow,
 )
+from shared.model.sources import OF_ROWS
 from shared.schedule.clocks import to_utc
 from shared.schedule.windows import DAY
 from shared.settings.file import ClosureSection, DeploymentSection, DeploymentsFile, WindowSection
@@ -265,14 +267,26 @@ def _config(name: str, given: DeploymentSection, file: DeploymentsFile) -> Deplo
             quotes=tuple(given.task.evidence.quotes) if given.task.evidence else (),
             require_quotes=given.task.evidence is not None and given.task.evidence.require,
             embeddings=given.task.embeddings,
+            records=_records(given),
+            max_cost_per_file=given.task.max_cost_per_file,
         ),
         cost_center=given.cost_center,
         mode=given.mode or file.defaults.mode,
         adopt=given.adopt,
         keep_if_scarce=given.keep_if_scarce,
         notify=tuple(each.receiver for each in given.notify),
+        source=given.source.source if given.source else None,
         closures=tuple(_closure(closure, file.defaults.time_zone) for closure in given.closures),
     )
+
+
+def _records(given: DeploymentSection) -> Records | None:
+    if given.source is not None and given.source.container is None:
+        return OF_ROWS
+    records = given.task.records
+    if records is None:
+        return None
+    return Records(records.text, tuple(records.keep) if records.keep is not None else None, records.id)
 
 
 def _window(given: WindowSection, time_zone: str) -> WeeklyWindow | OneOffWindow:

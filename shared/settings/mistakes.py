@@ -17,7 +17,8 @@ from shared.settings.indentation import fields_of, inner, kind_of
 _LATER = {"after"}
 _ON = ("true", "t", "yes", "y", "on", "1")  # the values that pydantic accepts for true
 _LONGEST_VALUE = 80
-_PRIVATE = frozenset({"secret", "webhook", "notify"})  # what is in them may be a secret
+# What is in them may be a secret.
+_PRIVATE = frozenset({"secret", "webhook", "notify", "database", "password"})
 _PUBLIC = frozenset({"events", "file_names"})
 _QUOTED = re.compile(r"'([^']*)'")
 _NO_NUMBERS = ("nan", "inf", "infinity")
@@ -64,6 +65,7 @@ _MISSING = {
     "max_output_tokens": "write how many tokens an answer may have, such as 1000",
     "role": "write who says it: system, developer, user or assistant",
     "content": "write what is said, with {document} in one message of the user",
+    "records.text": "write the column that is asked about, or a template such as {title}: {body}",
     "quotes": "write the fields of the answer that quote the document, such as [quote]",
     "from": 'write when the window opens, such as "09:00"',
     "to": 'write when the window closes, such as "18:00"',
@@ -149,6 +151,27 @@ def mistakes_across_sections(raw: Any) -> Iterator[SettingProblem]:
             yield SettingProblem(f"deployments.{name}.uploads.start", starts, remedy)
     yield from _of_embeddings(raw)
     yield from _of_webhooks(deployments)
+    yield from _of_sources(deployments)
+
+
+def _of_sources(deployments: Mapping[str, Any]) -> Iterator[SettingProblem]:
+    """Check that a source is ever looked at, and that what its rows become is not said twice."""
+    for name in deployments:
+        source, key = _mapping_at(deployments, name, "source"), f"deployments.{name}.source"
+        if not source:
+            continue
+        if not (_at(deployments, name, "schedule") or _at(deployments, name, "always")):
+            remedy = "is looked at while a window is open, and there is none: add a schedule, or always: true"
+            yield SettingProblem(key, "", remedy)
+        if "container" in source:
+            continue
+        for other in ("records", "queries", "evidence", "max_cost_per_document"):
+            if _at(deployments, name, "task", other):
+                remedy = "does not go with a source of rows, each of which is one request: remove it"
+                yield SettingProblem(f"deployments.{name}.task.{other}", "", remedy)
+        if _at(deployments, name, "task", "large") not in (None, Large.WHOLE):
+            remedy = "asks about pieces of a document, and a row is asked whole: remove it"
+            yield SettingProblem(f"deployments.{name}.task.large", "", remedy)
 
 
 def _of_webhooks(deployments: Mapping[str, Any]) -> Iterator[SettingProblem]:

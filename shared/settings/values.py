@@ -6,17 +6,20 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from itertools import zip_longest
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, PlainValidator, ValidationInfo
 
+from shared.model import Column
 from shared.planning.observed import OUR_TAGS
 from shared.schedule.public_holidays import is_region, regions
 from shared.schedule.windows import DAY
 from shared.settings.tasks import read_prompt, read_schema
 from shared.settings.zone_names import time_zone
 
+_BRACES = re.compile(r"\{([^{}]*[^{}\s][^{}]*)\}")
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*([smhd])\s*", re.ASCII)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -175,6 +178,22 @@ def _tags(value: Mapping[str, str]) -> Mapping[str, str]:
     return value
 
 
+def _row_text(value: Any) -> tuple[str | Column, ...]:
+    """Parse what a row's request is about: a column's name, or a template with names in braces."""
+    if not isinstance(value, str):
+        raise ValueError("write one value here, not a list or a section")
+    value = _text(value)
+    if "{" not in value and "}" not in value:
+        return (Column(value.strip()),)
+    pieces = list[str | Column]()
+    for literal, name in zip_longest(_BRACES.split(value)[::2], _BRACES.findall(value)):
+        if "{" in literal or "}" in literal:
+            raise ValueError("write each column's name in one pair of braces, such as {title}: {body}")
+        pieces += [literal] if literal else []
+        pieces += [Column(name.strip())] if name is not None else []
+    return tuple(pieces)
+
+
 def _prompt(value: str, info: ValidationInfo) -> str:
     return read_prompt(_beside(info, value))
 
@@ -208,4 +227,5 @@ Positive = Annotated[int, Field(gt=0, lt=10**9)]
 Price = Annotated[float, Field(ge=0, lt=10**9)]
 Tags = Annotated[dict[Text, Text], Field(max_length=40), AfterValidator(_tags)]
 Prompt = Annotated[Text, AfterValidator(_prompt)]
+RowText = Annotated[tuple[str | Column, ...], PlainValidator(_row_text)]
 Schema = Annotated[Mapping[str, Any], PlainValidator(_schema)]

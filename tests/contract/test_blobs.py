@@ -19,6 +19,7 @@ from tests.fakes.blobs import MemoryBlobs
 from tests.fakes.clock import VirtualClock
 
 TEXT = "text/plain"
+MIB = 1024 * 1024
 
 
 def key(azurite: Azurite) -> AzureNamedKeyCredential:
@@ -34,6 +35,13 @@ async def blobs(request: pytest.FixtureRequest) -> AsyncIterator[Blobs]:
     real = AzureBlobs(azurite.blob_uri)
     yield real
     await real.close()
+
+
+async def given(*pieces: bytes | Exception) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        if isinstance(piece, Exception):
+            raise piece
+        yield piece
 
 
 async def overwrite(blobs: Blobs, name: str, data: bytes) -> str:
@@ -71,6 +79,10 @@ async def test_a_missing_blob(blobs: Blobs) -> None:
     with pytest.raises(Missing):
         await blobs.read("inbox", "no.txt")
     with pytest.raises(Missing):
+        await blobs.read_range("inbox", "no.txt", 0, 9)
+    with pytest.raises(Missing):
+        await blobs.append("inbox", "no.txt", b"x", 5)
+    with pytest.raises(Missing):
         await blobs.copy("inbox", "no.txt", "0x1", "processed", "no.txt")
 
 
@@ -80,6 +92,8 @@ async def test_blobs_of_a_missing_container_are_unknown(blobs: Blobs) -> None:
         for attempt in (
             blobs.stat("inbox", "a.txt"),
             blobs.read("inbox", "a.txt"),
+            blobs.read_range("inbox", "a.txt", 0, 9),
+            blobs.append("inbox", "a.txt", b"x", 5),
             blobs.copy("inbox", "a.txt", "0x1", "processed", "a.txt"),
         ):
             with pytest.raises(ContainerMissing):
@@ -104,6 +118,114 @@ async def test_one_of_several_concurrent_creations_succeeds(blobs: Blobs) -> Non
     assert sum(isinstance(outcome, AlreadyExists) for outcome in outcomes) == 4
 
 
+@pytest.mark.parametrize(
+    "sizes",
+    [(), (0, 3, 5), (MIB, 3 * MIB), (3 * MIB, 1, 2 * MIB, 0, 4 * MIB), (9 * MIB + 7,)],
+    ids=["nothing", "small", "a block", "blocks", "one large piece"],
+)
+async def test_a_blob_is_created_from_pieces(blobs: Blobs, sizes: tuple[int, ...]) -> None:
+    """The pieces become one blob, whatever their sizes. A second creation, of any size, changes nothing."""
+    pieces = [bytes([65 + n]) * size for n, size in enumerate(sizes)]
+    etag = await blobs.create_from("results", "d/r.csv", given(*pieces), TEXT)
+    assert await blobs.read("results", "d/r.csv", etag) == b"".join(pieces)
+    for again in ((b"x",), (b"x" * 5 * MIB, b"y")):
+        with pytest.raises(AlreadyExists):
+            await blobs.create_from("results", "d/r.csv", given(*again), TEXT)
+    found = await blobs.stat("results", "d/r.csv")
+    assert found is not None and (found.etag, found.size) == (etag, sum(sizes))
+
+
+async def test_nothing_is_visible_of_a_creation_that_its_source_ends(blobs: Blobs) -> None:
+    """The error of the source is raised as it is, and the name is free for the next try."""
+    for before in ((), (b"x" * 5 * MIB, b"y" * 5 * MIB)):
+        with pytest.raises(ZeroDivisionError):
+            await blobs.create_from("results", "r.csv", given(*before, ZeroDivisionError()), TEXT)
+        assert (await blobs.list("results", None, 10)).items == ()
+        assert await blobs.stat("results", "r.csv") is None
+    await blobs.create_from("results", "r.csv", given(b"z" * 5 * MIB), TEXT)
+    assert await blobs.read("results", "r.csv") == b"z" * 5 * MIB
+
+
+async def test_one_of_several_concurrent_creations_from_pieces_succeeds(blobs: Blobs) -> None:
+    """The others raise AlreadyExists, and the blob has the content of one of them alone."""
+    sources = [given(letter * 5 * MIB, letter) for letter in (b"a", b"b", b"c")]
+    creating = [blobs.create_from("results", "r.csv", source, TEXT) for source in sources]
+    outcomes = await asyncio.gather(*creating, return_exceptions=True)
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["AlreadyExists"] * 2 + ["str"]
+    data = await blobs.read("results", "r.csv")
+    assert data == data[:1] * (5 * MIB + 1)
+
+
+async def test_a_log_grows_where_its_writer_knows_the_end(blobs: Blobs) -> None:
+    """An append at another place than the end changes nothing; the log is listed, read, copied, deleted."""
+    name, line, large = "d/x.answers.0", b"one answer\n", b"l" * 4 * MIB
+    await blobs.append("checkpoints", name, line, 0)
+    first = await blobs.stat("checkpoints", name)
+    await blobs.append("checkpoints", name, large, len(line))
+    whole = line + large
+    for at in (0, len(line), len(whole) - 1, len(whole) + 1):
+        with pytest.raises(Changed):
+            await blobs.append("checkpoints", name, b"late\n", at)
+    found = await blobs.stat("checkpoints", name)
+    assert first is not None and found is not None and found.etag != first.etag
+    assert (first.size, found.size) == (len(line), len(whole))
+    assert (await blobs.list("checkpoints", None, 10)).items == (found,)
+    assert await blobs.read("checkpoints", name, found.etag) == whole
+    with pytest.raises(Changed):
+        await blobs.read_range("checkpoints", name, 0, 9, first.etag)
+    assert not await blobs.delete("checkpoints", name, first.etag)
+    await blobs.copy("checkpoints", name, found.etag, "failed", name)
+    assert await blobs.read("failed", name) == whole
+    await blobs.append("failed", name, line, len(whole))
+    assert await blobs.delete("checkpoints", name, found.etag)
+    assert await blobs.stat("checkpoints", name) is None
+
+
+async def test_one_of_several_concurrent_writers_appends(blobs: Blobs) -> None:
+    """This holds on first use too, when the container and the blob are created."""
+    for at in (0, 2):
+        appends = [blobs.append("checkpoints", "log", b"%d\n" % n, at) for n in range(5)]
+        outcomes = await asyncio.gather(*appends, return_exceptions=True)
+        assert outcomes.count(None) == 1
+        assert sum(isinstance(outcome, Changed) for outcome in outcomes) == 4
+    assert len(await blobs.read("checkpoints", "log")) == 4
+
+
+async def test_a_blob_keeps_its_type(blobs: Blobs) -> None:
+    """Nothing is appended to a blob of another type, and no creation replaces a log."""
+    await blobs.create("checkpoints", "whole", b"", TEXT)
+    await blobs.append("checkpoints", "log", b"x", 0)
+    with pytest.raises(StorageError) as caught:
+        await blobs.append("checkpoints", "whole", b"x", 0)
+    assert (type(caught.value), caught.value.code) == (StorageError, "InvalidBlobType")
+    for creation in (
+        blobs.create("checkpoints", "log", b"y", TEXT),
+        blobs.create_from("checkpoints", "log", given(b"y"), TEXT),
+        blobs.create_from("checkpoints", "log", given(b"y" * 5 * MIB), TEXT),
+    ):
+        with pytest.raises(AlreadyExists):
+            await creation
+    assert await blobs.read("checkpoints", "log") == b"x"
+
+
+async def test_a_range_is_what_there_is_of_it(blobs: Blobs) -> None:
+    """A range ends at the end of the blob, and is empty from there on; an empty blob has only such ones."""
+    data = bytes(range(256)) * 12 * 1024  # 3 MiB, more than one part of a download
+    etag = await blobs.create("inbox", "d/a.csv", data, TEXT)
+    await blobs.create("inbox", "d/empty.csv", b"", TEXT)
+    ranges = [
+        (0, 1),
+        (0, len(data)),
+        (5, 2 * MIB + 9),
+        (len(data) - 1, MIB),
+        (len(data), 1),
+        (len(data) + 7, 9),
+    ]
+    for start, size in ranges:
+        assert await blobs.read_range("inbox", "d/a.csv", start, size, etag) == data[start : start + size]
+    assert await blobs.read_range("inbox", "d/empty.csv", 0, 9) == b""
+
+
 async def test_an_overwritten_version_is_neither_read_nor_copied_nor_deleted(blobs: Blobs) -> None:
     """Every access that names an older version fails."""
     old = await blobs.create("inbox", "d/a.txt", b"old", TEXT)
@@ -111,6 +233,9 @@ async def test_an_overwritten_version_is_neither_read_nor_copied_nor_deleted(blo
     assert old != new
     with pytest.raises(Changed):
         await blobs.read("inbox", "d/a.txt", old)
+    for start in (0, 3):
+        with pytest.raises(Changed):
+            await blobs.read_range("inbox", "d/a.txt", start, 9, old)
     with pytest.raises(Changed):
         await blobs.copy("inbox", "d/a.txt", old, "processed", "a.txt")
     assert not await blobs.delete("inbox", "d/a.txt", old)
@@ -189,6 +314,7 @@ async def test_a_blob_is_read_as_it_was_stored(azurite: Azurite) -> None:
         blob = direct.get_blob_client("inbox", "d/evil.txt")
         await blob.upload_blob(b"not gzip", content_settings=ContentSettings(content_encoding="gzip"))
         assert await real.read("inbox", "d/evil.txt") == b"not gzip"
+        assert await real.read_range("inbox", "d/evil.txt", 4, 9) == b"gzip"
     await real.close()
 
 
@@ -221,6 +347,7 @@ async def test_an_archived_blob_is_listed_but_neither_read_nor_copied(
     for attempt in (
         blobs.read("inbox", "d/a.txt"),
         blobs.read("inbox", "d/a.txt", etag),
+        blobs.read_range("inbox", "d/a.txt", 0, 9),
         blobs.copy("inbox", "d/a.txt", etag, "failed", "a.txt"),
     ):
         with pytest.raises(BlobRefused) as caught:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 
 import pytest
 from azure.core.pipeline.transport import AsyncHttpTransport
 
 from shared.adapters.blobs import AzureBlobs
-from shared.adapters.storage import RETRIES, Limits
+from shared.adapters.storage import BLOCK, RETRIES, Limits
 from shared.adapters.tables import AzureTables
 from shared.errors import AlreadyExists, Changed, StorageError
 from shared.ports import Insert, Remove, Replace
@@ -36,6 +37,41 @@ async def test_a_blob_write_with_a_lost_answer_is_recognised(blob_proxy: Storage
     assert lease is not None
     assert await blobs.renew_lease("leases", "l", lease)
     assert await blobs.acquire_lease("leases", "l", 60) is None
+    await blobs.close()
+
+
+async def test_an_append_with_a_lost_answer_is_recognised(blob_proxy: StorageProxy) -> None:
+    """The second try finds its own data at the end; another writer's, of the same length, are a conflict."""
+    blobs = AzureBlobs(blob_proxy.url, PATIENT)
+    for at in (0, 5):
+        blob_proxy.lose("PUT", "comp=appendblock")
+        await blobs.append("checkpoints", "log", b"mine\n", at)
+    assert await blobs.read("checkpoints", "log") == b"mine\n" * 2
+    with pytest.raises(Changed):
+        await blobs.append("checkpoints", "log", b"mine\n", 5)  # its only try
+    for at, data in ((5, b"hers\n"), (5, b"mine\nand more"), (5, b"min"), (0, b"mine\n")):
+        blob_proxy.hang("PUT", "comp=appendblock", times=1)
+        with pytest.raises(Changed):
+            await blobs.append("checkpoints", "log", data, at)
+    assert await blobs.read("checkpoints", "log") == b"mine\n" * 2
+    await blobs.close()
+
+
+async def test_a_streamed_blob_with_lost_answers_is_recognised(blob_proxy: StorageProxy) -> None:
+    """A block that is sent twice is in the blob once, and a commit that took effect is no conflict."""
+    blobs = AzureBlobs(blob_proxy.url, PATIENT)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for letter in (b"a", b"b", b"c"):
+            yield letter * BLOCK
+
+    blob_proxy.lose("PUT", "comp=block&")
+    blob_proxy.lose("PUT", "comp=blocklist")
+    etag = await blobs.create_from("results", "r.csv", pieces(), TEXT)
+    assert await blobs.read("results", "r.csv", etag) == b"".join([piece async for piece in pieces()])
+    blob_proxy.hang("PUT", "comp=blocklist", times=1)
+    with pytest.raises(AlreadyExists):
+        await blobs.create_from("results", "r.csv", pieces(), TEXT)
     await blobs.close()
 
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from shared.adapters.blobs import AzureBlobs
-from shared.adapters.storage import Limits
+from shared.adapters.storage import BLOCK, Limits
 from shared.adapters.tables import AzureTables
 from shared.errors import AlreadyExists, BlobRefused, ContainerMissing, Missing, StorageError
 from shared.ports import Insert, Remove, Replace
@@ -65,6 +65,37 @@ async def test_a_refused_blob_write_is_translated_by_its_code(
     assert caught.value.code == code
     assert code in str(caught.value)
     assert "r.json" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("BlockCountExceedsLimit", StorageError),
+        ("BlobImmutableDueToPolicy", BlobRefused),
+        ("LeaseIdMissing", StorageError),
+    ],
+)
+async def test_a_refused_append_keeps_its_code(
+    blobs: AzureBlobs, blob_proxy: StorageProxy, code: str, kind: type[StorageError]
+) -> None:
+    """The writer must tell a log that is full from one that has another writer."""
+    blob_proxy.refuse("PUT", "comp=appendblock", status=409, code=code)
+    with pytest.raises(StorageError) as caught:
+        await blobs.append("checkpoints", "log", b"x", 0)
+    assert (type(caught.value), caught.value.code) == (kind, code)
+
+
+@pytest.mark.parametrize("exists", [False, True])
+async def test_blocks_that_another_creation_has_discarded(
+    blobs: AzureBlobs, blob_proxy: StorageProxy, exists: bool
+) -> None:
+    """The commit fails as a conflict if a blob is there, and otherwise as an error that may pass."""
+    if exists:
+        await blobs.create("results", "r.csv", b"x", TEXT)
+    blob_proxy.refuse("PUT", "comp=blocklist", status=400, code="InvalidBlockList")
+    with pytest.raises(StorageError) as caught:
+        await blobs.create_from("results", "r.csv", _pieces(2), TEXT)
+    assert type(caught.value) is (AlreadyExists if exists else StorageError)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +211,11 @@ async def test_a_blob_service_that_hangs_is_an_error_within_the_limit(
         blobs.list("inbox", None, 10),
         blobs.stat("inbox", "a"),
         blobs.read("inbox", "a"),
+        blobs.read_range("inbox", "a", 0, 1),
         blobs.create("inbox", "b", b"x", TEXT),
+        blobs.create_from("inbox", "c", _pieces(2), TEXT),
+        blobs.append("inbox", "d", b"x", 0),
+        blobs.append("inbox", "d", b"x", 1),
         blobs.copy("inbox", "a", etag, "processed", "a"),
         blobs.delete("inbox", "a", etag),
         blobs.acquire_lease("leases", "l", 60),
@@ -228,6 +263,24 @@ async def test_a_stalled_download_fails_and_a_slow_one_succeeds(
     await blobs.create("inbox", "stalled", data, TEXT)
     blob_proxy.stall("stalled", after=100_000)
     await _all_end_in_time(blobs.read("inbox", "stalled"))
+
+
+async def test_a_streamed_upload_may_take_longer_than_a_call(
+    blobs: AzureBlobs, blob_proxy: StorageProxy
+) -> None:
+    """The limit holds for each block; a content of one block is one request."""
+    await blobs.create("results", "small", b"", TEXT)
+    before = len(blob_proxy.calls)
+    await blobs.create_from("results", "r.csv", _pieces(1), TEXT)
+    assert len(blob_proxy.calls) == before + 1
+    await blobs.create_from("results", "large.csv", _pieces(3, pause=SHORT.call / 2), TEXT)
+    assert len(await blobs.read("results", "large.csv")) == 3 * BLOCK
+
+
+async def _pieces(number: int, pause: float = 0.0) -> AsyncIterator[bytes]:
+    for _ in range(number):
+        await asyncio.sleep(pause)
+        yield b"x" * BLOCK
 
 
 async def test_an_error_without_a_code_is_unknown(blobs: AzureBlobs, blob_proxy: StorageProxy) -> None:

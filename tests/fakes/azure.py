@@ -30,9 +30,18 @@ from shared.errors import (
     RequestRefused,
     ServiceRefused,
 )
-from shared.model import DeploymentSpec, Embedded, Hosted, ModelAnswer, ModelRequest
+from shared.model import (
+    BatchRequest,
+    DeploymentSpec,
+    Embedded,
+    Hosted,
+    Message,
+    ModelAnswer,
+    ModelRequest,
+    Response,
+)
 from shared.model.azure_openai import base_model
-from shared.ports import Clock
+from shared.ports import Clock, Model
 from shared.providers.azure_openai.probe import probe
 from shared.providers.azure_openai.states import status_of
 
@@ -188,6 +197,11 @@ class MemoryAzure:
             completion_tokens=7,
         )
 
+    async def complete(
+        self, endpoint: str, deployment: str, request: BatchRequest, *, timeout: float
+    ) -> Response:
+        return await completed(self, endpoint, deployment, request, timeout)
+
     async def embed(
         self, endpoint: str, deployment: str, texts: Sequence[str], *, timeout: float
     ) -> Embedded:
@@ -207,6 +221,33 @@ class MemoryAzure:
         if specification.makes_embeddings(found.runs[-1].specification.model_name) != embeds:
             raise ServiceRefused("a model of another kind", code="OperationNotSupported", status=400)
         return found
+
+
+async def completed(
+    model: Model, endpoint: str, deployment: str, request: BatchRequest, timeout: float
+) -> Response:
+    """Return the response to a request of a Batch file, by what a model answers to its texts."""
+    messages = tuple(Message(str(each["role"]), str(each["content"])) for each in request.body["messages"])
+    asked = ModelRequest(messages, request.max_output_tokens)
+    try:
+        answer = await model.ask(endpoint, deployment, asked, timeout=timeout)
+    except RequestRefused as error:
+        refusal = {"error": {"code": error.code, "message": str(error), "type": None, "param": None}}
+        return Response(error.status or 400, "r-1", refusal, 0, 0)
+    message = {"role": "assistant", "content": answer.text}
+    body = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": answer.model,
+        "choices": [{"index": 0, "message": message, "finish_reason": answer.finish_reason}],
+        "usage": {
+            "prompt_tokens": answer.prompt_tokens,
+            "completion_tokens": answer.completion_tokens,
+            "total_tokens": answer.prompt_tokens + answer.completion_tokens,
+        },
+    }
+    return Response(200, "r-1", body, answer.prompt_tokens, answer.completion_tokens)
 
 
 def prompt_tokens(request: ModelRequest) -> int:

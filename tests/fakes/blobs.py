@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import uuid
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import AsyncIterable, Sequence
 from dataclasses import dataclass, replace
 
 from shared.errors import (
@@ -22,7 +22,8 @@ from shared.ports import BlobItem, BlobPage, Clock
 @dataclass
 class _Blob:
     item: BlobItem
-    data: bytes
+    data: bytes | bytearray
+    appends: int | None = None  # of an append blob
     lease: str | None = None
     lease_seconds: int = 0
     leased_until: float = 0.0
@@ -31,6 +32,8 @@ class _Blob:
 
 class MemoryBlobs:
     """An implementation of `shared.ports.Blobs` in memory."""
+
+    most_appends = 50_000  # to one blob, as in Azure
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -50,18 +53,50 @@ class MemoryBlobs:
         return blob.item if blob else None
 
     async def read(self, container: str, name: str, etag: str | None = None) -> bytes:
-        return self._readable(container, name, etag).data
+        return bytes(self._readable(container, name, etag).data)
+
+    async def read_range(
+        self, container: str, name: str, start: int, size: int, etag: str | None = None
+    ) -> bytes:
+        assert start >= 0 and size > 0
+        return bytes(self._readable(container, name, etag).data[start : start + size])
 
     async def create(self, container: str, name: str, data: bytes, content_type: str) -> str:
         if name in self._blobs(container):
             raise AlreadyExists("a blob of that name is there already")
         return self.upload(container, name, data)
 
+    async def create_from(
+        self, container: str, name: str, pieces: AsyncIterable[bytes], content_type: str
+    ) -> str:
+        data = b"".join([piece async for piece in pieces])
+        return await self.create(container, name, data, content_type)
+
+    async def append(self, container: str, name: str, data: bytes, at: int) -> None:
+        assert 0 < len(data) <= 4 * 1024 * 1024
+        if at == 0 and name not in self._blobs(container):
+            self._write(container, name, bytearray(), appends=0)
+        blob = self._version(container, name, None)
+        if blob.appends is None:
+            raise _wrong_type()
+        if len(blob.data) != at:
+            raise Changed("the blob has another length", code="AppendPositionConditionNotMet")
+        if blob.refused:
+            raise _refused(blob)
+        if blob.appends >= self.most_appends:
+            raise StorageError("the blob is full", code="BlockCountExceedsLimit")
+        blob.data += data
+        blob.appends += 1
+        blob.item = self._item(name, len(blob.data))
+
     async def copy(self, container: str, name: str, etag: str, to_container: str, to_name: str) -> None:
-        data = self._readable(container, name, etag).data
-        if (target := self._blobs(to_container).get(to_name)) is not None and target.refused:
-            raise _refused(target)
-        self.upload(to_container, to_name, data)
+        source = self._readable(container, name, etag)
+        if (target := self._blobs(to_container).get(to_name)) is not None:
+            if target.refused:
+                raise _refused(target)
+            if (target.appends is None) != (source.appends is None):
+                raise _wrong_type()
+        self._write(to_container, to_name, source.data[:], appends=source.appends)
 
     async def delete(self, container: str, name: str, etag: str) -> bool:
         try:
@@ -98,10 +133,7 @@ class MemoryBlobs:
 
     def upload(self, container: str, name: str, data: bytes, *, is_folder: bool = False) -> str:
         """Write or overwrite a blob from outside the app; return its ETag."""
-        now = self._clock.now().replace(microsecond=0)
-        item = BlobItem(name, f"0x{next(self._etags):X}", len(data), now, is_folder)
-        self._blobs(container)[name] = _Blob(item, data)
-        return item.etag
+        return self._write(container, name, data, is_folder=is_folder)
 
     def set_archived(self, container: str, name: str, archived: bool) -> None:
         """Move a blob to the archive tier or back. As in Azure, its ETag and time do not change."""
@@ -137,6 +169,23 @@ class MemoryBlobs:
         """Finish a container's deletion, which takes Azure about 30 s."""
         self._being_deleted.discard(container)
 
+    def _write(
+        self,
+        container: str,
+        name: str,
+        data: bytes | bytearray,
+        *,
+        is_folder: bool = False,
+        appends: int | None = None,
+    ) -> str:
+        item = self._item(name, len(data), is_folder)
+        self._blobs(container)[name] = _Blob(item, data, appends)
+        return item.etag
+
+    def _item(self, name: str, size: int, is_folder: bool = False) -> BlobItem:
+        now = self._clock.now().replace(microsecond=0)
+        return BlobItem(name, f"0x{next(self._etags):X}", size, now, is_folder)
+
     def _blobs(self, container: str) -> dict[str, _Blob]:
         """Return a container's blobs, and create the container if it is missing, as a write does."""
         if container in self._being_deleted:
@@ -165,6 +214,10 @@ class MemoryBlobs:
         if etag is not None and blob.item.etag != etag:
             raise Changed("the blob is not the version that was named")
         return blob
+
+
+def _wrong_type() -> StorageError:
+    return StorageError("a blob of another type stands there", code="InvalidBlobType")
 
 
 def _refused(blob: _Blob) -> BlobRefused:

@@ -28,6 +28,7 @@ from shared.model import (
     WeeklyWindow,
     prompt,
 )
+from shared.operations import batches
 from shared.planning.picture import Picture
 from shared.providers.azure_openai.states import status_of
 from shared.timing import TIMING, Timing
@@ -169,7 +170,8 @@ class World:
         return WorkLease(self.clock, context.timing, self.tables, context.ledger, CLAUSES)
 
     async def tick(self) -> None:
-        """Run both timers once, as happens each minute."""
+        """Run the timers once, as happens each minute."""
+        await batches.take_in_all(self.app)
         await self.app.reconcile()
         await self.app.drain_backlog(50.0)
 

@@ -152,5 +152,7 @@ def test_only_what_is_done_is_deleted_by_age(parameters: dict[str, object], days
     }
     assert deleted == {
         ("processed/",): {"baseBlob": {"delete": {"daysAfterModificationGreaterThan": days}}},
-        ("checkpoints/",): {"baseBlob": {"delete": {"daysAfterModificationGreaterThan": 30}}},
+        ("checkpoints/", "staging/"): {"baseBlob": {"delete": {"daysAfterModificationGreaterThan": 30}}},
     }
+    types = [rule["definition"]["filters"]["blobTypes"] for rule in policy.properties["policy"]["rules"]]
+    assert types == [["blockBlob"], ["blockBlob", "appendBlob"]]  # answers to records are appended

@@ -13,7 +13,10 @@ import yaml
 from tests.infra.shared_uses import ROOT
 
 # What Azure needs beside the app's modules: the host's file, the packages, and the configuration.
-BESIDE_THE_CODE = {"host.json", "requirements.txt", "constraints.txt", "function_app.py", "deployments.yaml"}
+BESIDE_THE_CODE = {
+    *("host.json", "function_app.py", "deployments.yaml"),
+    *("requirements.txt", "requirements-databases.txt", "constraints.txt"),
+}
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # What the docs have people write into the repository's folder, and which documents they have them put there.

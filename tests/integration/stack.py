@@ -136,6 +136,11 @@ class Stack:
 
     # --- the API -----------------------------------------------------------------------------
 
+    @property
+    def url(self) -> str:
+        """Return the host's address, without a slash at its end."""
+        return self._url
+
     def upload(self, name: str, content: str | bytes) -> None:
         """Put a document into the inbox; it replaces one of the same name."""
         with suppress(ResourceExistsError):

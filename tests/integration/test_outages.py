@@ -12,6 +12,7 @@ FUNCTIONS = {
     "reconcile_deployments",
     "queue_drains",
     "drain_deployment",
+    "sync_sources",
     "deliver_events",
     "document_uploaded",
     "submit_document",

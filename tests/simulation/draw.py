@@ -19,6 +19,7 @@ from shared.model import (
     prompt,
 )
 from tests.fakes.world import ACCOUNT, config
+from tests.simulation.record_files import FAILS, INVALID, batch_file
 from tests.simulation.scenario import (
     HOPELESS,
     KILLS,
@@ -73,7 +74,25 @@ def draw(seed: int) -> Scenario:
     )
     scenario = _with_faults_of_real_azure(scenario, Random(seed + 7_000_003))
     scenario = _with_queries(scenario, Random(-seed - 1))
+    scenario = _with_record_files(scenario, Random(seed + 11_000_017))
     return _with_receivers(scenario, Random(seed + 9_000_011))
+
+
+def _with_record_files(scenario: Scenario, random: Random) -> Scenario:
+    """Add files of requests, in the Batch format, to some seeds."""
+    if random.random() >= 0.12:
+        return scenario
+    uploads = []
+    for number in range(random.randint(1, 3)):
+        config = random.choice(scenario.configs)
+        texts = []
+        for line in range(random.choice((4, 30, 90))):
+            kind = random.random()
+            mark = " [[poison]]" if kind < 0.03 else FAILS if kind < 0.05 else INVALID if kind < 0.08 else ""
+            texts.append(f"line {line} of file {number}{mark}")
+        text = batch_file(config.name, texts)
+        uploads.append(Upload(random.uniform(0, scenario.lasts), config.name, f"file{number}.jsonl", text))
+    return replace(scenario, uploads=(*scenario.uploads, *uploads))
 
 
 def _with_queries(scenario: Scenario, random: Random) -> Scenario:

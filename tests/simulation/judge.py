@@ -18,6 +18,7 @@ from shared.ports import Insert, Remove, Replace
 from shared.timing import TIMING
 from tests.simulation.alarms import Alarms
 from tests.simulation.need import excuse, needed_until, paid_from
+from tests.simulation.record_files import kept_numbers, texts_of
 from tests.simulation.unanswered import Unanswered
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class Judge:
         self.leaked_max = 0.0
         self.raw_leaked_max = 0.0
         self.late_cut = 0  # by a DELETE whose effect came after the quarantine: documented
-        self._kept: set[str] = set()  # answers to requests of documents that have several
+        self._kept: set[str] = set()  # names of answers that are kept, and texts of lines that have one
         self.lone_deaths: Counter[str] = Counter()  # row → deaths of a process that worked on this row alone
         self.deaths: Counter[str] = Counter()  # row → deaths of a process that worked on it
         self.unanswered = Unanswered(world)
@@ -219,6 +220,13 @@ class Judge:
         elif container == CHECKPOINTS:
             self._kept.add(name.rpartition("/")[2])
 
+    def records_kept(self, log: str, data: bytes) -> None:
+        """Record that some lines of a file have an outcome. `log`: the name of the file's answers."""
+        version = self._world.people.by_row.get(f"w {log.partition('/')[2].partition('.')[0]}")
+        if version is not None:
+            texts = texts_of(version.text)
+            self._kept.update(texts[number] for number in kept_numbers(data))
+
     # --- requests -------------------------------------------------------------------------------
 
     @contextlib.contextmanager
@@ -232,7 +240,9 @@ class Judge:
 
     def sends(self, process: Process, deployment: str, request: ModelRequest) -> None:
         """Check that no request is sent whose answer was kept. A document's next run asks everything anew."""
-        if self._kept and not self._world.scenario.requeues and f"{key_of(request)}.json" in self._kept:
+        if not self._kept or self._world.scenario.requeues:
+            return
+        if f"{key_of(request)}.json" in self._kept or request.text in self._kept:
             self.fault("repeated", f"{process.name} asks {deployment} again what it has an answer to")
 
     def asked(self, process: Process, deployment: str) -> None:

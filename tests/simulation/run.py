@@ -100,7 +100,7 @@ def _repeatable(seed: int) -> Iterator[None]:
         with (
             mock.patch("uuid.uuid4", lambda: uuid.UUID(int=ids.getrandbits(128), version=4)),
             # Read every file on the event loop, as small ones are: a thread's time is not virtual.
-            mock.patch("shared.documents.source.SMALL", sys.maxsize),
+            mock.patch("shared.documents.threads.SMALL", sys.maxsize),
         ):
             yield
     finally:

@@ -14,6 +14,8 @@ from shared import serve
 from shared.adapters import storage_clock
 from shared.documents import blame, candidates, checkpoints, claims, drain_tools, intake, results
 from shared.documents.alone import crashes_of
+from shared.documents.places import result_name
+from shared.documents.records import answer_log
 from shared.hosting import act, create, decisions, delete, leases, ledger, observe
 from shared.model import Action, RecordState
 from shared.notify import deliver
@@ -314,7 +316,7 @@ def result_verified(stack: contextlib.ExitStack) -> None:
         credulous = copy.copy(self)
         credulous.spent = there  # type: ignore[method-assign, assignment]
         await store(credulous, document, *arguments)
-        self._seen.add(results.result_name(document))
+        self._seen.add(result_name(document))
 
     _put(stack, results.Results, "store", believing)
 
@@ -323,6 +325,16 @@ def result_verified(stack: contextlib.ExitStack) -> None:
 def kept_answers(stack: contextlib.ExitStack) -> None:
     """Ask everything again after a crash."""
     _put(stack, checkpoints.Checkpoints, "find", mock.AsyncMock(return_value=None))
+
+
+@_variant
+def kept_records(stack: contextlib.ExitStack) -> None:
+    """Ask every record of a file again after a crash."""
+
+    async def nothing(*_: Any) -> None:
+        pass
+
+    _put(stack, answer_log.AnswerLog, "load_on", nothing)
 
 
 @_variant

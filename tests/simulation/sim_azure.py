@@ -21,9 +21,18 @@ from shared.errors import (
     RequestRefused,
     ServiceRefused,
 )
-from shared.model import TINY, DeploymentSpec, Embedded, Hosted, ModelAnswer, ModelRequest
+from shared.model import (
+    TINY,
+    BatchRequest,
+    DeploymentSpec,
+    Embedded,
+    Hosted,
+    ModelAnswer,
+    ModelRequest,
+    Response,
+)
 from shared.providers.azure_openai.probe import probe
-from tests.fakes.azure import body_of, prompt_tokens, refusal
+from tests.fakes.azure import body_of, completed, prompt_tokens, refusal
 from tests.simulation.azure import Trouble
 from tests.simulation.scenario import KILLS, REFUSALS
 
@@ -233,6 +242,11 @@ class SimAzure:
             completion_tokens=5,
         )
 
+    async def complete(
+        self, endpoint: str, deployment: str, request: BatchRequest, *, timeout: float
+    ) -> Response:
+        return await completed(self, endpoint, deployment, request, timeout)
+
     async def embed(
         self, endpoint: str, deployment: str, texts: Sequence[str], *, timeout: float
     ) -> Embedded:
@@ -286,7 +300,7 @@ class SimAzure:
         if "[[refused]]" in text:
             self._world.judge.proved(found)
             raise ServiceRefused("400 unsupported_value", code="unsupported_value", status=400)
-        if "[[broken]]" in text:
+        if "[[broken]]" in text or "[[fails]]" in text:
             raise ModelUnavailable("500", status=500)
         if KILLS in text:
             self._process.killed("sends a document that kills it")

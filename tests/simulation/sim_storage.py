@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterable, Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared.documents.backlog import DOCUMENTS
+from shared.documents.checkpoints import CHECKPOINTS
 from shared.errors import AlreadyExists, StorageError
 from shared.ports import BlobItem, BlobPage, Insert, Keys, Page, Remove, Replace, Row
 from shared.timing import TIMING
@@ -106,6 +107,12 @@ class SimBlobs(_Storage):
 
         return await self._call(f"read {name}", act)
 
+    async def read_range(
+        self, container: str, name: str, start: int, size: int, etag: str | None = None
+    ) -> bytes:
+        read = self._blobs.read_range
+        return await self._call(f"read {name} from {start}", read, container, name, start, size, etag)
+
     async def create(self, container: str, name: str, data: bytes, content_type: str) -> str:
         world, side = self._world, self._process.side
 
@@ -119,6 +126,30 @@ class SimBlobs(_Storage):
             return etag
 
         return await self._call(f"create {name}", act)
+
+    async def create_from(
+        self, container: str, name: str, pieces: AsyncIterable[bytes], content_type: str
+    ) -> str:
+        """Send each piece as a block. The blob is there only after the last call."""
+        blocks = list[bytes]()
+
+        async def stage(piece: bytes) -> None:
+            blocks.append(piece)
+
+        async for piece in pieces:
+            await self._call(f"stage a block of {name}", stage, piece)
+        create = self._blobs.create
+        return await self._call(f"commit {name}", create, container, name, b"".join(blocks), content_type)
+
+    async def append(self, container: str, name: str, data: bytes, at: int) -> None:
+        world, side = self._world, self._process.side
+
+        async def act() -> None:
+            await side.blobs.append(container, name, data, at)
+            if side is world.ours and container == CHECKPOINTS:
+                world.judge.records_kept(name, data)
+
+        await self._call(f"append to {name}", act)
 
     async def copy(self, container: str, name: str, etag: str, to_container: str, to_name: str) -> None:
         await self._call(f"copy {name}", self._blobs.copy, container, name, etag, to_container, to_name)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from shared.documents import source
+from shared.documents import threads
 from shared.documents.checkpoints import CHECKPOINTS, key_of
 from shared.model import TINY, Document, Large, ModelAnswer, ModelRequest, Task, prompt
 from shared.wiring import assemble
@@ -28,7 +28,7 @@ USED = (100, 10)
 @pytest.fixture(autouse=True)
 def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Virtual time would pass while a thread reads a document."""
-    monkeypatch.setattr(source, "SMALL", 10_000_000)
+    monkeypatch.setattr(threads, "SMALL", 10_000_000)
 
 
 def contract(*clauses: str, fill: int = 400) -> str:
@@ -92,7 +92,7 @@ class Reader:
         return list(self.world.blobs.names("checkpoints"))
 
     async def dies_after(self, kept: int) -> Counter[str]:
-        """Let a process of its own die once it has kept so many answers; return what it asked in vain."""
+        """Let a process of its own die once it has kept so often; return what it asked in vain."""
         world, life, before = self.world, Mortal(kept), len(self.asked)
         ports = map(life, (world.tables, world.blobs, world.azure, world.azure))
         app = assemble(settings(self.config), world.clock, *ports)
@@ -136,7 +136,7 @@ class _Port:
         async def called(*given: Any, **named: Any) -> Any:
             if not self._life.dead:
                 found = await getattr(self._port, name)(*given, **named)
-                if name == "create" and given[0] == CHECKPOINTS:
+                if name in ("create", "append") and given[0] == CHECKPOINTS:
                     self._life.kept()
             if self._life.dead:
                 raise asyncio.CancelledError

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from shared.documents.results import result_name
+from shared.documents.places import result_name
 from shared.errors import AccessDenied, ModelError, ModelUnavailable, RateLimited
 from shared.model import DocumentState, OneOffWindow, UploadStart
 from shared.serve import SLICE_SECONDS

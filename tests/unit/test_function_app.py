@@ -96,28 +96,34 @@ def test_every_function_is_there_without_any_setting() -> None:
     """The defaults: every minute, Event Grid, function keys."""
     found = triggers(import_app())
     assert set(found) == {
-        *("reconcile_deployments", "queue_drains", "deliver_events"),
+        *("reconcile_deployments", "queue_drains", "sync_sources", "deliver_events"),
         *("drain_deployment", "document_uploaded"),
         *("submit_document", "list_documents", "get_document", "get_result", "requeue_document"),
         *("list_deployments", "get_deployment", "hold_deployment", "release_deployment", "preview_hosting"),
+        *("cancel_document", "check_key", "openai_api"),
     }
     assert found["reconcile_deployments"]["schedule"] == "0 * * * * *"
     assert found["document_uploaded"]["path"] == "inbox/{name}"
     assert found["document_uploaded"]["source"] == "EventGrid"
     assert found["document_uploaded"]["connection"] == "DOCUMENTS_STORAGE"
     http = [each for each in found.values() if each["type"] == "httpTrigger"]
-    assert {each["authLevel"] for each in http} == {"FUNCTION"}
+    [openai] = [each for each in http if each["authLevel"] != "FUNCTION"]
+    assert (openai["route"], openai["authLevel"]) == ("openai/{*path}", "ANONYMOUS")
+    assert openai["methods"] == ["GET", "POST", "DELETE"]
+    http.remove(openai)
     assert {(each["route"], *each["methods"]) for each in http} == {
         ("deployments/{deployment}/documents", "POST"),
         ("documents", "GET"),
         ("documents/{id}", "GET"),
         ("documents/{id}/result", "GET"),
         ("documents/{id}/requeue", "POST"),
+        ("documents/{id}/cancel", "POST"),
         ("deployments", "GET"),
         ("deployments/{deployment}", "GET"),
         ("deployments/{deployment}/hold", "POST"),
         ("deployments/{deployment}/hold", "DELETE"),
         ("preview", "GET"),
+        ("key", "GET"),
     }
 
 
@@ -152,6 +158,7 @@ def test_a_drain_is_asked_for_by_a_message_of_the_queue() -> None:
     )
     assert {name: found for name, found in named.items() if found} == {
         "queue_drains": {output},
+        "openai_api": {output},
         "drain_deployment": {trigger, output},
         "document_uploaded": {output},
     }
@@ -162,8 +169,8 @@ def test_what_the_functions_put_is_what_the_worker_can_send() -> None:
     import function_app
 
     converter = func.queue.QueueMessageOutConverter
-    put = (function_app.queue_drains, function_app.drain_deployment, function_app.document_uploaded)
-    for function in put:
+    app = function_app
+    for function in (app.queue_drains, app.drain_deployment, app.document_uploaded, app.openai_api):
         hints = get_type_hints(function._function.get_user_function())
         (kind,) = (hint for hint in hints.values() if get_origin(hint) is func.Out)
         assert converter.check_output_type_annotation(*get_args(kind))
@@ -219,8 +226,10 @@ def routes() -> dict[str, Any]:
 
 async def test_every_route_refuses_a_query_parameter_that_it_does_not_know() -> None:
     """Ignored, `?stat=failed` would list everything; what the host itself takes goes through."""
-    assert len(routes()) == 10
-    for name, route in routes().items():
+    others = routes().keys() - {"openai_api"}  # its door refuses them itself
+    assert len(others) == 12
+    for name in others:
+        route = routes()[name]
         request = func.HttpRequest(
             method="GET",
             url="/api/x",

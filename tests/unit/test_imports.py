@@ -11,10 +11,12 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PARSERS = {"lxml", "olefile", "pypdfium2", "python_calamine"}
+DATABASES = {"mssql_python", "psycopg", "sqlalchemy"}
 HEAVY = {
     *("aiohttp", "azure.core", "azure.data", "azure.identity", "azure.mgmt", "azure.storage", "holidays"),
     *("httpx", "jsonschema", "openai", "pydantic", "requests", "rich", "tenacity", "yaml"),
     *PARSERS,
+    *DATABASES,
 }
 _CODE = """
 import importlib, json, sys
@@ -39,7 +41,7 @@ def loaded_with(module: str, *options: str) -> set[str]:
         ("shared.settings.load", {"jsonschema", "pydantic", "yaml"}),
         ("shared.__main__", set()),
         ("shared.doors.cli.main", {"jsonschema", "pydantic", "tenacity", "yaml"}),
-        ("shared.wiring", HEAVY - PARSERS - {"holidays", "httpx", "openai", "rich"}),
+        ("shared.wiring", HEAVY - PARSERS - DATABASES - {"holidays", "httpx", "openai", "rich"}),
     ],
 )
 def test_an_import_loads_only_what_it_needs(module: str, needs: set[str]) -> None:

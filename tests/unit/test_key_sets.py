@@ -24,7 +24,7 @@ HOLD = ("--for", "2h", "--owner", "dana", "--reason", "a demo", "--json")
 
 DOCUMENT = (
     "id deployment name state reason waits_until run attempts prompt_tokens completion_tokens cost currency "
-    "result moved_to unpacked_from size arrived_at finished_at"
+    "result moved_to unpacked_from size arrived_at finished_at records"
 )
 HELD = "deployment hold until owner reason replaced_hold_of forecast mode step"
 STATUS = (

@@ -173,7 +173,7 @@ def test_storage_that_cannot_be_read_costs_the_past_and_not_the_preview(
     free_port: int,
 ) -> None:
     """Nobody listens there: the schedule is shown with a note, unless it lies in that storage itself."""
-    monkeypatch.setattr("shared.adapters.blobs.RETRIES", 0)  # the pauses between tries take 12 s
+    monkeypatch.setattr("shared.adapters.blob_service.RETRIES", 0)  # the pauses between tries take 12 s
     folder = file(tmp_path, office={"schedule": [OFFICE]}).parent
     url = f"http://127.0.0.1:{free_port}/account"
     environment = {

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from shared.app import PartFailed
-from shared.documents.results import result_name
+from shared.documents.places import result_name
 from shared.doors import api
 from shared.errors import InvalidRequest, StorageError
 from shared.model import Document, DocumentState, OneOffWindow, RecordState, Task, UploadStart, prompt

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from shared.documents.results import beside, finished_name, result_name
+from shared.documents.places import beside, finished_name, result_name
 from shared.errors import StorageError
 from shared.model import Document, DocumentState, ModelAnswer, Task, prompt
 from tests.fakes.clock import START

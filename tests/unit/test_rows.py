@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.batches.rows import BatchJob, StoredFile
 from shared.documents.backlog import Leftover
 from shared.documents.sweep_position import Position
 from shared.hosting import record_row
@@ -23,9 +24,13 @@ from shared.model import AccountRecord, DeploymentRecord, Document, Hold, Hostin
 from shared.notify.outbox import Notice
 from shared.ports import Row, Value
 from shared.rows import from_row, to_values
+from shared.sources.taken import Claim, Progress
 
 AT = datetime(2026, 11, 23, 8, 0, 0, 123456, tzinfo=UTC)
-STORED = [AccountRecord, DecisionRow, Document, Hold, HostingSession, Leftover, Notice, Position]
+STORED = [
+    *(AccountRecord, BatchJob, DecisionRow, Document, Hold, HostingSession, Leftover, Notice, Position),
+    *(StoredFile, Claim, Progress),
+]
 
 
 def row(values: dict[str, Value], etag: str = "v7") -> Row:

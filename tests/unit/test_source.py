@@ -13,7 +13,8 @@ from shared.documents.ask import least_tokens
 from shared.documents.plan import plan
 from shared.documents.read import read_text
 from shared.documents.readers.part import Part
-from shared.documents.source import SMALL, TO_LOOK_AT, Memory, Sources
+from shared.documents.source import TO_LOOK_AT, Memory, Sources
+from shared.documents.threads import SMALL
 from shared.errors import DocumentRefused
 from shared.model import DocumentState, Task, prompt
 from tests.fakes.blobs import MemoryBlobs

@@ -7,7 +7,12 @@ from datetime import date, datetime, time, timedelta
 MOST_CELLS = 5_000_000
 """Cells of a file, from the first to the last that holds something: calamine takes memory for all of them."""
 
+_EXACT = 10**15  # below it, programs show all digits of a whole number
+
 SPREAD = f"its cells spread over more than {MOST_CELLS:,}: delete empty rows and columns, or split it"
+
+Cell = str | int | float | bool
+"""A cell of a row that is asked by itself: a number, a yes or no, or any other value as people read it."""
 
 Value = int | float | str | bool | time | date | datetime | timedelta
 
@@ -30,6 +35,16 @@ def shown(value: Value) -> str:
         case timedelta():
             minutes, seconds = divmod(round(value.total_seconds()), 60)
             return f"{minutes // 60}:{minutes % 60:02}" + (f":{seconds:02}" if seconds else "")
+
+
+def cell(value: Value) -> Cell:
+    """Return the cell of a row."""
+    kind = type(value)
+    if kind is str:
+        return value  # type: ignore[return-value]
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) < _EXACT else value
+    return value if isinstance(value, int) else shown(value)
 
 
 def column(letters: str) -> int:

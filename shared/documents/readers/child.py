@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from shared.documents.read import read_text
 from shared.documents.readers import mailbox, opendocument, outlook, pdf, rtf, sheets, slides, web, word
+from shared.documents.readers.cells import Cell
 from shared.documents.readers.compound import CompoundFile
 from shared.documents.readers.formats import Format, format_of
 from shared.documents.readers.package import Package
@@ -24,6 +25,7 @@ _AS_OFFICE = "save it as docx, xlsx, pptx or PDF"
 _PROTECTED = "the file is protected by a password: save it without one"
 _MAIN = re.compile(r"application/vnd\.(?:openxmlformats-officedocument|ms-\w+)\.[\w.]*\bmain\b")
 _OPEN_DOCUMENT = "application/vnd.oasis.opendocument."
+_OLD_SHEETS = {"workbook", "book"}
 
 
 def read(data: bytes) -> list[Part]:
@@ -43,6 +45,16 @@ def read(data: bytes) -> list[Part]:
     if not parts:
         raise DocumentRefused("the file holds no text: run text recognition (OCR) on it, or upload its text")
     return parts
+
+
+def rows(data: bytes) -> Iterator[tuple[int, list[Cell]]]:
+    """Yield number and cells of each row of the first sheet that has any. Raises DocumentRefused."""
+    match format_of(data):
+        case Format.PACKAGE if _is_sheet(package := Package(data)):
+            return sheets.rows(data, package)
+        case Format.COMPOUND if CompoundFile(data).names & _OLD_SHEETS:
+            return sheets.rows(data, None)
+    raise DocumentRefused("the file is no spreadsheet: save it as xlsx, or its rows as CSV")
 
 
 def _parts(data: bytes, depth: int) -> Iterable[Part]:
@@ -81,13 +93,10 @@ def _parts_inside(data: bytes, name: str, depth: int) -> Iterator[Part]:
 
 def _of_package(data: bytes, read_inside: ReadInside) -> Iterable[Part]:
     package = Package(data)
-    kind = (package.read("mimetype") or b"").decode("ascii", "replace").removeprefix(_OPEN_DOCUMENT)
-    types = (package.read("[Content_Types].xml") or b"").decode("utf-8", "replace")
+    kind, types, named = _kind(package)
     if kind.startswith("text"):
         return opendocument.read(package)
-    main = _MAIN.search(types)  # a chart's workbook, and other files inside, have types too
-    named = main[0] if main else types
-    if kind.startswith("spreadsheet") or "spreadsheetml" in named or "ms-excel." in named:
+    if _is_sheet(package):
         return sheets.read(data, package)
     if "wordprocessingml" in named or "ms-word." in named:
         return word.read(package, read_inside)
@@ -98,11 +107,24 @@ def _of_package(data: bytes, read_inside: ReadInside) -> Iterable[Part]:
     raise DocumentRefused("the file is a ZIP archive: unpack it and upload its files")
 
 
+def _kind(package: Package) -> tuple[str, str, str]:
+    """Return what it is as OpenDocument, the types of its members, and the type of the main one."""
+    kind = (package.read("mimetype") or b"").decode("ascii", "replace").removeprefix(_OPEN_DOCUMENT)
+    types = (package.read("[Content_Types].xml") or b"").decode("utf-8", "replace")
+    main = _MAIN.search(types)  # a chart's workbook, and other files inside, have types too
+    return kind, types, main[0] if main else types
+
+
+def _is_sheet(package: Package) -> bool:
+    kind, _, named = _kind(package)
+    return kind.startswith("spreadsheet") or "spreadsheetml" in named or "ms-excel." in named
+
+
 def _of_compound(data: bytes, read_inside: ReadInside) -> Iterable[Part]:
     names = CompoundFile(data).names
     if "__properties_version1.0" in names:
         return outlook.read(data, read_inside)
-    if names & {"workbook", "book"}:
+    if names & _OLD_SHEETS:
         return sheets.read(data, None)
     if "encryptedpackage" in names:
         raise DocumentRefused(_PROTECTED)

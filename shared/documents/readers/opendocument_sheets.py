@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -11,7 +12,7 @@ from datetime import date, datetime, timedelta
 
 from lxml import etree
 
-from shared.documents.readers.cells import MOST_CELLS, SPREAD, Value, shown
+from shared.documents.readers.cells import MOST_CELLS, SPREAD, Cell, Value, shown
 from shared.documents.readers.elements import local, number, value
 from shared.documents.readers.hidden_cells import MOST_COLUMNS, Hidden
 from shared.documents.readers.package import Package
@@ -43,9 +44,28 @@ def read(package: Package) -> Iterator[Part]:
 
     Raises DocumentRefused, and XMLSyntaxError if the file is damaged.
     """
+    yield from _Reader().read(_content(package))
+
+
+def rows(package: Package) -> Iterator[tuple[int, list[Cell]]]:
+    """Yield number and cells, all as texts, of the rows of the first table that has any that people see.
+
+    Hidden columns are in it. Raises as `read` does.
+    """
+    sheet: str | None = None
+    for part in _RowReader().read(_content(package)):
+        if part.row is None:  # a note
+            continue
+        if sheet is not None and part.sheet != sheet:
+            return
+        sheet = part.sheet
+        yield part.row, json.loads(part.text)
+
+
+def _content(package: Package) -> bytes:
     if b"encryption-data" in (package.read("META-INF/manifest.xml") or b""):
         raise DocumentRefused("the file is protected by a password: save it without one")
-    yield from _Reader().read(package.read("content.xml") or b"")
+    return package.read("content.xml") or b""
 
 
 @dataclass
@@ -116,10 +136,14 @@ class _Reader:
             self.cells += len(cells) * times
             if self.cells > MOST_CELLS:
                 raise DocumentRefused(SPREAD)
-            line = row(self.unseen.visible(cells, self.row, times))
+            line = self._line(cells, times)
             for at in range(self.row, self.row + times) if line else ():
                 yield Part(line, sheet=self.sheet, row=at)
         self.row += times
+
+    def _line(self, cells: list[str], times: int) -> str:
+        """Return the row as a part's text; empty to leave it out."""
+        return row(self.unseen.visible(cells, self.row, times))
 
     def _cells(self, element: etree._Element) -> Iterator[str]:
         empty, at = 0, 1
@@ -151,6 +175,16 @@ class _Reader:
             text = f"Comment by {author}: {text}" if author else f"Comment: {text}"
         if text:
             self.beside.append(Part(text, sheet=self.sheet, row=at))
+
+
+class _RowReader(_Reader):
+    """Read rows alone, each as a list in JSON."""
+
+    def _line(self, cells: list[str], times: int) -> str:
+        return "" if self.row in self.unseen.rows else json.dumps(cells)
+
+    def _note(self, element: etree._Element, at: int | None) -> None:
+        pass
 
 
 def _shown(cell: etree._Element, text: str) -> str:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain, islice, repeat
+from typing import TypeAlias, TypeVar
 
 from python_calamine import (
     CalamineSheet,
@@ -20,7 +21,7 @@ from python_calamine import (
 )
 
 from shared.documents.readers import opendocument_sheets
-from shared.documents.readers.cells import MOST_CELLS, SPREAD, column, shown
+from shared.documents.readers.cells import MOST_CELLS, SPREAD, Cell, Value, cell, column, shown
 from shared.documents.readers.hidden_cells import Hidden
 from shared.documents.readers.old_workbook import OldWorkbook
 from shared.documents.readers.package import Package
@@ -29,9 +30,12 @@ from shared.documents.readers.tables import row
 from shared.documents.readers.workbook import Workbook, hidden_in, left_out_of
 from shared.errors import DocumentRefused
 
+C = TypeVar("C", str, Cell)
+_LeftOut: TypeAlias = Mapping[int, Mapping[int, str]]
+
 _DECLARATIONS = 4096  # bytes at the start of an XML member
 _DAMAGED = "the file is damaged: open it and save it again as xlsx"
-_FILLED = re.compile(rb"<(?:\w+:)?c\s(?:[^>]*?\s)?r\s*=\s*[\"']([A-Za-z]+)(\d+)[^>]*(?<!/)>")
+_FILLED = re.compile(rb"<(?:\w+:)?c\s(?:[^>]*?\s)??r\s*=\s*[\"']([A-Za-z]+)(\d+)[^>]*(?<!/)>")
 
 
 def read(data: bytes, package: Package | None) -> Iterator[Part]:
@@ -47,6 +51,31 @@ def read(data: bytes, package: Package | None) -> Iterator[Part]:
         else:
             workbook = CalamineWorkbook.from_filelike(io.BytesIO(data))
             yield from _sheets(workbook, OldWorkbook(data) if package is None else Workbook(package))
+
+
+def rows(data: bytes, package: Package | None) -> Iterator[tuple[int, list[Cell]]]:
+    """Yield number and cells of each row that people see and that holds something: of the first such sheet.
+
+    Hidden columns are in it. `package`: as for `read`. Raises DocumentRefused.
+    """
+    with _refused():
+        if package is not None:
+            check(package)
+        if package is not None and "content.xml" in package.names:
+            yield from opendocument_sheets.rows(package)
+            return
+        workbook = CalamineWorkbook.from_filelike(io.BytesIO(data))
+        extras = OldWorkbook(data) if package is None else Workbook(package)
+        del package
+        for index, name in _seen(workbook):
+            found, (hidden, left_out) = workbook.get_sheet_by_name(name), _beside(extras, index, name)
+            at = 0
+            for number, cells in _rows(found, left_out, cell):
+                if number not in hidden.rows and cells.count("") < len(cells):
+                    at = number
+                    yield number, cells
+            if at:
+                return
 
 
 def check(package: Package) -> None:
@@ -72,8 +101,11 @@ def _area(content: bytes) -> int:
     """Return the number of cells from A1 to the last row and column that hold something."""
     columns, last = set[bytes](), 0
     for found in _FILLED.finditer(content):
-        columns.add(found[1][:4])
-        last = max(last, int(found[2][:8]))
+        letters, digits = found.group(1, 2)
+        columns.add(letters[:4])
+        number = int(digits[:8])
+        if number > last:
+            last = number
     return last * max((column(letters.decode()) for letters in columns), default=0)
 
 
@@ -94,33 +126,46 @@ def _refused() -> Iterator[None]:
 
 
 def _sheets(workbook: CalamineWorkbook, extras: Workbook | OldWorkbook) -> Iterator[Part]:
-    for index, sheet in enumerate(workbook.sheets_metadata):
-        if sheet.visible != SheetVisibleEnum.Visible or sheet.typ != SheetTypeEnum.WorkSheet:
-            continue
-        found = workbook.get_sheet_by_name(sheet.name)
-        if isinstance(extras, OldWorkbook):
-            hidden = extras.hidden(index)
-            yield from _rows(found, hidden, {})
-        else:
-            content = extras.content(sheet.name)
-            hidden = hidden_in(content)
-            yield from _rows(found, hidden, left_out_of(content))
-            for number, text in extras.beside(sheet.name, hidden):
-                yield Part(text, sheet=sheet.name, row=number)
+    for index, name in _seen(workbook):
+        found, (hidden, left_out) = workbook.get_sheet_by_name(name), _beside(extras, index, name)
+        for number, cells in _rows(found, left_out, shown):
+            line = row(hidden.visible(cells, number))
+            if line:
+                yield Part(line, sheet=name, row=number)
+        if isinstance(extras, Workbook):
+            for at, text in extras.beside(name, hidden):
+                yield Part(text, sheet=name, row=at)
         if note := hidden.note():
-            yield Part(note, sheet=sheet.name)
+            yield Part(note, sheet=name)
 
 
-def _rows(sheet: CalamineSheet, hidden: Hidden, left_out: Mapping[int, Mapping[int, str]]) -> Iterator[Part]:
-    """Yield the rows that hold something. `left_out`: by row and column, what calamine gives as empty."""
+def _seen(workbook: CalamineWorkbook) -> Iterator[tuple[int, str]]:
+    """Yield number, from 0, and name of the sheets that people see."""
+    for index, sheet in enumerate(workbook.sheets_metadata):
+        if sheet.visible == SheetVisibleEnum.Visible and sheet.typ == SheetTypeEnum.WorkSheet:
+            yield index, sheet.name
+
+
+def _beside(extras: Workbook | OldWorkbook, index: int, name: str) -> tuple[Hidden, _LeftOut]:
+    """Return what is hidden of a sheet; and by row and column, what calamine gives as empty."""
+    if isinstance(extras, OldWorkbook):
+        return extras.hidden(index), {}
+    content = extras.content(name)
+    return hidden_in(content), left_out_of(content)
+
+
+def _rows(
+    sheet: CalamineSheet, left_out: _LeftOut, written: Callable[[Value], C]
+) -> Iterator[tuple[int, list[C]]]:
+    """Yield the number of each row, from 1, and its cells as they are written."""
     start, (last, _) = (sheet.start, sheet.end) if sheet.start and sheet.end else (None, (-1, 0))
     before = start[1] if start else 0  # columns that calamine skips
-    rows = chain(sheet.iter_rows() if start else (), repeat([]))
-    for number, values in enumerate(islice(rows, max([last + 1, *left_out])), 1):
-        cells = [""] * before + [shown(value) for value in values]
+    values = chain(sheet.iter_rows() if start else (), repeat([]))
+    for number, found in enumerate(islice(values, max([last + 1, *left_out])), 1):
+        cells = list[C]()
+        cells += [""] * before
+        cells += map(written, found)
         for at, text in left_out.get(number, {}).items():
             cells += [""] * (at - len(cells))
             cells[at - 1] = cells[at - 1] or text
-        line = row(hidden.visible(cells, number))
-        if line:
-            yield Part(line, sheet=sheet.name, row=number)
+        yield number, cells

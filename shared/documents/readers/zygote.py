@@ -1,8 +1,8 @@
-"""Run the reader's child: `python -I zygote.py PATHS [once]`, started by `sandbox` alone.
+"""Run the reader's child: `python -I zygote.py PATHS [once | rows]`, started by `sandbox` alone.
 
 PATHS: the directories of `sys.path` as JSON. This process has one thread, loads the parsers once, and forks
-for each file. Each fork sets its own limits and exits. With `once`, as on Windows, it reads one file without
-limits of its own.
+for each file. Each fork sets its own limits and exits. With `once` or `rows`, as on Windows, it reads one
+file, or the rows of one, without limits of its own.
 """
 
 from __future__ import annotations
@@ -29,8 +29,14 @@ MOST = 20_000_000
 STATUS = struct.Struct("<bfQ")
 """How a fork ended, after its answer: its exit code, or the number of the signal, negative; the CPU seconds
 that it took, and the most bytes that it had in memory."""
+MOST_ROWS = 500_000_000
+"""Bytes of all rows of a spreadsheet, which are streamed."""
+ROWS = 0x80
+"""In the byte that comes with a connection: the rows of a spreadsheet are asked for. The rest is seconds."""
 _TOO_MUCH = "reading it takes more memory than the app has for one file: split it, or save its text"
 _WAIT = 3  # times the CPU seconds that a fork may exist
+_WAIT_ROWS = 20  # the same, while the app sends the rows to storage
+_TOGETHER = 256 * 1024  # bytes of rows sent at a time, or more
 _TABLES = (b"Gr\xc3\xb6\xc3\x9fe", b"Gr\xf6\xdfe: 5 m", b"A+AOQ- and B")  # UTF-8, an old encoding, and UTF-7
 
 
@@ -46,6 +52,32 @@ def answer(data: bytes) -> bytes:
         return _refused(str(refusal))
     except MemoryError:
         return _refused(_TOO_MUCH)
+
+
+def rows(data: bytes) -> Iterator[bytes]:
+    """Yield the rows as lines of JSON, and the reason for a refusal if there is one."""
+    import orjson
+
+    from shared.documents.readers import child
+    from shared.errors import DocumentRefused
+
+    waiting, size, total = list[bytes](), 0, 0
+    try:
+        for number, cells in child.rows(data):
+            line = orjson.dumps([number, *cells]) + b"\n"
+            waiting.append(line)
+            size += len(line)
+            if size > _TOGETHER:
+                total += size
+                if total > MOST_ROWS:
+                    raise DocumentRefused(f"its rows have more than {MOST_ROWS:,} bytes: split it")
+                yield b"".join(waiting)
+                waiting, size = [], 0
+        yield b"".join(waiting)
+    except DocumentRefused as refusal:
+        yield _refused(str(refusal))
+    except MemoryError:
+        yield _refused(_TOO_MUCH)
 
 
 def _lines(parts: Iterable[Part]) -> Iterator[bytes]:
@@ -78,20 +110,22 @@ def serve(control: socket.socket) -> None:
                 connection.sendall(STATUS.pack(*ended))
 
 
-def _read_within_limits(connection: socket.socket, seconds: int) -> None:
+def _read_within_limits(connection: socket.socket, request: int) -> None:
     """Answer one file and exit, whatever happens."""
     try:
         gc.disable()  # it ends with the file
-        _limit(seconds)
+        seconds, are_rows = request & ~ROWS, bool(request & ROWS)
+        _limit(seconds, _WAIT_ROWS if are_rows else _WAIT)
         with connection.makefile("rb") as stream:
             data = stream.read()
-        connection.sendall(answer(data))
+        for piece in rows(data) if are_rows else (answer(data),):
+            connection.sendall(piece)
     except BaseException:  # a parser in Rust raises one of its own
         os._exit(1)
     os._exit(0)
 
 
-def _limit(seconds: int) -> None:
+def _limit(seconds: int, wait: int) -> None:
     import resource
 
     with contextlib.suppress(OSError):  # if the instance runs out of memory, this process ends, not the app
@@ -104,16 +138,19 @@ def _limit(seconds: int) -> None:
     ):
         with contextlib.suppress(ValueError, OSError):  # macOS refuses the last one
             resource.setrlimit(kind, (limit, most))
-    signal.alarm(_WAIT * seconds)
+    signal.alarm(wait * seconds)
 
 
 def main() -> None:
     """Load the parsers and serve."""
     sys.path[:] = json.loads(sys.argv[1])
-    if sys.argv[2:] == ["once"]:
-        sys.stdout.buffer.write(answer(sys.stdin.buffer.read()))
+    if sys.argv[2:]:
+        data = sys.stdin.buffer.read()
+        sys.stdout.buffer.writelines(rows(data) if sys.argv[2] == "rows" else (answer(data),))
         return
-    from shared.documents.readers import child  # noqa: F401 before forking, so that each fork has it
+    import orjson  # noqa: F401 before forking, so that each fork has it
+
+    from shared.documents.readers import child  # noqa: F401
 
     for text in _TABLES:  # the same for what is made when it is needed first
         with contextlib.suppress(Exception):

@@ -1,1 +1,1 @@
-"""Files of many records: read row by row, answered row by row, and written back in their own format."""
+"""The records of files: formats, the staged form, what became of each, and the results."""

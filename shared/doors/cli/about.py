@@ -58,6 +58,11 @@ ABOUT = {
         "tokens, up to max_cost_per_document over all runs.",
         "--deployment contract-clauses --failed",
     ),
+    "cancel": (
+        "The worker that has the file stops within seconds; requests in flight end first. The results hold "
+        "what is answered, and a requeue asks the rest.",
+        "contract-clauses~20261201T094536-29b94907244faa01",
+    ),
     "sessions": (
         "Of each session the part in the period counts. The cost of always-on hosting is shown for "
         "comparison. Costs are estimates from the prices in deployments.yaml.",

@@ -13,6 +13,7 @@ from shared.reports.doctor import storage
 from shared.reports.doctor.accounts import AccountCheck
 from shared.reports.doctor.events import events
 from shared.reports.doctor.findings import DoctorReport, Finding, Status, failed, ok, unchecked
+from shared.reports.doctor.sources import sources
 
 if TYPE_CHECKING:
     from shared.app import Lamplighter
@@ -71,6 +72,7 @@ async def _configured(app: App) -> list[Finding]:
         ok(check, f"the last good version is in force: {content}" if problem else content),
         await app_checks.last_sweep(lamplighter.intake, context.clock.now()),
         *await events(lamplighter, app.tables, context.clock.now()),
+        *await sources(lamplighter),
     ]
     for account in settings.accounts.values():
         checks = AccountCheck(

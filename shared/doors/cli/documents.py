@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from shared.app import Lamplighter
 from shared.doors.cli.exits import Exit
 from shared.doors.cli.terminal import Terminal, clock_time, shortened, table
-from shared.reports.documents import DocumentsReport, read_query
+from shared.reports.documents import DocumentReport, DocumentsReport, read_query
 from shared.reports.documents import documents as list_documents
 
 
@@ -24,7 +24,7 @@ async def documents(app: Lamplighter, options: argparse.Namespace, terminal: Ter
 def _lines(page: DocumentsReport) -> Iterator[str]:
     if page.documents:
         rows = [
-            (each.id, each.state, clock_time(each.arrived_at), shortened(each.name), each.reason or "-")
+            (each.id, each.state, clock_time(each.arrived_at), shortened(each.name), _why(each) or "-")
             for each in page.documents
         ]
         yield from table(("ID", "STATE", "ARRIVED", "FILE", "REASON"), rows)
@@ -37,3 +37,14 @@ def _lines(page: DocumentsReport) -> Iterator[str]:
             "",
             "More folders than can be looked into are no deployment's: name one with --deployment",
         )
+
+
+def _why(document: DocumentReport) -> str:
+    """Return the reason of its state; of a file of records also how far it is."""
+    records = document.records
+    if records is None or document.finished_at is not None:
+        return document.reason
+    said = f"{records.answered + records.failed:,} of {records.total:,} records"
+    if records.seconds_left is not None:
+        said += f", {records.per_minute:,.0f} a minute, {max(1, records.seconds_left // 60):,} min left"
+    return f"{said}; {document.reason}" if document.reason else said

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from shared.doors.cli.about import ABOUT
 from shared.doors.cli.arguments import Parser, apply_values, count, duration, instant, month, note, path
+from shared.doors.cli.cancel import cancel
 from shared.doors.cli.doctor import doctor
 from shared.doors.cli.documents import documents
 from shared.doors.cli.exits import Exit, failure
@@ -147,10 +148,14 @@ def parser() -> argparse.ArgumentParser:
     each.set_defaults(run=documents)
 
     each = add("requeue", "give documents that failed their next run")
-    each.add_argument("ids", nargs="*", metavar="ID", help="as GET /api/documents tells them")
+    each.add_argument("ids", nargs="*", metavar="ID", help="as `documents` shows them")
     each.add_argument("--deployment", metavar="NAME", help="with --failed: whose documents")
     each.add_argument("--failed", action="store_true", help="all that failed, oldest first")
     each.set_defaults(run=requeue)
+
+    each = add("cancel", "let files of records end with what is answered")
+    each.add_argument("ids", nargs="+", metavar="ID", help="as `documents` shows them")
+    each.set_defaults(run=cancel)
 
     each = add("sessions", "what was hosted and what it cost, for finance")
     each.add_argument("--deployment", metavar="NAME", help="only this one")

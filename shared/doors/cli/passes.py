@@ -12,13 +12,14 @@ from shared.doors.cli.exits import Exit
 from shared.doors.cli.terminal import Terminal, table
 from shared.hosting.reconcile import PassReport
 from shared.model import DeploymentConfig, Observed, RecordState
+from shared.operations import batches
 from shared.serve import SLICE_SECONDS
 
 Target = Literal["ready", "gone", "empty"]
 
 
 async def reconcile(app: Lamplighter, options: argparse.Namespace, terminal: Terminal) -> Exit:
-    """Sweep once, make a pass over every account and, if asked, drain one slice; send the events that wait.
+    """Sweep once, and make a pass over every account; if asked, drain one slice; then the sources and events.
 
     Show the decisions.
     """
@@ -32,14 +33,16 @@ async def reconcile(app: Lamplighter, options: argparse.Namespace, terminal: Ter
     if options.drain:
         with terminal.progress() as show:
             show("answering what waits on ready deployments")
+            await batches.take_in_all(app)
             try:
                 await app.drain_backlog(SLICE_SECONDS)
             except PartFailed as failure:
                 problems += failure.problems
-    try:
-        await app.deliver_events()
-    except PartFailed as failure:
-        problems += failure.problems
+    for rest in (app.sync_sources, app.deliver_events):
+        try:
+            await rest()
+        except PartFailed as failure:
+            problems += failure.problems
     passes = [_document(report) for report in reports]
     terminal.show({"passes": passes, "problems": problems}, _lines(passes))
     for problem in problems:

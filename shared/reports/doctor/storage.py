@@ -8,20 +8,37 @@ import uuid
 from collections.abc import Sequence
 from datetime import timedelta
 
+from shared.batches.files import FILES
+from shared.batches.ledger import BATCHES
+from shared.batches.ledger import FILES as FILE_ROWS
 from shared.documents.backlog import DOCUMENTS
 from shared.documents.checkpoints import CHECKPOINTS
 from shared.documents.identity import INBOX
 from shared.documents.intake import SWEEPS
-from shared.documents.results import FAILED, PROCESSED, RESULTS
+from shared.documents.places import FAILED, PROCESSED, RESULTS
+from shared.documents.records.staging import STAGING
 from shared.documents.unpack import UNPACKED
 from shared.errors import StorageError
 from shared.hosting.leases import LEASES, WORK_LEASES
 from shared.hosting.ledger import DECISIONS, DEPLOYMENTS, HOLDS, SESSIONS
 from shared.ports import Blobs, Clock, Insert, Remove, Tables
 from shared.reports.doctor.findings import Finding, failed, ok, warning
+from shared.sources.arrivals import TAKEN
+from shared.sources.taken import SOURCES
 
-CONTAINERS = (INBOX, RESULTS, PROCESSED, FAILED, CHECKPOINTS, UNPACKED, LEASES)
-TABLES = (DOCUMENTS, DEPLOYMENTS, SESSIONS, DECISIONS, HOLDS, WORK_LEASES, SWEEPS)
+CONTAINERS = (INBOX, RESULTS, PROCESSED, FAILED, CHECKPOINTS, STAGING, FILES, TAKEN, UNPACKED, LEASES)
+TABLES = (
+    DOCUMENTS,
+    FILE_ROWS,
+    BATCHES,
+    DEPLOYMENTS,
+    SESSIONS,
+    SOURCES,
+    DECISIONS,
+    HOLDS,
+    WORK_LEASES,
+    SWEEPS,
+)
 LARGEST_SKEW = timedelta(seconds=5)
 
 _REMEDY = (

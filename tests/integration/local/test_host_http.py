@@ -8,6 +8,8 @@ from host_process import KEY, HostProcess
 from local.azurite import Azurite
 
 APP = """
+import os
+
 OPEN = func.AuthLevel.ANONYMOUS
 
 @app.route(route="documents/{id}/result", methods=["GET"], auth_level=OPEN)
@@ -26,6 +28,10 @@ async def submit(req: func.HttpRequest) -> func.HttpResponse:
 @app.route(route="administer", auth_level=func.AuthLevel.ADMIN)
 async def administer(req: func.HttpRequest) -> func.HttpResponse:
     return func.HttpResponse(status_code=204)
+
+@app.route(route="open/{*rest}", auth_level=OPEN)
+async def rest(req: func.HttpRequest) -> func.HttpResponse:
+    return func.HttpResponse(req.route_params["rest"] + " on " + os.environ["WEBSITE_HOSTNAME"])
 
 @app.route(route="broken", auth_level=OPEN)
 def broken(req: func.HttpRequest) -> func.HttpResponse:
@@ -56,6 +62,13 @@ def test_routes(host: HostProcess, path: str, status: int, body: str | None) -> 
     answer = host.call(path)
     assert answer[0] == status
     assert body is None or answer[2].decode() == body
+
+
+def test_a_route_may_take_all_that_follows(host: HostProcess) -> None:
+    """And the app knows the host's name, as in Azure, to ask it something."""
+    own = host.url.partition("//")[2]
+    assert host.call("/api/open/v1/files/a%20b")[2].decode() == f"v1/files/a b on {own}"
+    assert host.call("/api/open/")[2].decode() == f" on {own}"
 
 
 def test_answers(host: HostProcess) -> None:
