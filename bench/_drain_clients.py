@@ -19,6 +19,7 @@ from bench._process_usage import peak_memory
 
 SYSTEM = "Say in one sentence what the document is about."
 DEPLOYMENT = "clauses"
+RECORDS = "lamplighter_record_file"  # the same requests as one file
 _SLICE = 300.0  # seconds
 _PAUSE = 0.2  # seconds between slices
 _KEY = "a key"
@@ -136,20 +137,40 @@ async def _bare(work: Work) -> int:
         return await _in_parallel(work.documents, 32, ask)
 
 
-async def _lamplighter(work: Work) -> int:
-    """Drain the documents that wait in the storage, with everything stored and settled."""
+async def _drained(app: Any, seconds: float) -> Any:
+    """Drain what waits in the storage, with everything stored and settled; return the app as configured."""
     from shared.app import PartFailed
+
+    until, current = time.monotonic() + seconds, await app.current()
+    while time.monotonic() < until and (await current.documents.demand(DEPLOYMENT)).unfinished:
+        try:
+            await current.drain_backlog(min(_SLICE, until - time.monotonic()))
+        except PartFailed as failed:
+            print(failed, file=sys.stderr)
+        await asyncio.sleep(_PAUSE)
+    return current
+
+
+async def _records(work: Work) -> int:
+    """Drain one file of records."""
     from shared.wiring import App
 
-    app, until = App(work.settings), time.monotonic() + work.seconds
+    app = App(work.settings)
     try:
-        current = await app.current()
-        while time.monotonic() < until and (await current.documents.demand(DEPLOYMENT)).unfinished:
-            try:
-                await current.drain_backlog(min(_SLICE, until - time.monotonic()))
-            except PartFailed as failed:
-                print(failed, file=sys.stderr)
-            await asyncio.sleep(_PAUSE)
+        current = await _drained(app, work.seconds)
+        found = (await current.documents.listed(DEPLOYMENT, None, "", 10)).documents
+        return sum(document.answered for document in found)
+    finally:
+        await app.close()
+
+
+async def _lamplighter(work: Work) -> int:
+    """Drain many documents."""
+    from shared.wiring import App
+
+    app = App(work.settings)
+    try:
+        await _drained(app, work.seconds)
         answered, token = 0, None
         while True:
             page = await app.blobs.list("results", token, 5000)
@@ -163,6 +184,7 @@ async def _lamplighter(work: Work) -> int:
 
 CLIENTS: dict[str, Client] = {
     "lamplighter": _lamplighter,
+    RECORDS: _records,
     "sdk_20_retries_256_workers": _sdk(256, 20),
     "sdk_defaults_32_workers": _sdk(32, 2),
     "tenacity": _tenacity,

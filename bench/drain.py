@@ -1,9 +1,10 @@
 """Drain one backlog at a deployment's limits: `python3 dev.py bench drain [--minutes N] [--json]`.
 
-The same requests go through this project, with every document stored and settled, and through four other
-clients. Each client gets an emulator of its own, whose minute is scaled to six seconds. Utilisation is what
-the emulator admitted, divided by what its limits allowed between the first and the last admission. The CPU
-time comes from a run without limits, pinned to one core. `lost`: requests without an answer at the end.
+The same requests go through this project, as documents and as one file of records, with everything stored
+and settled, and through four other clients. Each client gets an emulator of its own, whose minute is scaled
+to six seconds. Utilisation is what the emulator admitted, divided by what its limits allowed between the
+first and the last admission. The CPU time comes from a run without limits, pinned to one core. `lost`:
+requests without an answer at the end.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bench._drain_clients import CLIENTS, DEPLOYMENT, Work
+from bench._drain_clients import CLIENTS, DEPLOYMENT, RECORDS, Work
 from bench._measured import admissions, figures_of, write_deployments
 from bench._report import machine, show
 from local.stack import Behaviour, Services, app_settings, run_services
@@ -116,8 +117,9 @@ def run(client: str, case: Case, documents: int, *, limited: bool) -> dict[str, 
     with tempfile.TemporaryDirectory(prefix="drain-") as name:
         folder = Path(name)
         with run_services(folder, behaviour) as services:
-            settings = app_settings(services, _deployments_file(folder, case))
-            asyncio.run(prepare(settings, texts if client == "lamplighter" else []))
+            records = {"records": {"text": "text"}} if client == RECORDS else {}
+            settings = app_settings(services, _deployments_file(folder, case, records))
+            asyncio.run(prepare(settings, _files(client, texts)))
             before = len(admissions(services, DEPLOYMENT))
             work = Work(
                 f"{services.emulator_url}/{_ACCOUNT}/openai/v1/",
@@ -171,13 +173,20 @@ def _halve_limits(services: Services, before: int, after: float, halved_at: list
     halved_at.append(datetime.now().astimezone())
 
 
-def _deployments_file(folder: Path, case: Case) -> Path:
+def _files(client: str, texts: list[str]) -> list[str]:
+    """Return what lies in the inbox for a client."""
+    if client == RECORDS:
+        return ["".join(json.dumps({"text": text}) + "\n" for text in texts)]
+    return texts if client == "lamplighter" else []
+
+
+def _deployments_file(folder: Path, case: Case, task: dict[str, Any]) -> Path:
     deployment = {
         "model": {"name": case.model, "version": "1"},
         "sku": {"name": "GlobalStandard", "capacity": case.capacity},
         "always": True,
     }
-    return write_deployments(folder, {DEPLOYMENT: deployment}, max_output_tokens=case.max_tokens)
+    return write_deployments(folder, {DEPLOYMENT: deployment}, max_output_tokens=case.max_tokens, task=task)
 
 
 def main() -> None:

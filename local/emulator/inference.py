@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import random
+import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -135,7 +136,10 @@ class DataPlane:
         tokens = completion.get("usage") or {}
         usage.tokens_in += tokens.get("prompt_tokens", 0)
         usage.tokens_out += tokens.get("completion_tokens", 0)
-        return web.json_response(completion, headers=headers)
+        request_id = str(uuid.uuid4())
+        return web.json_response(
+            completion, headers={**headers, "x-request-id": request_id, "apim-request-id": request_id}
+        )
 
     def _refuse_another_kind(self, operation: DataOperation, generation: Generation) -> None:
         model = generation.run(self.clock()).specification.model_name
