@@ -3,7 +3,8 @@
 A file of N records, and one of a tenth, go through this project: taken in from the inbox, asked at a
 deployment without limits, every answer kept, the results written in the file's own format, the source moved.
 The CPU time is that of the app's process, without the reader's child. The answers come after a fifth of a
-second. `lost`: records without an answer.
+second. `lost`: records without an answer. `as_in_the_file`: rows of the result that stand in their place,
+with what the file has, and an answer.
 """
 
 from __future__ import annotations
@@ -87,6 +88,7 @@ def run(form: str, records: int) -> dict[str, Any]:
             settings = app_settings(services, file)
             asyncio.run(_prepare(settings, f"{DEPLOYMENT}/records.{form}", FORMATS[form](records)))
             figures = figures_of("bench._backlog_work", [], Work(settings, records / _SLOWEST + 60))
+            same = asyncio.run(_same(settings, form, records))
     answered, cpu = figures["answered"], figures["cpu_s"]
     return {
         "records": records,
@@ -95,8 +97,32 @@ def run(form: str, records: int) -> dict[str, Any]:
         "staging_cpu_s": round(figures["staging_cpu_s"], 2),
         "peak_rss_mb": figures["peak_rss_mb"],
         "lost": records - answered,
+        "as_in_the_file": same,
         "ended": "; ".join(figures["ended"]),
     }
+
+
+async def _same(settings: dict[str, str], form: str, records: int) -> int:
+    """Return how many rows of the result stand in their place, with what the file has, and an answer."""
+    app = App(settings)
+    try:
+        names = [item.name for item in (await app.blobs.list("results", None, 100)).items]
+        name = next(name for name in names if name.endswith(".jsonl") and not name.endswith(".errors.jsonl"))
+        lines = (await app.blobs.read("results", name)).splitlines()
+    finally:
+        await app.close()
+    if len(lines) != records:
+        return 0
+    return sum(_is_of(json.loads(line), number, form) for number, line in enumerate(lines))
+
+
+def _is_of(line: dict[str, Any], number: int, form: str) -> bool:
+    if form == "batch":
+        return (line["custom_id"], line["response"]["status_code"]) == (f"r{number}", 200)
+    stars: str | int = str(number % 5) if form == "csv" else number % 5
+    row = {"id": f"r{number:06}", "stars": stars, "text": document(number)}
+    columns, answer = line["columns"], line["answer"]
+    return all(columns[name] == value for name, value in row.items()) and bool(answer)
 
 
 async def _prepare(settings: dict[str, str], name: str, data: bytes) -> None:

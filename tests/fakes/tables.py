@@ -7,7 +7,7 @@ from bisect import bisect_left, insort
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
-from shared.errors import AlreadyExists, Changed
+from shared.errors import AlreadyExists, Changed, StorageError
 from shared.ports import Clock, Insert, Keys, Page, Remove, Replace, Row
 
 
@@ -77,6 +77,9 @@ class MemoryTables:
 
 
 def _check(rows: Mapping[str, Row], change: Insert | Replace | Remove) -> None:
+    values = () if isinstance(change, Remove) else change.values.values()
+    if any(isinstance(each, str) and len(each) > _LONGEST for each in values):
+        raise StorageError("a column is too long", code="PropertyValueTooLarge")
     match change:
         case Insert(key) if key in rows:
             raise AlreadyExists("a row of that key is there already")
@@ -86,5 +89,6 @@ def _check(rows: Mapping[str, Row], change: Insert | Replace | Remove) -> None:
             raise Changed("the row is not the version that was named")
 
 
+_LONGEST = 32_768  # characters of a text column, as in Azure
 SKEW = timedelta(seconds=2)
 """Largest difference between a server's Date, in whole seconds, and a row's time."""
