@@ -205,17 +205,21 @@ def machine_environment() -> dict[str, str]:
     return {name: os.environ[name] for name in (*_PASSED_ON, *_CERTIFICATES) if name in os.environ}
 
 
+def storage_settings(blob: str, queue: str, table: str) -> dict[str, str]:
+    """Return the app settings that name the storage, by the URLs of its services."""
+    return {
+        f"{connection}__{service}ServiceUri": uri
+        for connection in ("AzureWebJobsStorage", "DOCUMENTS_STORAGE")
+        for service, uri in {"blob": blob, "queue": queue, "table": table}.items()
+    }
+
+
 def app_settings(services: Services, deployments_file: Path) -> dict[str, str]:
     """Return the app settings as in Azure; local.settings.sample.json has the same."""
     azurite = services.azurite
-    uris = {"blob": azurite.blob_uri, "queue": azurite.queue_uri, "table": azurite.table_uri}
-    storage = {
-        f"{connection}__{service}ServiceUri": uri
-        for connection in ("AzureWebJobsStorage", "DOCUMENTS_STORAGE")
-        for service, uri in uris.items()
-    }
-    return storage | {
+    return {
         **own_settings(deployments_file),
+        **storage_settings(azurite.blob_uri, azurite.queue_uri, azurite.table_uri),
         **topic_setting(services.emulator_url),
         "FUNCTIONS_WORKER_RUNTIME": "python",
         "DEPLOYMENTS_FILE": str(deployments_file),

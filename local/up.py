@@ -22,6 +22,7 @@ from local.stack import (
     new_folder,
     run_host,
     run_services,
+    storage_settings,
 )
 
 
@@ -95,8 +96,9 @@ def check_file(deployments_file: Path, settings: Mapping[str, str]) -> None:
 
 
 def _up(deployments_file: Path, *, with_host: bool, workers: int) -> NoReturn:
-    topic = topic_setting("http://127.0.0.1")  # of no port yet
-    check_file(deployments_file, own_settings(deployments_file) | topic)
+    nowhere = "http://127.0.0.1/devstoreaccount1"  # the ports are not known yet
+    storage = storage_settings(nowhere, nowhere, nowhere)
+    check_file(deployments_file, own_settings(deployments_file) | storage | topic_setting(nowhere))
     folder, accounts = new_folder("up"), accounts_in(deployments_file)
     with run_services(folder, Behaviour(), accounts=accounts, standard_ports=not with_host) as services:
         if not with_host:

@@ -100,7 +100,7 @@ class Claims:
 
         The cost of that answer may be on the document already. Raises StorageError.
         """
-        charged = replace(stored.spent.charged_to(document), result=result_name(document))
+        charged = replace(stored.applied_to(document), result=result_name(document))
         now = self._tools.clock.now()
         await self._tools.results.settle(charged, stored.state, stored.reason, now)
         self.answered += 1

@@ -25,7 +25,7 @@ from typing import Any
 from shared.alerts import Alert, alert, event
 from shared.documents.backlog import DocumentLedger, Leftover
 from shared.documents.checkpoints import Checkpoints
-from shared.documents.identity import INBOX, short_id
+from shared.documents.identity import INBOX, is_final, short_id
 from shared.documents.places import (
     FAILED,
     PROCESSED,
@@ -163,12 +163,25 @@ class Results:
         alert(Alert.STORAGE_REFUSED, remedy, **fields)
         return ResultUnusable(f"another blob stands where its result belongs, in {RESULTS}: {what}")
 
+    async def current(self, document: Document) -> Document:
+        """Return the row of a document that this worker has, as it is now: somebody may have cancelled it.
+
+        Raises Changed if another one has it, or has finished it; StorageError.
+        """
+        found = await self._ledger.get(document.id)
+        if document.etag is None and found is None:
+            return document
+        if found is None or is_final(found) or found.claimed_by != document.claimed_by:
+            raise Changed("another worker has the document")
+        return found
+
     async def settle(
         self, document: Document, state: DocumentState, reason: str, finished_at: datetime
-    ) -> None:
+    ) -> bool:
         """Give an unfinished document its final state, and move its source out of the inbox.
 
-        It may be an upload that is not recorded yet, such as one that is refused at once.
+        It may be an upload that is not recorded yet, such as one that is refused at once. Return False if
+        its row was changed meanwhile.
 
         Done only if its result is there (see the note): raises StorageError if it is not.
         """
@@ -192,6 +205,8 @@ class Results:
             await self.clear_inbox(final)
             if leftover is not None:
                 await self.clear(leftover)
+            return True
+        return False
 
     async def refuse_unpacked(
         self, document: Document, reason: str, finished_at: datetime, data: bytes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +17,8 @@ class Stored:
     """A stored result. `evidence`: None if there is none. Answer and evidence are untrusted.
 
     `answer`: None in the result of an archive, which lists its documents instead, and of a file of records,
-    which names its files. `state`, `reason`: with which its document is to be finished.
+    which names its files. `state`, `reason`: with which its document is to be finished. `counts`: how many
+    records of a file were answered, and how many failed.
     """
 
     spent: Spent
@@ -25,6 +26,14 @@ class Stored:
     evidence: Any
     state: DocumentState = DocumentState.DONE
     reason: str = "answered"
+    counts: tuple[int, int] | None = None
+
+    def applied_to(self, document: Document) -> Document:
+        """Return the document with its cost and counts: its row may be some seconds behind them."""
+        charged = self.spent.charged_to(document)
+        if self.counts is None:
+            return charged
+        return replace(charged, answered=self.counts[0], refused=self.counts[1], rate=0.0)
 
 
 def write_result(
@@ -107,6 +116,8 @@ def read_result(document: Document, data: bytes) -> Stored | None:
         if (whose["id"], whose["run"]) != (document.id, document.run):
             return None
         state = DocumentState(body.get("state", DocumentState.DONE))
-        return Stored(parsed(body["spent"]), answer, evidence, state, str(body.get("reason", "answered")))
+        reason, records = str(body.get("reason", "answered")), body.get("records")
+        counts = (int(records["answered"]), int(records["failed"])) if records else None
+        return Stored(parsed(body["spent"]), answer, evidence, state, reason, counts)
     except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
         return None

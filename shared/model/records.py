@@ -25,12 +25,20 @@ class Records:
     """How the rows of a file become requests.
 
     `text`: literal pieces and columns; together they are the document of a row's request. `keep`: the columns
-    that stand in the result; None: all. `id`: the column whose value identifies a row; None: its number does.
+    that stand in the result, beside the id; None: all. `id`: the column whose value identifies a row; None:
+    its number does.
     """
 
     text: tuple[str | Column, ...]
     keep: tuple[str, ...] | None = None
     id: str | None = None
+
+    @property
+    def shown(self) -> tuple[str, ...] | None:
+        """Return the columns that stand in the result; None: all."""
+        if self.keep is None:
+            return None
+        return self.keep if self.id is None or self.id in self.keep else (self.id, *self.keep)
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from shared.app import Lamplighter
 from shared.batches.ledger import Listed
 from shared.batches.objects import Status, status_of
 from shared.batches.rows import BatchJob, JobState, StoredFile, new_batch_id
+from shared.documents.records.record import encoded
 from shared.errors import Changed, Conflict, LamplighterError, NotFound, StorageError, shown
 from shared.model import Document
 from shared.operations.cancel import cancel as cancel_document
@@ -71,7 +72,7 @@ async def create(app: Lamplighter, asked: NewBatch, file: StoredFile, key: str |
         endpoint=asked.endpoint,
         completion_window=asked.completion_window,
         window_seconds=int(asked.window.total_seconds()),
-        metadata=json.dumps(asked.metadata) if asked.metadata else "",
+        metadata=encoded(asked.metadata).decode() if asked.metadata else "",
         created_at=now,
     )
     return await _seen(app, await app.batches.ledger.add(job, key, asked.digest(file.id)) or job)

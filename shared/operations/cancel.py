@@ -27,7 +27,7 @@ async def cancel(app: Lamplighter, document_id: str) -> Document:
         document = await app.documents.get(document_id)
         if document is None:
             raise NotFound("no document has this id: the list of documents shows each one's")
-        if document.cancelled:
+        if document.cancelled and (is_final(document) or _has_worker(document, app)):
             return document
         if is_final(document):
             raise Conflict(f"it is {document.state} already: nothing is left to cancel")
@@ -49,7 +49,7 @@ def _has_worker(document: Document, app: Lamplighter) -> bool:
 
 async def _finish(app: Lamplighter, document: Document) -> Document:
     """Claim a file that waits, and finish it with what is answered."""
-    context = app.context
+    context, config = app.context, app.settings.find(document.deployment)
     claimed = await app.documents.save(
         replace(
             document,
@@ -61,7 +61,6 @@ async def _finish(app: Lamplighter, document: Document) -> Document:
     )
     log = AnswerLog(context.blobs, claimed)
     known = await log.load(claimed.records)
-    config = app.settings.find(claimed.deployment)
     finish = Finish(context.blobs, app.results, context.clock)
     await finish.stop(claimed, config.task, log, known, "it was cancelled")
     return await app.documents.get(claimed.id) or claimed

@@ -91,8 +91,8 @@ class RecordsReport:
     total: int
     answered: int
     failed: int  # they have no answer, and get none in this run
-    per_minute: float  # lately
-    seconds_left: int | None  # at that rate; None if nothing is asked now
+    per_minute: float | None  # lately; None if nothing is asked now
+    seconds_left: int | None  # at that rate
     expected_cost: float  # of the whole file
 
 
@@ -262,7 +262,7 @@ def records_report(found: Document) -> RecordsReport:
         total=found.records,
         answered=found.answered,
         failed=found.refused,
-        per_minute=found.rate,
+        per_minute=found.rate if is_asked else None,
         seconds_left=round((found.records - done) / found.rate * 60) if is_asked else None,
         expected_cost=round(max(found.cost, expected), 6),
     )

@@ -107,7 +107,7 @@ class SourceSection(BaseModel):
 
 
 _REMEDIES = {
-    "account": "write the URL of the storage account, such as https://NAME.blob.core.windows.net",
+    "account": "write the URL: https://NAME.blob.core.windows.net for a container, .table. for a table",
     "text": "write the column that is asked about, or a template such as {title}: {body}",
     "target": "name the table for the answers",
     "select": "write the SELECT that returns the rows, with columns for key, version and text",

@@ -25,6 +25,7 @@ from tests.unit.openai_client import KEY, STYLES, client, jobs, jsonl, line
 
 CHAT: Any = "/v1/chat/completions"
 HOUR: Any = "1h"  # OpenAI knows 24h only
+_LARGEST = {f"{n:02}" + 62 * "é": 512 * "\U0001f600" for n in range(16)}
 ENDED = ("completed", "failed", "cancelled")
 
 
@@ -62,9 +63,9 @@ async def test_files_to_batch_to_answers(style: str) -> None:
     file = await api.files.create(file=("my batch.jsonl", data), purpose="batch")
     assert (file.bytes, file.filename, file.status) == (len(data), "my batch.jsonl", "processed")
     batch = await api.batches.create(
-        input_file_id=file.id, endpoint=CHAT, completion_window=HOUR, metadata={"run": "7"}
+        input_file_id=file.id, endpoint=CHAT, completion_window=HOUR, metadata=_LARGEST
     )
-    assert (batch.status, batch.metadata, batch.errors) == ("validating", {"run": "7"}, None)
+    assert (batch.status, batch.metadata, batch.errors) == ("validating", _LARGEST, None)
     waiting = await api.batches.retrieve(batch.id)
     assert (waiting.status, waiting.model) == ("in_progress", "clauses")
     assert waiting.request_counts and waiting.request_counts.total == 20

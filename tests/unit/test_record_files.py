@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import csv
 import io
 import json
+import random
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from shared.app import PartFailed
+from shared.documents.record_files.finish import Finish
+from shared.documents.results import Results
 from shared.doors import api
-from shared.errors import ModelUnavailable, RateLimited, RequestRefused
+from shared.errors import Changed, ModelUnavailable, RateLimited, RequestRefused, StorageError
 from shared.model import Column, Document, DocumentState, ModelRequest, Records, Task, prompt
-from tests.fakes.world import World, config
+from shared.ports import Blobs
+from shared.wiring import assemble
+from tests.fakes.world import World, config, settings
 from tests.unit.large_documents import Reader, no_threads  # noqa: F401
 
 NAME = "clauses/reviews.csv"
@@ -88,6 +95,7 @@ async def test_every_row_is_answered_once_in_the_order_of_the_file() -> None:
     [
         ("id,text\r\n1,good\r\n", "review"),
         ("id,review\r\n", "row"),
+        ("id,review," + ",".join(f"the answer to question {n}" for n in range(1300)) + "\r\n1,x", "keep"),
         (reviews(*["a long text " * 50] * 50), "max_cost_per_file"),
     ],
 )
@@ -261,3 +269,150 @@ async def test_only_files_of_records_are_cancelled() -> None:
     world.upload("clauses/a.txt")
     await world.app.intake.sweep()
     assert (await api.cancel(world.app, (await world.document("clauses/a.txt")).id)).status == 409
+
+
+async def ticked(files: Files, ticks: int) -> Document:
+    """Tick every minute; errors of a tick are those of its storage. Return the document."""
+    for _ in range(ticks):
+        began = files.world.clock.monotonic()
+        with contextlib.suppress(StorageError, asyncio.CancelledError, PartFailed):
+            await files.world.tick()
+        assert files.world.clock.monotonic() - began < 600, "Azure ends a function after ten minutes"
+        files.world.clock.advance(max(1.0, began + 60 - files.world.clock.monotonic()))
+    return await files.document()
+
+
+async def test_a_low_limit_is_used_whole() -> None:
+    """Ten requests a minute, of which slices of 50 seconds admit half: no try that a slice ends rests."""
+    files = Files(capacity=10)
+    files.world.upload(NAME, reviews(*(f"t{n}" for n in range(1000))))
+    assert (await ticked(files, 30)).unanswered == 0 and len(files.asked) >= 120
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_two_processes_whose_storage_fails_now_and_then_ask_each_row_once(seed: int) -> None:
+    """One call in fifty fails, half of these after their effect."""
+    files, chance = Files(), random.Random(seed)
+    world = files.world
+
+    def flaky(port: Any) -> Any:
+        return _Flaky(port, chance)
+
+    ports = flaky(world.tables), flaky(world.blobs), world.azure, world.azure
+    apps = [assemble(settings(files.reader.config), world.clock, *ports) for _ in range(2)]
+    world.upload(NAME, reviews(*(f"t{n}" for n in range(400))))
+    await world.app.intake.sweep()
+
+    async def worked(app: Any) -> None:
+        for part in (app.reconcile(), app.drain_backlog(50.0)):
+            with contextlib.suppress(StorageError, PartFailed):
+                await part
+
+    for _ in range(60):
+        await asyncio.gather(*map(worked, apps))
+        world.clock.advance(60)
+    done = await files.document()
+    assert (done.state, done.answered, len(files.asked)) == (DocumentState.DONE, 400, 400)
+    assert [row[2] for row in await files.rows()] == [f"answer to t{n}" for n in range(400)]
+
+
+class _Flaky:
+    def __init__(self, port: Any, chance: random.Random) -> None:
+        self._port, self._chance = port, chance
+
+    def __getattr__(self, name: str) -> Any:
+        async def called(*given: Any, **named: Any) -> Any:
+            luck = self._chance.random()
+            if luck < 0.01:
+                raise StorageError("503")
+            found = await getattr(self._port, name)(*given, **named)
+            if luck < 0.02:
+                raise StorageError("the answer was lost")
+            return found
+
+        return called
+
+
+async def test_answers_that_cannot_be_kept_end_the_try_and_no_others_are_bought() -> None:
+    files = Files()
+    files.world.blobs.append = _refuse  # type: ignore[method-assign]
+    files.world.upload(NAME, reviews(*(f"t{n}" for n in range(3000))))
+    assert (await ticked(files, 4)).answered == 0 and len(files.asked) < 256
+    del files.world.blobs.append
+    assert (await ticked(files, 10)).answered == 3000
+
+
+async def _refuse(*_: Any) -> None:
+    raise StorageError("503")
+
+
+async def test_tries_that_time_out_stay_below_the_cap() -> None:
+    """Azure may charge for each."""
+
+    def answer(request: ModelRequest) -> str | Exception:
+        return ModelUnavailable("timeout", code="timeout")
+
+    files = Files(answer, task=replace(TASK, max_cost_per_file=0.05))
+    files.world.upload(NAME, reviews(*(f"t{n}" for n in range(3000))))
+    stopped = await ticked(files, 30)
+    assert "max_cost_per_file" in stopped.reason and 0.045 < stopped.cost <= 0.05
+
+
+async def test_a_file_that_is_cancelled_while_its_results_are_written_is_finished_at_once() -> None:
+    files, cancelled = Files(), list[int]()
+    create_from = files.world.blobs.create_from
+
+    async def cancelling(container: str, *given: Any) -> str:
+        if container == "results" and not cancelled:
+            document = await files.document()
+            cancelled.append((await api.cancel(files.world.app, document.id)).status)
+        return await create_from(container, *given)
+
+    files.world.blobs.create_from = cancelling  # type: ignore[method-assign]
+    done = await files.finished(reviews(*(f"t{n}" for n in range(300))))
+    assert set(cancelled) == {202}
+    assert (done.state, done.answered, done.crashes) == (DocumentState.DONE, 300, 0)
+
+
+async def test_a_cancellation_that_storage_has_stopped_is_completed_by_the_next_one() -> None:
+    """Nothing is hosted for it."""
+    files = Files()
+    files.world.upload(NAME, reviews("one", "two"))
+    await files.world.app.intake.sweep()
+    waiting, blobs = await files.document(), files.world.blobs
+    blobs.create_from = _refuse  # type: ignore[assignment]
+    with contextlib.suppress(StorageError):
+        await api.cancel(files.world.app, waiting.id)
+    del blobs.create_from
+    files.world.clock.advance(300)
+    assert (await api.cancel(files.world.app, waiting.id)).status == 200
+    assert (await files.document()).cancelled and len(await files.rows()) == 2
+
+
+async def test_a_worker_that_comes_back_late_leaves_the_results_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One died after it had written the result: the next one counts as it does. A third was paused before."""
+    files, late, complete, settle = Files(), list[Any](), Finish.complete, Results.settle
+
+    async def noted(*given: Any) -> None:
+        late.append(given)
+        await complete(*given)
+
+    async def dying(self: Results, document: Document, *given: Any) -> bool:
+        monkeypatch.setattr(Results, "settle", settle)
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(Finish, "complete", noted)
+    monkeypatch.setattr(Results, "settle", dying)
+    files.world.upload(NAME, reviews(*(f"t{n}" for n in range(20)), ""))
+    done = await ticked(files, 20)
+    assert (done.state, done.answered, done.refused) == (DocumentState.DONE, 20, 1)
+    blobs: Blobs = files.world.blobs
+    name = next(each for each in files.world.blobs.names("results") if each.endswith(f".{done.run}.json"))
+    item, answers = [await blobs.stat("results", each) for each in (name, name.replace(".json", ".csv"))]
+    assert item is not None
+    await blobs.delete("results", name, item.etag)  # it looked for it before it was there
+    with pytest.raises(Changed):
+        await complete(*late[0])
+    assert await blobs.stat("results", name.replace(".json", ".csv")) == answers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 
 from shared.documents.blame import Witness
@@ -60,8 +61,9 @@ async def _finish(tools: DrainTools, line: Line, claims: Claims, run: RecordRun,
             await finish.stop(run.document, task, run.log, run.known, "it was cancelled")
             claims.settled += 1
         case Ended.PAUSED:
-            paused = run.document
-            rest = timedelta(0) if run.has_kept else backoff(paused.unanswered + 1, tools.timing)
+            paused = replace(run.document, unanswered=0) if run.has_kept else run.document
+            rests = run.failed and not run.has_kept
+            rest = backoff(paused.unanswered + 1, tools.timing) if rests else timedelta(0)
             await claims.give_back(paused, run.why or "the slice ended", rest=rest)
             if run.has_kept:  # it goes on where it was, perhaps in this slice: its claim may have ended
                 claims.left.discard(run.document.id)

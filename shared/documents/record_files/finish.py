@@ -10,9 +10,11 @@ from shared.documents.records.answer_log import AnswerLog, Known
 from shared.documents.records.assemble import write_results
 from shared.documents.records.staging import STAGING, staged_name
 from shared.documents.results import Results
-from shared.errors import BlobRefused, StorageError
+from shared.errors import BlobRefused, Changed, StorageError
 from shared.model import Document, DocumentState, Task
 from shared.ports import Blobs, Clock
+
+_TRIES = 3  # to record it: somebody may cancel it meanwhile
 
 
 class Finish:
@@ -26,7 +28,7 @@ class Finish:
     async def complete(self, document: Document, task: Task, log: AnswerLog, known: Known) -> None:
         """Finish a file of which every record has an outcome: an answer, or a problem of its own."""
         final = await self._finish(document, task, log, known, DocumentState.DONE, "")
-        if not final.refused:  # else a requeue asks these again
+        if final.state is DocumentState.DONE and not final.refused:  # else a requeue asks these again
             await self._forget(final, log)
 
     async def stop(self, document: Document, task: Task, log: AnswerLog, known: Known, why: str) -> None:
@@ -42,18 +44,25 @@ class Finish:
         state: DocumentState,
         why: str,
     ) -> Document:
-        written = await write_results(self._blobs, document, task, log, known)
-        final = replace(
-            document,
-            answered=written.answered,
-            refused=written.refused,
-            result=result_name(document),
-            rate=0.0,
-        )
-        reason = f"{why}{_share(final)}"
-        await self._results.store_records(final, written.files, state, reason)
-        await self._results.settle(final, state, reason, self._clock.now())
-        return final
+        async def fence() -> None:
+            await self._results.current(document)
+
+        stored = await self._results.found(document)
+        if stored is None:
+            written = await write_results(self._blobs, document, task, log, known, fence)
+            final = replace(document, answered=written.answered, refused=written.refused, rate=0.0)
+            reason = f"{why}{_share(final)}"
+            await self._results.store_records(final, written.files, state, reason)
+        else:  # by a worker that could not record it: what was kept for it may be deleted
+            final, state, reason = stored.applied_to(document), stored.state, stored.reason
+        final = replace(final, result=result_name(document))
+        for _ in range(_TRIES):
+            row = await self._results.current(document)  # it was perhaps cancelled meanwhile
+            now = self._clock.now()
+            final = replace(final, etag=row.etag, cancelled=row.cancelled)
+            if await self._results.settle(final, state, reason, now):
+                return replace(final, state=state)
+        raise Changed("the document is being changed all the time")
 
     async def _forget(self, document: Document, log: AnswerLog) -> None:
         """Delete what was kept; the storage account's policy deletes what is left."""

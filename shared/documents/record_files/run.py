@@ -29,12 +29,11 @@ from shared.documents.line import CapacityTooSmall, HandedBack, Line
 from shared.documents.record_files.claim import RecordClaim
 from shared.documents.record_files.writer import Writer
 from shared.documents.records.answer_log import AnswerLog, Kind, Known, key_of
-from shared.documents.records.record import Outcome, Problem, from_line
-from shared.documents.records.request import request_of
+from shared.documents.records.record import Outcome, from_line, problem_of
+from shared.documents.records.request import highest_cost, request_of
 from shared.documents.records.staging import IN_PROGRESS, staged_lines
 from shared.errors import DocumentRefused, ModelError, ModelUnavailable, RequestRefused, StorageError
 from shared.model import Document
-from shared.money.cost import token_cost
 
 AT_ONCE = 256
 """The most requests of one file in progress at once."""
@@ -85,17 +84,18 @@ class RecordRun:
         self._capped = self._paused = False
         self._at_once, self._one_by_one = AT_ONCE, False  # in this lap, and in the next one
         self._error: BaseException | None = None
-        self._unsent = 0
-        self._bytes = 0  # of records in progress
+        self._unsent = self._bytes = 0  # requests that wait; bytes of records in progress
         self._room = asyncio.Event()
         self._running = set[asyncio.Task[None]]()
         self.log = AnswerLog(tools.blobs, document)
         self.known = Known.of(0)
         self.claim = RecordClaim(tools, claims, document, self._with_progress, self._room.set)
-        self._writer = Writer(tools.clock, self.log, self)
+        self._writer = Writer(tools, self.log, self, until)
         self._kept = 0  # outcomes and failures, in this try
         self.why = ""
         """Why it was paused."""
+        self.failed = False
+        """Whether that is a failure, after which the next try comes later."""
 
     # --- what a request is charged to ------------------------------------------------------------
 
@@ -182,7 +182,7 @@ class RecordRun:
             if not fits_cap and not self._running:
                 self._capped = True
                 return False
-            ahead = max(_LEAST_AHEAD, int(rate * _AHEAD))
+            ahead = 0 if self._writer.stalls else max(_LEAST_AHEAD, int(rate * _AHEAD))
             fits = not self._running or self._bytes + size <= _MOST_IN_PROGRESS
             if fits_cap and fits and self._unsent < ahead and len(self._running) < self._at_once:
                 return True
@@ -195,7 +195,7 @@ class RecordRun:
         return cap is None or self.document.cost + self._promised + cost <= cap
 
     def _cost_of(self, asked: Question | BatchQuestion) -> float:
-        return token_cost(asked.prompt_tokens, asked.request.max_output_tokens, self._tools.prices)
+        return highest_cost(asked, self._line.config, self._tools.prices)
 
     def _may_go_on(self) -> bool:
         if self._paused or self._capped or self.claim.saved.cancelled or self._witness.halted:
@@ -241,6 +241,8 @@ class RecordRun:
                 waits = False
                 self._unsent -= 1
                 self._room.set()
+            elif not self._fits_cap(0.0):  # its earlier tries ended without an answer, and were charged
+                raise HandedBack("another try could exceed max_cost_per_file")
 
         asked_at, answers = self._clock.now(), self._witness.answers
         try:
@@ -251,25 +253,26 @@ class RecordRun:
         except CapacityTooSmall as error:
             self._witness.saw_trouble(self._clock.now(), str(error), silent=False)
             alert(Alert.CAPACITY_TOO_SMALL, str(error), deployment=self._line.config.name)
-            self.why = str(error)
+            self.failed, self.why = True, str(error)
             return
         except HandedBack as error:
             self._paused, self.why = True, str(error)
             return
         except RequestRefused as error:
             self._witness.saw_answer()
-            kind, outcome = Kind.PROBLEM, _problem(error.code or "refused", error)
+            kind, outcome = Kind.PROBLEM, problem_of(error.code or "refused", error)
         except DocumentRefused as error:
-            kind, outcome = Kind.PROBLEM, _problem("refused", error)
+            kind, outcome = Kind.PROBLEM, problem_of("refused", error)
         except AnswerUnusable as error:
             kind, outcome = self._failed(number, "invalid_answer", error)
         except ModelError as error:
             if not await self._is_to_blame(asked, error, asked_at, answers):
-                self.why = str(error)
+                self.failed, self.why = True, str(error)
                 return
             kind, outcome = self._failed(number, error.code or "unavailable", error)
         finally:
-            sent()
+            if waits:
+                sent()
         try:
             await self._writer.keep(self.log.entry(number, key, kind, outcome))
         except StorageError:
@@ -323,8 +326,4 @@ class RecordRun:
     def _failed(self, number: int, code: str, error: Exception) -> tuple[Kind, Outcome]:
         """Return what is kept of a failure that the record is to blame for."""
         last = self.known.failures.get(number, 0) + 1 >= MAX_FAILURES
-        return Kind.PROBLEM if last else Kind.FAILURE, _problem(code, error)
-
-
-def _problem(code: str, error: Exception) -> Outcome:
-    return Outcome(problem=Problem(code, str(error)))
+        return Kind.PROBLEM if last else Kind.FAILURE, problem_of(code, error)

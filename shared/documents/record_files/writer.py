@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
+from shared.documents.drain_tools import DrainTools
 from shared.documents.record_files.claim import RecordClaim
 from shared.documents.records.answer_log import MOST_BYTES, AnswerLog, Entry, Known
 from shared.documents.spent import spent_of
-from shared.errors import Changed, StorageError
+from shared.errors import Changed, Missing, StorageError
 from shared.model import Document
-from shared.ports import Clock
 
 _PAUSE = 1.0  # seconds before outcomes that could not be kept are written again
 
@@ -30,14 +30,18 @@ class Try(Protocol):
 class Writer:
     """Write entries in the order in which they come. `error`: why nothing more can be kept."""
 
-    def __init__(self, clock: Clock, log: AnswerLog, its: Try) -> None:
-        self._clock = clock
+    def __init__(self, tools: DrainTools, log: AnswerLog, its: Try, until: float) -> None:
+        """`until`: no request starts later (monotonic)."""
+        self._clock = tools.clock
+        self._until = until + tools.timing.request_seconds + tools.timing.bookkeeping_seconds
         self._log = log
         self._try = its
         self._waiting = list[tuple[Entry, asyncio.Future[None]]]()
         self._wake = asyncio.Event()
         self._closed = False
         self.error: StorageError | None = None
+        self.stalls = False
+        """Whether the last write failed: more answers could not be kept either."""
 
     async def keep(self, entry: Entry) -> None:
         """Return when the entry is kept. Raises StorageError."""
@@ -93,17 +97,25 @@ class Writer:
                 kept.set_exception(self.error)
 
     async def _append(self, entries: Sequence[Entry]) -> None:
-        """Keep entries, if need be again and again while the claim lasts. Raises StorageError."""
-        known, claim = self._try.known, self._try.claim
+        """Keep entries, if need be again and again while slice and claim last. Raises StorageError."""
+        known, claim, is_behind = self._try.known, self._try.claim, False
+        spent = spent_of(self._try.document)  # once: a repetition is recognised by its bytes
         while True:
             try:
-                return await self._log.append(entries, spent_of(self._try.document), known)
+                if is_behind:
+                    await self._log.load_on(known)
+                await self._log.append(entries, spent, known)
+                self.stalls = False
+                return
             except Changed:
                 # A worker that lost the claim wrote last, or this one has lost it.
                 if not await claim.still_holds():
                     raise
-                await self._log.load_on(known)
+                is_behind = True
+            except Missing:  # the log was deleted
+                raise
             except StorageError:
-                if self._clock.monotonic() + _PAUSE > claim.until:
+                self.stalls = True
+                if self._clock.monotonic() + _PAUSE > min(claim.until, self._until):
                     raise
                 await self._clock.sleep(_PAUSE)

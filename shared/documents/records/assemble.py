@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.documents.places import RESULTS, beside
@@ -27,6 +27,7 @@ _MOST_AT_ONCE = 4_000_000  # bytes of them
 _WAITING = 2  # pieces of a file that wait to be sent
 NOT_ASKED = Problem("not_asked", "the file was stopped before this record was asked")
 
+Fence = Callable[[], Awaitable[None]]
 _Pair = tuple[bytes, bytes | None]  # a staged line, and the JSON of its outcome
 
 
@@ -47,15 +48,18 @@ class Written:
 
 
 async def write_results(
-    blobs: Blobs, document: Document, task: Task, log: AnswerLog, known: Known
+    blobs: Blobs, document: Document, task: Task, log: AnswerLog, known: Known, fence: Fence
 ) -> Written:
-    """Write all result files. A record without an outcome is written as not asked. Raises StorageError."""
+    """Write all result files. A record without an outcome is written as not asked.
+
+    `fence`: raises Changed if another worker has the document. Raises StorageError.
+    """
     files = writers_for(layout_from(document.layout), task)
     names = [beside(document, file.end) for file in files]
     written = Written({file.end.lstrip("."): name for file, name in zip(files, names, strict=True)})
     queues = [asyncio.Queue[bytes | None](_WAITING) for _ in files]
     sending = [
-        asyncio.create_task(_send(blobs, name, queue, file.content_type))
+        asyncio.create_task(_send(blobs, name, queue, file.content_type, fence))
         for file, name, queue in zip(files, names, queues, strict=True)
     ]
     try:
@@ -86,7 +90,7 @@ async def _put(queues: Sequence[asyncio.Queue[bytes | None]], pieces: Sequence[b
 
 
 async def _send(
-    blobs: Blobs, name: str, queue: asyncio.Queue[bytes | None], content_type: str
+    blobs: Blobs, name: str, queue: asyncio.Queue[bytes | None], content_type: str, fence: Fence
 ) -> StorageError | None:
     """Write a blob from the pieces in the queue, to its end; return the error that prevented it."""
 
@@ -99,6 +103,7 @@ async def _send(
         with contextlib.suppress(ContainerMissing):
             before = await blobs.stat(RESULTS, name)
             if before is not None:
+                await fence()  # after `stat`: what a later worker writes has another version
                 await blobs.delete(RESULTS, name, before.etag)
         with contextlib.suppress(AlreadyExists):  # another worker writes the same
             await blobs.create_from(RESULTS, name, source, content_type)

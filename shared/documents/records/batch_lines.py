@@ -12,7 +12,7 @@ from typing import Any
 from shared.documents.records.json_lines import JsonLines
 from shared.documents.records.layout import Layout, RecordFormat
 from shared.documents.records.record import Problem, Record
-from shared.documents.records.rows import DUPLICATE, Ids
+from shared.documents.records.rows import Ids
 from shared.errors import DocumentRefused
 from shared.model import RecordForm
 
@@ -20,6 +20,7 @@ MOST_LINES = 100_000
 """Requests of a file, as Azure allows."""
 URLS = ("/v1/chat/completions", "/chat/completions")
 _OTHER_APIS = ("responses", "embeddings", "completions", "moderations")
+_DUPLICATE = Problem("duplicate_custom_id", "an earlier line has the same custom_id: give each its own")
 
 
 class BatchRecords:
@@ -62,7 +63,7 @@ class BatchRecords:
         if not custom_id:
             return Problem("invalid_request", "custom_id is missing: write a text that no other line has")
         if self._ids.has(custom_id):
-            return DUPLICATE
+            return _DUPLICATE
         if line.get("method") != "POST":
             return Problem("invalid_request", 'method is missing or another: write "POST"')
         body = line.get("body")

@@ -47,7 +47,7 @@ class CsvRecords:
     @property
     def layout(self) -> Layout:
         """Return how the results are written."""
-        columns = self._names if self._records.keep is None else self._records.keep
+        columns = self._records.shown or self._names
         return Layout(RecordForm.ROWS, RecordFormat.CSV, columns, self._delimiter)
 
     def feed(self, data: bytes) -> Iterator[Record]:

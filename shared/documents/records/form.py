@@ -30,6 +30,8 @@ _OLD_TEXT = tuple(
     name.encode("utf-16-le") for name in ("__properties_version1.0", "WordDocument", "PowerPoint")
 )
 _BINARY = re.compile("[\x01-\x08\x0e-\x19\x1c-\x1f]")
+_BODY_FIRST = re.compile(r'\{\s*"body"\s*:\s*\{')  # of a request with sorted names, which may be long
+_HINT = re.compile(rb'custom_id|\A.{0,3}\{\s*"body"\s*:', re.DOTALL)
 _LIST = re.compile(r"\[\s*\{")
 
 
@@ -56,7 +58,7 @@ def form_of(head: bytes, task: Task) -> RecordForm | None:
 
     Raises DocumentRefused for a format that is not asked row by row, if the task is.
     """
-    if task.records is None and _OF_BATCH[0].encode() not in head.replace(b"\0", b""):
+    if task.records is None and not _HINT.search(head.replace(b"\0", b"")):
         return None  # decoding may take a second
     kind = format_of(head)
     lines = _lines(head) if kind is None else []
@@ -108,7 +110,7 @@ def _is_request(line: str) -> bool:
     try:
         found = parse(line)
     except ValueError:
-        return all(f'"{name}"' in line for name in _OF_BATCH)
+        return all(f'"{name}"' in line for name in _OF_BATCH) or _BODY_FIRST.match(line) is not None
     return isinstance(found, dict) and found.keys() >= set(_OF_BATCH)
 
 

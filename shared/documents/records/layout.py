@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
+from shared.documents.records.record import encoded
 from shared.model import RecordForm
 
 
@@ -28,7 +29,7 @@ class Layout:
 
     def to_json(self) -> str:
         """Return it as text that `layout_from` reads."""
-        return json.dumps(asdict(self))
+        return encoded(asdict(self)).decode()
 
 
 def layout_from(text: str) -> Layout:

@@ -95,3 +95,8 @@ class Outcome:
     answer: Any = None
     response: Mapping[str, Any] | None = None
     problem: Problem | None = None
+
+
+def problem_of(code: str, error: Exception) -> Outcome:
+    """Return the outcome of a record that failed."""
+    return Outcome(problem=Problem(code, str(error)))

@@ -27,7 +27,7 @@ _EMPTY = Problem(
 )
 _UNREADABLE = Problem("invalid_encoding", UNREADABLE)
 _BINARY = Problem("invalid_text", "its text has NUL or half characters, as binary data has: remove them")
-DUPLICATE = Problem("duplicate_custom_id", "an earlier record has the same id: give each its own")
+_DUPLICATE = Problem("duplicate_id", "an earlier row has the same id: give each its own")
 
 
 class Rows:
@@ -44,7 +44,7 @@ class Rows:
         self._count += 1
         if self._count > MOST_ROWS:
             raise DocumentRefused(f"the file has more than {MOST_ROWS:,} rows: split it")
-        keep = self._records.keep
+        keep = self._records.shown
         kept = row if keep is None else {name: row[name] for name in keep if name in row}
         identifier = self._text(row.get(self._records.id)) if self._records.id else ""
         text, telling = self._filled(row)
@@ -92,7 +92,7 @@ class Rows:
             return _EMPTY
         if "\0" in text or not _can_be_sent(text):
             return _BINARY
-        return DUPLICATE if identifier and self._ids.has(identifier) else None
+        return _DUPLICATE if identifier and self._ids.has(identifier) else None
 
 
 class Ids:
@@ -112,11 +112,17 @@ class Ids:
 
 def column_names(cells: Sequence[Any]) -> tuple[str, ...]:
     """Return different names for the columns of a header; a second "name" is "name 2"."""
-    names = list[str]()
+    names = dict[str, None]()
     given = {str(cell or "").strip() for cell in cells}
-    for number, cell in enumerate(cells, 1):
-        name = str(cell or "").strip().replace(DAMAGED, "\N{REPLACEMENT CHARACTER}") or f"column {number}"
-        names.append(name if name not in names else unused(name, {*given, *names}))
+    numbers = dict[str, int]()  # of a name that stands there several times: the last one
+    for place, cell in enumerate(cells, 1):
+        name = str(cell or "").strip().replace(DAMAGED, "\N{REPLACEMENT CHARACTER}") or f"column {place}"
+        found, number = name, numbers.get(name, 1)
+        while found in names or (found != name and found in given):
+            number += 1
+            found = f"{name} {number}"
+        numbers[name] = number
+        names[found] = None
     return tuple(names)
 
 
@@ -137,7 +143,7 @@ def refuse_without(names: Collection[str], records: Records) -> None:
             hint = f"; did you mean {close[0]!r}?" if close else ""
             raise DocumentRefused(
                 f"its first row names {len(names)} columns, and none is {name!r}, which task.records "
-                f"names{hint} Write the columns' names into the first row, or correct task.records"
+                f"names{hint}: write the columns' names into the first row, or correct task.records"
             )
 
 

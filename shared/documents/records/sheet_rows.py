@@ -30,7 +30,7 @@ class SheetRecords:
     @property
     def layout(self) -> Layout:
         """Return how the results are written."""
-        columns = self._names if self._records.keep is None else self._records.keep
+        columns = self._records.shown or self._names
         return Layout(RecordForm.ROWS, RecordFormat.SHEET, columns)
 
     def feed(self, data: bytes) -> Iterator[Record]:

@@ -36,6 +36,7 @@ MOST_BYTES = 200_000_000
 IN_PROGRESS = 16_000_000
 """Bytes in memory of a file that is being asked, whatever its size."""
 _PIECE = 1024 * 1024
+_LONGEST_LAYOUT = 30_000  # characters: Azure keeps 32,768 in a column of a table
 _MEASURED, _THEN_EACH = 500, 50  # records whose tokens are estimated: the first ones, then one of so many
 
 
@@ -125,7 +126,7 @@ class Staging:
         staged = replace(
             document,
             form=form,
-            layout=converter.layout.to_json(),
+            layout=_layout(converter),
             staged=version,
             records=tally.records,
             invalid=tally.records - tally.asked,
@@ -185,6 +186,16 @@ async def staged_lines(blobs: Blobs, document: Document) -> AsyncIterator[tuple[
         for line in lines:
             yield number, line
             number += 1
+
+
+def _layout(converter: Converter) -> str:
+    layout = converter.layout.to_json()
+    if len(layout.encode("utf-16-le")) // 2 > _LONGEST_LAYOUT:
+        raise DocumentRefused(
+            f"the names of its {len(converter.layout.columns):,} columns have more than {_LONGEST_LAYOUT:,} "
+            "characters together: write into task.records.keep which ones the result is to have"
+        )
+    return layout
 
 
 def _version(source: Source, form: RecordForm, config: DeploymentConfig) -> str:

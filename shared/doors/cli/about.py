@@ -55,7 +55,7 @@ ABOUT = {
     ),
     "requeue": (
         "Correct the cause first: the file itself in its place in the container failed. A run may cost "
-        "tokens, up to max_cost_per_document over all runs.",
+        "tokens, up to max_cost_per_document or max_cost_per_file over all runs.",
         "--deployment contract-clauses --failed",
     ),
     "cancel": (

@@ -45,6 +45,6 @@ def _why(document: DocumentReport) -> str:
     if records is None or document.finished_at is not None:
         return document.reason
     said = f"{records.answered + records.failed:,} of {records.total:,} records"
-    if records.seconds_left is not None:
+    if records.per_minute is not None and records.seconds_left is not None:
         said += f", {records.per_minute:,.0f} a minute, {max(1, records.seconds_left // 60):,} min left"
     return f"{said}; {document.reason}" if document.reason else said

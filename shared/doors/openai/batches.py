@@ -12,6 +12,7 @@ from shared.app import Lamplighter
 from shared.batches.objects import batch_object, list_object
 from shared.batches.rows import StoredFile, batch_hex
 from shared.documents.records.batch_lines import URLS
+from shared.documents.records.record import encoded
 from shared.doors.openai.files import limit_of
 from shared.doors.openai.wire import Answer, Refused, Request
 from shared.errors import NotFound
@@ -22,6 +23,7 @@ SHORTEST, LONGEST = timedelta(hours=1), timedelta(days=7)
 _KEYS = ("input_file_id", "endpoint", "completion_window", "metadata")
 _LONGEST_BODY = 100_000  # bytes
 _MOST_PAIRS, _LONGEST_NAME, _LONGEST_VALUE = 16, 64, 512  # of metadata, as OpenAI documents
+_LONGEST_METADATA = 40_000  # bytes as JSON: Azure keeps 32,768 characters in a column of a table
 _LONGEST_KEY = 255  # characters
 _MOST_LISTED, _USUALLY_LISTED = 100, 20
 
@@ -102,6 +104,8 @@ def _metadata(given: Any) -> Mapping[str, str]:
             f"characters and values of at most {_LONGEST_VALUE}",
             param="metadata",
         )
+    if len(encoded(given)) > _LONGEST_METADATA:
+        raise Refused("metadata has too many control characters or half characters", param="metadata")
     return given
 
 

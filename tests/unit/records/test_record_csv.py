@@ -54,7 +54,7 @@ _BAD = {
     "too few and too many cells": (b"id,text\n1\n2,b,c\n3,d\n", ["invalid_row", "invalid_row", ""]),
     "empty cells at the end": (b"id,text\n1,a,,\n", [""]),
     "an empty text": (b"id,text\n1,\n2,  \n3,a\n", ["empty_record", "empty_record", ""]),
-    "the same id": (b"id,text\n1,a\n1,b\n,c\n,d\n", ["", "duplicate_custom_id", "", ""]),
+    "the same id": (b"id,text\n1,a\n1,b\n,c\n,d\n", ["", "duplicate_id", "", ""]),
     "NUL": (b"id,text\n1,a\0b\n2,c\n", ["invalid_text", ""]),
     "damaged UTF-8": (
         "id,text\n1,größe\n2,ä~\n3,ö\n".encode().replace(b"~", b"\xff"),
@@ -150,12 +150,12 @@ def test_more_rows_than_fit_are_refused(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_row_is_staged_as_it_is() -> None:
-    """The line holds what later steps need, and nothing else."""
+    """The line holds what later steps need, and nothing else: the id stands in the result, too."""
     (record,), layout = converted(b"id,text,n\nr1,a,7\n", task(Records(ROWS.text, ("n",), "id")))
-    assert record == Record(2, "r1", "a", kept={"n": "7"})
+    assert record == Record(2, "r1", "a", kept={"id": "r1", "n": "7"})
     assert json.loads(layout.to_json()) == {
         "form": "rows",
         "format": "csv",
-        "columns": ["n"],
+        "columns": ["id", "n"],
         "delimiter": ",",
     }

@@ -16,6 +16,8 @@ from tests.unit.records.record_files import BATCH, batch, converted, task
 _REQUEST = json.dumps(batch()).encode()
 _LONG = json.dumps(batch(body={"model": "clauses", "messages": ["x" * 100_000]})).encode()[: 64 * 1024]
 
+_SORTED = b'{"body": {"messages": ["' + b"x" * 64 * 1024
+
 
 def archive(*names: str) -> bytes:
     """Return a ZIP archive with these members."""
@@ -35,8 +37,9 @@ def archive(*names: str) -> bytes:
         b"{not JSON\n" + _REQUEST,
         b"nothing at all\n" + _REQUEST,
         _LONG,
+        b"\xef\xbb\xbf" + _SORTED,
     ],
-    ids=["plain", "byte order mark", "UTF-16", "bad JSON first", "no JSON first", "a line that is cut"],
+    ids=["plain", "byte order mark", "UTF-16", "bad JSON first", "no JSON first", "a cut line", "sorted"],
 )
 def test_a_batch_file_is_known_in_every_folder(head: bytes) -> None:
     """Also where the task asks about rows."""

@@ -12,12 +12,31 @@ from hypothesis import strategies as st
 from shared.documents.records.form import records_from
 from shared.documents.records.layout import Layout, RecordFormat
 from shared.documents.records.record import Record
+from shared.documents.records.request import request_of
 from shared.errors import DocumentRefused
 from shared.model import Column, RecordForm, Records
+from tests.fakes.world import config
 from tests.unit.records.record_files import BATCH, batch, converted, staged, task
 
 _DEEP = "[" * 100_000 + "]" * 100_000
 _FIRST = json.dumps(batch(custom_id="first"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "most"),
+    [({}, 50), ({"n": 8}, 400), ({"n": True}, 50), ({"max_tokens": 10**400}, 10_000_000)],
+)
+def test_a_request_counts_the_longest_answers_that_it_may_have(changes: dict[str, Any], most: int) -> None:
+    """Several answers, and numbers that no float holds."""
+    body = {"messages": [], "max_tokens": 50, **changes}
+    assert request_of(Record(1, body=body), config()).request.max_output_tokens == most
+
+
+def test_tools_and_calls_of_them_are_part_of_the_prompt() -> None:
+    given = [{"function": {"name": "find", "description": "word " * 500}}]
+    for more in ({"tools": given}, {"messages": [{"role": "assistant", "tool_calls": given}]}):
+        asked = request_of(Record(1, body={"messages": [], **more}), config())
+        assert 400 < asked.prompt_tokens < 1000
 
 
 def lines(*values: Any) -> bytes:
@@ -57,7 +76,7 @@ def test_each_line_is_a_row() -> None:
         ('{"text": ' + "9" * 5000 + "}", "invalid_json_line"),
         ('{"other": "a"}', "empty_record"),
         ('{"text": "a\\u0000"}', "invalid_text"),
-        ('{"text": "a", "id": "1"}', "duplicate_custom_id"),
+        ('{"text": "a", "id": "1"}', "duplicate_id"),
         ('{"text": "%s"}' % ("x" * 1_000_001), "record_too_large"),
         ('{"text": "%s"}' % ("x" * 10_000_000), "record_too_large"),
     ],
