@@ -13,7 +13,7 @@ import pytest
 from local.azurite import Azurite
 from shared.model import TINY
 from tests.integration.stack import Stack, run_stack
-from tests.integration.test_record_files import HOST, Busy
+from tests.integration.test_record_files_killed import HOST, Busy
 from tests.postgres import Postgres
 
 ROWS, KILLS = 20_000, 10
