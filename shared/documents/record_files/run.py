@@ -255,8 +255,8 @@ class RecordRun:
             alert(Alert.CAPACITY_TOO_SMALL, str(error), deployment=self._line.config.name)
             self.failed, self.why = True, str(error)
             return
-        except HandedBack as error:
-            self._paused, self.why = True, str(error)
+        except HandedBack as error:  # if the slice or the deployment ends, `_may_go_on` says so
+            self.why = str(error)
             return
         except RequestRefused as error:
             self._witness.saw_answer()
