@@ -12,10 +12,14 @@ from typing import Any, TypeVar
 
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError
+from azure.storage.blob import BlobProperties
 from azure.storage.blob.aio import BlobClient, BlobServiceClient
 
+from shared.adapters import listing
 from shared.adapters.credentials import storage_credential
 from shared.adapters.storage import PART, RETRIES, Call, Limits, Transport, call, says
+from shared.errors import StorageError
+from shared.ports import BlobItem
 
 T = TypeVar("T")
 
@@ -49,6 +53,21 @@ class BlobService:
         """Close the connections."""
         await self._service.close()
 
+    async def _range(self, container: str, name: str, start: int, size: int, etag: str | None) -> bytes:
+        """Return at most `size` bytes from `start`, as they are stored; none at the end or beyond."""
+        assert start >= 0 and size > 0
+        try:
+            async with self._call(container) as running:
+                stream = await self._blob(container, name).download_blob(
+                    start, size, decompress=False, progress_hook=running.progressed, **if_match(etag)
+                )
+                data: bytes = await stream.readall()
+                return data
+        except StorageError as error:
+            if error.code != "InvalidRange":
+                raise
+            return b""
+
     def _blob(self, container: str, name: str) -> BlobClient:
         return self._client(container, name)
 
@@ -75,3 +94,16 @@ def if_match(etag: str | None) -> dict[str, Any]:
     if etag is None:
         return {}
     return {"etag": f'"{etag}"', "match_condition": MatchConditions.IfNotModified}
+
+
+def item_of(blob: BlobProperties) -> BlobItem:
+    """Return a blob's properties as the port has them."""
+    assert blob.last_modified is not None
+    return BlobItem(
+        blob.name,
+        str(blob.etag).strip('"'),
+        blob.size,
+        blob.last_modified,
+        is_folder=listing.is_folder(blob.metadata or {}),
+        archived=str(getattr(blob.blob_tier, "value", blob.blob_tier)) == listing.ARCHIVE,
+    )

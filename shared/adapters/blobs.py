@@ -19,11 +19,11 @@ from typing import Any
 
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError
-from azure.storage.blob import BlobBlock, BlobProperties, ContentSettings
+from azure.storage.blob import BlobBlock, ContentSettings
 
 from shared.adapters import listing
 from shared.adapters.blob_leases import BlobLeases
-from shared.adapters.blob_service import GONE, if_match
+from shared.adapters.blob_service import GONE, if_match, item_of
 from shared.adapters.storage import BLOCK, LEASED, SLOWEST_UPLOAD, says
 from shared.errors import AlreadyExists, Changed, Missing, StorageError
 from shared.ports import BlobItem, BlobPage
@@ -51,7 +51,7 @@ class AzureBlobs(BlobLeases):
             except listing.Listed as answer:
                 return listing.read_page(answer.body)
             # The SDK drops the hook when it repeats a request after a lost connection.
-            items = [_item(blob) async for blob in page]
+            items = [item_of(blob) async for blob in page]
             return BlobPage(tuple(items), by_page.continuation_token or None)  # type: ignore[attr-defined]
 
         async with self._call(container):
@@ -61,7 +61,7 @@ class AzureBlobs(BlobLeases):
         """See the port."""
         try:
             async with self._call(container):
-                return _item(await self._blob(container, name).get_blob_properties())
+                return item_of(await self._blob(container, name).get_blob_properties())
         except Missing:
             return None
 
@@ -79,18 +79,7 @@ class AzureBlobs(BlobLeases):
         self, container: str, name: str, start: int, size: int, etag: str | None = None
     ) -> bytes:
         """See the port."""
-        assert start >= 0 and size > 0
-        try:
-            async with self._call(container) as running:
-                stream = await self._blob(container, name).download_blob(
-                    start, size, decompress=False, progress_hook=running.progressed, **if_match(etag)
-                )
-                data: bytes = await stream.readall()
-                return data
-        except StorageError as error:
-            if error.code != "InvalidRange":  # it starts at the end or beyond
-                raise
-            return b""
+        return await self._range(container, name, start, size, etag)
 
     async def create(self, container: str, name: str, data: bytes, content_type: str) -> str:
         """See the port. A second try that finds the first one's blob returns that blob's ETag."""
@@ -234,18 +223,6 @@ class AzureBlobs(BlobLeases):
                 if (found.metadata or {}).get(_STAMP) == stamp:
                     return str(found.etag).strip('"')
         return None
-
-
-def _item(blob: BlobProperties) -> BlobItem:
-    assert blob.last_modified is not None
-    return BlobItem(
-        blob.name,
-        str(blob.etag).strip('"'),
-        blob.size,
-        blob.last_modified,
-        is_folder=listing.is_folder(blob.metadata or {}),
-        archived=str(getattr(blob.blob_tier, "value", blob.blob_tier)) == listing.ARCHIVE,
-    )
 
 
 class _Appended(Exception):

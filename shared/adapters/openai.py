@@ -168,12 +168,7 @@ def _token_provider(credential: Any) -> Callable[[], Awaitable[str]]:
 
 def _answer(response: Any) -> ModelAnswer:
     """Return the answer in a response, which is untrusted: every field may hold any JSON value."""
-    try:
-        completion = response.json()
-    except (ValueError, RecursionError) as error:
-        raise ModelUnavailable(
-            "the model's answer is not what the API promises", code="invalid", status=response.status_code
-        ) from error
+    completion = _json(response)
     choices = _of(completion, "choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
     message = _of(choice, "message")
@@ -195,12 +190,7 @@ def _answer(response: Any) -> ModelAnswer:
 
 def _response(raw: Any) -> Response:
     """Return a response as it came. It is untrusted: every field may hold any JSON value."""
-    try:
-        body = raw.json()
-    except (ValueError, RecursionError) as error:
-        raise ModelUnavailable(
-            "the model's answer is not what the API promises", code="invalid", status=raw.status_code
-        ) from error
+    body = _json(raw)
     usage, headers = _of(body, "usage"), raw.headers
     return Response(
         status=raw.status_code,
@@ -210,6 +200,15 @@ def _response(raw: Any) -> Response:
         completion_tokens=_count(_of(usage, "completion_tokens")),
         **_limits(headers),
     )
+
+
+def _json(response: Any) -> Any:
+    try:
+        return response.json()
+    except (ValueError, RecursionError) as error:
+        raise ModelUnavailable(
+            "the model's answer is not what the API promises", code="invalid", status=response.status_code
+        ) from error
 
 
 def _limits(headers: Any) -> dict[str, int | None]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from shared.adapters import listing
-from shared.adapters.blob_service import BlobService, if_match
-from shared.errors import StorageError
+from shared.adapters.blob_service import BlobService, item_of
 from shared.model import ContainerSource
-from shared.ports import BlobItem, BlobPage
+from shared.ports import BlobPage
 
 
 class AzureFolder(BlobService):
@@ -24,30 +22,9 @@ class AzureFolder(BlobService):
                 name_starts_with=self._prefix or None, results_per_page=limit, include=["metadata"]
             )
             by_page = blobs.by_page(continuation_token=token)
-            items = [
-                BlobItem(
-                    blob.name,
-                    str(blob.etag).strip('"'),
-                    blob.size,
-                    blob.last_modified,
-                    is_folder=listing.is_folder(blob.metadata or {}),
-                    archived=str(getattr(blob.blob_tier, "value", blob.blob_tier)) == listing.ARCHIVE,
-                )
-                async for blob in await anext(by_page)
-                if blob.last_modified is not None
-            ]
+            items = [item_of(blob) async for blob in await anext(by_page) if blob.last_modified is not None]
             return BlobPage(tuple(items), by_page.continuation_token or None)  # type: ignore[attr-defined]
 
     async def read_range(self, name: str, start: int, size: int, etag: str) -> bytes:
         """See the port. Of a file that is gone it may raise Changed, as storage does."""
-        try:
-            async with self._call(self._container) as running:
-                stream = await self._blob(self._container, name).download_blob(
-                    start, size, decompress=False, progress_hook=running.progressed, **if_match(etag)
-                )
-                data: bytes = await stream.readall()
-                return data
-        except StorageError as error:
-            if error.code != "InvalidRange":  # it starts at the end or beyond
-                raise
-            return b""
+        return await self._range(self._container, name, start, size, etag)
